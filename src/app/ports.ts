@@ -1,0 +1,315 @@
+/**
+ * The ports: everything that touches the world, as types only. One file (or folder) in `adapters/` implements each.
+ * Expected trouble is a value with a code; only bugs throw. Every call has a deadline of its own inside the adapter.
+ */
+import type { Reading, Route, RouteTrouble, ShareReading, Workload } from '../domain/observation.ts';
+import type { Check, CheckKind, Instant, Millis, Role, Target, Weight } from '../domain/plan.ts';
+import type { Fact, Rollout, Stamp, Status } from '../domain/rollout.ts';
+
+// ── the mesh ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** The decision as it is written on the mesh object, in the same patch as the weights. */
+export interface Decision {
+  readonly stamp: Stamp;
+  readonly canaryWeight: Weight;
+  /** Why, in a few words: "step 2 of 3", "rollback: check errors". */
+  readonly reason: string;
+  readonly actor: string;
+  readonly at: Instant;
+}
+
+export type Applied =
+  | { readonly kind: 'applied'; readonly token: string; readonly before: number; readonly after: number }
+  /** The object changed since it was read: read again and decide again. */
+  | { readonly kind: 'conflict' }
+  /** The object carries a newer stamp: this decision is history and must not be written. */
+  | { readonly kind: 'superseded'; readonly by: Stamp }
+  | { readonly kind: 'trouble'; readonly trouble: RouteTrouble };
+
+/** One mesh object of one rollout. Levels only; there is no "increase by". */
+export interface TrafficRouter {
+  /** What is this object called, for people: "VirtualService production/myapp". */
+  readonly object: string;
+  /** `fresh`: straight from the API server, not from a cache that a watch keeps. */
+  read(options?: { readonly fresh?: boolean }): Promise<Route>;
+  /**
+   * Writes weights, stamp and decision in one request, on condition that the object is still the one that was read as
+   * `token` and carries no newer stamp. Idempotent: repeating it changes nothing. Other fields are never touched.
+   */
+  apply(decision: Decision, token: string): Promise<Applied>;
+  /** Would the API server accept this write? (dryRun=All.) Nothing is stored. */
+  rehearse(decision: Decision, token: string): Promise<Applied>;
+}
+
+export interface MeshGateway {
+  /** Opens the router of a target. The target has passed the mesh's schema. Throws UnknownName for an unknown cluster. */
+  router(target: Target): TrafficRouter;
+  /** Both Deployments, with what their pods say where they are not ready. */
+  workload(target: Target, role: Role): Promise<Workload>;
+  /** Warnings about the object that do not forbid a rollout (GitOps owners, second objects for the host). Empty: none. */
+  advice(target: Target): Promise<readonly Advice[]>;
+}
+
+export interface Advice {
+  readonly check: string;
+  readonly level: 'warn' | 'fail';
+  readonly message: string;
+}
+
+/** A name that is not known: an error that lists the known ones. Never a default. */
+export class UnknownName extends Error {
+  readonly what: string;
+  readonly found: string;
+  readonly known: readonly string[];
+  constructor(what: string, found: string, known: readonly string[]) {
+    super(`unknown ${what} "${found}"; known: ${known.join(', ') || 'none'}`);
+    this.name = 'UnknownName';
+    this.what = what;
+    this.found = found;
+    this.known = known;
+  }
+}
+
+// ── metrics ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** One question about one version. Many rollouts that ask the same question are answered by one query. */
+export interface Question {
+  readonly kind: CheckKind;
+  readonly target: Target;
+  readonly role: Role;
+  readonly window: Millis;
+  /** latency: 0 < q < 1. */
+  readonly quantile?: number;
+  /** prometheus: PromQL with placeholders. */
+  readonly query?: string;
+}
+
+export interface MetricsProvider {
+  readonly name: string;
+  /** Never throws for expected trouble, never answers later than its deadline. */
+  measure(question: Question): Promise<Reading>;
+  /** Share of the requests to the service that reached the canary; null: no answer. */
+  share(target: Target, window: Millis): Promise<ShareReading | null>;
+  /** Seconds between samples of one series, in milliseconds: the shortest look-back is twice this. */
+  readonly scrapeInterval: Millis;
+  /** null: can be reached; otherwise what is wrong. */
+  ping(): Promise<string | null>;
+}
+
+export interface MetricsGateway {
+  /** The provider of that name for the target's cluster. Throws UnknownName. */
+  provider(name: string, cluster: string): MetricsProvider;
+}
+
+// ── the store ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export interface Principal {
+  readonly id: string;
+  /** For people and the history: "token ci-deployer", "slack U012 (ana)". */
+  readonly name: string;
+  readonly role: PrincipalRole;
+}
+export const PRINCIPAL_ROLES = ['viewer', 'deployer', 'approver', 'admin'] as const;
+export type PrincipalRole = (typeof PRINCIPAL_ROLES)[number];
+
+/** A measurement as stored: one evaluation of one check. */
+export interface StoredMeasurement {
+  readonly seq: number;
+  readonly at: Instant;
+  readonly step: number;
+  readonly check: string;
+  readonly verdict: string;
+  readonly code: string;
+  readonly reason: string;
+  readonly value: number | null;
+  readonly samples: number | null;
+  readonly stableValue: number | null;
+  readonly stableSamples: number | null;
+  readonly threshold: number | null;
+  readonly window: Millis;
+  readonly query: string;
+  readonly stableQuery: string | null;
+}
+
+/** One write to the mesh, or one attempt that failed. Append-only. */
+export interface MeshWrite {
+  readonly at: Instant;
+  readonly object: string;
+  readonly generation: number;
+  readonly canaryWeight: Weight;
+  readonly before: number | null;
+  readonly result: 'applied' | 'conflict' | 'superseded' | 'trouble';
+  readonly message: string;
+  readonly tookMs: number;
+}
+
+/** Something to tell people: delivered at least once, by id, from the outbox. */
+export interface Message {
+  /** Stable over repeats: `<rollout>:<fact seq>`. */
+  readonly id: string;
+  readonly rolloutId: string;
+  readonly fact: Fact;
+}
+
+export interface Loaded {
+  readonly rollout: Rollout;
+  /** The database's clock. */
+  readonly now: Instant;
+  /** The rollout that this one waits behind is still live. */
+  readonly blocked: boolean;
+  /** When this tick was due; null: never again. */
+  readonly dueAt: Instant | null;
+}
+
+export interface Commit {
+  readonly previous: Rollout;
+  readonly next: Rollout;
+  readonly facts: readonly Fact[];
+  readonly measurements: readonly import('../domain/observation.ts').Measurement[];
+  readonly at: Instant;
+  readonly nextTickAt: Instant | null;
+}
+
+/** A request that made a rollout, kept so that a repeat gets the same answer. */
+export interface IdempotencyClaim {
+  readonly principal: string;
+  readonly key: string;
+  /** Hash of the request body. */
+  readonly hash: string;
+}
+
+export interface NewRollout {
+  readonly id: string;
+  readonly plan: Rollout['plan'];
+  /** The plan as it was sent. */
+  readonly source: unknown;
+  readonly createdBy: string;
+  /** The epoch must be above this one: that of the stamp found on the object, 0 if none. */
+  readonly epochAbove: number;
+  readonly observedWeight: number | null;
+  readonly idempotency: IdempotencyClaim | null;
+  /** Preflight warnings, recorded with the first fact. */
+  readonly warnings: readonly string[];
+}
+
+export type Started =
+  | { readonly kind: 'created'; readonly rollout: Rollout }
+  /** The same key with the same body came before: the rollout that it made. */
+  | { readonly kind: 'replayed'; readonly rollout: Rollout }
+  | { readonly kind: 'key_reused' }
+  /** Another live rollout holds the target. */
+  | { readonly kind: 'conflict'; readonly live: Rollout };
+
+export interface ListFilter {
+  readonly status?: readonly Status[];
+  readonly cluster?: string;
+  readonly namespace?: string;
+  readonly service?: string;
+  readonly since?: Instant;
+}
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  /** Opaque; null: the last page. */
+  readonly nextCursor: string | null;
+}
+
+export interface RolloutStore {
+  /** null: no such rollout. */
+  load(id: string): Promise<Loaded | null>;
+  /** The plan as it was sent. */
+  source(id: string): Promise<unknown>;
+  /** Row, facts, measurements and outbox in one transaction; false: somebody else moved first, nothing was written. */
+  commit(change: Commit): Promise<boolean>;
+  /** Inserts the rollout; `behind` queues it after the live one instead of conflicting. One transaction with the idempotency key. */
+  start(rollout: NewRollout, behind: 'nobody' | 'live'): Promise<Started>;
+  recordWrite(rolloutId: string, write: MeshWrite): Promise<void>;
+  /** Live rollouts whose tick is overdue by `grace`, rollbacks first; claims them by moving their next tick to now + `claim`. */
+  overdue(grace: Millis, claim: Millis, limit: number): Promise<readonly string[]>;
+  list(filter: ListFilter, limit: number, cursor: string | null): Promise<Page<Rollout>>;
+  facts(id: string, afterSeq: number, limit: number): Promise<readonly Fact[]>;
+  measurements(id: string, limit: number, cursor: string | null): Promise<Page<StoredMeasurement>>;
+  writes(id: string, limit: number, cursor: string | null): Promise<Page<MeshWrite>>;
+  /** Resolves when the row's version is above `version`, or after `wait`; the present rollout either way, null if none. */
+  waitForChange(id: string, version: number, wait: Millis, signal: AbortSignal): Promise<Rollout | null>;
+  /** Figures for /metrics: live rollouts by status, the oldest unfinished rollback, the most overdue tick. */
+  gauges(): Promise<StoreGauges>;
+  /** Deletes ended rollouts (with their facts, measurements and writes) that ended before `before`. Returns how many. */
+  prune(before: Instant, limit: number): Promise<number>;
+  /** null: can be used; otherwise what is wrong (not reachable, migrations missing). */
+  ping(): Promise<string | null>;
+}
+
+export interface StoreGauges {
+  readonly byStatus: Readonly<Record<string, number>>;
+  /** Seconds since the start of the oldest rollback that is not finished; 0: none. */
+  readonly rollbackStuckSeconds: number;
+  readonly maxTickLagSeconds: number;
+  readonly outboxPending: number;
+}
+
+export interface Outbox {
+  /** Claims up to `limit` undelivered messages of one channel, oldest first, for `lease`. */
+  claim(channel: string, limit: number, lease: Millis): Promise<readonly Message[]>;
+  delivered(channel: string, id: string): Promise<void>;
+  /** Not now: again after `delay`. */
+  postpone(channel: string, id: string, delay: Millis, error: string): Promise<void>;
+}
+
+export interface TokenStore {
+  /** null: unknown, expired or revoked. Constant time in the secret. */
+  authenticate(token: string): Promise<Principal | null>;
+  create(name: string, role: PrincipalRole, expiresAt: Instant | null): Promise<{ readonly id: string; readonly token: string }>;
+  revoke(id: string): Promise<boolean>;
+  list(): Promise<readonly { id: string; name: string; role: PrincipalRole; createdAt: Instant; expiresAt: Instant | null; revokedAt: Instant | null; lastUsedAt: Instant | null }[]>;
+}
+
+// ── the clock, the queue, the people ────────────────────────────────────────────────────────────────────────────────
+
+export type Urgency = 'rollback' | 'command' | 'tick';
+
+/** Says when to look; losing, repeating or delaying any wake changes nothing but the delay. */
+export interface TickQueue {
+  /** `tick`: replaces the rollout's scheduled look. `command` and `rollback`: at once, never swallowed by a scheduled one. */
+  wake(id: string, delay: Millis, urgency: Urgency): Promise<void>;
+  /** Jobs waiting, delayed and active. */
+  depth(): Promise<{ readonly waiting: number; readonly delayed: number; readonly active: number }>;
+  ping(): Promise<string | null>;
+}
+
+/** Runs the handler for each wake. `stop` waits for those under way. */
+export interface TickWorker {
+  stop(deadline: Millis): Promise<void>;
+}
+
+export interface Notifier {
+  readonly channel: string;
+  /** Delivers one message. At least once: the far side must see a repeat as the same. Throws: try again later. */
+  deliver(message: Message, rollout: Rollout): Promise<void>;
+}
+
+export interface Logger {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  /** Somebody must act now. */
+  error(fields: object, message: string): void;
+  child(fields: object): Logger;
+}
+
+/** Verbs for what is counted; the only implementation knows the metrics library. Labels never hold ids. */
+export interface Recorder {
+  tick(lag: Millis, took: Millis, outcome: 'committed' | 'lost_race' | 'ended' | 'failed'): void;
+  check(kind: string, verdict: string, code: string): void;
+  meshWrite(mesh: string, result: MeshWrite['result'], took: Millis): void;
+  metricsQuery(provider: string, result: string, took: Millis): void;
+  notification(channel: string, result: 'delivered' | 'postponed'): void;
+  httpRequest(route: string, method: string, status: number, took: Millis): void;
+  /** Text exposition; asks the store and the queue for their gauges. */
+  expose(): Promise<{ readonly contentType: string; readonly body: string }>;
+}
+
+/** A named crash point: a no-op unless a test arms it. */
+export type CrashPoint = (at: 'loaded' | 'observed' | 'committed' | 'applied' | 'recorded') => void | Promise<void>;
+
+export type { Check };

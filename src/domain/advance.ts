@@ -1,0 +1,428 @@
+/**
+ * The reducer: what a rollout becomes, given what was observed. Pure; time comes in with the observation.
+ *
+ * It never lists effects. What the mesh must be is derived from the next rollout (`desiredWeight`), so a crash between
+ * the commit and the write costs one tick and nothing else.
+ */
+import type { Change } from './change.ts';
+import { end, enterStep, heal, patch, pauseAt, positionWords, record, startRollback, stepWords, unchanged } from './change.ts';
+import { duration, plain } from './format.ts';
+import type { Observation, Route, RouteReading, RouteTrouble, Workloads } from './observation.ts';
+import { isMissing, isRefusal } from './observation.ts';
+import type { Instant, Weight } from './plan.ts';
+import { isPromotionStep, weightAt } from './plan.ts';
+import type { PauseCause, Phase, RollbackReason, Rollout, TerminalStatus } from './rollout.ts';
+import { compareStamps, desiredWeight, stampOf } from './rollout.ts';
+import { anyFailing, blindFor, tallied } from './tally.ts';
+
+/** One look at the world: the next rollout. Without news it is the same object. */
+export function observe(rollout: Rollout, seen: Observation): Change {
+  switch (rollout.phase.name) {
+    case 'ended':
+      return unchanged(rollout);
+    case 'pending':
+      return whilePending(noteRoute(unchanged(rollout), seen), seen);
+    case 'rolling_back':
+      return whileRollingBack(noteRoute(unchanged(rollout), seen), seen);
+    case 'progressing':
+    case 'paused':
+      return atStep(noteRoute(unchanged(rollout), seen), seen);
+    default:
+      return rollout.phase satisfies never;
+  }
+}
+
+/** A write that the mesh refused or that could not be made: kept as trouble, tried again by a later tick. */
+export function writeFailed(rollout: Rollout, at: Instant, trouble: RouteTrouble): Change {
+  if (rollout.phase.name === 'ended') return unchanged(rollout);
+  return noteTrouble(unchanged(rollout), at, trouble);
+}
+
+// ── what every phase does with the route ────────────────────────────────────────────────────────────────────────────
+
+function noteRoute(change: Change, seen: Observation): Change {
+  const { route, at } = seen;
+  if (route === null) return change;
+  if (!route.ok) {
+    const gone = change.rollout.phase.name === 'rolling_back' && route.code === 'canary_absent';
+    return gone ? change : noteTrouble(change, at, route);
+  }
+  const { rollout } = change;
+  const noted = rollout.observedWeight === route.canaryWeight ? change : patch(change, { observedWeight: route.canaryWeight });
+  // Readable again is not enough after a failed write: only the wanted weight in place proves that writing works.
+  if (!(desiredWeight(rollout) === null || inPlace(rollout, route))) return noted;
+  if (rollout.meshTrouble === null) return rollout.attempts === 0 ? noted : patch(noted, { attempts: 0 });
+  const message = `the mesh object answers as wanted again after ${duration(at - rollout.meshTrouble.since)}`;
+  return record(patch(noted, { meshTrouble: null, attempts: 0 }), at, 'mesh_recovered', message);
+}
+
+function noteTrouble(change: Change, at: Instant, trouble: RouteTrouble): Change {
+  const { rollout } = change;
+  const { code, message } = trouble;
+  const same = rollout.meshTrouble?.code === code;
+  const since = rollout.meshTrouble?.since ?? at;
+  const next = patch(change, { meshTrouble: { since, code, message }, attempts: rollout.attempts + 1 });
+  return same ? next : record(next, at, 'mesh_trouble', message, { code });
+}
+
+const sameWeight = (a: number, b: number): boolean => Math.abs(a - b) < 1e-9;
+
+/** The object asks for the wanted weight and carries our present stamp. */
+const inPlace = (rollout: Rollout, route: Route | null): boolean => {
+  const wanted = desiredWeight(rollout);
+  return (
+    route?.ok === true &&
+    wanted !== null &&
+    sameWeight(route.canaryWeight, wanted) &&
+    route.stamp !== null &&
+    route.stamp.rollout === rollout.id &&
+    compareStamps(route.stamp, stampOf(rollout)) === 0
+  );
+};
+
+// ── pending ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function whilePending(change: Change, seen: Observation): Change {
+  const { at, workloads, route } = seen;
+  const { rollout } = change;
+  const { phase, plan } = rollout;
+  if (phase.name !== 'pending') return change;
+  const late = pastDeadline(change, at);
+  if (late !== null) return late;
+  if (phase.behind !== null) {
+    if (seen.blocked) return change;
+    const message = `the rollout before this one (${phase.behind}) has ended`;
+    return record(patch(change, { phase: { name: 'pending', behind: null } }), at, 'unblocked', message);
+  }
+  const crashed = canaryCrashed(change, workloads, at);
+  if (crashed !== null) return crashed;
+  const waitingFor = notReadyToStart(route, workloads);
+  if (waitingFor === null) return enterStep(change, at, 0);
+  return waitForCanary(change, at, waitingFor, plan.readyDeadline);
+}
+
+/** null: the first weight may be set; otherwise what is waited for. */
+function notReadyToStart(route: Route | null, workloads: Workloads | null): string | null {
+  if (route === null || !route.ok) return route === null ? 'the mesh object was not read' : route.message;
+  return canaryNotReady(workloads);
+}
+
+/** null: every wanted pod of the canary is ready. No weight goes up otherwise. */
+function canaryNotReady(workloads: Workloads | null): string | null {
+  if (workloads === null) return 'the canary deployment was not read';
+  const { canary } = workloads;
+  if (!canary.ok) return canary.message;
+  if (canary.replicas === 0) return `deployment ${canary.name} is scaled to 0; scale it up`;
+  if (canary.settled) return null;
+  return `deployment ${canary.name} has ${canary.ready} of ${canary.replicas} pods ready${canary.crash === null ? '' : `; ${canary.crash.message}`}`;
+}
+
+function waitForCanary(change: Change, at: Instant, what: string, deadline: number): Change {
+  const { rollout } = change;
+  if (rollout.unreadySince === null) {
+    return record(patch(change, { unreadySince: at }), at, 'waiting_for_canary', `no traffic goes up yet: ${what}`);
+  }
+  if (at - rollout.unreadySince < deadline) return change;
+  const message = `Rolled back ${positionWords(rollout, at)}: the canary was not ready within ${duration(deadline)}: ${what}`;
+  return rollBack(change, null, at, 'canary_unready', { code: 'canary_unready', message });
+}
+
+// ── at a step: progressing or paused ────────────────────────────────────────────────────────────────────────────────
+
+/** The order is the meaning: reasons to go back come before reasons to stand still, and these before going on. */
+function atStep(change: Change, seen: Observation): Change {
+  const judged = tallied(readyAgain(change, seen), seen);
+  return (
+    pastDeadline(judged, seen.at) ??
+    failedCheck(judged, seen) ??
+    canaryCrashed(judged, seen.workloads, seen.at) ??
+    tooLongBlind(judged, seen) ??
+    routeStopped(judged, seen) ??
+    goOn(healed(judged, seen), seen)
+  );
+}
+
+const readyAgain = (change: Change, seen: Observation): Change =>
+  change.rollout.unreadySince !== null && canaryNotReady(seen.workloads) === null ? patch(change, { unreadySince: null }) : change;
+
+function pastDeadline(change: Change, at: Instant): Change | null {
+  const { rollout } = change;
+  const { deadline } = rollout.plan;
+  if (deadline === null || at - rollout.createdAt < deadline) return null;
+  const message = `Rolled back ${positionWords(rollout, at)}: the plan's deadline of ${duration(deadline)} has passed`;
+  return startRollback(change, at, 'deadline', { code: 'deadline', message });
+}
+
+function failedCheck(change: Change, seen: Observation): Change | null {
+  const { rollout } = change;
+  for (const check of rollout.plan.analysis.checks) {
+    const tally = rollout.tallies[check.name];
+    if (tally === undefined || tally.consecutiveFailures < check.failureLimit) continue;
+    const measured = seen.measurements.find((m) => m.check === check.name);
+    const times = `in ${tally.consecutiveFailures} of ${tally.consecutiveFailures} evaluations`;
+    const message = `Rolled back ${positionWords(rollout, seen.at)}: ${tally.lastReason}, ${times} (check "${check.name}")`;
+    return rollBack(change, seen.workloads, seen.at, 'analysis', {
+      code: 'check_failed',
+      message,
+      check: check.name,
+      ...(measured?.canary.ok === true ? { observed: measured.canary.value } : {}),
+      ...(measured !== undefined && measured.threshold !== null ? { threshold: measured.threshold } : {}),
+    });
+  }
+  return null;
+}
+
+function canaryCrashed(change: Change, workloads: Workloads | null, at: Instant): Change | null {
+  const { rollout } = change;
+  const canary = workloads?.canary;
+  if (canary === undefined) return null;
+  const serving = (rollout.phase.name === 'progressing' || rollout.phase.name === 'paused') && rollout.phase.reachedAt !== null;
+  if (!canary.ok) {
+    if (canary.code !== 'not_found' || !serving) return null;
+    const message = `Rolled back ${positionWords(rollout, at)}: ${canary.message}`;
+    return rollBack(change, workloads, at, 'canary_crashed', { code: 'canary_gone', message });
+  }
+  const why =
+    canary.crash?.fatal === true
+      ? canary.crash.message
+      : serving && canary.ready === 0
+        ? `deployment ${canary.name} has no ready pod (0 of ${canary.replicas})${canary.crash === null ? '' : `; ${canary.crash.message}`}`
+        : null;
+  if (why === null) return null;
+  const message = `Rolled back ${positionWords(rollout, at)}: the canary cannot run: ${why}`;
+  return rollBack(change, workloads, at, 'canary_crashed', { code: canary.crash?.reason ?? 'no_ready_pod', message });
+}
+
+function tooLongBlind(change: Change, seen: Observation): Change | null {
+  const { rollout } = change;
+  const { phase, plan } = rollout;
+  const judging = phase.name === 'progressing' || (phase.name === 'paused' && phase.cause === 'approval');
+  if (!judging) return null;
+  const { patience, then } = plan.analysis.noData;
+  const blind = blindFor(rollout, seen.at, patience);
+  if (blind === null) return null;
+  const words = `check "${blind.check}" could not be judged for ${duration(patience)}: ${blind.reason}`;
+  if (then === 'pause') return pauseAt(change, seen.at, 'no_data', `Paused ${positionWords(rollout, seen.at)}: ${words}`);
+  const message = `Rolled back ${positionWords(rollout, seen.at)}: ${words}`;
+  return rollBack(change, seen.workloads, seen.at, 'no_data', { code: 'no_data', message, check: blind.check });
+}
+
+/**
+ * Back to the stable version, unless that is known to be gone: traffic is never sent to a worse copy.
+ * (A person's abort does not pass through here: people are obeyed.)
+ */
+function rollBack(
+  change: Change,
+  workloads: Workloads | null,
+  at: Instant,
+  reason: RollbackReason,
+  cause: Parameters<typeof startRollback>[3],
+): Change {
+  const stable = workloads?.stable;
+  const gone = stable !== undefined && (stable.ok ? stable.ready === 0 : stable.code === 'not_found');
+  const weight = weightOf(change.rollout.phase, change.rollout);
+  if (!gone || weight === 0) return startRollback(change, at, reason, cause);
+  const found = stable.ok ? `deployment ${stable.name} has no ready pod (0 of ${stable.replicas})` : stable.message;
+  const message = `The canary fails, but there is no stable version to go back to: ${found}. Restore it and the rollback follows by itself, or abort to force it. The reason: ${cause.message}`;
+  return pauseAt(change, at, 'stable_unavailable', message);
+}
+
+const weightOf = (phase: Phase, rollout: Rollout): number => (phase.name === 'pending' ? 0 : phase.name === 'ended' ? 0 : weightAt(rollout.plan, phase.step));
+
+/** Pauses where the mesh object is gone, changed by others or not to be reached. null: none of these. */
+function routeStopped(change: Change, seen: Observation): Change | null {
+  const { rollout } = change;
+  const { route, at } = seen;
+  const { plan, meshTrouble } = rollout;
+  if (route === null) return null;
+  if (!route.ok) {
+    if (isMissing(route.code)) return pauseAt(change, at, 'target_missing', route.message);
+    if (isRefusal(route.code)) return pauseAt(change, at, 'route_refused', route.message);
+  }
+  if (meshTrouble !== null && at - meshTrouble.since >= plan.meshPatience && !isHandsOff(rollout.phase)) {
+    return pauseAt(change, at, 'mesh_unreachable', `for ${duration(at - meshTrouble.since)}: ${meshTrouble.message}`);
+  }
+  if (!route.ok) return change;
+  if (route.stamp !== null && route.stamp.rollout !== rollout.id && compareStamps(route.stamp, stampOf(rollout)) > 0) {
+    const message = `the mesh object carries a newer decision of rollout ${route.stamp.rollout} (epoch ${route.stamp.epoch}): another installation of Sluice writes to it. Stop one of them, then resume or abort`;
+    return pauseAt(change, at, 'foreign_rollout', message);
+  }
+  return drifted(rollout, route) ? onDrift(change, route, at) : null;
+}
+
+const isHandsOff = (phase: Phase): boolean => phase.name === 'paused' && phase.cause !== 'operator' && phase.cause !== 'approval' && phase.cause !== 'no_data';
+
+/** Somebody else changed what we had read back in place (or what stood before our next write). */
+function drifted(rollout: Rollout, route: RouteReading): boolean {
+  const { phase } = rollout;
+  if (phase.name !== 'progressing' && phase.name !== 'paused') return false;
+  if (phase.name === 'paused' && (phase.cause === 'drift' || phase.cause === 'fighting')) return false;
+  const wanted = weightAt(rollout.plan, phase.step);
+  const ours = route.stamp?.rollout === rollout.id;
+  if (phase.reachedAt !== null) {
+    return !sameWeight(route.canaryWeight, wanted) || !ours || route.stamp?.generation !== rollout.generation;
+  }
+  // Not yet in force: until our write lands, the object must be what it was when the step was entered.
+  const beforeOurWrite = ours && route.stamp?.generation === rollout.generation - 1 && phase.from !== null;
+  return beforeOurWrite && !sameWeight(route.canaryWeight, wanted) && !sameWeight(route.canaryWeight, phase.from);
+}
+
+function onDrift(change: Change, route: RouteReading, at: Instant): Change {
+  const { rollout } = change;
+  const { phase, plan } = rollout;
+  if (phase.name !== 'progressing' && phase.name !== 'paused') return change;
+  const wanted = weightAt(plan, phase.step);
+  const found = sameWeight(route.canaryWeight, wanted) ? 'the decision annotation is gone or changed' : `the canary weight is ${plain(route.canaryWeight)} %`;
+  const by = route.lastWriter === null ? '' : `, last written by ${route.lastWriter}`;
+  const words = `${found} where ${wanted} % of ${stepWords(rollout, phase.step)} was in force${by}`;
+  const seenIt = record(change, at, 'drift_seen', words, { wanted, found: route.canaryWeight, by: route.lastWriter });
+  if (plan.drift.then === 'pause') {
+    return pauseAt(seenIt, at, 'drift', `Somebody else changed the route: ${words}. Resume puts the plan's weight back; abort sends all traffic to the stable version`);
+  }
+  if (rollout.reasserts >= plan.drift.maxReasserts) {
+    return pauseAt(seenIt, at, 'fighting', `Somebody keeps changing the route back (${rollout.reasserts} times put right): ${words}. Stop that writer, then resume`);
+  }
+  // The hold starts again: for an unknown time the traffic was not what the step wanted.
+  const restarted = patch(seenIt, { phase: { ...phase, reachedAt: null }, reasserts: rollout.reasserts + 1, evaluatedAt: null });
+  return record(restarted, at, 'drift_reasserted', `canary weight ${wanted} % is put back (${rollout.reasserts + 1} of at most ${plan.drift.maxReasserts} times)`);
+}
+
+/** Leaves the pauses that end by themselves. */
+function healed(change: Change, seen: Observation): Change {
+  const { rollout } = change;
+  const { phase } = rollout;
+  if (phase.name !== 'paused') return change;
+  const again = (cause: PauseCause, fine: boolean, message: string): Change =>
+    phase.cause === cause && fine ? heal(change, seen.at, message) : change;
+  const routeOk = seen.route?.ok === true;
+  switch (phase.cause) {
+    case 'target_missing':
+    case 'route_refused':
+      return again(phase.cause, routeOk, 'the mesh object can be used again');
+    case 'mesh_unreachable':
+      return again(phase.cause, routeOk && rollout.meshTrouble === null, 'the mesh can be reached again');
+    case 'no_data':
+      return again(phase.cause, conclusive(rollout), 'every check can be judged again');
+    case 'stable_unavailable':
+      return again(phase.cause, !anyFailing(rollout) && canaryNotReady(seen.workloads) === null, 'the canary is healthy again');
+    case 'operator':
+    case 'approval':
+    case 'drift':
+    case 'fighting':
+    case 'foreign_rollout':
+      return change;
+    default:
+      return phase.cause satisfies never;
+  }
+}
+
+const conclusive = (rollout: Rollout): boolean =>
+  rollout.plan.analysis.checks.every((check) => {
+    const last = rollout.tallies[check.name]?.last;
+    return last === 'pass' || last === 'fail';
+  });
+
+/** Read-back, then the hold, the verdict, the approval, the next step or the end. */
+function goOn(change: Change, seen: Observation): Change {
+  const { phase } = change.rollout;
+  if (phase.name !== 'progressing' && phase.name !== 'paused') return change;
+  if (!inPlace(change.rollout, seen.route)) return raiseWaits(change, seen);
+  const reached = phase.reachedAt === null ? reach(change, seen.at) : change;
+  const { plan } = reached.rollout;
+  if (isPromotionStep(plan, phase.step)) return phase.name === 'paused' ? reached : succeed(reached, seen.at);
+  return moveOn(reached, seen);
+}
+
+/** The wanted weight is not in place yet, and must not be put there while the canary is not ready. */
+function raiseWaits(change: Change, seen: Observation): Change {
+  const { rollout } = change;
+  const notReady = canaryNotReady(seen.workloads);
+  if (!raises(rollout, seen) || notReady === null) return change;
+  return waitForCanary(change, seen.at, notReady, rollout.plan.readyDeadline);
+}
+
+const raises = (rollout: Rollout, seen: Observation): boolean => {
+  const wanted = desiredWeight(rollout);
+  return wanted !== null && seen.route?.ok === true && wanted > seen.route.canaryWeight;
+};
+
+/**
+ * Must the mesh object be written now, and with which canary weight? null: leave it.
+ * Asked with the committed rollout and the observation that led to it.
+ */
+export function weightToWrite(rollout: Rollout, seen: Observation): Weight | null {
+  const wanted = desiredWeight(rollout);
+  if (wanted === null || seen.route === null || !seen.route.ok || inPlace(rollout, seen.route)) return null;
+  if (raises(rollout, seen) && canaryNotReady(seen.workloads) !== null) return null;
+  return wanted;
+}
+
+function reach(change: Change, at: Instant): Change {
+  const { rollout } = change;
+  const { phase } = rollout;
+  if (phase.name !== 'progressing' && phase.name !== 'paused') return change;
+  const weight = weightAt(rollout.plan, phase.step);
+  return record(patch(change, { phase: { ...phase, reachedAt: at } }), at, 'weight_reached', `canary weight ${weight} % was read back`, { weight });
+}
+
+function succeed(change: Change, at: Instant): Change {
+  const { rollout } = change;
+  const message = `Promoted to 100 % after ${duration(at - rollout.createdAt)}: every check passed at every step or a person decided`;
+  const outcome = { code: 'promoted', message, step: rollout.plan.steps.length, weight: 100 };
+  return end(change, at, 'succeeded', outcome, message);
+}
+
+function moveOn(change: Change, seen: Observation): Change {
+  const { rollout } = change;
+  const { phase, plan } = rollout;
+  if (phase.name !== 'progressing' && phase.name !== 'paused') return change;
+  const { at } = seen;
+  if (phase.go !== null) return nextStep(change, seen, phase.go.full ? plan.steps.length : phase.step + 1);
+  if (phase.name === 'paused' || phase.reachedAt === null) return change;
+  const step = plan.steps[phase.step];
+  if (step === undefined || at - phase.reachedAt < step.hold || !allPassed(rollout)) return change;
+  if (step.approval === 'required') {
+    const held = `${stepWords(rollout, phase.step)} held ${duration(at - phase.reachedAt)} and every check passes`;
+    return pauseAt(change, at, 'approval', `Waiting for approval: ${held}. Promote to go on, abort to go back`);
+  }
+  return nextStep(change, seen, phase.step + 1);
+}
+
+/** Every check's last evaluation at this weight is a pass. No evaluation is not a pass. */
+const allPassed = (rollout: Rollout): boolean =>
+  rollout.plan.analysis.checks.every((check) => rollout.tallies[check.name]?.last === 'pass');
+
+function nextStep(change: Change, seen: Observation, step: number): Change {
+  const { rollout } = change;
+  const notReady = canaryNotReady(seen.workloads);
+  if (notReady !== null) return waitForCanary(change, seen.at, notReady, rollout.plan.readyDeadline);
+  return enterStep(change, seen.at, step, goActor(rollout.phase));
+}
+
+const goActor = (phase: Phase): string => ((phase.name === 'progressing' || phase.name === 'paused') && phase.go !== null ? phase.go.actor : 'sluice');
+
+// ── rolling back ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const ENDS_AS: Record<RollbackReason, TerminalStatus> = {
+  analysis: 'rolled_back',
+  no_data: 'rolled_back',
+  canary_crashed: 'rolled_back',
+  canary_unready: 'rolled_back',
+  deadline: 'rolled_back',
+  aborted: 'aborted',
+  superseded: 'superseded',
+};
+
+/** Over only when weight 0 and our stamp were read back. No metric is asked, and no trouble ends it. */
+function whileRollingBack(change: Change, seen: Observation): Change {
+  const { rollout } = change;
+  const { phase } = rollout;
+  if (phase.name !== 'rolling_back') return change;
+  const { route, at } = seen;
+  // The route no longer knows the canary and the stable version takes everything: there is nothing left to take back.
+  const gone = route !== null && !route.ok && route.code === 'canary_absent';
+  if (!gone && !inPlace(rollout, route)) return change;
+  const took = duration(at - phase.since);
+  const message = `all traffic is on the stable version, read back ${took} after the decision. ${phase.outcome.message}`;
+  return end(change, at, ENDS_AS[phase.reason], phase.outcome, message);
+}

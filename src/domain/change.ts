@@ -1,0 +1,110 @@
+/** A change in the making: the next rollout and the facts that tell how it came about. */
+import { duration, plain } from './format.ts';
+import type { Instant } from './plan.ts';
+import { weightAt } from './plan.ts';
+import type { Fact, FactType, Outcome, PauseCause, Phase, RollbackReason, Rollout, TerminalStatus } from './rollout.ts';
+import { stepOf } from './rollout.ts';
+
+export const SYSTEM = 'sluice';
+
+export interface Change {
+  readonly rollout: Rollout;
+  readonly facts: readonly Fact[];
+}
+
+export const unchanged = (rollout: Rollout): Change => ({ rollout, facts: [] });
+
+export const patch = (change: Change, part: Partial<Rollout>): Change => ({ ...change, rollout: { ...change.rollout, ...part } });
+
+export function record(change: Change, at: Instant, type: FactType, message: string, data: Fact['data'] = {}, actor = SYSTEM): Change {
+  const { rollout } = change;
+  const fact: Fact = { seq: rollout.factCount + 1, at, type, actor, step: stepOf(rollout), message, data };
+  return { rollout: { ...rollout, factCount: fact.seq }, facts: [...change.facts, fact] };
+}
+
+/** "step 2 of 3 (25 %)", "promotion (100 %)". */
+export const stepWords = (rollout: Rollout, step: number): string =>
+  step >= rollout.plan.steps.length
+    ? 'promotion (100 %)'
+    : `step ${step + 1} of ${rollout.plan.steps.length} (${weightAt(rollout.plan, step)} %)`;
+
+/** Enters a step: a new wanted weight, a new generation, a clock that has not started, checks that start anew. */
+export function enterStep(change: Change, at: Instant, step: number, actor = SYSTEM): Change {
+  const { rollout } = change;
+  const weight = weightAt(rollout.plan, step);
+  const from = rollout.observedWeight;
+  const next = patch(change, {
+    phase: { name: 'progressing', step, reachedAt: null, from, go: null },
+    generation: rollout.generation + 1,
+    tallies: {},
+    evaluatedAt: null,
+    observedShare: null,
+    attempts: 0,
+    unreadySince: null,
+  });
+  return record(next, at, 'weight_wanted', `${stepWords(rollout, step)}: canary weight ${weight} % wanted`, { from, to: weight }, actor);
+}
+
+export function pauseAt(
+  change: Change,
+  at: Instant,
+  cause: PauseCause,
+  message: string,
+  actor = SYSTEM,
+): Change {
+  const { phase } = change.rollout;
+  if (phase.name !== 'progressing' && phase.name !== 'paused') return change;
+  if (phase.name === 'paused' && phase.cause === cause) return change;
+  const { step, reachedAt, from, go } = phase;
+  const held = cause !== 'operator' && phase.name === 'paused' && (phase.cause === 'operator' || phase.held);
+  const next: Phase = { name: 'paused', cause, held, since: at, message, step, reachedAt, from, go: cause === 'operator' ? null : go };
+  return record(patch(change, { phase: next }), at, 'paused', message, { cause }, actor);
+}
+
+/** The cause is over. A person's own pause outlives it. */
+export function heal(change: Change, at: Instant, message: string): Change {
+  const { phase } = change.rollout;
+  if (phase.name !== 'paused') return change;
+  return phase.held ? pauseAt(change, at, 'operator', `${message}; still paused by a person`) : unpause(change, at, message);
+}
+
+export function unpause(change: Change, at: Instant, message: string, actor = SYSTEM): Change {
+  const { phase } = change.rollout;
+  if (phase.name !== 'paused') return change;
+  const { step, reachedAt, from, go } = phase;
+  return record(patch(change, { phase: { name: 'progressing', step, reachedAt, from, go } }), at, 'resumed', message, { cause: phase.cause }, actor);
+}
+
+/** How far the rollout had come, for the outcome. */
+export const positionOf = (rollout: Rollout): { step: number; weight: number } => {
+  const step = stepOf(rollout);
+  return { step: step ?? 0, weight: step === null ? 0 : weightAt(rollout.plan, step) };
+};
+
+/** "at 25 % after 4 m 10 s", counted from the rollout's creation. */
+export const positionWords = (rollout: Rollout, at: Instant): string =>
+  `at ${plain(positionOf(rollout).weight)} % after ${duration(Math.max(0, at - rollout.createdAt))}`;
+
+type Cause = Pick<Outcome, 'code' | 'message'> & Partial<Pick<Outcome, 'check' | 'observed' | 'threshold'>>;
+
+/**
+ * Starts the way back to weight 0. A new generation even where the weight is 0 already: the stamp on the object is what
+ * stops a worker that was stalled since before from raising the weight afterwards.
+ */
+export function startRollback(change: Change, at: Instant, reason: RollbackReason, cause: Cause, actor = SYSTEM): Change {
+  const { rollout } = change;
+  const { step, weight } = positionOf(rollout);
+  const outcome: Outcome = { ...cause, step, weight };
+  const next = patch(change, {
+    phase: { name: 'rolling_back', reason, since: at, outcome, step },
+    generation: rollout.generation + 1,
+    attempts: 0,
+  });
+  return record(next, at, 'rollback_started', outcome.message, { reason, outcome }, actor);
+}
+
+export function end(change: Change, at: Instant, status: TerminalStatus, outcome: Outcome, message: string, actor = SYSTEM): Change {
+  const step = stepOf(change.rollout) ?? 0;
+  const next = patch(change, { phase: { name: 'ended', status, outcome, step, at }, meshTrouble: null, attempts: 0 });
+  return record(next, at, 'ended', message, { status, outcome }, actor);
+}

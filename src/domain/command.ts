@@ -1,0 +1,199 @@
+/** What people and pipelines may ask of a rollout. Pure: a refusal is a value with a code. */
+import type { Change } from './change.ts';
+import { end, patch, pauseAt, positionWords, record, startRollback, stepWords, unchanged, unpause } from './change.ts';
+import type { Instant } from './plan.ts';
+import type { Rollout } from './rollout.ts';
+import { statusOf, stepOf } from './rollout.ts';
+
+export type Command =
+  | { readonly name: 'promote'; readonly full: boolean }
+  | { readonly name: 'pause'; readonly reason: string }
+  | { readonly name: 'resume' }
+  | { readonly name: 'abort'; readonly reason: string }
+  | { readonly name: 'supersede'; readonly by: string }
+  /** Tries a stuck rollback or a healing pause again now. (A retry of an ended rollout starts a new one: `app/commands.ts`.) */
+  | { readonly name: 'retry' }
+  /** A person takes over a rollback that cannot be written: ends as `failed`. */
+  | { readonly name: 'give_up'; readonly reason: string };
+
+export interface Order {
+  readonly command: Command;
+  readonly actor: string;
+  readonly at: Instant;
+  /** The step that the person saw; undefined: any. */
+  readonly expectedStep?: number | undefined;
+  /** The row version that the person saw (If-Match); undefined: any. */
+  readonly expectedVersion?: number | undefined;
+}
+
+export interface Refusal {
+  readonly code: 'moved_on' | 'not_started' | 'finished' | 'rolling_back' | 'not_rolling_back' | 'not_paused';
+  readonly message: string;
+}
+
+export const isRefused = (result: Change | Refusal): result is Refusal => 'code' in result;
+
+/** The next rollout, the same one where the command is already fulfilled (commands may be repeated), or a refusal. */
+export function order(rollout: Rollout, given: Order): Change | Refusal {
+  const moved = movedOn(rollout, given);
+  if (moved !== null) return moved;
+  const { command } = given;
+  switch (command.name) {
+    case 'promote':
+      return promote(rollout, given, command.full);
+    case 'pause':
+      return pause(rollout, given, command.reason);
+    case 'resume':
+      return resume(rollout, given);
+    case 'abort':
+      return abort(rollout, given, command.reason);
+    case 'supersede':
+      return supersede(rollout, given, command.by);
+    case 'retry':
+      return retry(rollout, given);
+    case 'give_up':
+      return giveUp(rollout, given, command.reason);
+    default:
+      return command satisfies never;
+  }
+}
+
+function movedOn(rollout: Rollout, { expectedStep, expectedVersion }: Order): Refusal | null {
+  const step = stepOf(rollout);
+  const words = `rollout ${rollout.id} is ${statusOf(rollout)}${step === null ? '' : ` at ${stepWords(rollout, step)}`}`;
+  if (expectedStep !== undefined && expectedStep !== step)
+    return { code: 'moved_on', message: `${words}, not at step index ${expectedStep} that the request expected; look again before deciding` };
+  if (expectedVersion !== undefined && expectedVersion !== rollout.version)
+    return { code: 'moved_on', message: `${words} and at version ${rollout.version}, not ${expectedVersion} that the request expected; look again before deciding` };
+  return null;
+}
+
+const finished = (rollout: Rollout): Refusal => ({ code: 'finished', message: `rollout ${rollout.id} has already ended as ${statusOf(rollout)}` });
+const goingBack = (rollout: Rollout): Refusal => ({ code: 'rolling_back', message: `rollout ${rollout.id} is rolling back; that cannot be stopped` });
+
+function promote(rollout: Rollout, { actor, at }: Order, full: boolean): Change | Refusal {
+  const { phase } = rollout;
+  switch (phase.name) {
+    case 'pending':
+      return { code: 'not_started', message: `rollout ${rollout.id} has not started: it waits for ${phase.behind === null ? 'the canary to be ready' : `rollout ${phase.behind}`}` };
+    case 'rolling_back':
+      return goingBack(rollout);
+    case 'ended':
+      return phase.status === 'succeeded' ? unchanged(rollout) : finished(rollout);
+    case 'progressing':
+    case 'paused': {
+      if (phase.go !== null && (phase.go.full || !full)) return unchanged(rollout);
+      if (phase.step >= rollout.plan.steps.length && phase.name === 'progressing') return unchanged(rollout);
+      const going = phase.name === 'paused' && phase.cause !== 'approval' ? unpause(unchanged(rollout), at, `${actor} promoted`, actor) : unchanged(rollout);
+      const at_ = going.rollout.phase;
+      if (at_.name !== 'progressing' && at_.name !== 'paused') return going;
+      const next = patch(going, { phase: { ...at_, go: { actor, at, full } } });
+      return record(next, at, 'promote_requested', `${actor} promoted ${stepWords(rollout, phase.step)}${full ? ' straight to 100 %' : ''}`, { full }, actor);
+    }
+    default:
+      return phase satisfies never;
+  }
+}
+
+function pause(rollout: Rollout, { actor, at }: Order, reason: string): Change | Refusal {
+  const { phase } = rollout;
+  switch (phase.name) {
+    case 'pending':
+      return { code: 'not_started', message: `rollout ${rollout.id} has not started; abort it, or wait for its first step` };
+    case 'rolling_back':
+      return goingBack(rollout);
+    case 'ended':
+      return finished(rollout);
+    case 'progressing':
+    case 'paused':
+      return pauseAt(unchanged(rollout), at, 'operator', `Paused by ${actor} at ${stepWords(rollout, phase.step)}${reason === '' ? '' : `: ${reason}`}`, actor);
+    default:
+      return phase satisfies never;
+  }
+}
+
+function resume(rollout: Rollout, { actor, at }: Order): Change | Refusal {
+  const { phase } = rollout;
+  switch (phase.name) {
+    case 'pending':
+      return unchanged(rollout);
+    case 'progressing':
+      return unchanged(rollout);
+    case 'rolling_back':
+      return goingBack(rollout);
+    case 'ended':
+      return finished(rollout);
+    case 'paused': {
+      if (phase.cause === 'approval') return { code: 'not_paused', message: `rollout ${rollout.id} waits for approval: promote it to go on` };
+      const going = unpause(unchanged(rollout), at, `Resumed by ${actor}`, actor);
+      const now = going.rollout.phase;
+      if (now.name !== 'progressing') return going;
+      // The weights were out of our hands: put them back, and let the step's clock and the counts start anew.
+      const anew = phase.cause === 'operator' ? now : { ...now, reachedAt: null };
+      return patch(going, { phase: anew, reasserts: 0, attempts: 0, tallies: phase.cause === 'operator' ? rollout.tallies : {}, evaluatedAt: null });
+    }
+    default:
+      return phase satisfies never;
+  }
+}
+
+function abort(rollout: Rollout, { actor, at }: Order, reason: string): Change | Refusal {
+  const { phase } = rollout;
+  switch (phase.name) {
+    case 'ended':
+      return phase.status === 'succeeded' ? finished(rollout) : unchanged(rollout);
+    case 'rolling_back':
+      return unchanged(rollout);
+    case 'pending':
+    case 'progressing':
+    case 'paused': {
+      if (phase.name === 'pending' && phase.behind !== null) return neverStarted(rollout, at, actor, reason);
+      const message = `Aborted by ${actor} ${positionWords(rollout, at)}${reason === '' ? '' : `: ${reason}`}`;
+      return startRollback(unchanged(rollout), at, 'aborted', { code: 'aborted', message }, actor);
+    }
+    default:
+      return phase satisfies never;
+  }
+}
+
+/** A rollout that waits behind another one must not touch the object: that is the other one's. */
+function neverStarted(rollout: Rollout, at: Instant, actor: string, reason: string): Change {
+  const message = `Aborted by ${actor} before it started${reason === '' ? '' : `: ${reason}`}`;
+  return end(unchanged(rollout), at, 'aborted', { code: 'aborted', message, step: 0, weight: 0 }, message, actor);
+}
+
+function supersede(rollout: Rollout, { actor, at }: Order, by: string): Change | Refusal {
+  const { phase } = rollout;
+  switch (phase.name) {
+    case 'ended':
+    case 'rolling_back':
+      return unchanged(rollout);
+    case 'pending':
+    case 'progressing':
+    case 'paused': {
+      const message = `Superseded by rollout ${by} ${positionWords(rollout, at)}`;
+      if (phase.name === 'pending' && phase.behind !== null)
+        return end(unchanged(rollout), at, 'superseded', { code: 'superseded', message, step: 0, weight: 0 }, message, actor);
+      return startRollback(unchanged(rollout), at, 'superseded', { code: 'superseded', message }, actor);
+    }
+    default:
+      return phase satisfies never;
+  }
+}
+
+function retry(rollout: Rollout, given: Order): Change | Refusal {
+  const { phase } = rollout;
+  if (phase.name === 'ended') return finished(rollout);
+  if (phase.name === 'paused') return resume(rollout, given);
+  return patch(unchanged(rollout), { attempts: 0 });
+}
+
+function giveUp(rollout: Rollout, { actor, at }: Order, reason: string): Change | Refusal {
+  const { phase } = rollout;
+  if (phase.name === 'ended') return phase.status === 'failed' ? unchanged(rollout) : finished(rollout);
+  if (phase.name !== 'rolling_back')
+    return { code: 'not_rolling_back', message: `rollout ${rollout.id} is ${statusOf(rollout)}: only a rollback that cannot be written can be given up; abort first` };
+  const trouble = rollout.meshTrouble === null ? '' : ` The mesh last said: ${rollout.meshTrouble.message}.`;
+  const message = `Stable could not be restored: ${actor} took over the rollback by hand${reason === '' ? '' : ` (${reason})`}.${trouble} ${phase.outcome.message}`;
+  return end(unchanged(rollout), at, 'failed', { ...phase.outcome, code: 'given_up', message }, message, actor);
+}

@@ -1,0 +1,150 @@
+/** What one look at the world found. Trouble is a value with a code: nothing here throws. */
+import type { Role } from './plan.ts';
+import type { Stamp, Verdict } from './rollout.ts';
+
+/** The mesh object as read. */
+export interface RouteReading {
+  readonly ok: true;
+  /** Canary share that the object asks for, in percent: 100 * canary / (stable + canary). May be fractional if others wrote it. */
+  readonly canaryWeight: number;
+  /** Our annotation, whoever's rollout it names; null: none. */
+  readonly stamp: Stamp | null;
+  /** true: every request for the service passes the split, so the measured share must equal the weight. */
+  readonly carriesAllTraffic: boolean;
+  /** Opaque version of the object for the write's precondition (Kubernetes resourceVersion). */
+  readonly token: string;
+  /** Who wrote it last, for people: field manager and time. */
+  readonly lastWriter: string | null;
+}
+
+export type RouteTroubleCode =
+  | 'not_found' // object absent
+  | 'crd_missing' // kind not served by this cluster
+  | 'rule_not_found' // named rule absent, or no rule splits the two versions
+  | 'ambiguous' // several rules split them and none was named
+  | 'canary_absent' // the rule has no destination for the canary, and stable takes everything
+  | 'stable_absent'
+  | 'delegated' // the rule hands over to a delegate object
+  | 'foreign_weight' // a third destination has a share of the rule
+  | 'shape' // the object has a form that this router does not know
+  | 'unauthorized'
+  | 'forbidden'
+  | 'rejected' // admission webhook or schema said no
+  | 'timeout'
+  | 'unavailable'; // 5xx, 429, network
+
+export interface RouteTrouble {
+  readonly ok: false;
+  readonly code: RouteTroubleCode;
+  /** What was wanted, what was found, what to do. Names the object. */
+  readonly message: string;
+  /** Seconds that the server asked to wait (Retry-After), where it did. */
+  readonly retryAfter?: number;
+}
+
+export type Route = RouteReading | RouteTrouble;
+
+/** Trouble that only an edit by a person (or GitOps) ends, as opposed to trouble that time may end. */
+const REFUSED: ReadonlySet<RouteTroubleCode> = new Set([
+  'rule_not_found',
+  'ambiguous',
+  'canary_absent',
+  'stable_absent',
+  'delegated',
+  'foreign_weight',
+  'shape',
+]);
+const MISSING: ReadonlySet<RouteTroubleCode> = new Set(['not_found', 'crd_missing']);
+export const isRefusal = (code: RouteTroubleCode): boolean => REFUSED.has(code);
+export const isMissing = (code: RouteTroubleCode): boolean => MISSING.has(code);
+
+/** One Deployment and what its pods say. */
+export type Workload =
+  | {
+      readonly ok: true;
+      readonly name: string;
+      /** Wanted replicas. */
+      readonly replicas: number;
+      readonly ready: number;
+      /** The controller has seen the newest spec and every wanted pod is of it and ready. */
+      readonly settled: boolean;
+      /**
+       * A pod that cannot run, in the kubelet's own words
+       * ("pod myapp-v2-x: CrashLoopBackOff: back-off 40s restarting failed container; last exit 1 (Error)"); null: none.
+       */
+      readonly crash: { readonly reason: string; readonly message: string; readonly fatal: boolean } | null;
+    }
+  | { readonly ok: false; readonly name: string; readonly code: 'not_found' | 'unavailable' | 'forbidden' | 'unauthorized' | 'timeout'; readonly message: string };
+
+export interface Workloads {
+  readonly stable: Workload;
+  readonly canary: Workload;
+}
+
+/** Why a metrics provider has no number to give. None of these is ever a pass. */
+export type NoValueCode =
+  | 'no_data' // empty vector, or no request in the window
+  | 'not_a_number'
+  | 'infinite'
+  | 'several_series'
+  | 'stale_sample'
+  | 'wrong_type'
+  | 'timeout'
+  | 'bad_query' // 400, 422: the query itself
+  | 'unauthorized' // 401, 403
+  | 'unavailable' // 5xx, 429, refused, reset, redirect
+  | 'malformed' // not the API's answer: HTML, truncated JSON, too large
+  | 'partial'; // the backend warned that data is missing
+
+/** A metrics provider's answer for one version. */
+export type Reading =
+  | {
+      readonly ok: true;
+      /** error-rate: ratio 0..1. latency: milliseconds. prometheus: what the query gives. */
+      readonly value: number;
+      /** Requests behind the value; null: unknown (custom query). */
+      readonly samples: number | null;
+      /** The query as it can be pasted into Prometheus. */
+      readonly query: string;
+    }
+  | { readonly ok: false; readonly code: NoValueCode; readonly message: string; readonly query: string };
+
+/** One evaluation of one check: what is kept in the history. */
+export interface Measurement {
+  readonly check: string;
+  readonly step: number;
+  readonly verdict: Verdict;
+  /** Named result: within, above_max, below_min, above_stable, too_few_samples, share_off, or a NoValueCode. */
+  readonly code: string;
+  /** The reason in words with numbers. */
+  readonly reason: string;
+  readonly canary: Reading;
+  readonly stable: Reading | null;
+  /** The limit that decided (the tightest one), in the value's unit; null: none could be computed. */
+  readonly threshold: number | null;
+  /** Look-back in milliseconds. */
+  readonly window: number;
+}
+
+/** Share of the service's requests that reached the canary. */
+export interface ShareReading {
+  readonly share: number;
+  /** Requests behind it, both versions. */
+  readonly samples: number;
+}
+
+/** One tick's look at the world: the reducer's input. Parts that were not looked at are null. */
+export interface Observation {
+  /** Database clock at the start of the tick. */
+  readonly at: number;
+  readonly route: Route | null;
+  readonly workloads: Workloads | null;
+  /** Evaluations made in this tick; empty when none was due. */
+  readonly measurements: readonly Measurement[];
+  /** null: not asked, or no answer. */
+  readonly share: ShareReading | null;
+  /** Is the rollout that this one waits behind still live? false when it waits behind none. */
+  readonly blocked: boolean;
+}
+
+export type ByRole<T> = { readonly [role in Role]: T };

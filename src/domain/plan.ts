@@ -1,0 +1,126 @@
+/**
+ * The plan: what a pipeline asks for. Immutable once a rollout has started; stored with it.
+ *
+ * This is the canonical form: durations in milliseconds, percentages as ratios (1 % = 0.01), every default filled in.
+ * What people write (`hold: 2m`, `max: 1%`) is parsed into it at the edge (`app/plan-schema.ts`).
+ */
+
+/** A duration in milliseconds. */
+export type Millis = number;
+/** A point in time: milliseconds since the Unix epoch, by the database's clock. */
+export type Instant = number;
+/** A canary share in whole percent, 0 to 100. The stable version gets the rest. */
+export type Weight = number;
+
+export type Role = 'stable' | 'canary';
+
+/** One of the two versions. Fields beside `deployment` (host, subset, service) are the mesh's own. */
+export interface VersionRef {
+  /** Name of the Deployment that runs this version: the workload in the mesh's metrics, and what is watched for readiness. */
+  readonly deployment: string;
+  readonly [field: string]: string | number | undefined;
+}
+
+/** The workload and the mesh object that is shifted. Fields beside these are the mesh's own, checked by its schema. */
+export interface Target {
+  readonly cluster: string;
+  readonly namespace: string;
+  readonly service: string;
+  readonly mesh: string;
+  readonly stable: VersionRef;
+  readonly canary: VersionRef;
+  readonly [field: string]: unknown;
+}
+
+export interface Step {
+  /** Canary share of this step. Strictly rising from step to step. */
+  readonly weight: Weight;
+  /** How long the weight must have been in force (counted from read-back) before the rollout may go on. */
+  readonly hold: Millis;
+  /** `required`: a person must promote after the hold has passed; the canary is judged while it waits. */
+  readonly approval: 'none' | 'required';
+}
+
+/**
+ * Limits on the canary's value. All that are given must hold.
+ * `relative`: canary <= stable * maxRatio + tolerance.
+ */
+export interface Threshold {
+  readonly max?: number;
+  readonly min?: number;
+  readonly relative?: { readonly maxRatio: number; readonly tolerance: number };
+}
+
+export interface Check {
+  readonly name: string;
+  readonly kind: CheckKind;
+  /** Name of the metrics provider that answers it. */
+  readonly provider: string;
+  readonly threshold: Threshold;
+  /** Look-back of one evaluation. It never reaches back before the step's weight was in force. */
+  readonly window: Millis;
+  /** Requests that the canary must have had in the window for the value to count. Custom queries: 0. */
+  readonly minSamples: number;
+  /** Consecutive failed evaluations of this check that roll back. */
+  readonly failureLimit: number;
+  /** latency only: 0 < quantile < 1. Values and thresholds of latency are in milliseconds. */
+  readonly quantile?: number;
+  /** prometheus only: PromQL with `{{...}}` placeholders. */
+  readonly query?: string;
+}
+
+export type CheckKind = 'error-rate' | 'latency' | 'prometheus';
+
+/** What happens when a check cannot be judged for `patience`: no data, too few samples, provider down. */
+export interface NoDataPolicy {
+  readonly patience: Millis;
+  readonly then: 'pause' | 'rollback';
+}
+
+export interface Analysis {
+  readonly interval: Millis;
+  /** Evaluations look only at time after (weight in force + settle). */
+  readonly settle: Millis;
+  readonly noData: NoDataPolicy;
+  readonly checks: readonly Check[];
+  /**
+   * Is the share of traffic that the mesh's metrics show compared with the wanted weight?
+   * `enforce`: outside the tolerance is inconclusive; `observe`: recorded only;
+   * `auto`: enforce where the split rule carries all of the service's traffic, else observe.
+   */
+  readonly trafficShare: 'auto' | 'enforce' | 'observe';
+}
+
+export interface DriftPolicy {
+  /** What to do when somebody else changed the weights. A rollback always reasserts. */
+  readonly then: 'pause' | 'reassert';
+  /** Reassertions before the rollout pauses anyway: two controllers must not fight for ever. */
+  readonly maxReasserts: number;
+}
+
+export interface Plan {
+  readonly target: Target;
+  readonly steps: readonly Step[];
+  readonly analysis: Analysis;
+  readonly drift: DriftPolicy;
+  /** How long the canary's pods may take to become ready, at the start and again at any later time. */
+  readonly readyDeadline: Millis;
+  /** How long the mesh object may be unreadable or unwritable before the rollout pauses. */
+  readonly meshPatience: Millis;
+  /** Total time from creation after which an unfinished rollout is rolled back; null: none. */
+  readonly deadline: Millis | null;
+  /** What a second rollout of the same target does. */
+  readonly onConflict: 'reject' | 'join' | 'supersede' | 'queue';
+  /** Free text shown to people: version, commit, link. */
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** The step after the last one: all traffic to the canary. */
+export const isPromotionStep = (plan: Plan, step: number): boolean => step >= plan.steps.length;
+
+/** Canary share while the rollout stands at `step`. */
+export const weightAt = (plan: Plan, step: number): Weight => plan.steps[step]?.weight ?? 100;
+
+/** What only one live rollout may hold at a time. */
+export const targetKey = (target: Target): string =>
+  [target.cluster, target.namespace, target.service].map(encodeURIComponent).join('/');

@@ -1,0 +1,208 @@
+/** The aggregate: one rollout, its phase, what was last observed, and what it wants the mesh to be. */
+import type { Instant, Plan, Weight } from './plan.ts';
+import { weightAt } from './plan.ts';
+
+/** Public status. The last five are terminal and are never renamed. */
+export type Status =
+  | 'pending'
+  | 'progressing'
+  | 'paused'
+  | 'rolling_back'
+  | 'succeeded'
+  | 'rolled_back'
+  | 'aborted'
+  | 'superseded'
+  | 'failed';
+
+export const TERMINAL = ['succeeded', 'rolled_back', 'aborted', 'superseded', 'failed'] as const;
+export type TerminalStatus = (typeof TERMINAL)[number];
+
+/** Why a rollout stands still. `approval` waits for a person by plan; the others want one or heal by themselves. */
+export type PauseCause =
+  | 'operator'
+  | 'approval'
+  | 'no_data' // heals when every check can be judged again
+  | 'drift' // somebody else moved the weights: hands off until a person resumes
+  | 'fighting' // somebody else keeps moving them back
+  | 'foreign_rollout' // another installation's newer stamp is on the object
+  | 'target_missing' // the mesh object is gone; heals when it is back
+  | 'route_refused' // the mesh object no longer is one that may be written
+  | 'mesh_unreachable' // heals when the API server answers again
+  | 'stable_unavailable'; // the canary fails, and there is no healthy stable to go back to; rolls back when there is
+
+export type RollbackReason = 'analysis' | 'no_data' | 'canary_crashed' | 'canary_unready' | 'deadline' | 'aborted' | 'superseded';
+
+/** A person's (or token's) word to move on from a step: set by the promote command, used up by the next tick. */
+export interface Go {
+  readonly actor: string;
+  readonly at: Instant;
+  /** true: straight to 100 %. */
+  readonly full: boolean;
+}
+
+/** The end in one sentence, with the numbers that decided it. Also kept while rolling back. */
+export interface Outcome {
+  readonly code: string;
+  /** One sentence with numbers that a person can act on. */
+  readonly message: string;
+  readonly step: number;
+  readonly weight: Weight;
+  readonly check?: string;
+  readonly observed?: number;
+  readonly threshold?: number;
+}
+
+/** Where a rollout stands on the plan. `step` is plan.steps.length while it is being promoted to 100 %. */
+export interface AtStep {
+  readonly step: number;
+  /** When the weight and our stamp were first read back; null until then. The step's clock starts here. */
+  readonly reachedAt: Instant | null;
+  /** Canary weight that the object had when the step was entered; null: unknown. */
+  readonly from: number | null;
+  readonly go: Go | null;
+}
+
+export type Phase =
+  | { readonly name: 'pending'; readonly behind: string | null }
+  | ({ readonly name: 'progressing' } & AtStep)
+  | ({
+      readonly name: 'paused';
+      readonly cause: PauseCause;
+      /** A person had paused it before this cause came: when the cause heals, it stays paused. */
+      readonly held: boolean;
+      readonly since: Instant;
+      readonly message: string;
+    } & AtStep)
+  | { readonly name: 'rolling_back'; readonly reason: RollbackReason; readonly since: Instant; readonly outcome: Outcome; readonly step: number }
+  | { readonly name: 'ended'; readonly status: TerminalStatus; readonly outcome: Outcome; readonly step: number; readonly at: Instant };
+
+/** What the evaluations of one check say so far. */
+export interface Tally {
+  readonly consecutiveFailures: number;
+  /** Verdict of the last evaluation since the present step's weight was in force; null: none yet. */
+  readonly last: Verdict | null;
+  /** Since when the check could not be judged; null while it can. */
+  readonly blindSince: Instant | null;
+  readonly lastReason: string;
+}
+
+/** Verdict of one evaluation. `inconclusive`: an honest "don't know"; `error`: the question could not be asked. Neither is a pass or a failure. */
+export type Verdict = 'pass' | 'fail' | 'inconclusive' | 'error';
+
+export interface Trouble {
+  readonly since: Instant;
+  readonly code: string;
+  readonly message: string;
+}
+
+/** The fence on the mesh object. Ordered by (epoch, generation): an older one never overwrites a newer one. */
+export interface Stamp {
+  readonly rollout: string;
+  /** Rises with every rollout. */
+  readonly epoch: number;
+  /** Rises with every change of the wanted weight of one rollout. */
+  readonly generation: number;
+}
+
+export interface Rollout {
+  readonly id: string;
+  readonly epoch: number;
+  readonly plan: Plan;
+  readonly createdAt: Instant;
+  readonly createdBy: string;
+  /** Compare-and-swap token: counts committed changes of the row. */
+  readonly version: number;
+  /** Counts changes of the wanted weight; stamped on the mesh object. */
+  readonly generation: number;
+  readonly phase: Phase;
+  readonly tallies: Readonly<Record<string, Tally>>;
+  /** Canary weight last read from the mesh object; null: never read. */
+  readonly observedWeight: number | null;
+  /** Canary share of requests last measured; null: not measurable. */
+  readonly observedShare: number | null;
+  /** When the checks were last evaluated. */
+  readonly evaluatedAt: Instant | null;
+  /** Times the weight was put back after somebody else had changed it. */
+  readonly reasserts: number;
+  /** Present trouble with the mesh object; null: none. */
+  readonly meshTrouble: Trouble | null;
+  /** Since when the canary has not been ready; null: ready, or never looked at. */
+  readonly unreadySince: Instant | null;
+  /** Consecutive ticks that could not read or write the mesh: drives the back-off. */
+  readonly attempts: number;
+  /** Facts recorded so far: the next fact's number. */
+  readonly factCount: number;
+}
+
+/** Something that happened. Append-only. `message` is for people; `data` for programs. */
+export interface Fact {
+  /** Number within the rollout, from 1, without gaps: the event id of the live stream. */
+  readonly seq: number;
+  readonly at: Instant;
+  readonly type: FactType;
+  readonly actor: string;
+  readonly step: number | null;
+  readonly message: string;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+export const FACT_TYPES = [
+  'created',
+  'unblocked',
+  'waiting_for_canary',
+  'weight_wanted',
+  'weight_reached',
+  'verdict_changed',
+  'promote_requested',
+  'paused',
+  'resumed',
+  'drift_seen',
+  'drift_reasserted',
+  'mesh_trouble',
+  'mesh_recovered',
+  'rollback_started',
+  'ended',
+] as const;
+export type FactType = (typeof FACT_TYPES)[number];
+
+export const isLive = (rollout: Rollout): boolean => rollout.phase.name !== 'ended';
+
+export const statusOf = (rollout: Rollout): Status =>
+  rollout.phase.name === 'ended' ? rollout.phase.status : rollout.phase.name;
+
+/** Number of the step (from 0) that the rollout stands at, or null before the first. */
+export const stepOf = (rollout: Rollout): number | null =>
+  rollout.phase.name === 'pending' ? null : rollout.phase.step;
+
+/**
+ * The canary weight that the mesh must have now, derived from the phase and never stored beside it.
+ * null: hands off (nothing was started yet, a person is asked about a drift, or the rollout has ended).
+ */
+export function desiredWeight(rollout: Rollout): Weight | null {
+  const { phase, plan } = rollout;
+  switch (phase.name) {
+    case 'pending':
+    case 'ended':
+      return null;
+    case 'rolling_back':
+      return 0;
+    case 'progressing':
+      return weightAt(plan, phase.step);
+    case 'paused':
+      return HANDS_OFF.has(phase.cause) ? null : weightAt(plan, phase.step);
+    default:
+      return phase satisfies never;
+  }
+}
+
+/** Pauses during which the object is not ours to write. */
+const HANDS_OFF: ReadonlySet<PauseCause> = new Set(['drift', 'fighting', 'foreign_rollout', 'target_missing', 'route_refused']);
+
+export const stampOf = (rollout: Rollout): Stamp => ({
+  rollout: rollout.id,
+  epoch: rollout.epoch,
+  generation: rollout.generation,
+});
+
+/** Negative: `a` is older than `b`. Zero: the same decision. */
+export const compareStamps = (a: Stamp, b: Stamp): number => a.epoch - b.epoch || a.generation - b.generation;

@@ -1,0 +1,71 @@
+/** When to look again, and which checks are due. Pure: time comes in. */
+import type { Check, Instant, Millis } from './plan.ts';
+import type { Rollout } from './rollout.ts';
+import { desiredWeight } from './rollout.ts';
+
+/** After a write: how soon to read it back. The step's clock starts at the read-back, so this is dead time. */
+export const READ_BACK: Millis = 250;
+/** Back-off while the mesh cannot be read or written: doubles from the first to the last. */
+const RETRY_FIRST: Millis = 250;
+const RETRY_MAX: Millis = 15_000;
+/** A rollback retries faster and is capped lower: it is the one write that must not wait. */
+const ROLLBACK_RETRY_MAX: Millis = 5_000;
+
+export const backOff = (attempts: number, max: Millis = RETRY_MAX): Millis => Math.min(RETRY_FIRST * 2 ** Math.max(0, attempts - 1), max);
+
+/**
+ * Look-backs that evaluations are rounded down to: many rollouts then ask the same question at the same time, and one
+ * query answers them all. Seconds.
+ */
+const LADDER = [1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 45, 60, 90, 120, 180, 240, 300, 450, 600, 900, 1200, 1800, 3600];
+
+/**
+ * Look-back of an evaluation of `check` at `now`, or null while the step is too young.
+ *
+ * It never reaches back before the weight was in force: that would mix two weights (or judge an older attempt).
+ * `scrapeInterval`: an increase needs two samples, so the look-back must span two scrapes.
+ */
+export function windowAt(rollout: Rollout, check: Check, now: Instant, scrapeInterval: Millis): Millis | null {
+  const { phase, plan } = rollout;
+  if ((phase.name !== 'progressing' && phase.name !== 'paused') || phase.reachedAt === null) return null;
+  const age = now - (phase.reachedAt + plan.analysis.settle);
+  const span = Math.min(age, check.window);
+  if (span < Math.min(2 * scrapeInterval, check.window)) return null;
+  const rung = LADDER.findLast((seconds) => seconds * 1000 <= span);
+  return rung === undefined ? null : rung * 1000 < Math.min(2 * scrapeInterval, check.window) ? span : rung * 1000;
+}
+
+/** Are the checks to be evaluated at `now`? Only at a step whose weight is in force, once per interval. */
+export function checksDue(rollout: Rollout, now: Instant): boolean {
+  const { phase, plan, evaluatedAt } = rollout;
+  if ((phase.name !== 'progressing' && phase.name !== 'paused') || phase.reachedAt === null || desiredWeight(rollout) === null) return false;
+  // A job may come some milliseconds early; a whole interval must not be lost to that.
+  return evaluatedAt === null || now - evaluatedAt >= plan.analysis.interval - 50;
+}
+
+/** When the next tick of `rollout` should come. null: never (it has ended). */
+export function nextTickAt(rollout: Rollout, now: Instant): Instant | null {
+  const { phase, plan, attempts } = rollout;
+  const { interval } = plan.analysis;
+  switch (phase.name) {
+    case 'ended':
+      return null;
+    case 'pending':
+      return now + Math.min(interval, phase.behind === null ? 2_000 : 5_000);
+    case 'rolling_back':
+      return now + (attempts === 0 ? READ_BACK : backOff(attempts, ROLLBACK_RETRY_MAX));
+    case 'progressing':
+    case 'paused': {
+      if (attempts > 0) return now + Math.min(backOff(attempts), interval);
+      if (phase.name === 'progressing' && phase.reachedAt === null) return now + READ_BACK;
+      const evaluate = rollout.evaluatedAt === null ? now + firstLook(rollout) : rollout.evaluatedAt + interval;
+      const holdEnds = phase.name === 'progressing' && phase.reachedAt !== null ? phase.reachedAt + (plan.steps[phase.step]?.hold ?? 0) : Number.POSITIVE_INFINITY;
+      const next = holdEnds > now ? Math.min(evaluate, holdEnds) : evaluate;
+      return Math.max(next, now + 100);
+    }
+    default:
+      return phase satisfies never;
+  }
+}
+
+const firstLook = (rollout: Rollout): Millis => Math.min(rollout.plan.analysis.interval, 1_000);

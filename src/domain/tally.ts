@@ -1,0 +1,58 @@
+/** Counts of evaluations per check: consecutive failures, and how long a check has been blind. */
+import type { Change } from './change.ts';
+import { patch, record } from './change.ts';
+import type { Measurement, Observation } from './observation.ts';
+import type { Instant, Millis } from './plan.ts';
+import type { Rollout, Tally } from './rollout.ts';
+
+const EMPTY: Tally = { consecutiveFailures: 0, last: null, blindSince: null, lastReason: '' };
+
+/**
+ * A pass clears the count, a failure adds one. Inconclusive and error do neither: not knowing must not forgive failures,
+ * nor cause a rollback.
+ */
+export function tally(before: Tally | undefined, measured: Measurement, at: Instant): Tally {
+  const { consecutiveFailures, blindSince } = before ?? EMPTY;
+  const { verdict, reason } = measured;
+  switch (verdict) {
+    case 'pass':
+      return { consecutiveFailures: 0, last: verdict, blindSince: null, lastReason: reason };
+    case 'fail':
+      return { consecutiveFailures: consecutiveFailures + 1, last: verdict, blindSince: null, lastReason: reason };
+    case 'inconclusive':
+    case 'error':
+      return { consecutiveFailures, last: verdict, blindSince: blindSince ?? at, lastReason: reason };
+    default:
+      return verdict satisfies never;
+  }
+}
+
+/** Counts the evaluations of one look and records the verdicts that changed. */
+export function tallied(change: Change, seen: Observation): Change {
+  const { rollout } = change;
+  const withShare = seen.share === null || seen.share.share === rollout.observedShare ? change : patch(change, { observedShare: seen.share.share });
+  if (seen.measurements.length === 0) return withShare;
+  return seen.measurements.reduce<Change>(
+    (acc, measured) => {
+      const before = acc.rollout.tallies[measured.check];
+      const after = tally(before, measured, seen.at);
+      const next = patch(acc, { tallies: { ...acc.rollout.tallies, [measured.check]: after } });
+      if (before?.last === after.last) return next;
+      const { check, verdict, code, reason, threshold } = measured;
+      return record(next, seen.at, 'verdict_changed', `check "${check}": ${verdict}: ${reason}`, { check, verdict, code, threshold });
+    },
+    patch(withShare, { evaluatedAt: seen.at }),
+  );
+}
+
+export const anyFailing = (rollout: Rollout): boolean =>
+  rollout.plan.analysis.checks.some((check) => (rollout.tallies[check.name]?.consecutiveFailures ?? 0) >= check.failureLimit);
+
+/** The check that has been blind for at least `patience`, if any. */
+export function blindFor(rollout: Rollout, at: Instant, patience: Millis): { check: string; reason: string } | null {
+  for (const check of rollout.plan.analysis.checks) {
+    const { blindSince, lastReason } = rollout.tallies[check.name] ?? EMPTY;
+    if (blindSince !== null && at - blindSince >= patience) return { check: check.name, reason: lastReason };
+  }
+  return null;
+}
