@@ -1,0 +1,53 @@
+/** What one file in `meshes/` provides. A new mesh is one such file; nothing else changes. */
+import type { z } from 'zod';
+import type { Advice, TrafficRouter } from '../app/ports.ts';
+import type { Target } from '../domain/plan.ts';
+import type { KubeClient } from './kubernetes/kube.ts';
+
+export interface PolicyRule {
+  readonly apiGroups: readonly string[];
+  readonly resources: readonly string[];
+  readonly verbs: readonly string[];
+}
+
+/** One PromQL series selector: `metric{matcher,matcher}`. Matchers are complete (`code=~"5.."`) and constant. */
+export interface Selector {
+  readonly metric: string;
+  readonly matchers: readonly string[];
+}
+
+/**
+ * One way of counting requests: as the callers' proxies saw them, or as the workload's own proxy did.
+ * All counters are grouped by the two labels, so one query answers for any number of workloads.
+ */
+export interface View {
+  readonly name: string;
+  /** Label that holds the namespace, label that holds the version's name. */
+  readonly labels: { readonly namespace: string; readonly version: string };
+  /** Field of the target's VersionRef that the version label equals: "deployment" or "service". */
+  readonly key: string;
+  /** Summed: every request. */
+  readonly requests: readonly Selector[];
+  /** Summed: failed requests. */
+  readonly errors: readonly Selector[];
+  /** Histogram of latencies (its name without _bucket); null: this view has none. */
+  readonly latency: (Selector & { readonly unit: 'ms' | 's'; /** Highest finite bucket bound in ms. */ readonly highestBound: number }) | null;
+  /** false: the view may not be used for the traffic share (it does not see all callers, or sees retries). */
+  readonly share: boolean;
+}
+
+export interface MeshModule {
+  /** The file's name; the value of `target.mesh`. */
+  readonly kind: string;
+  /** What a user writes as `target`; strict; `mesh` is a literal; fills in defaults (stable.deployment, canary.deployment). */
+  readonly target: z.ZodType<Target>;
+  /** A target that passes the schema, for docs and the contract suite. */
+  readonly example: Record<string, unknown>;
+  /** Kubernetes rights that the worker needs for this mesh; the chart's Role is written from them. */
+  readonly rbac: readonly PolicyRule[];
+  views(target: Target): readonly View[];
+  open(target: Target, kube: KubeClient): TrafficRouter;
+  advice(target: Target, kube: KubeClient): Promise<readonly Advice[]>;
+}
+
+export const defineMesh = (mesh: MeshModule): MeshModule => mesh;
