@@ -1,0 +1,120 @@
+/** What REST, Slack and the page may ask for. Types only; built in `compose.ts` from the files beside this one. */
+import type { Command, Refusal } from '../domain/command.ts';
+import type { Millis } from '../domain/plan.ts';
+import type { Rollout } from '../domain/rollout.ts';
+import type { Page, Principal, RolloutStore, StoredMeasurement } from './ports.ts';
+
+/** One thing that is wrong with what was sent. */
+export interface Problem {
+  /** JSON pointer (RFC 6901) into the body: "/steps/2/weight"; "" is the whole body. */
+  readonly pointer: string;
+  readonly code: string;
+  /** What was wanted, what was found, what to do. */
+  readonly message: string;
+}
+
+/** One named finding of the preflight. */
+export interface Finding {
+  readonly check: string;
+  readonly level: 'pass' | 'warn' | 'fail' | 'unknown';
+  readonly message: string;
+}
+
+export type StartResult =
+  | { readonly kind: 'created' | 'replayed' | 'joined'; readonly rollout: Rollout }
+  | { readonly kind: 'invalid'; readonly problems: readonly Problem[] }
+  /** The plan is well-formed but the cluster refuses it: nothing was written. */
+  | { readonly kind: 'preflight_failed'; readonly findings: readonly Finding[] }
+  | { readonly kind: 'key_reused' }
+  | { readonly kind: 'conflict'; readonly live: Rollout };
+
+export interface TimelineEntry {
+  readonly step: number | null;
+  readonly weight: number;
+  /** Earliest time after the start, in milliseconds, at which this weight can be in force. */
+  readonly earliest: Millis;
+  readonly hold: Millis;
+  readonly approval: boolean;
+}
+
+export interface CheckPreview {
+  readonly check: string;
+  readonly query: string;
+  /** What the query says of the stable version now; null: no value, and `message` says why. */
+  readonly stableValue: number | null;
+  readonly samples: number | null;
+  readonly message: string;
+}
+
+export type DryRun =
+  | { readonly kind: 'invalid'; readonly problems: readonly Problem[] }
+  | {
+      readonly kind: 'ok';
+      readonly accepted: boolean;
+      readonly findings: readonly Finding[];
+      readonly timeline: readonly TimelineEntry[];
+      /** Shortest possible time to promotion, without approvals. */
+      readonly minimum: Millis;
+      readonly checks: readonly CheckPreview[];
+      /** Weights of the mesh object: now, and after each step. */
+      readonly canaryWeightNow: number | null;
+    };
+
+export type CommandResult =
+  | { readonly kind: 'done'; readonly rollout: Rollout }
+  /** retry of an ended rollout: a new one. */
+  | { readonly kind: 'started'; readonly rollout: Rollout }
+  | { readonly kind: 'refused'; readonly refusal: Refusal; readonly rollout: Rollout }
+  | { readonly kind: 'start_failed'; readonly result: StartResult }
+  | { readonly kind: 'not_found' };
+
+export interface UseCases {
+  /** `document`: the parsed JSON or YAML body, unchecked. */
+  start(document: unknown, principal: Principal, idempotency: { readonly key: string; readonly hash: string } | null): Promise<StartResult>;
+  dryRun(document: unknown, principal: Principal): Promise<DryRun>;
+  command(
+    id: string,
+    command: Command,
+    principal: Principal,
+    expected: { readonly step?: number | undefined; readonly version?: number | undefined },
+  ): Promise<CommandResult>;
+  get(id: string): Promise<Rollout | null>;
+  readonly list: RolloutStore['list'];
+  readonly facts: RolloutStore['facts'];
+  measurements(id: string, limit: number, cursor: string | null): Promise<Page<StoredMeasurement>>;
+  readonly writes: RolloutStore['writes'];
+  readonly source: RolloutStore['source'];
+  readonly waitForChange: RolloutStore['waitForChange'];
+  /** The plan's JSON Schema (draft 2020-12). */
+  readonly planSchema: Record<string, unknown>;
+}
+
+/** Which roles may do what. One table, used by every way in. Deny by default. */
+export type Act = 'read' | 'start' | 'pause' | 'promote' | 'abort' | 'give_up' | 'admin';
+const MAY: Readonly<Record<Principal['role'], ReadonlySet<Act>>> = {
+  viewer: new Set<Act>(['read']),
+  deployer: new Set<Act>(['read', 'start', 'pause', 'abort']),
+  approver: new Set<Act>(['read', 'pause', 'promote', 'abort']),
+  admin: new Set<Act>(['read', 'start', 'pause', 'promote', 'abort', 'give_up', 'admin']),
+};
+export const may = (principal: Principal, act: Act): boolean => MAY[principal.role].has(act);
+
+/** What a command needs. */
+export function actOf(command: Command): Act {
+  switch (command.name) {
+    case 'promote':
+      return 'promote';
+    case 'pause':
+    case 'resume':
+      return 'pause';
+    case 'abort':
+      return 'abort';
+    case 'retry':
+      return 'start';
+    case 'give_up':
+    case 'supersede':
+      return 'give_up';
+    default:
+      return command satisfies never;
+  }
+}
