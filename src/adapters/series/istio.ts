@@ -1,0 +1,46 @@
+/** How Istio's proxies count requests and latencies (standard metrics of Istio telemetry v2). */
+import type { Selector, View } from '../mesh.ts';
+
+const REQUESTS = 'istio_requests_total';
+
+/** gRPC statuses that are the server's fault: unknown, deadline exceeded, unimplemented, internal, unavailable, data loss. */
+const GRPC_FAILURE = '2|4|12|13|14|15';
+
+/** Delay or abort by a fault rule of the mesh: says nothing about the version. Flags are joined by commas. */
+const NOT_INJECTED = 'response_flags!~"(.*,)?(FI|DI)(,.*)?"';
+/** The client went away before an answer: the version is not to blame. */
+const CLIENT_STAYED = 'response_flags!~"(.*,)?DC(,.*)?"';
+
+/**
+ * Three disjoint kinds of failure, so that their sum counts no request twice. gRPC failures normally come with HTTP 200;
+ * code 0 means that no response was ever produced. The gRPC label is absent on plain HTTP, where `!~` then matches.
+ */
+const failures = (reporter: readonly string[]): readonly Selector[] => [
+  { metric: REQUESTS, matchers: [...reporter, `grpc_response_status=~"${GRPC_FAILURE}"`] },
+  { metric: REQUESTS, matchers: [...reporter, `grpc_response_status!~"${GRPC_FAILURE}"`, 'response_code=~"5.."'] },
+  {
+    metric: REQUESTS,
+    matchers: [...reporter, `grpc_response_status!~"${GRPC_FAILURE}"`, 'response_code="0"', CLIENT_STAYED],
+  },
+];
+
+const view = (name: string, reporter: readonly string[], share: boolean): View => ({
+  name,
+  labels: { namespace: 'destination_workload_namespace', version: 'destination_workload' },
+  key: 'deployment',
+  requests: [{ metric: REQUESTS, matchers: reporter }],
+  errors: failures(reporter),
+  // Envoy's default bounds: 0.5 1 5 10 25 50 100 250 500 1000 2500 5000 10000 30000 60000 300000 600000 1800000 3600000 ms.
+  latency: { metric: 'istio_request_duration_milliseconds', matchers: reporter, unit: 'ms', highestBound: 3_600_000 },
+  share,
+});
+
+/**
+ * `source` is what callers met: it alone sees refused connections, failed handshakes and timeouts, but a request that was
+ * retried with success counts as one success. `destination` is what the version's own proxy saw: every attempt, also of
+ * callers without a proxy and of mirrored requests, so it must not be used for the traffic share.
+ */
+export const istioViews: readonly View[] = [
+  view('source', ['reporter=~"source|waypoint"', NOT_INJECTED], true),
+  view('destination', ['reporter="destination"'], false),
+];

@@ -1,0 +1,53 @@
+/** How Linkerd's proxies count requests and latencies. */
+import type { Selector, View } from '../mesh.ts';
+
+/** Kubelet probes reach the pod's proxy too; a canary that gets nothing else would look healthy. */
+const INBOUND = ['direction="inbound"', 'route_name!="probe"'];
+
+/**
+ * By workload, as the version's own proxy saw it: TrafficSplit and HTTPRoute alike. `deployment` and `namespace` come from
+ * the scrape configuration of the Linkerd extension. A retry goes through the split again, so the share stays true to the weight.
+ */
+export const linkerdViews: readonly View[] = [
+  {
+    name: 'inbound',
+    labels: { namespace: 'namespace', version: 'deployment' },
+    key: 'deployment',
+    requests: [{ metric: 'response_total', matchers: INBOUND }],
+    errors: [{ metric: 'response_total', matchers: [...INBOUND, 'classification="failure"'] }],
+    // Bounds: 1 2 3 4 5, 10 to 50 by tens, 100 to 500 by hundreds, and so on up to 50000 ms.
+    latency: { metric: 'response_latency_ms', matchers: INBOUND, unit: 'ms', highestBound: 50_000 },
+    share: true,
+  },
+];
+
+const GRPC_FAILURE = 'UNKNOWN|DEADLINE_EXCEEDED|UNIMPLEMENTED|INTERNAL|UNAVAILABLE|DATA_LOSS';
+
+/** `error` is set where the proxy has no response to count; it excludes the status label, so nothing is counted twice. */
+const failures = (protocol: 'http' | 'grpc', status: string): readonly Selector[] => {
+  const metric = `outbound_${protocol}_route_backend_response_statuses_total`;
+  return [
+    { metric, matchers: ['error!=""'] },
+    { metric, matchers: ['error=""', status] },
+  ];
+};
+
+/**
+ * By backend Service, as callers' proxies saw it (Linkerd 2.13 and later): HTTPRoute and GRPCRoute. Sees what never reached
+ * a pod. No latency: the buckets end at 10 s and have nothing between 1 s and that, too coarse for a limit. Use it together with
+ * `linkerdViews`.
+ */
+export const linkerdRouteViews: readonly View[] = [
+  {
+    name: 'backend',
+    labels: { namespace: 'backend_namespace', version: 'backend_name' },
+    key: 'service',
+    requests: [
+      { metric: 'outbound_http_route_backend_requests_total', matchers: [] },
+      { metric: 'outbound_grpc_route_backend_requests_total', matchers: [] },
+    ],
+    errors: [...failures('http', 'http_status=~"5.."'), ...failures('grpc', `grpc_status=~"${GRPC_FAILURE}"`)],
+    latency: null,
+    share: true,
+  },
+];
