@@ -42,6 +42,7 @@ export interface EmbeddedPostgresOptions {
 }
 
 const START_DEADLINE = 60_000;
+const REMNANT_AFTER = 3_000;
 const STOP_DEADLINE = 10_000;
 const PORT_ATTEMPTS = 5;
 
@@ -237,7 +238,7 @@ async function launch(
 }
 
 function gaveUp(how: string, log: string): Launched {
-  const again = /lock file "postmaster\.pid" already exists|Address already in use/.test(log);
+  const again = /lock file "postmaster\.pid" (already exists|is empty)|Address already in use/.test(log);
   return {
     ok: false,
     again,
@@ -280,11 +281,13 @@ async function running(
   password: string,
   deadline: number,
 ): Promise<{ pid: number; port: number } | null> {
+  const remnantAt = Date.now() + REMNANT_AFTER;
   for (;;) {
     const found = await readPidFile(data);
-    if (found === null || !alive(found.pid)) return null;
-    if (!(await isPostgres(found.pid))) {
-      // The number was given to another process since (usual in a restarted container); PostgreSQL itself would refuse to start.
+    if (found === null || (found.pid > 0 && !alive(found.pid))) return null;
+    // An empty file is a server that starts right now, or what is left of one that was killed doing so. A number may have
+    // been given to another process since (usual in a restarted container). PostgreSQL refuses to start in either case.
+    if (found.pid === 0 ? Date.now() > remnantAt : !(await isPostgres(found.pid))) {
       await rm(join(data, 'postmaster.pid'), { force: true });
       return null;
     }
