@@ -206,8 +206,9 @@ async function launch(
   deadline: number,
 ): Promise<Launched> {
   const data = join(dir, 'data');
-  const logPath = join(dir, 'server.log');
-  // A file and a session of its own: neither a closed pipe nor the terminal's Ctrl-C may end the server before its clients.
+  // A log of its own until it serves: two that start at once must not read each other's reasons. A file and a session of
+  // its own: neither a closed pipe nor the terminal's Ctrl-C may end the server before its clients.
+  const logPath = join(dir, `server.${randomUUID()}.log`);
   const log = await open(logPath, 'w', 0o600);
   const settings = Object.entries({ ...SETTINGS, port: String(port) }).flatMap(([name, value]) => [
     '-c',
@@ -224,10 +225,15 @@ async function launch(
   await log.close();
   for (;;) {
     const over = await Promise.race([ended, sleep(10, null)]);
-    if (over !== null) return gaveUp(over, await readFile(logPath, 'utf8'));
+    if (over !== null) {
+      const said = await readFile(logPath, 'utf8');
+      await rm(logPath);
+      return gaveUp(over, said);
+    }
     const pid = await readPidFile(data);
     if (pid !== null && pid.pid === child.pid && pid.status === 'ready') {
       child.unref();
+      await rename(logPath, join(dir, 'server.log'));
       return { ok: true, pid: pid.pid, port };
     }
     if (Date.now() > deadline) {
