@@ -259,9 +259,23 @@ export interface Outbox {
 export interface TokenStore {
   /** null: unknown, expired or revoked. Constant time in the secret. */
   authenticate(token: string): Promise<Principal | null>;
-  create(name: string, role: PrincipalRole, expiresAt: Instant | null): Promise<{ readonly id: string; readonly token: string }>;
+  create(
+    name: string,
+    role: PrincipalRole,
+    expiresAt: Instant | null,
+  ): Promise<{ readonly id: string; readonly token: string }>;
   revoke(id: string): Promise<boolean>;
-  list(): Promise<readonly { id: string; name: string; role: PrincipalRole; createdAt: Instant; expiresAt: Instant | null; revokedAt: Instant | null; lastUsedAt: Instant | null }[]>;
+  list(): Promise<
+    readonly {
+      id: string;
+      name: string;
+      role: PrincipalRole;
+      createdAt: Instant;
+      expiresAt: Instant | null;
+      revokedAt: Instant | null;
+      lastUsedAt: Instant | null;
+    }[]
+  >;
 }
 
 // ── the clock, the queue, the people ────────────────────────────────────────────────────────────────────────────────
@@ -313,3 +327,63 @@ export interface Recorder {
 export type CrashPoint = (at: 'loaded' | 'observed' | 'committed' | 'applied' | 'recorded') => void | Promise<void>;
 
 export type { Check };
+
+// ── Slack ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** A command as it came in: stored before it is acted on, so that the sender can be answered at once. */
+export interface InboundCommand {
+  readonly id: string;
+  readonly kind: string;
+  /** JSON, as it was accepted. */
+  readonly payload: unknown;
+  readonly acceptedAt: Instant;
+  /** Time since acceptance, by the database's clock, when it was claimed. */
+  readonly age: Millis;
+  /** Earlier times that it was postponed. */
+  readonly attempts: number;
+}
+
+export interface InboundCommands {
+  /** false: this id was accepted before, nothing was stored. Ids are remembered after `done`, for at least an hour. */
+  accept(id: string, kind: string, payload: unknown): Promise<boolean>;
+  /** Claims up to `limit` commands that are not done, oldest first, for `lease`. */
+  claim(limit: number, lease: Millis): Promise<readonly InboundCommand[]>;
+  done(id: string): Promise<void>;
+  /** Not now: again after `delay`. */
+  postpone(id: string, delay: Millis, error: string): Promise<void>;
+}
+
+/** Which person of Slack is which principal. Nobody by default. */
+export interface SlackPrincipals {
+  /** null: this person is not mapped and may do nothing. */
+  find(teamId: string, userId: string): Promise<Principal | null>;
+  /** Maps, or changes the mapping. */
+  map(teamId: string, userId: string, name: string, role: PrincipalRole): Promise<Principal>;
+  /** false: was not mapped. */
+  unmap(teamId: string, userId: string): Promise<boolean>;
+}
+
+/** A message that stands, or may stand, in Slack. */
+export interface SlackMessage {
+  /** The rollout's id: its root message. `<rollout>:<fact seq>`: the reply about that fact. */
+  readonly key: string;
+  readonly channel: string;
+  /** Slack's name of the message within the channel; null: the outcome of posting it is not known. */
+  readonly ts: string | null;
+  /** When posting it was first begun. */
+  readonly begunAt: Instant;
+  /** It shows buttons that must go away when the question is settled. */
+  readonly asks: boolean;
+}
+
+/** Remembers what was posted, so that a repeat updates instead of posting twice. */
+export interface SlackMessages {
+  of(rolloutId: string): Promise<readonly SlackMessage[]>;
+  /**
+   * Asks for the right to post a message that does not stand yet, for `lease`. `mine`: post it. `unknown`: an earlier
+   * attempt ended without an answer: look for it first, then post. `busy`: somebody else is posting it now.
+   */
+  begin(rolloutId: string, key: string, channel: string, lease: Millis): Promise<'mine' | 'unknown' | 'busy'>;
+  /** It stands. */
+  posted(key: string, ts: string, asks: boolean): Promise<void>;
+}

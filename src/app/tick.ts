@@ -15,7 +15,18 @@ import { weightAt } from '../domain/plan.ts';
 import type { Rollout } from '../domain/rollout.ts';
 import { stampOf } from '../domain/rollout.ts';
 import { checksDue, nextTickAt, windowAt } from '../domain/schedule.ts';
-import type { Applied, CrashPoint, Decision, Logger, MeshGateway, MetricsGateway, Recorder, RolloutStore, TickQueue, TrafficRouter } from './ports.ts';
+import type {
+  Applied,
+  CrashPoint,
+  Decision,
+  Logger,
+  MeshGateway,
+  MetricsGateway,
+  Recorder,
+  RolloutStore,
+  TickQueue,
+  TrafficRouter,
+} from './ports.ts';
 
 export interface TickPorts {
   readonly store: RolloutStore;
@@ -73,17 +84,28 @@ export async function tick(ports: TickPorts, id: string): Promise<void> {
 /** Every commit is a new version, also where only the time of the next look changed. */
 const bump = (change: Change): Rollout => ({ ...change.rollout, version: change.rollout.version + 1 });
 
-const kindOf = (rollout: Rollout, m: Measurement): string => rollout.plan.analysis.checks.find((c) => c.name === m.check)?.kind ?? 'unknown';
+const kindOf = (rollout: Rollout, m: Measurement): string =>
+  rollout.plan.analysis.checks.find((c) => c.name === m.check)?.kind ?? 'unknown';
 
 // ── look ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-async function look(ports: TickPorts, router: TrafficRouter, rollout: Rollout, at: Instant, blocked: boolean): Promise<Observation> {
+async function look(
+  ports: TickPorts,
+  router: TrafficRouter,
+  rollout: Rollout,
+  at: Instant,
+  blocked: boolean,
+): Promise<Observation> {
   const waits = rollout.phase.name === 'pending' && rollout.phase.behind !== null;
   if (waits) return { at, route: null, workloads: null, measurements: [], share: null, blocked };
   // A rollback asks nothing of metrics or pods: only the object decides when it is over.
   if (rollout.phase.name === 'rolling_back')
     return { at, route: await router.read({ fresh: true }), workloads: null, measurements: [], share: null, blocked };
-  const [route, workloads, evaluated] = await Promise.all([router.read(), lookAtWorkloads(ports, rollout), evaluate(ports, rollout, at)]);
+  const [route, workloads, evaluated] = await Promise.all([
+    router.read(),
+    lookAtWorkloads(ports, rollout),
+    evaluate(ports, rollout, at),
+  ]);
   const objection = evaluated.objection(route);
   return { at, route, workloads, measurements: evaluated.judged(objection), share: evaluated.share, blocked };
 }
@@ -117,7 +139,8 @@ async function evaluate(ports: TickPorts, rollout: Rollout, at: Instant): Promis
   return {
     share,
     objection: (route) => (route.ok ? shareObjection(plan.analysis, route, wanted, share) : null),
-    judged: (objection) => answers.map((a) => measurement(a.check, phase.step, a.window, a.canary, a.stable, objection)),
+    judged: (objection) =>
+      answers.map((a) => measurement(a.check, phase.step, a.window, a.canary, a.stable, objection)),
   };
 }
 
@@ -126,7 +149,13 @@ async function ask(ports: TickPorts, rollout: Rollout, check: Check, at: Instant
   const provider = ports.metrics.provider(check.provider, target.cluster);
   const window = windowAt(rollout, check, at, provider.scrapeInterval);
   if (window === null) return null;
-  const question = { kind: check.kind, target, window, ...(check.quantile === undefined ? {} : { quantile: check.quantile }), ...(check.query === undefined ? {} : { query: check.query }) };
+  const question = {
+    kind: check.kind,
+    target,
+    window,
+    ...(check.quantile === undefined ? {} : { quantile: check.quantile }),
+    ...(check.query === undefined ? {} : { query: check.query }),
+  };
   // A custom query is asked of the stable version only where a relative limit needs it; the built-in ones always, for the record.
   const wantsStable = check.kind !== 'prometheus' || check.threshold.relative !== undefined;
   const [canary, stable] = await Promise.all([
@@ -139,7 +168,13 @@ async function ask(ports: TickPorts, rollout: Rollout, check: Check, at: Instant
 // ── bring about ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Moves the mesh toward the committed weight. Answers in how many milliseconds to look again; null: never. */
-async function bringAbout(ports: TickPorts, router: TrafficRouter, rollout: Rollout, seen: Observation, log: Logger): Promise<Millis | null> {
+async function bringAbout(
+  ports: TickPorts,
+  router: TrafficRouter,
+  rollout: Rollout,
+  seen: Observation,
+  log: Logger,
+): Promise<Millis | null> {
   const due = nextTickAt(rollout, seen.at);
   const wait = due === null ? null : Math.max(0, due - seen.at);
   let look = seen;
@@ -160,7 +195,14 @@ async function bringAbout(ports: TickPorts, router: TrafficRouter, rollout: Roll
   return wait;
 }
 
-async function write(ports: TickPorts, router: TrafficRouter, rollout: Rollout, weight: Weight, token: string, log: Logger): Promise<Applied> {
+async function write(
+  ports: TickPorts,
+  router: TrafficRouter,
+  rollout: Rollout,
+  weight: Weight,
+  token: string,
+  log: Logger,
+): Promise<Applied> {
   const decision = decisionOf(rollout, weight);
   const started = ports.monotonic();
   const applied = await router.apply(decision, token);
@@ -201,16 +243,34 @@ function describe(applied: Applied): string {
 export function decisionOf(rollout: Rollout, canaryWeight: Weight): Decision {
   const { phase } = rollout;
   const at = phase.name === 'rolling_back' || phase.name === 'paused' ? phase.since : rollout.createdAt;
-  const reason = phase.name === 'rolling_back' ? phase.outcome.message : phase.name === 'progressing' || phase.name === 'paused' ? stepWords(rollout, phase.step) : phase.name;
+  const reason =
+    phase.name === 'rolling_back'
+      ? phase.outcome.message
+      : phase.name === 'progressing' || phase.name === 'paused'
+        ? stepWords(rollout, phase.step)
+        : phase.name;
   return { stamp: stampOf(rollout), canaryWeight, reason: reason.slice(0, 500), actor: 'sluice', at };
 }
 
 /** The write failed: remembered on the row for the back-off and for people. Losing this commit loses nothing. */
-async function keepTrouble(ports: TickPorts, rollout: Rollout, seen: Observation, applied: Extract<Applied, { kind: 'trouble' }>, wait: Millis | null): Promise<Millis | null> {
+async function keepTrouble(
+  ports: TickPorts,
+  rollout: Rollout,
+  seen: Observation,
+  applied: Extract<Applied, { kind: 'trouble' }>,
+  wait: Millis | null,
+): Promise<Millis | null> {
   const change = writeFailed(rollout, seen.at, applied.trouble);
   const next = bump(change);
   const due = nextTickAt(next, seen.at);
-  await ports.store.commit({ previous: rollout, next, facts: change.facts, measurements: [], at: seen.at, nextTickAt: due });
+  await ports.store.commit({
+    previous: rollout,
+    next,
+    facts: change.facts,
+    measurements: [],
+    at: seen.at,
+    nextTickAt: due,
+  });
   const backOff = due === null ? wait : Math.max(0, due - seen.at);
   return backOff === null ? null : Math.max(backOff, (applied.trouble.retryAfter ?? 0) * 1000);
 }

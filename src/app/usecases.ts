@@ -70,7 +70,11 @@ export type CommandResult =
 
 export interface UseCases {
   /** `document`: the parsed JSON or YAML body, unchecked. */
-  start(document: unknown, principal: Principal, idempotency: { readonly key: string; readonly hash: string } | null): Promise<StartResult>;
+  start(
+    document: unknown,
+    principal: Principal,
+    idempotency: { readonly key: string; readonly hash: string } | null,
+  ): Promise<StartResult>;
   dryRun(document: unknown, principal: Principal): Promise<DryRun>;
   command(
     id: string,

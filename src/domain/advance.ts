@@ -5,7 +5,18 @@
  * the commit and the write costs one tick and nothing else.
  */
 import type { Change } from './change.ts';
-import { end, enterStep, heal, patch, pauseAt, positionWords, record, startRollback, stepWords, unchanged } from './change.ts';
+import {
+  end,
+  enterStep,
+  heal,
+  patch,
+  pauseAt,
+  positionWords,
+  record,
+  startRollback,
+  stepWords,
+  unchanged,
+} from './change.ts';
 import { duration, plain } from './format.ts';
 import type { Observation, Route, RouteReading, RouteTrouble, Workloads } from './observation.ts';
 import { isMissing, isRefusal } from './observation.ts';
@@ -48,7 +59,8 @@ function noteRoute(change: Change, seen: Observation): Change {
     return gone ? change : noteTrouble(change, at, route);
   }
   const { rollout } = change;
-  const noted = rollout.observedWeight === route.canaryWeight ? change : patch(change, { observedWeight: route.canaryWeight });
+  const noted =
+    rollout.observedWeight === route.canaryWeight ? change : patch(change, { observedWeight: route.canaryWeight });
   // Readable again is not enough after a failed write: only the wanted weight in place proves that writing works.
   if (!(desiredWeight(rollout) === null || inPlace(rollout, route))) return noted;
   if (rollout.meshTrouble === null) return rollout.attempts === 0 ? noted : patch(noted, { attempts: 0 });
@@ -143,7 +155,9 @@ function atStep(change: Change, seen: Observation): Change {
 }
 
 const readyAgain = (change: Change, seen: Observation): Change =>
-  change.rollout.unreadySince !== null && canaryNotReady(seen.workloads) === null ? patch(change, { unreadySince: null }) : change;
+  change.rollout.unreadySince !== null && canaryNotReady(seen.workloads) === null
+    ? patch(change, { unreadySince: null })
+    : change;
 
 function pastDeadline(change: Change, at: Instant): Change | null {
   const { rollout } = change;
@@ -176,7 +190,8 @@ function canaryCrashed(change: Change, workloads: Workloads | null, at: Instant)
   const { rollout } = change;
   const canary = workloads?.canary;
   if (canary === undefined) return null;
-  const serving = (rollout.phase.name === 'progressing' || rollout.phase.name === 'paused') && rollout.phase.reachedAt !== null;
+  const serving =
+    (rollout.phase.name === 'progressing' || rollout.phase.name === 'paused') && rollout.phase.reachedAt !== null;
   if (!canary.ok) {
     if (canary.code !== 'not_found' || !serving) return null;
     const message = `Rolled back ${positionWords(rollout, at)}: ${canary.message}`;
@@ -202,7 +217,8 @@ function tooLongBlind(change: Change, seen: Observation): Change | null {
   const blind = blindFor(rollout, seen.at, patience);
   if (blind === null) return null;
   const words = `check "${blind.check}" could not be judged for ${duration(patience)}: ${blind.reason}`;
-  if (then === 'pause') return pauseAt(change, seen.at, 'no_data', `Paused ${positionWords(rollout, seen.at)}: ${words}`);
+  if (then === 'pause')
+    return pauseAt(change, seen.at, 'no_data', `Paused ${positionWords(rollout, seen.at)}: ${words}`);
   const message = `Rolled back ${positionWords(rollout, seen.at)}: ${words}`;
   return rollBack(change, seen.workloads, seen.at, 'no_data', { code: 'no_data', message, check: blind.check });
 }
@@ -227,7 +243,8 @@ function rollBack(
   return pauseAt(change, at, 'stable_unavailable', message);
 }
 
-const weightOf = (phase: Phase, rollout: Rollout): number => (phase.name === 'pending' ? 0 : phase.name === 'ended' ? 0 : weightAt(rollout.plan, phase.step));
+const weightOf = (phase: Phase, rollout: Rollout): number =>
+  phase.name === 'pending' ? 0 : phase.name === 'ended' ? 0 : weightAt(rollout.plan, phase.step);
 
 /** Pauses where the mesh object is gone, changed by others or not to be reached. null: none of these. */
 function routeStopped(change: Change, seen: Observation): Change | null {
@@ -250,7 +267,8 @@ function routeStopped(change: Change, seen: Observation): Change | null {
   return drifted(rollout, route) ? onDrift(change, route, at) : null;
 }
 
-const isHandsOff = (phase: Phase): boolean => phase.name === 'paused' && phase.cause !== 'operator' && phase.cause !== 'approval' && phase.cause !== 'no_data';
+const isHandsOff = (phase: Phase): boolean =>
+  phase.name === 'paused' && phase.cause !== 'operator' && phase.cause !== 'approval' && phase.cause !== 'no_data';
 
 /** Somebody else changed what we had read back in place (or what stood before our next write). */
 function drifted(rollout: Rollout, route: RouteReading): boolean {
@@ -272,19 +290,40 @@ function onDrift(change: Change, route: RouteReading, at: Instant): Change {
   const { phase, plan } = rollout;
   if (phase.name !== 'progressing' && phase.name !== 'paused') return change;
   const wanted = weightAt(plan, phase.step);
-  const found = sameWeight(route.canaryWeight, wanted) ? 'the decision annotation is gone or changed' : `the canary weight is ${plain(route.canaryWeight)} %`;
+  const found = sameWeight(route.canaryWeight, wanted)
+    ? 'the decision annotation is gone or changed'
+    : `the canary weight is ${plain(route.canaryWeight)} %`;
   const by = route.lastWriter === null ? '' : `, last written by ${route.lastWriter}`;
   const words = `${found} where ${wanted} % of ${stepWords(rollout, phase.step)} was in force${by}`;
   const seenIt = record(change, at, 'drift_seen', words, { wanted, found: route.canaryWeight, by: route.lastWriter });
   if (plan.drift.then === 'pause') {
-    return pauseAt(seenIt, at, 'drift', `Somebody else changed the route: ${words}. Resume puts the plan's weight back; abort sends all traffic to the stable version`);
+    return pauseAt(
+      seenIt,
+      at,
+      'drift',
+      `Somebody else changed the route: ${words}. Resume puts the plan's weight back; abort sends all traffic to the stable version`,
+    );
   }
   if (rollout.reasserts >= plan.drift.maxReasserts) {
-    return pauseAt(seenIt, at, 'fighting', `Somebody keeps changing the route back (${rollout.reasserts} times put right): ${words}. Stop that writer, then resume`);
+    return pauseAt(
+      seenIt,
+      at,
+      'fighting',
+      `Somebody keeps changing the route back (${rollout.reasserts} times put right): ${words}. Stop that writer, then resume`,
+    );
   }
   // The hold starts again: for an unknown time the traffic was not what the step wanted.
-  const restarted = patch(seenIt, { phase: { ...phase, reachedAt: null }, reasserts: rollout.reasserts + 1, evaluatedAt: null });
-  return record(restarted, at, 'drift_reasserted', `canary weight ${wanted} % is put back (${rollout.reasserts + 1} of at most ${plan.drift.maxReasserts} times)`);
+  const restarted = patch(seenIt, {
+    phase: { ...phase, reachedAt: null },
+    reasserts: rollout.reasserts + 1,
+    evaluatedAt: null,
+  });
+  return record(
+    restarted,
+    at,
+    'drift_reasserted',
+    `canary weight ${wanted} % is put back (${rollout.reasserts + 1} of at most ${plan.drift.maxReasserts} times)`,
+  );
 }
 
 /** Leaves the pauses that end by themselves. */
@@ -304,7 +343,11 @@ function healed(change: Change, seen: Observation): Change {
     case 'no_data':
       return again(phase.cause, conclusive(rollout), 'every check can be judged again');
     case 'stable_unavailable':
-      return again(phase.cause, !anyFailing(rollout) && canaryNotReady(seen.workloads) === null, 'the canary is healthy again');
+      return again(
+        phase.cause,
+        !anyFailing(rollout) && canaryNotReady(seen.workloads) === null,
+        'the canary is healthy again',
+      );
     case 'operator':
     case 'approval':
     case 'drift':
@@ -362,7 +405,13 @@ function reach(change: Change, at: Instant): Change {
   const { phase } = rollout;
   if (phase.name !== 'progressing' && phase.name !== 'paused') return change;
   const weight = weightAt(rollout.plan, phase.step);
-  return record(patch(change, { phase: { ...phase, reachedAt: at } }), at, 'weight_reached', `canary weight ${weight} % was read back`, { weight });
+  return record(
+    patch(change, { phase: { ...phase, reachedAt: at } }),
+    at,
+    'weight_reached',
+    `canary weight ${weight} % was read back`,
+    { weight },
+  );
 }
 
 function succeed(change: Change, at: Instant): Change {
@@ -399,7 +448,8 @@ function nextStep(change: Change, seen: Observation, step: number): Change {
   return enterStep(change, seen.at, step, goActor(rollout.phase));
 }
 
-const goActor = (phase: Phase): string => ((phase.name === 'progressing' || phase.name === 'paused') && phase.go !== null ? phase.go.actor : 'sluice');
+const goActor = (phase: Phase): string =>
+  (phase.name === 'progressing' || phase.name === 'paused') && phase.go !== null ? phase.go.actor : 'sluice';
 
 // ── rolling back ────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -14,9 +14,19 @@ export interface Change {
 
 export const unchanged = (rollout: Rollout): Change => ({ rollout, facts: [] });
 
-export const patch = (change: Change, part: Partial<Rollout>): Change => ({ ...change, rollout: { ...change.rollout, ...part } });
+export const patch = (change: Change, part: Partial<Rollout>): Change => ({
+  ...change,
+  rollout: { ...change.rollout, ...part },
+});
 
-export function record(change: Change, at: Instant, type: FactType, message: string, data: Fact['data'] = {}, actor = SYSTEM): Change {
+export function record(
+  change: Change,
+  at: Instant,
+  type: FactType,
+  message: string,
+  data: Fact['data'] = {},
+  actor = SYSTEM,
+): Change {
   const { rollout } = change;
   const fact: Fact = { seq: rollout.factCount + 1, at, type, actor, step: stepOf(rollout), message, data };
   return { rollout: { ...rollout, factCount: fact.seq }, facts: [...change.facts, fact] };
@@ -42,22 +52,33 @@ export function enterStep(change: Change, at: Instant, step: number, actor = SYS
     attempts: 0,
     unreadySince: null,
   });
-  return record(next, at, 'weight_wanted', `${stepWords(rollout, step)}: canary weight ${weight} % wanted`, { from, to: weight }, actor);
+  return record(
+    next,
+    at,
+    'weight_wanted',
+    `${stepWords(rollout, step)}: canary weight ${weight} % wanted`,
+    { from, to: weight },
+    actor,
+  );
 }
 
-export function pauseAt(
-  change: Change,
-  at: Instant,
-  cause: PauseCause,
-  message: string,
-  actor = SYSTEM,
-): Change {
+export function pauseAt(change: Change, at: Instant, cause: PauseCause, message: string, actor = SYSTEM): Change {
   const { phase } = change.rollout;
   if (phase.name !== 'progressing' && phase.name !== 'paused') return change;
   if (phase.name === 'paused' && phase.cause === cause) return change;
   const { step, reachedAt, from, go } = phase;
   const held = cause !== 'operator' && phase.name === 'paused' && (phase.cause === 'operator' || phase.held);
-  const next: Phase = { name: 'paused', cause, held, since: at, message, step, reachedAt, from, go: cause === 'operator' ? null : go };
+  const next: Phase = {
+    name: 'paused',
+    cause,
+    held,
+    since: at,
+    message,
+    step,
+    reachedAt,
+    from,
+    go: cause === 'operator' ? null : go,
+  };
   return record(patch(change, { phase: next }), at, 'paused', message, { cause }, actor);
 }
 
@@ -65,14 +86,23 @@ export function pauseAt(
 export function heal(change: Change, at: Instant, message: string): Change {
   const { phase } = change.rollout;
   if (phase.name !== 'paused') return change;
-  return phase.held ? pauseAt(change, at, 'operator', `${message}; still paused by a person`) : unpause(change, at, message);
+  return phase.held
+    ? pauseAt(change, at, 'operator', `${message}; still paused by a person`)
+    : unpause(change, at, message);
 }
 
 export function unpause(change: Change, at: Instant, message: string, actor = SYSTEM): Change {
   const { phase } = change.rollout;
   if (phase.name !== 'paused') return change;
   const { step, reachedAt, from, go } = phase;
-  return record(patch(change, { phase: { name: 'progressing', step, reachedAt, from, go } }), at, 'resumed', message, { cause: phase.cause }, actor);
+  return record(
+    patch(change, { phase: { name: 'progressing', step, reachedAt, from, go } }),
+    at,
+    'resumed',
+    message,
+    { cause: phase.cause },
+    actor,
+  );
 }
 
 /** How far the rollout had come, for the outcome. */
@@ -91,7 +121,13 @@ type Cause = Pick<Outcome, 'code' | 'message'> & Partial<Pick<Outcome, 'check' |
  * Starts the way back to weight 0. A new generation even where the weight is 0 already: the stamp on the object is what
  * stops a worker that was stalled since before from raising the weight afterwards.
  */
-export function startRollback(change: Change, at: Instant, reason: RollbackReason, cause: Cause, actor = SYSTEM): Change {
+export function startRollback(
+  change: Change,
+  at: Instant,
+  reason: RollbackReason,
+  cause: Cause,
+  actor = SYSTEM,
+): Change {
   const { rollout } = change;
   const { step, weight } = positionOf(rollout);
   const outcome: Outcome = { ...cause, step, weight };
@@ -103,7 +139,14 @@ export function startRollback(change: Change, at: Instant, reason: RollbackReaso
   return record(next, at, 'rollback_started', outcome.message, { reason, outcome }, actor);
 }
 
-export function end(change: Change, at: Instant, status: TerminalStatus, outcome: Outcome, message: string, actor = SYSTEM): Change {
+export function end(
+  change: Change,
+  at: Instant,
+  status: TerminalStatus,
+  outcome: Outcome,
+  message: string,
+  actor = SYSTEM,
+): Change {
   const step = stepOf(change.rollout) ?? 0;
   const next = patch(change, { phase: { name: 'ended', status, outcome, step, at }, meshTrouble: null, attempts: 0 });
   return record(next, at, 'ended', message, { status, outcome }, actor);

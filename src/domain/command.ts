@@ -62,20 +62,35 @@ function movedOn(rollout: Rollout, { expectedStep, expectedVersion }: Order): Re
   const step = stepOf(rollout);
   const words = `rollout ${rollout.id} is ${statusOf(rollout)}${step === null ? '' : ` at ${stepWords(rollout, step)}`}`;
   if (expectedStep !== undefined && expectedStep !== step)
-    return { code: 'moved_on', message: `${words}, not at step index ${expectedStep} that the request expected; look again before deciding` };
+    return {
+      code: 'moved_on',
+      message: `${words}, not at step index ${expectedStep} that the request expected; look again before deciding`,
+    };
   if (expectedVersion !== undefined && expectedVersion !== rollout.version)
-    return { code: 'moved_on', message: `${words} and at version ${rollout.version}, not ${expectedVersion} that the request expected; look again before deciding` };
+    return {
+      code: 'moved_on',
+      message: `${words} and at version ${rollout.version}, not ${expectedVersion} that the request expected; look again before deciding`,
+    };
   return null;
 }
 
-const finished = (rollout: Rollout): Refusal => ({ code: 'finished', message: `rollout ${rollout.id} has already ended as ${statusOf(rollout)}` });
-const goingBack = (rollout: Rollout): Refusal => ({ code: 'rolling_back', message: `rollout ${rollout.id} is rolling back; that cannot be stopped` });
+const finished = (rollout: Rollout): Refusal => ({
+  code: 'finished',
+  message: `rollout ${rollout.id} has already ended as ${statusOf(rollout)}`,
+});
+const goingBack = (rollout: Rollout): Refusal => ({
+  code: 'rolling_back',
+  message: `rollout ${rollout.id} is rolling back; that cannot be stopped`,
+});
 
 function promote(rollout: Rollout, { actor, at }: Order, full: boolean): Change | Refusal {
   const { phase } = rollout;
   switch (phase.name) {
     case 'pending':
-      return { code: 'not_started', message: `rollout ${rollout.id} has not started: it waits for ${phase.behind === null ? 'the canary to be ready' : `rollout ${phase.behind}`}` };
+      return {
+        code: 'not_started',
+        message: `rollout ${rollout.id} has not started: it waits for ${phase.behind === null ? 'the canary to be ready' : `rollout ${phase.behind}`}`,
+      };
     case 'rolling_back':
       return goingBack(rollout);
     case 'ended':
@@ -84,11 +99,21 @@ function promote(rollout: Rollout, { actor, at }: Order, full: boolean): Change 
     case 'paused': {
       if (phase.go !== null && (phase.go.full || !full)) return unchanged(rollout);
       if (phase.step >= rollout.plan.steps.length && phase.name === 'progressing') return unchanged(rollout);
-      const going = phase.name === 'paused' && phase.cause !== 'approval' ? unpause(unchanged(rollout), at, `${actor} promoted`, actor) : unchanged(rollout);
+      const going =
+        phase.name === 'paused' && phase.cause !== 'approval'
+          ? unpause(unchanged(rollout), at, `${actor} promoted`, actor)
+          : unchanged(rollout);
       const at_ = going.rollout.phase;
       if (at_.name !== 'progressing' && at_.name !== 'paused') return going;
       const next = patch(going, { phase: { ...at_, go: { actor, at, full } } });
-      return record(next, at, 'promote_requested', `${actor} promoted ${stepWords(rollout, phase.step)}${full ? ' straight to 100 %' : ''}`, { full }, actor);
+      return record(
+        next,
+        at,
+        'promote_requested',
+        `${actor} promoted ${stepWords(rollout, phase.step)}${full ? ' straight to 100 %' : ''}`,
+        { full },
+        actor,
+      );
     }
     default:
       return phase satisfies never;
@@ -99,14 +124,23 @@ function pause(rollout: Rollout, { actor, at }: Order, reason: string): Change |
   const { phase } = rollout;
   switch (phase.name) {
     case 'pending':
-      return { code: 'not_started', message: `rollout ${rollout.id} has not started; abort it, or wait for its first step` };
+      return {
+        code: 'not_started',
+        message: `rollout ${rollout.id} has not started; abort it, or wait for its first step`,
+      };
     case 'rolling_back':
       return goingBack(rollout);
     case 'ended':
       return finished(rollout);
     case 'progressing':
     case 'paused':
-      return pauseAt(unchanged(rollout), at, 'operator', `Paused by ${actor} at ${stepWords(rollout, phase.step)}${reason === '' ? '' : `: ${reason}`}`, actor);
+      return pauseAt(
+        unchanged(rollout),
+        at,
+        'operator',
+        `Paused by ${actor} at ${stepWords(rollout, phase.step)}${reason === '' ? '' : `: ${reason}`}`,
+        actor,
+      );
     default:
       return phase satisfies never;
   }
@@ -124,13 +158,20 @@ function resume(rollout: Rollout, { actor, at }: Order): Change | Refusal {
     case 'ended':
       return finished(rollout);
     case 'paused': {
-      if (phase.cause === 'approval') return { code: 'not_paused', message: `rollout ${rollout.id} waits for approval: promote it to go on` };
+      if (phase.cause === 'approval')
+        return { code: 'not_paused', message: `rollout ${rollout.id} waits for approval: promote it to go on` };
       const going = unpause(unchanged(rollout), at, `Resumed by ${actor}`, actor);
       const now = going.rollout.phase;
       if (now.name !== 'progressing') return going;
       // The weights were out of our hands: put them back, and let the step's clock and the counts start anew.
       const anew = phase.cause === 'operator' ? now : { ...now, reachedAt: null };
-      return patch(going, { phase: anew, reasserts: 0, attempts: 0, tallies: phase.cause === 'operator' ? rollout.tallies : {}, evaluatedAt: null });
+      return patch(going, {
+        phase: anew,
+        reasserts: 0,
+        attempts: 0,
+        tallies: phase.cause === 'operator' ? rollout.tallies : {},
+        evaluatedAt: null,
+      });
     }
     default:
       return phase satisfies never;
@@ -173,7 +214,14 @@ function supersede(rollout: Rollout, { actor, at }: Order, by: string): Change |
     case 'paused': {
       const message = `Superseded by rollout ${by} ${positionWords(rollout, at)}`;
       if (phase.name === 'pending' && phase.behind !== null)
-        return end(unchanged(rollout), at, 'superseded', { code: 'superseded', message, step: 0, weight: 0 }, message, actor);
+        return end(
+          unchanged(rollout),
+          at,
+          'superseded',
+          { code: 'superseded', message, step: 0, weight: 0 },
+          message,
+          actor,
+        );
       return startRollback(unchanged(rollout), at, 'superseded', { code: 'superseded', message }, actor);
     }
     default:
@@ -192,7 +240,10 @@ function giveUp(rollout: Rollout, { actor, at }: Order, reason: string): Change 
   const { phase } = rollout;
   if (phase.name === 'ended') return phase.status === 'failed' ? unchanged(rollout) : finished(rollout);
   if (phase.name !== 'rolling_back')
-    return { code: 'not_rolling_back', message: `rollout ${rollout.id} is ${statusOf(rollout)}: only a rollback that cannot be written can be given up; abort first` };
+    return {
+      code: 'not_rolling_back',
+      message: `rollout ${rollout.id} is ${statusOf(rollout)}: only a rollback that cannot be written can be given up; abort first`,
+    };
   const trouble = rollout.meshTrouble === null ? '' : ` The mesh last said: ${rollout.meshTrouble.message}.`;
   const message = `Stable could not be restored: ${actor} took over the rollback by hand${reason === '' ? '' : ` (${reason})`}.${trouble} ${phase.outcome.message}`;
   return end(unchanged(rollout), at, 'failed', { ...phase.outcome, code: 'given_up', message }, message, actor);

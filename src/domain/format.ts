@@ -10,7 +10,8 @@ export const percent = (ratio: number): string => {
 };
 
 /** Milliseconds -> "1.2 s", "340 ms". */
-export const latency = (ms: number): string => (Math.abs(ms) >= 1000 ? `${trim((ms / 1000).toFixed(2))} s` : `${trim(ms.toFixed(ms < 10 ? 2 : 0))} ms`);
+export const latency = (ms: number): string =>
+  Math.abs(ms) >= 1000 ? `${trim((ms / 1000).toFixed(2))} s` : `${trim(ms.toFixed(ms < 10 ? 2 : 0))} ms`;
 
 /** Milliseconds -> the two largest units: "4 m 10 s". */
 export const duration = (ms: number): string => {

@@ -7,7 +7,13 @@ import type { Verdict } from './rollout.ts';
 type Judged = Pick<Measurement, 'verdict' | 'code' | 'reason' | 'threshold'>;
 
 /** "Don't know" because the world has no number yet, as opposed to a question that could not be asked. */
-const INCONCLUSIVE: ReadonlySet<NoValueCode> = new Set(['no_data', 'not_a_number', 'infinite', 'stale_sample', 'partial']);
+const INCONCLUSIVE: ReadonlySet<NoValueCode> = new Set([
+  'no_data',
+  'not_a_number',
+  'infinite',
+  'stale_sample',
+  'partial',
+]);
 
 const noValue = (code: NoValueCode): Verdict => (INCONCLUSIVE.has(code) ? 'inconclusive' : 'error');
 
@@ -40,13 +46,16 @@ const subject = (check: Check): string => {
 
 const basis = (check: Check, reading: Extract<Reading, { ok: true }>): string => {
   if (reading.samples === null) return '';
-  if (check.kind === 'error-rate') return ` (${count(reading.value * reading.samples)} of ${count(reading.samples)} requests)`;
+  if (check.kind === 'error-rate')
+    return ` (${count(reading.value * reading.samples)} of ${count(reading.samples)} requests)`;
   return ` (${count(reading.samples)} requests)`;
 };
 
 const stableWords = (check: Check, stable: Reading | null): string => {
   if (stable === null) return '';
-  return stable.ok ? `; the stable version had ${show(check, stable.value)}${basis(check, stable)}` : `; the stable version had no value (${stable.code})`;
+  return stable.ok
+    ? `; the stable version had ${show(check, stable.value)}${basis(check, stable)}`
+    : `; the stable version had no value (${stable.code})`;
 };
 
 /**
@@ -56,9 +65,15 @@ const stableWords = (check: Check, stable: Reading | null): string => {
  * -> relative limit without a value of the stable (inconclusive) -> relative limit broken -> within.
  */
 export function judge(check: Check, canary: Reading, stable: Reading | null): Judged {
-  if (!canary.ok) return { verdict: noValue(canary.code), code: canary.code, reason: `canary: ${canary.message}`, threshold: null };
+  if (!canary.ok)
+    return { verdict: noValue(canary.code), code: canary.code, reason: `canary: ${canary.message}`, threshold: null };
   if (!Number.isFinite(canary.value))
-    return { verdict: 'inconclusive', code: 'not_a_number', reason: `canary: the value is ${canary.value}`, threshold: null };
+    return {
+      verdict: 'inconclusive',
+      code: 'not_a_number',
+      reason: `canary: the value is ${canary.value}`,
+      threshold: null,
+    };
   if (canary.samples !== null && canary.samples < check.minSamples) {
     const reason = `canary had ${count(canary.samples)} requests in the window; ${count(check.minSamples)} are needed (minSamples)`;
     return { verdict: 'inconclusive', code: 'too_few_samples', reason, threshold: null };
@@ -66,10 +81,21 @@ export function judge(check: Check, canary: Reading, stable: Reading | null): Ju
   const { max, min, relative } = check.threshold;
   const found = `${subject(check)} ${show(check, canary.value)}${basis(check, canary)}`;
   if (max !== undefined && canary.value > max)
-    return { verdict: 'fail', code: 'above_max', reason: `${found} was above the limit of ${show(check, max)}${stableWords(check, stable)}`, threshold: max };
+    return {
+      verdict: 'fail',
+      code: 'above_max',
+      reason: `${found} was above the limit of ${show(check, max)}${stableWords(check, stable)}`,
+      threshold: max,
+    };
   if (min !== undefined && canary.value < min)
-    return { verdict: 'fail', code: 'below_min', reason: `${found} was below the limit of ${show(check, min)}${stableWords(check, stable)}`, threshold: min };
-  if (relative === undefined) return { verdict: 'pass', code: 'within', reason: `${found} is within the limit`, threshold: max ?? min ?? null };
+    return {
+      verdict: 'fail',
+      code: 'below_min',
+      reason: `${found} was below the limit of ${show(check, min)}${stableWords(check, stable)}`,
+      threshold: min,
+    };
+  if (relative === undefined)
+    return { verdict: 'pass', code: 'within', reason: `${found} is within the limit`, threshold: max ?? min ?? null };
   if (stable === null || !stable.ok || !Number.isFinite(stable.value)) {
     const why = stable === null ? 'it was not measured' : stable.ok ? `its value is ${stable.value}` : stable.message;
     const code = stable !== null && !stable.ok ? stable.code : 'no_data';
@@ -85,7 +111,12 @@ export function judge(check: Check, canary: Reading, stable: Reading | null): Ju
     const reason = `${found} was above ${show(check, limit)} (${compared})${stableWords(check, stable)}`;
     return { verdict: 'fail', code: 'above_stable', reason, threshold: limit };
   }
-  return { verdict: 'pass', code: 'within', reason: `${found} is within ${show(check, limit)} (${compared})`, threshold: Math.min(limit, max ?? limit) };
+  return {
+    verdict: 'pass',
+    code: 'within',
+    reason: `${found} is within ${show(check, limit)} (${compared})`,
+    threshold: Math.min(limit, max ?? limit),
+  };
 }
 
 /** Requests of both versions together below which a measured share says nothing. */
@@ -99,7 +130,12 @@ export const shareTolerance = (wanted: number, samples: number): number =>
   4 * Math.sqrt((wanted * (1 - wanted)) / Math.max(samples, 1)) + 0.2 * Math.min(wanted, 1 - wanted) + 0.005;
 
 /** null: nothing to object to; otherwise why the canary's numbers cannot be trusted to speak for the wanted weight. */
-export function shareObjection(analysis: Analysis, route: RouteReading, wanted: Weight, share: ShareReading | null): string | null {
+export function shareObjection(
+  analysis: Analysis,
+  route: RouteReading,
+  wanted: Weight,
+  share: ShareReading | null,
+): string | null {
   const enforced = analysis.trafficShare === 'enforce' || (analysis.trafficShare === 'auto' && route.carriesAllTraffic);
   if (!enforced || share === null || share.samples < SHARE_MIN_SAMPLES || wanted === 100) return null;
   const want = wanted / 100;
@@ -112,7 +148,9 @@ export function shareObjection(analysis: Analysis, route: RouteReading, wanted: 
 
 /** A pass means nothing while the canary does not get its share; a failure stays a failure. */
 export const withShare = (judged: Judged, objection: string | null): Judged =>
-  objection === null || judged.verdict !== 'pass' ? judged : { ...judged, verdict: 'inconclusive', code: 'share_off', reason: objection };
+  objection === null || judged.verdict !== 'pass'
+    ? judged
+    : { ...judged, verdict: 'inconclusive', code: 'share_off', reason: objection };
 
 export function measurement(
   check: Check,

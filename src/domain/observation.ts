@@ -74,7 +74,12 @@ export type Workload =
        */
       readonly crash: { readonly reason: string; readonly message: string; readonly fatal: boolean } | null;
     }
-  | { readonly ok: false; readonly name: string; readonly code: 'not_found' | 'unavailable' | 'forbidden' | 'unauthorized' | 'timeout'; readonly message: string };
+  | {
+      readonly ok: false;
+      readonly name: string;
+      readonly code: 'not_found' | 'unavailable' | 'forbidden' | 'unauthorized' | 'timeout';
+      readonly message: string;
+    };
 
 export interface Workloads {
   readonly stable: Workload;

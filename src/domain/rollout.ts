@@ -30,7 +30,14 @@ export type PauseCause =
   | 'mesh_unreachable' // heals when the API server answers again
   | 'stable_unavailable'; // the canary fails, and there is no healthy stable to go back to; rolls back when there is
 
-export type RollbackReason = 'analysis' | 'no_data' | 'canary_crashed' | 'canary_unready' | 'deadline' | 'aborted' | 'superseded';
+export type RollbackReason =
+  | 'analysis'
+  | 'no_data'
+  | 'canary_crashed'
+  | 'canary_unready'
+  | 'deadline'
+  | 'aborted'
+  | 'superseded';
 
 /** A person's (or token's) word to move on from a step: set by the promote command, used up by the next tick. */
 export interface Go {
@@ -73,8 +80,20 @@ export type Phase =
       readonly since: Instant;
       readonly message: string;
     } & AtStep)
-  | { readonly name: 'rolling_back'; readonly reason: RollbackReason; readonly since: Instant; readonly outcome: Outcome; readonly step: number }
-  | { readonly name: 'ended'; readonly status: TerminalStatus; readonly outcome: Outcome; readonly step: number; readonly at: Instant };
+  | {
+      readonly name: 'rolling_back';
+      readonly reason: RollbackReason;
+      readonly since: Instant;
+      readonly outcome: Outcome;
+      readonly step: number;
+    }
+  | {
+      readonly name: 'ended';
+      readonly status: TerminalStatus;
+      readonly outcome: Outcome;
+      readonly step: number;
+      readonly at: Instant;
+    };
 
 /** What the evaluations of one check say so far. */
 export interface Tally {
@@ -196,7 +215,13 @@ export function desiredWeight(rollout: Rollout): Weight | null {
 }
 
 /** Pauses during which the object is not ours to write. */
-const HANDS_OFF: ReadonlySet<PauseCause> = new Set(['drift', 'fighting', 'foreign_rollout', 'target_missing', 'route_refused']);
+const HANDS_OFF: ReadonlySet<PauseCause> = new Set([
+  'drift',
+  'fighting',
+  'foreign_rollout',
+  'target_missing',
+  'route_refused',
+]);
 
 export const stampOf = (rollout: Rollout): Stamp => ({
   rollout: rollout.id,

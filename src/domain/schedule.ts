@@ -11,13 +11,16 @@ const RETRY_MAX: Millis = 15_000;
 /** A rollback retries faster and is capped lower: it is the one write that must not wait. */
 const ROLLBACK_RETRY_MAX: Millis = 5_000;
 
-export const backOff = (attempts: number, max: Millis = RETRY_MAX): Millis => Math.min(RETRY_FIRST * 2 ** Math.max(0, attempts - 1), max);
+export const backOff = (attempts: number, max: Millis = RETRY_MAX): Millis =>
+  Math.min(RETRY_FIRST * 2 ** Math.max(0, attempts - 1), max);
 
 /**
  * Look-backs that evaluations are rounded down to: many rollouts then ask the same question at the same time, and one
  * query answers them all. Seconds.
  */
-const LADDER = [1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 45, 60, 90, 120, 180, 240, 300, 450, 600, 900, 1200, 1800, 3600];
+const LADDER = [
+  1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 45, 60, 90, 120, 180, 240, 300, 450, 600, 900, 1200, 1800, 3600,
+];
 
 /**
  * Look-back of an evaluation of `check` at `now`, or null while the step is too young.
@@ -38,7 +41,12 @@ export function windowAt(rollout: Rollout, check: Check, now: Instant, scrapeInt
 /** Are the checks to be evaluated at `now`? Only at a step whose weight is in force, once per interval. */
 export function checksDue(rollout: Rollout, now: Instant): boolean {
   const { phase, plan, evaluatedAt } = rollout;
-  if ((phase.name !== 'progressing' && phase.name !== 'paused') || phase.reachedAt === null || desiredWeight(rollout) === null) return false;
+  if (
+    (phase.name !== 'progressing' && phase.name !== 'paused') ||
+    phase.reachedAt === null ||
+    desiredWeight(rollout) === null
+  )
+    return false;
   // A job may come some milliseconds early; a whole interval must not be lost to that.
   return evaluatedAt === null || now - evaluatedAt >= plan.analysis.interval - 50;
 }
@@ -59,7 +67,10 @@ export function nextTickAt(rollout: Rollout, now: Instant): Instant | null {
       if (attempts > 0) return now + Math.min(backOff(attempts), interval);
       if (phase.name === 'progressing' && phase.reachedAt === null) return now + READ_BACK;
       const evaluate = rollout.evaluatedAt === null ? now + firstLook(rollout) : rollout.evaluatedAt + interval;
-      const holdEnds = phase.name === 'progressing' && phase.reachedAt !== null ? phase.reachedAt + (plan.steps[phase.step]?.hold ?? 0) : Number.POSITIVE_INFINITY;
+      const holdEnds =
+        phase.name === 'progressing' && phase.reachedAt !== null
+          ? phase.reachedAt + (plan.steps[phase.step]?.hold ?? 0)
+          : Number.POSITIVE_INFINITY;
       const next = holdEnds > now ? Math.min(evaluate, holdEnds) : evaluate;
       return Math.max(next, now + 100);
     }

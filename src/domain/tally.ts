@@ -30,7 +30,10 @@ export function tally(before: Tally | undefined, measured: Measurement, at: Inst
 /** Counts the evaluations of one look and records the verdicts that changed. */
 export function tallied(change: Change, seen: Observation): Change {
   const { rollout } = change;
-  const withShare = seen.share === null || seen.share.share === rollout.observedShare ? change : patch(change, { observedShare: seen.share.share });
+  const withShare =
+    seen.share === null || seen.share.share === rollout.observedShare
+      ? change
+      : patch(change, { observedShare: seen.share.share });
   if (seen.measurements.length === 0) return withShare;
   return seen.measurements.reduce<Change>(
     (acc, measured) => {
@@ -39,14 +42,21 @@ export function tallied(change: Change, seen: Observation): Change {
       const next = patch(acc, { tallies: { ...acc.rollout.tallies, [measured.check]: after } });
       if (before?.last === after.last) return next;
       const { check, verdict, code, reason, threshold } = measured;
-      return record(next, seen.at, 'verdict_changed', `check "${check}": ${verdict}: ${reason}`, { check, verdict, code, threshold });
+      return record(next, seen.at, 'verdict_changed', `check "${check}": ${verdict}: ${reason}`, {
+        check,
+        verdict,
+        code,
+        threshold,
+      });
     },
     patch(withShare, { evaluatedAt: seen.at }),
   );
 }
 
 export const anyFailing = (rollout: Rollout): boolean =>
-  rollout.plan.analysis.checks.some((check) => (rollout.tallies[check.name]?.consecutiveFailures ?? 0) >= check.failureLimit);
+  rollout.plan.analysis.checks.some(
+    (check) => (rollout.tallies[check.name]?.consecutiveFailures ?? 0) >= check.failureLimit,
+  );
 
 /** The check that has been blind for at least `patience`, if any. */
 export function blindFor(rollout: Rollout, at: Instant, patience: Millis): { check: string; reason: string } | null {

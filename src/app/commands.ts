@@ -1,0 +1,81 @@
+/** Commands of people and pipelines: load, decide, commit, wake. The tick brings them about. */
+import type { Command } from '../domain/command.ts';
+import { isRefused, order } from '../domain/command.ts';
+import type { Rollout } from '../domain/rollout.ts';
+import { isLive } from '../domain/rollout.ts';
+import type { Logger, Principal, RolloutStore, TickQueue } from './ports.ts';
+import type { StartPorts } from './start.ts';
+import { start } from './start.ts';
+import type { CommandResult } from './usecases.ts';
+
+export interface CommandPorts {
+  readonly store: RolloutStore;
+  readonly queue: TickQueue;
+  readonly log: Logger;
+}
+
+export interface CommandRequest {
+  readonly id: string;
+  readonly command: Command;
+  readonly actor: string;
+  readonly expectedStep?: number | undefined;
+  readonly expectedVersion?: number | undefined;
+}
+
+/** Ticks commit all the time: a command that lost a race is decided again on the new row, so often at most. */
+const RACES = 10;
+
+export async function command(ports: CommandPorts, request: CommandRequest): Promise<CommandResult> {
+  for (let race = 0; race < RACES; race += 1) {
+    const loaded = await ports.store.load(request.id);
+    if (loaded === null) return { kind: 'not_found' };
+    const { rollout, now } = loaded;
+    const { command: wanted, actor, expectedStep, expectedVersion } = request;
+    const decided = order(rollout, { command: wanted, actor, at: now, expectedStep, expectedVersion });
+    if (isRefused(decided)) return { kind: 'refused', refusal: decided, rollout };
+    if (decided.rollout === rollout) return { kind: 'done', rollout };
+    const next = { ...decided.rollout, version: rollout.version + 1 };
+    const committed = await ports.store.commit({
+      previous: rollout,
+      next,
+      facts: decided.facts,
+      measurements: [],
+      at: now,
+      nextTickAt: isLive(next) ? now : null,
+    });
+    if (!committed) continue;
+    ports.log.info({ rolloutId: rollout.id, command: wanted.name, actor }, `${wanted.name} by ${actor}`);
+    if (isLive(next))
+      await ports.queue.wake(rollout.id, 0, next.phase.name === 'rolling_back' ? 'rollback' : 'command');
+    return { kind: 'done', rollout: next };
+  }
+  throw new Error(
+    `rollout ${request.id}: ${RACES} attempts at ${request.command.name} lost against other writers; try again`,
+  );
+}
+
+/** A retry of an ended rollout is a new rollout of the same plan; of a live one, a look at once. */
+export async function retry(
+  ports: CommandPorts,
+  startPorts: StartPorts,
+  request: CommandRequest,
+  principal: Principal,
+): Promise<CommandResult> {
+  const loaded = await ports.store.load(request.id);
+  if (loaded === null) return { kind: 'not_found' };
+  const { rollout } = loaded;
+  if (rollout.phase.name !== 'ended' || rollout.phase.status === 'succeeded') return command(ports, request);
+  const result = await start(startPorts, {
+    document: await ports.store.source(request.id),
+    principal,
+    idempotency: null,
+  });
+  return result.kind === 'created' || result.kind === 'joined'
+    ? { kind: 'started', rollout: result.rollout }
+    : { kind: 'start_failed', result };
+}
+
+/** The live rollout goes back to weight 0 and ends as superseded; `by` waits behind it. */
+export async function supersede(ports: CommandPorts, live: Rollout, by: string): Promise<void> {
+  await command(ports, { id: live.id, command: { name: 'supersede', by }, actor: `rollout ${by}` });
+}

@@ -1,0 +1,341 @@
+/**
+ * The plan as people write it: schema, defaults, and the errors that point at the field.
+ * Meshes bring their own `target`; everything else is here. Published as JSON Schema by `planJsonSchema`.
+ */
+import { z } from 'zod';
+import type { Check, Plan, Target } from '../domain/plan.ts';
+import { durationSchema, percentSchema } from './units.ts';
+import type { Problem } from './usecases.ts';
+
+export const LIMITS = { steps: 50, checks: 20, labels: 32, queryLength: 4000 } as const;
+
+const NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+const name = z.string().regex(NAME, 'wanted 1 to 63 of a-z, 0-9 and "-", not starting or ending with "-"');
+const finite = z.number({
+  error: (issue) =>
+    issue.code === 'invalid_type' ? `wanted a finite number; found ${String(issue.input)}` : undefined,
+});
+const weight = z
+  .union([z.int().min(1).max(100), z.string().regex(/^([1-9]\d?|100)%$/)], {
+    error: (issue) =>
+      `wanted a canary share in whole percent from 1 to 100, like 25 or "25%"; found ${JSON.stringify(issue.input)}`,
+  })
+  .transform((share) => (typeof share === 'number' ? share : Number(share.slice(0, -1))));
+
+const step = z.strictObject({
+  weight: weight.describe('Canary share in percent; rises from step to step.'),
+  hold: durationSchema('0s', '30d')
+    .describe('How long the weight must be in force, judged all the while, before the rollout goes on.')
+    .prefault('1m'),
+  approval: z
+    .enum(['none', 'required'])
+    .default('none')
+    .describe('required: a person promotes after the hold; the canary is judged while it waits.'),
+});
+
+const common = {
+  name: name.describe('Unique within the plan; appears in outcomes.'),
+  provider: z.string().default('prometheus').describe('Metrics provider that answers the check.'),
+  window: durationSchema('1s', '1h').optional().describe('Look-back of one evaluation; analysis.window if absent.'),
+  failureLimit: z
+    .int()
+    .min(1)
+    .max(100)
+    .optional()
+    .describe('Consecutive failed evaluations that roll back; analysis.failureLimit if absent.'),
+};
+const minSamples = z
+  .int()
+  .min(1)
+  .max(1_000_000)
+  .default(20)
+  .describe('Requests that the canary needs in the window for its value to count.');
+
+const errorRate = z.strictObject({
+  ...common,
+  kind: z.literal('error-rate'),
+  max: percentSchema().optional().describe('Highest share of failed requests, like "1%".'),
+  relative: z
+    .strictObject({ maxRatio: finite.min(0).max(1000).default(1), tolerance: percentSchema().prefault('0%') })
+    .optional()
+    .describe('canary <= stable * maxRatio + tolerance'),
+  minSamples,
+});
+const latency = z.strictObject({
+  ...common,
+  kind: z.literal('latency'),
+  quantile: finite.gt(0).lt(1).default(0.99),
+  max: durationSchema('1ms', '1h').optional().describe('Highest latency at the quantile, like "500ms".'),
+  relative: z
+    .strictObject({
+      maxRatio: finite.min(0).max(1000).default(1),
+      tolerance: durationSchema('0ms', '1h').prefault('0ms'),
+    })
+    .optional(),
+  minSamples,
+});
+const custom = z.strictObject({
+  ...common,
+  kind: z.literal('prometheus'),
+  query: z
+    .string()
+    .min(1)
+    .max(LIMITS.queryLength)
+    .describe(
+      'PromQL that gives one number. Placeholders: {{namespace}}, {{service}}, {{window}}, {{canary.*}}, {{stable.*}}, {{version.*}}.',
+    ),
+  max: finite.optional(),
+  min: finite.optional(),
+  relative: z
+    .strictObject({ maxRatio: finite.min(0).max(1000).default(1), tolerance: finite.min(0).default(0) })
+    .optional(),
+});
+const CHECK_KINDS = ['error-rate', 'latency', 'prometheus'] as const;
+const check = z.discriminatedUnion('kind', [errorRate, latency, custom], {
+  error: (issue) =>
+    `unknown check kind ${JSON.stringify((issue.input as { kind?: unknown } | undefined)?.kind)}; known: ${CHECK_KINDS.join(', ')}`,
+});
+
+/** Judged against the stable version, so that they suit any service: half as many errors again plus one point, half as slow again plus 50 ms. */
+const DEFAULT_CHECKS = [
+  { name: 'errors', kind: 'error-rate', relative: { maxRatio: 1.5, tolerance: '1%' } },
+  { name: 'latency', kind: 'latency', quantile: 0.99, relative: { maxRatio: 1.5, tolerance: '50ms' } },
+] as const;
+
+const analysis = z.strictObject({
+  interval: durationSchema('1s', '1h').prefault('10s').describe('Time between evaluations.'),
+  settle: durationSchema('0s', '10m')
+    .prefault('0s')
+    .describe('Evaluations look only at time after the weight has been in force for so long.'),
+  window: durationSchema('1s', '1h').prefault('1m'),
+  failureLimit: z.int().min(1).max(100).default(2),
+  noData: z
+    .strictObject({
+      patience: durationSchema('1s', '1d').prefault('5m'),
+      then: z.enum(['pause', 'rollback']).default('pause'),
+    })
+    .prefault({}),
+  trafficShare: z.enum(['auto', 'enforce', 'observe']).default('auto'),
+  checks: z
+    .array(check)
+    .max(LIMITS.checks, `wanted at most ${LIMITS.checks} checks`)
+    .prefault([...DEFAULT_CHECKS].map((c) => ({ ...c }))),
+});
+
+const rest = {
+  steps: z.array(step).min(1, 'wanted at least one step').max(LIMITS.steps, `wanted at most ${LIMITS.steps} steps`),
+  analysis: analysis.prefault({}),
+  drift: z
+    .strictObject({
+      then: z.enum(['pause', 'reassert']).default('pause'),
+      maxReasserts: z.int().min(0).max(100).default(3),
+    })
+    .prefault({}),
+  readyDeadline: durationSchema('1s', '1d').prefault('10m').describe('How long the canary may take to become ready.'),
+  meshPatience: durationSchema('1s', '1d')
+    .prefault('5m')
+    .describe('How long the mesh object may be out of reach before the rollout pauses.'),
+  deadline: durationSchema('1s', '90d')
+    .optional()
+    .describe('Total time after which an unfinished rollout is rolled back.'),
+  onConflict: z.enum(['reject', 'join', 'supersede', 'queue']).default('reject'),
+  labels: z
+    .record(z.string().min(1).max(63), z.string().max(253))
+    .refine((labels) => Object.keys(labels).length <= LIMITS.labels, `wanted at most ${LIMITS.labels} labels`)
+    .default({}),
+};
+
+export interface TargetSchema {
+  readonly kind: string;
+  readonly target: z.ZodType<Target>;
+}
+
+/** A question for the world's knowledge that a schema has not: can this check be asked of this target? null: yes. */
+export type InspectCheck = (check: Check, target: Target) => string | null;
+
+export interface PlanParser {
+  parse(
+    document: unknown,
+  ): { readonly ok: true; readonly plan: Plan } | { readonly ok: false; readonly problems: readonly Problem[] };
+  readonly jsonSchema: Record<string, unknown>;
+}
+
+export function planParser(
+  meshes: readonly TargetSchema[],
+  providers: readonly string[],
+  inspect: InspectCheck,
+): PlanParser {
+  const known = meshes.map((mesh) => mesh.kind);
+  const byKind = new Map(meshes.map((mesh) => [mesh.kind, mesh.target]));
+  const outer = z.strictObject({ target: z.looseObject({ mesh: z.string() }), ...rest });
+  const targets = meshes.map((mesh) => mesh.target) as [z.ZodType<Target>, ...z.ZodType<Target>[]];
+  const published = z.strictObject({ target: z.union(targets), ...rest });
+
+  return {
+    jsonSchema: {
+      ...(z.toJSONSchema(published, { io: 'input', unrepresentable: 'any' }) as Record<string, unknown>),
+      title: 'Sluice rollout plan',
+    },
+    parse(document) {
+      const problems: Problem[] = [];
+      const parsed = outer.safeParse(document, { reportInput: true });
+      if (!parsed.success) problems.push(...problemsOf(parsed.error));
+      const target = parseTarget(document, byKind, known, problems);
+      if (parsed.success) {
+        const plan = canonical(parsed.data, target ?? (parsed.data.target as unknown as Target));
+        problems.push(...crossChecks(plan, providers, target === null ? () => null : inspect));
+        if (target !== null && problems.length === 0) return { ok: true, plan };
+      }
+      return { ok: false, problems: unique(problems) };
+    },
+  };
+}
+
+function parseTarget(
+  document: unknown,
+  byKind: ReadonlyMap<string, z.ZodType<Target>>,
+  known: readonly string[],
+  problems: Problem[],
+): Target | null {
+  const target = isRecord(document) ? document['target'] : undefined;
+  if (!isRecord(target)) return null;
+  const mesh = target['mesh'];
+  if (typeof mesh !== 'string') return null;
+  const schema = byKind.get(mesh);
+  if (schema === undefined) {
+    problems.push({
+      pointer: '/target/mesh',
+      code: 'unknown_mesh',
+      message: `unknown mesh ${JSON.stringify(mesh)}; known: ${known.join(', ')}`,
+    });
+    return null;
+  }
+  const parsed = schema.safeParse(target, { reportInput: true });
+  if (parsed.success) return parsed.data;
+  problems.push(...problemsOf(parsed.error).map((p) => ({ ...p, pointer: `/target${p.pointer}` })));
+  return null;
+}
+
+type Outer = z.output<z.ZodObject<typeof rest>>;
+
+function canonical(written: Outer, target: Target): Plan {
+  const { steps, analysis: a, drift, readyDeadline, meshPatience, deadline, onConflict, labels } = written;
+  return {
+    target,
+    steps,
+    analysis: {
+      interval: a.interval,
+      settle: a.settle,
+      noData: a.noData,
+      trafficShare: a.trafficShare,
+      checks: a.checks.map((c) => canonicalCheck(c, a)),
+    },
+    drift,
+    readyDeadline,
+    meshPatience,
+    deadline: deadline ?? null,
+    onConflict,
+    labels,
+  };
+}
+
+function canonicalCheck(c: z.output<typeof check>, defaults: { window: number; failureLimit: number }): Check {
+  const min = c.kind === 'prometheus' ? c.min : undefined;
+  return {
+    name: c.name,
+    kind: c.kind,
+    provider: c.provider,
+    window: c.window ?? defaults.window,
+    failureLimit: c.failureLimit ?? defaults.failureLimit,
+    minSamples: c.kind === 'prometheus' ? 0 : c.minSamples,
+    threshold: {
+      ...(c.max === undefined ? {} : { max: c.max }),
+      ...(min === undefined ? {} : { min }),
+      ...(c.relative === undefined ? {} : { relative: c.relative }),
+    },
+    ...(c.kind === 'latency' ? { quantile: c.quantile } : {}),
+    ...(c.kind === 'prometheus' ? { query: c.query } : {}),
+  };
+}
+
+/** What no single field can say. */
+function crossChecks(plan: Plan, providers: readonly string[], inspect: InspectCheck): Problem[] {
+  const problems: Problem[] = [];
+  plan.steps.forEach((s, i) => {
+    const before = plan.steps[i - 1];
+    if (before !== undefined && s.weight <= before.weight)
+      problems.push({
+        pointer: `/steps/${i}/weight`,
+        code: 'not_rising',
+        message: `wanted a weight above ${before.weight} of the step before; found ${s.weight}`,
+      });
+  });
+  const names = new Set<string>();
+  plan.analysis.checks.forEach((c, i) => {
+    const at = `/analysis/checks/${i}`;
+    if (names.has(c.name))
+      problems.push({
+        pointer: `${at}/name`,
+        code: 'duplicate',
+        message: `another check is named ${JSON.stringify(c.name)} already`,
+      });
+    names.add(c.name);
+    const { max, min, relative } = c.threshold;
+    if (max === undefined && min === undefined && relative === undefined) {
+      const limits = c.kind === 'prometheus' ? 'max, min or relative' : 'max or relative';
+      problems.push({
+        pointer: at,
+        code: 'no_threshold',
+        message: `check ${JSON.stringify(c.name)} has no limit: give ${limits}`,
+      });
+    }
+    if (max !== undefined && min !== undefined && min > max)
+      problems.push({
+        pointer: `${at}/min`,
+        code: 'empty_range',
+        message: `min ${min} is above max ${max}: no value could pass`,
+      });
+    if (!providers.includes(c.provider)) {
+      problems.push({
+        pointer: `${at}/provider`,
+        code: 'unknown_provider',
+        message: `unknown metrics provider ${JSON.stringify(c.provider)}; known: ${providers.join(', ')}`,
+      });
+      return;
+    }
+    const objection = inspect(c, plan.target);
+    if (objection !== null)
+      problems.push({
+        pointer: c.kind === 'prometheus' ? `${at}/query` : `${at}/max`,
+        code: 'cannot_be_asked',
+        message: objection,
+      });
+  });
+  return problems;
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** RFC 6901. */
+export const pointerTo = (path: readonly PropertyKey[]): string =>
+  path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+
+function problemsOf(error: z.ZodError): Problem[] {
+  return error.issues.flatMap((issue): Problem[] => {
+    const pointer = pointerTo(issue.path);
+    if (issue.code === 'unrecognized_keys')
+      return issue.keys.map((key) => ({
+        pointer: `${pointer}${pointerTo([key])}`,
+        code: 'unknown_field',
+        message: `unknown field ${JSON.stringify(key)}: remove it or correct its spelling`,
+      }));
+    if (issue.code === 'invalid_type' && issue.input === undefined)
+      return [{ pointer, code: 'required', message: `wanted ${issue.expected}; the field is missing` }];
+    return [{ pointer, code: issue.code, message: issue.message }];
+  });
+}
+
+const unique = (problems: readonly Problem[]): Problem[] => [
+  ...new Map(problems.map((p) => [`${p.pointer}\n${p.message}`, p])).values(),
+];

@@ -1,0 +1,155 @@
+/** What the cluster says of a plan before anything is written: named findings, the timeline, what each check measures now. */
+import type { Route } from '../domain/observation.ts';
+import type { Millis, Plan } from '../domain/plan.ts';
+import { weightAt } from '../domain/plan.ts';
+import type { Stamp } from '../domain/rollout.ts';
+import type { MeshGateway, MetricsGateway } from './ports.ts';
+import type { CheckPreview, Finding, TimelineEntry } from './usecases.ts';
+
+export interface PreflightPorts {
+  readonly meshes: MeshGateway;
+  readonly metrics: MetricsGateway;
+}
+
+export interface Preflight {
+  readonly findings: readonly Finding[];
+  readonly canaryWeightNow: number | null;
+  readonly stamp: Stamp | null;
+}
+
+const finding = (check: string, level: Finding['level'], message: string): Finding => ({ check, level, message });
+
+/** Only reads (and one dry-run write). A `fail` refuses the rollout; `unknown` and `warn` are recorded with it. */
+export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Preflight> {
+  const { target } = plan;
+  const router = ports.meshes.router(target);
+  const [route, stable, canary, advice, metrics] = await Promise.all([
+    router.read({ fresh: true }),
+    ports.meshes.workload(target, 'stable'),
+    ports.meshes.workload(target, 'canary'),
+    ports.meshes.advice(target),
+    metricsFindings(ports, plan),
+  ]);
+  const findings = [
+    await routeFinding(router, plan, route),
+    workloadFinding('stable', stable),
+    workloadFinding('canary', canary),
+    ...advice.map((a) => finding(a.check, a.level, a.message)),
+    ...metrics,
+    ...planFindings(plan),
+  ];
+  return {
+    findings,
+    canaryWeightNow: route.ok ? route.canaryWeight : null,
+    stamp: route.ok ? route.stamp : null,
+  };
+}
+
+type Router = ReturnType<MeshGateway['router']>;
+
+async function routeFinding(router: Router, plan: Plan, route: Route): Promise<Finding> {
+  if (!route.ok) {
+    // Out of reach is not a fault of the plan: the rollout would wait. Everything else is refused before any write.
+    const level = route.code === 'timeout' || route.code === 'unavailable' ? 'unknown' : 'fail';
+    return finding('route', level, route.message);
+  }
+  const weight = weightAt(plan, 0);
+  const rehearsed = await router.rehearse(
+    {
+      stamp: { rollout: 'dry-run', epoch: Number.MAX_SAFE_INTEGER, generation: 1 },
+      canaryWeight: weight,
+      reason: 'dry run',
+      actor: 'sluice',
+      at: 0,
+    },
+    route.token,
+  );
+  if (rehearsed.kind === 'trouble') {
+    const { code, message } = rehearsed.trouble;
+    return finding('route', code === 'timeout' || code === 'unavailable' ? 'unknown' : 'fail', message);
+  }
+  const scope = route.carriesAllTraffic
+    ? ''
+    : '; other rules of the object also carry traffic of the service, which stays where it is';
+  return finding(
+    'route',
+    'pass',
+    `${router.object}: the canary has ${route.canaryWeight} % now and can be moved${scope}`,
+  );
+}
+
+type Workload = Awaited<ReturnType<MeshGateway['workload']>>;
+
+function workloadFinding(role: 'stable' | 'canary', workload: Workload): Finding {
+  const check = `${role}-workload`;
+  if (!workload.ok) {
+    const wrong = workload.code === 'not_found' || workload.code === 'forbidden' || workload.code === 'unauthorized';
+    return finding(check, wrong ? 'fail' : 'unknown', workload.message);
+  }
+  const ready = `deployment ${workload.name}: ${workload.ready} of ${workload.replicas} pods ready`;
+  if (workload.settled && workload.replicas > 0) return finding(check, 'pass', ready);
+  const crash = workload.crash === null ? '' : `; ${workload.crash.message}`;
+  return finding(check, 'warn', `${ready}${crash}${role === 'canary' ? '; no traffic goes up before they are' : ''}`);
+}
+
+async function metricsFindings({ metrics }: PreflightPorts, plan: Plan): Promise<readonly Finding[]> {
+  const names = [...new Set(plan.analysis.checks.map((check) => check.provider))];
+  return Promise.all(
+    names.map(async (name) => {
+      const provider = metrics.provider(name, plan.target.cluster);
+      const wrong = await provider.ping();
+      return wrong === null
+        ? finding(`metrics-${name}`, 'pass', `metrics provider ${name} answers`)
+        : finding(`metrics-${name}`, 'warn', `${wrong}; without data no step passes`);
+    }),
+  );
+}
+
+function planFindings(plan: Plan): readonly Finding[] {
+  const findings: Finding[] = [];
+  if (plan.analysis.checks.length === 0)
+    findings.push(finding('analysis', 'warn', 'the plan has no checks: only time and pod health decide'));
+  const last = plan.steps.at(-1);
+  if (last !== undefined && last.weight < 50)
+    findings.push(finding('steps', 'warn', `the last step has ${last.weight} % and promotion goes straight to 100 %`));
+  return findings;
+}
+
+/** When each weight can be in force at the earliest, without approvals, write and read-back times. */
+export function timeline(plan: Plan): { readonly entries: readonly TimelineEntry[]; readonly minimum: Millis } {
+  let earliest = 0;
+  const entries: TimelineEntry[] = plan.steps.map((step, index) => {
+    const entry = {
+      step: index,
+      weight: step.weight,
+      earliest,
+      hold: step.hold,
+      approval: step.approval === 'required',
+    };
+    earliest += step.hold;
+    return entry;
+  });
+  const promoted = { step: plan.steps.length, weight: 100, earliest, hold: 0, approval: false };
+  return { entries: [...entries, promoted], minimum: earliest };
+}
+
+/** Asks every check of the stable version now: a wrong query shows before it matters. */
+export async function previewChecks({ metrics }: PreflightPorts, plan: Plan): Promise<readonly CheckPreview[]> {
+  const { target } = plan;
+  return Promise.all(
+    plan.analysis.checks.map(async (check) => {
+      const reading = await metrics.provider(check.provider, target.cluster).measure({
+        kind: check.kind,
+        target,
+        role: 'stable',
+        window: check.window,
+        ...(check.quantile === undefined ? {} : { quantile: check.quantile }),
+        ...(check.query === undefined ? {} : { query: check.query }),
+      });
+      if (!reading.ok)
+        return { check: check.name, query: reading.query, stableValue: null, samples: null, message: reading.message };
+      const { value, samples, query } = reading;
+      return { check: check.name, query, stableValue: value, samples, message: 'the stable version has a value now' };
+    }),
+  );
+}

@@ -1,0 +1,116 @@
+/** Starting a rollout: parse, preflight, one transaction, wake. Nothing is written before everything is known to be right. */
+import type { Plan } from '../domain/plan.ts';
+import type { Rollout } from '../domain/rollout.ts';
+import { statusOf } from '../domain/rollout.ts';
+import type { PlanParser } from './plan-schema.ts';
+import type { Logger, NewRollout, Principal, RolloutStore, Started, TickQueue } from './ports.ts';
+import { UnknownName } from './ports.ts';
+import type { Preflight, PreflightPorts } from './preflight.ts';
+import { preflight, previewChecks, timeline } from './preflight.ts';
+import type { DryRun, Problem, StartResult } from './usecases.ts';
+
+export interface StartPorts extends PreflightPorts {
+  readonly store: RolloutStore;
+  readonly queue: TickQueue;
+  readonly parser: PlanParser;
+  readonly clusters: readonly string[];
+  readonly log: Logger;
+  /** A new, unguessable, URL-safe id. */
+  readonly newId: () => string;
+  /** Ends the live rollout so that `by` can follow; false: it had moved on. */
+  readonly supersede: (live: Rollout, by: string) => Promise<void>;
+}
+
+export interface StartRequest {
+  readonly document: unknown;
+  readonly principal: Principal;
+  readonly idempotency: { readonly key: string; readonly hash: string } | null;
+}
+
+export async function start(ports: StartPorts, request: StartRequest): Promise<StartResult> {
+  const parsed = parse(ports, request.document);
+  if (!parsed.ok) return { kind: 'invalid', problems: parsed.problems };
+  const { plan } = parsed;
+  const checked = await preflight(ports, plan);
+  if (checked.findings.some((f) => f.level === 'fail')) return { kind: 'preflight_failed', findings: checked.findings };
+  const rollout = newRollout(ports, request, plan, checked);
+  const started = await ports.store.start(rollout, 'nobody');
+  if (started.kind !== 'conflict') return answer(ports, started);
+  return onConflict(ports, plan, rollout, started.live);
+}
+
+function parse(
+  ports: StartPorts,
+  document: unknown,
+): { readonly ok: true; readonly plan: Plan } | { readonly ok: false; readonly problems: readonly Problem[] } {
+  const parsed = ports.parser.parse(document);
+  if (!parsed.ok) return parsed;
+  const { cluster } = parsed.plan.target;
+  if (ports.clusters.includes(cluster)) return parsed;
+  const unknown = new UnknownName('cluster', cluster, ports.clusters);
+  return { ok: false, problems: [{ pointer: '/target/cluster', code: 'unknown_cluster', message: unknown.message }] };
+}
+
+function newRollout(ports: StartPorts, request: StartRequest, plan: Plan, checked: Preflight): NewRollout {
+  const { principal, idempotency } = request;
+  return {
+    id: ports.newId(),
+    plan,
+    source: request.document,
+    createdBy: principal.name,
+    epochAbove: checked.stamp?.epoch ?? 0,
+    observedWeight: checked.canaryWeightNow,
+    idempotency: idempotency === null ? null : { principal: principal.id, ...idempotency },
+    warnings: checked.findings
+      .filter((f) => f.level === 'warn' || f.level === 'unknown')
+      .map((f) => `${f.check}: ${f.message}`),
+  };
+}
+
+async function onConflict(ports: StartPorts, plan: Plan, rollout: NewRollout, live: Rollout): Promise<StartResult> {
+  switch (plan.onConflict) {
+    case 'reject':
+      return { kind: 'conflict', live };
+    case 'join':
+      return { kind: 'joined', rollout: live };
+    case 'queue':
+      return answer(ports, await ports.store.start(rollout, 'live'));
+    case 'supersede': {
+      const queued = await ports.store.start(rollout, 'live');
+      if (queued.kind === 'created') await ports.supersede(live, queued.rollout.id);
+      return answer(ports, queued);
+    }
+    default:
+      return plan.onConflict satisfies never;
+  }
+}
+
+async function answer(ports: StartPorts, started: Started): Promise<StartResult> {
+  if (started.kind === 'created') {
+    const { rollout } = started;
+    ports.log.info(
+      { rolloutId: rollout.id, status: statusOf(rollout), target: rollout.plan.target },
+      'rollout created',
+    );
+    await ports.queue.wake(rollout.id, 0, 'command');
+  }
+  return started;
+}
+
+/** Everything that `start` looks at, and nothing written. */
+export async function dryRun(ports: StartPorts, document: unknown): Promise<DryRun> {
+  const parsed = parse(ports, document);
+  if (!parsed.ok) return { kind: 'invalid', problems: parsed.problems };
+  const { plan } = parsed;
+  const [checked, checks] = await Promise.all([preflight(ports, plan), previewChecks(ports, plan)]);
+  const { entries, minimum } = timeline(plan);
+  return {
+    kind: 'ok',
+    accepted: !checked.findings.some((f) => f.level === 'fail'),
+    findings: checked.findings,
+    timeline: entries,
+    minimum,
+    checks,
+    canaryWeightNow: checked.canaryWeightNow,
+  };
+}

@@ -1,0 +1,42 @@
+/** Durations and percentages as people write them: always with a unit. */
+import { z } from 'zod';
+import type { Millis } from '../domain/plan.ts';
+
+const UNIT: Readonly<Record<string, Millis>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const DURATION = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+$/;
+const PART = /(\d+(?:\.\d+)?)(ms|s|m|h|d)/g;
+const PERCENT = /^\d+(?:\.\d+)?%$/;
+
+/** "1m30s" -> 90000; null: not a duration. */
+export function parseDuration(text: string): Millis | null {
+  if (!DURATION.test(text)) return null;
+  let total = 0;
+  for (const [, amount, unit] of text.matchAll(PART)) total += Number(amount) * (UNIT[unit ?? ''] ?? Number.NaN);
+  return Math.round(total);
+}
+
+/** A string like "500ms", "2m", "1h30m" between `min` and `max`, as milliseconds. */
+export const durationSchema = (min: string, max: string) => {
+  const low = parseDuration(min) ?? 0;
+  const high = parseDuration(max) ?? Number.POSITIVE_INFINITY;
+  return z
+    .string({
+      error: (issue) => `wanted a duration with a unit, like "30s" or "2m"; found ${JSON.stringify(issue.input)}`,
+    })
+    .regex(DURATION, {
+      error: (issue) =>
+        `wanted a duration with a unit (ms, s, m, h, d), like "30s" or "1m30s"; found ${JSON.stringify(issue.input)}`,
+    })
+    .transform((text) => parseDuration(text) ?? Number.NaN)
+    .refine((ms) => ms >= low && ms <= high, { error: `wanted a duration from ${min} to ${max}` });
+};
+
+/** A string like "1%" or "0.5%" as a ratio: 0.01. */
+export const percentSchema = (max = 100) =>
+  z
+    .string({ error: (issue) => `wanted a percentage with its sign, like "1%"; found ${JSON.stringify(issue.input)}` })
+    .regex(PERCENT, {
+      error: (issue) => `wanted a percentage with its sign, like "1%" or "0.5%"; found ${JSON.stringify(issue.input)}`,
+    })
+    .transform((text) => Number(text.slice(0, -1)) / 100)
+    .refine((ratio) => ratio <= max / 100, { error: `wanted at most ${max}%` });
