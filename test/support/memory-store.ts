@@ -1,0 +1,231 @@
+/** The store port in memory, with the same answers as the one on Postgres: both run test/contract/store.cases.ts. */
+import type {
+  Commit,
+  Loaded,
+  MeshWrite,
+  NewRollout,
+  Page,
+  RolloutStore,
+  Started,
+  StoredMeasurement,
+  StoreGauges,
+} from '../../src/app/ports.ts';
+import type { Measurement } from '../../src/domain/observation.ts';
+import { targetKey } from '../../src/domain/plan.ts';
+import type { Fact, Rollout } from '../../src/domain/rollout.ts';
+import { isLive, statusOf } from '../../src/domain/rollout.ts';
+
+interface Row {
+  rollout: Rollout;
+  source: unknown;
+  nextTickAt: number | null;
+  facts: Fact[];
+  measurements: StoredMeasurement[];
+  writes: MeshWrite[];
+}
+
+export interface MemoryStore extends RolloutStore {
+  /** Every commit that landed, in order. */
+  readonly commits: readonly Commit[];
+  row(id: string): Row | undefined;
+}
+
+const queued = (rollout: Rollout): boolean => rollout.phase.name === 'pending' && rollout.phase.behind !== null;
+
+const valueOf = (reading: Measurement['canary'] | null): number | null => (reading?.ok === true ? reading.value : null);
+const samplesOf = (reading: Measurement['canary'] | null): number | null =>
+  reading?.ok === true ? reading.samples : null;
+
+export function memoryStore(now: () => number): MemoryStore {
+  const rows = new Map<string, Row>();
+  const keys = new Map<string, { hash: string; id: string }>();
+  const commits: Commit[] = [];
+  let epoch = 0;
+  let measured = 0;
+
+  const holder = (key: string): Row | undefined =>
+    [...rows.values()].find((r) => isLive(r.rollout) && !queued(r.rollout) && targetKey(r.rollout.plan.target) === key);
+  const lastLive = (key: string): Row | undefined =>
+    [...rows.values()].filter((r) => isLive(r.rollout) && targetKey(r.rollout.plan.target) === key).at(-1);
+  const page = <T>(items: readonly T[], limit: number, cursor: string | null): Page<T> => {
+    const from = cursor === null ? 0 : Number(cursor);
+    return {
+      items: items.slice(from, from + limit),
+      nextCursor: from + limit < items.length ? String(from + limit) : null,
+    };
+  };
+
+  const insert = (wanted: NewRollout, behind: string | null): Rollout => {
+    epoch = Math.max(epoch + 1, wanted.epochAbove + 1);
+    const at = now();
+    const { id, plan, createdBy, observedWeight, warnings } = wanted;
+    const rollout: Rollout = {
+      id,
+      epoch,
+      plan,
+      createdAt: at,
+      createdBy,
+      version: 1,
+      generation: 0,
+      phase: { name: 'pending', behind },
+      tallies: {},
+      observedWeight,
+      observedShare: null,
+      evaluatedAt: null,
+      reasserts: 0,
+      meshTrouble: null,
+      unreadySince: null,
+      attempts: 0,
+      factCount: 1,
+    };
+    const message = `created by ${createdBy}`;
+    const created: Fact = { seq: 1, at, type: 'created', actor: createdBy, step: null, message, data: { warnings } };
+    rows.set(id, { rollout, source: wanted.source, nextTickAt: at, facts: [created], measurements: [], writes: [] });
+    return rollout;
+  };
+
+  const replay = (wanted: NewRollout): Started | null => {
+    if (wanted.idempotency === null) return null;
+    const { principal, key, hash } = wanted.idempotency;
+    const known = keys.get(`${principal}\n${key}`);
+    if (known === undefined) return null;
+    const row = rows.get(known.id);
+    if (known.hash !== hash || row === undefined) return { kind: 'key_reused' };
+    return { kind: 'replayed', rollout: row.rollout };
+  };
+
+  const store = (at: number, m: Measurement): StoredMeasurement => {
+    measured += 1;
+    return {
+      seq: measured,
+      at,
+      step: m.step,
+      check: m.check,
+      verdict: m.verdict,
+      code: m.code,
+      reason: m.reason,
+      value: valueOf(m.canary),
+      samples: samplesOf(m.canary),
+      stableValue: valueOf(m.stable),
+      stableSamples: samplesOf(m.stable),
+      threshold: m.threshold,
+      window: m.window,
+      query: m.canary.query,
+      stableQuery: m.stable?.query ?? null,
+    };
+  };
+
+  return {
+    commits,
+    row: (id) => rows.get(id),
+    async load(id): Promise<Loaded | null> {
+      const row = rows.get(id);
+      if (row === undefined) return null;
+      const { rollout } = row;
+      const behind = rollout.phase.name === 'pending' ? rollout.phase.behind : null;
+      const before = behind === null ? undefined : rows.get(behind);
+      return { rollout, now: now(), blocked: before !== undefined && isLive(before.rollout), dueAt: row.nextTickAt };
+    },
+    async source(id) {
+      return rows.get(id)?.source;
+    },
+    async commit(change) {
+      const row = rows.get(change.previous.id);
+      if (row === undefined || row.rollout.version !== change.previous.version) return false;
+      if (queued(row.rollout) && !queued(change.next) && isLive(change.next)) {
+        const held = holder(targetKey(change.next.plan.target));
+        if (held !== undefined) return false;
+      }
+      row.rollout = change.next;
+      row.nextTickAt = change.nextTickAt;
+      row.facts.push(...change.facts);
+      row.measurements.push(...change.measurements.map((m) => store(change.at, m)));
+      commits.push(change);
+      return true;
+    },
+    async start(wanted, behind) {
+      const known = replay(wanted);
+      if (known !== null) return known;
+      const key = targetKey(wanted.plan.target);
+      const held = holder(key);
+      if (held !== undefined && behind === 'nobody') return { kind: 'conflict', live: held.rollout };
+      const rollout = insert(wanted, behind === 'live' ? (lastLive(key)?.rollout.id ?? null) : null);
+      if (wanted.idempotency !== null)
+        keys.set(`${wanted.idempotency.principal}\n${wanted.idempotency.key}`, {
+          hash: wanted.idempotency.hash,
+          id: rollout.id,
+        });
+      return { kind: 'created', rollout };
+    },
+    async recordWrite(id, write) {
+      rows.get(id)?.writes.push(write);
+    },
+    async overdue(grace, claim, limit) {
+      const late = [...rows.values()]
+        .filter((r) => isLive(r.rollout) && r.nextTickAt !== null && r.nextTickAt <= now() - grace)
+        .sort(
+          (a, b) =>
+            Number(b.rollout.phase.name === 'rolling_back') - Number(a.rollout.phase.name === 'rolling_back') ||
+            (a.nextTickAt ?? 0) - (b.nextTickAt ?? 0),
+        )
+        .slice(0, limit);
+      for (const row of late) row.nextTickAt = now() + claim;
+      return late.map((row) => row.rollout.id);
+    },
+    async list(filter, limit, cursor) {
+      const { status, cluster, namespace, service, since } = filter;
+      const hits = [...rows.values()]
+        .map((row) => row.rollout)
+        .filter(
+          (r) =>
+            (status === undefined || status.includes(statusOf(r))) &&
+            (cluster === undefined || r.plan.target.cluster === cluster) &&
+            (namespace === undefined || r.plan.target.namespace === namespace) &&
+            (service === undefined || r.plan.target.service === service) &&
+            (since === undefined || r.createdAt >= since),
+        )
+        .reverse();
+      return page(hits, limit, cursor);
+    },
+    async facts(id, afterSeq, limit) {
+      return (rows.get(id)?.facts ?? []).filter((fact) => fact.seq > afterSeq).slice(0, limit);
+    },
+    async measurements(id, limit, cursor) {
+      return page(rows.get(id)?.measurements ?? [], limit, cursor);
+    },
+    async writes(id, limit, cursor) {
+      return page(rows.get(id)?.writes ?? [], limit, cursor);
+    },
+    async waitForChange(id, version, wait, signal) {
+      const until = Date.now() + wait;
+      while (!signal.aborted && Date.now() < until && (rows.get(id)?.rollout.version ?? 0) <= version)
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      return rows.get(id)?.rollout ?? null;
+    },
+    async gauges(): Promise<StoreGauges> {
+      const live = [...rows.values()].filter((row) => isLive(row.rollout));
+      const byStatus: Record<string, number> = {};
+      for (const { rollout } of live) byStatus[statusOf(rollout)] = (byStatus[statusOf(rollout)] ?? 0) + 1;
+      const stuck = live.map(({ rollout }) =>
+        rollout.phase.name === 'rolling_back' ? now() - rollout.phase.since : 0,
+      );
+      const lags = live.map((row) => (row.nextTickAt === null ? 0 : now() - row.nextTickAt));
+      return {
+        byStatus,
+        rollbackStuckSeconds: Math.max(0, ...stuck) / 1000,
+        maxTickLagSeconds: Math.max(0, ...lags) / 1000,
+        outboxPending: 0,
+      };
+    },
+    async prune(before, limit) {
+      const old = [...rows.values()]
+        .filter((row) => row.rollout.phase.name === 'ended' && row.rollout.phase.at < before)
+        .slice(0, limit);
+      for (const row of old) rows.delete(row.rollout.id);
+      return old.length;
+    },
+    async ping() {
+      return null;
+    },
+  };
+}
