@@ -5,7 +5,7 @@ import type { PauseCause, Rollout } from '../../src/domain/rollout.ts';
 import { desiredWeight, stampOf, statusOf } from '../../src/domain/rollout.ts';
 import { aCheck, aPlan, aRollout, aRoute, asWanted, atStep, measured, ready } from '../support/builders.ts';
 
-const after = (rollout: Rollout, seen: Observation): Rollout => observe(rollout, seen).rollout;
+const becomes = (rollout: Rollout, seen: Observation): Rollout => observe(rollout, seen).rollout;
 const types = (rollout: Rollout, seen: Observation) => observe(rollout, seen).facts.map((fact) => fact.type);
 const crash = { reason: 'CrashLoopBackOff', message: 'pod myapp-v2-x: CrashLoopBackOff: exit 1', fatal: true };
 const trouble = (code: RouteTroubleCode) => ({ ok: false as const, code, message: `trouble ${code}` });
@@ -13,7 +13,7 @@ const trouble = (code: RouteTroubleCode) => ({ ok: false as const, code, message
 describe('while pending', () => {
   it('enters the first step once every pod of the canary is ready', () => {
     const rollout = aRollout();
-    const next = after(rollout, asWanted(rollout, 1000));
+    const next = becomes(rollout, asWanted(rollout, 1000));
     expect(next.phase).toMatchObject({ name: 'progressing', step: 0, reachedAt: null });
     expect(desiredWeight(next)).toBe(5);
     expect(next.generation).toBe(1);
@@ -28,7 +28,7 @@ describe('while pending', () => {
     ],
   ])('wants no weight while the canary %s', (_, canary) => {
     const rollout = aRollout();
-    const next = after(rollout, asWanted(rollout, 1000, { workloads: { stable: ready('myapp-v1'), canary } }));
+    const next = becomes(rollout, asWanted(rollout, 1000, { workloads: { stable: ready('myapp-v1'), canary } }));
     expect(next.phase.name).toBe('pending');
     expect(desiredWeight(next)).toBeNull();
   });
@@ -37,7 +37,7 @@ describe('while pending', () => {
     const rollout = aRollout({ unreadySince: 1000 });
     const canary = { ...ready('myapp-v2'), ready: 1, settled: false };
     const seen = asWanted(rollout, 601_000, { workloads: { stable: ready('myapp-v1'), canary } });
-    const next = after(rollout, seen);
+    const next = becomes(rollout, seen);
     expect(next.phase).toMatchObject({ name: 'rolling_back', reason: 'canary_unready' });
     expect(next.phase.name === 'rolling_back' && next.phase.outcome.message).toContain('1 of 3 pods ready');
   });
@@ -45,7 +45,7 @@ describe('while pending', () => {
   it('rolls back at once, with the pod’s words, when the canary crash-loops', () => {
     const rollout = aRollout();
     const canary = { ...ready('myapp-v2'), ready: 0, settled: false, crash };
-    const next = after(rollout, asWanted(rollout, 1000, { workloads: { stable: ready('myapp-v1'), canary } }));
+    const next = becomes(rollout, asWanted(rollout, 1000, { workloads: { stable: ready('myapp-v1'), canary } }));
     expect(next.phase).toMatchObject({ name: 'rolling_back', reason: 'canary_crashed' });
     expect(next.phase.name === 'rolling_back' && next.phase.outcome.message).toContain(crash.message);
   });
@@ -64,16 +64,16 @@ describe('at a step', () => {
   it('starts the clock when weight and stamp are read back, not before', () => {
     const rollout = atStep(0, null);
     const written = asWanted(rollout, 5000);
-    expect(after(rollout, { ...written, route: aRoute(0, null) }).phase).toMatchObject({ reachedAt: null });
-    expect(after(rollout, { ...written, route: aRoute(5, null) }).phase).toMatchObject({ reachedAt: null });
-    expect(after(rollout, written).phase).toMatchObject({ reachedAt: 5000 });
+    expect(becomes(rollout, { ...written, route: aRoute(0, null) }).phase).toMatchObject({ reachedAt: null });
+    expect(becomes(rollout, { ...written, route: aRoute(5, null) }).phase).toMatchObject({ reachedAt: null });
+    expect(becomes(rollout, written).phase).toMatchObject({ reachedAt: 5000 });
   });
 
   it('goes on when the hold is over and every check’s last evaluation passed', () => {
     const rollout = atStep(0, 0);
     const seen = asWanted(rollout, 60_000, { measurements: [measured('pass')] });
-    expect(after(rollout, seen).phase).toMatchObject({ name: 'progressing', step: 1, reachedAt: null });
-    expect(after(rollout, seen).generation).toBe(2);
+    expect(becomes(rollout, seen).phase).toMatchObject({ name: 'progressing', step: 1, reachedAt: null });
+    expect(becomes(rollout, seen).generation).toBe(2);
   });
 
   it.each(['inconclusive', 'error', 'fail'] as const)(
@@ -81,13 +81,13 @@ describe('at a step', () => {
     (verdict) => {
       const rollout = atStep(0, 0);
       const seen = asWanted(rollout, 250_000, { measurements: [measured(verdict)] });
-      expect(after(rollout, seen).phase).toMatchObject({ name: 'progressing', step: 0 });
+      expect(becomes(rollout, seen).phase).toMatchObject({ name: 'progressing', step: 0 });
     },
   );
 
   it('stays when a check was never evaluated: no data is not a pass', () => {
     const rollout = atStep(0, 0);
-    expect(after(rollout, asWanted(rollout, 250_000)).phase).toMatchObject({ step: 0 });
+    expect(becomes(rollout, asWanted(rollout, 250_000)).phase).toMatchObject({ step: 0 });
   });
 
   it('stays when the canary is not ready, and records that once', () => {
@@ -108,7 +108,7 @@ describe('at a step', () => {
     const rollout = atStep(1, 0, {
       tallies: { errors: { consecutiveFailures: 1, last: 'fail', blindSince: null, lastReason: '' } },
     });
-    const next = after(rollout, asWanted(rollout, 20_000, { measurements: [measured('fail')] }));
+    const next = becomes(rollout, asWanted(rollout, 20_000, { measurements: [measured('fail')] }));
     expect(next.phase).toMatchObject({
       name: 'rolling_back',
       reason: 'analysis',
@@ -123,7 +123,7 @@ describe('at a step', () => {
       plan: aPlan({ analysis: { ...aPlan().analysis, checks: [aCheck(), aCheck({ name: 'other' })] } }),
     });
     const look = (at: number, ...ms: ReturnType<typeof measured>[]) => {
-      rollout = after(rollout, asWanted(rollout, at, { measurements: ms }));
+      rollout = becomes(rollout, asWanted(rollout, at, { measurements: ms }));
     };
     look(1000, measured('fail'), measured('pass', { check: 'other' }));
     look(2000, measured('inconclusive'), measured('fail', { check: 'other' }));
@@ -140,24 +140,24 @@ describe('at a step', () => {
   it('waits for approval after a hold that passed, is judged meanwhile, and rolls back while it waits', () => {
     const plan = aPlan({ steps: [{ weight: 50, hold: 1000, approval: 'required' }] });
     const rollout = atStep(0, 0, { plan });
-    const waiting = after(rollout, asWanted(rollout, 2000, { measurements: [measured('pass')] }));
+    const waiting = becomes(rollout, asWanted(rollout, 2000, { measurements: [measured('pass')] }));
     expect(waiting.phase).toMatchObject({ name: 'paused', cause: 'approval' });
     expect(desiredWeight(waiting)).toBe(50);
-    const once = after(waiting, asWanted(waiting, 12_000, { measurements: [measured('fail')] }));
+    const once = becomes(waiting, asWanted(waiting, 12_000, { measurements: [measured('fail')] }));
     expect(once.phase.name).toBe('paused');
-    expect(after(once, asWanted(once, 22_000, { measurements: [measured('fail')] })).phase.name).toBe('rolling_back');
+    expect(becomes(once, asWanted(once, 22_000, { measurements: [measured('fail')] })).phase.name).toBe('rolling_back');
   });
 
   it('a person’s promote moves on without the hold, but not onto a canary that is not ready', () => {
     const go = { actor: 'ana', at: 0, full: false };
     const rollout = aRollout({ generation: 1, phase: { name: 'progressing', step: 0, reachedAt: 0, from: 0, go } });
-    expect(after(rollout, asWanted(rollout, 10)).phase).toMatchObject({ step: 1, go: null });
+    expect(becomes(rollout, asWanted(rollout, 10)).phase).toMatchObject({ step: 1, go: null });
     const canary = { ...ready('myapp-v2'), ready: 2, settled: false };
     expect(
-      after(rollout, asWanted(rollout, 10, { workloads: { stable: ready('myapp-v1'), canary } })).phase,
+      becomes(rollout, asWanted(rollout, 10, { workloads: { stable: ready('myapp-v1'), canary } })).phase,
     ).toMatchObject({ step: 0 });
     const full = { ...rollout, phase: { ...rollout.phase, go: { ...go, full: true } } } as Rollout;
-    expect(desiredWeight(after(full, asWanted(full, 10)))).toBe(100);
+    expect(desiredWeight(becomes(full, asWanted(full, 10)))).toBe(100);
   });
 
   it('a failing check wins over a promote in the same look', () => {
@@ -167,13 +167,15 @@ describe('at a step', () => {
       phase: { name: 'progressing', step: 0, reachedAt: 0, from: 0, go },
       tallies: { errors: { consecutiveFailures: 1, last: 'fail', blindSince: null, lastReason: '' } },
     });
-    expect(after(rollout, asWanted(rollout, 10, { measurements: [measured('fail')] })).phase.name).toBe('rolling_back');
+    expect(becomes(rollout, asWanted(rollout, 10, { measurements: [measured('fail')] })).phase.name).toBe(
+      'rolling_back',
+    );
   });
 
   it('succeeds only when 100 % with our stamp was read back', () => {
     const rollout = atStep(3, null);
     expect(desiredWeight(rollout)).toBe(100);
-    expect(statusOf(after(rollout, asWanted(rollout, 10, { route: aRoute(100, null) })))).toBe('progressing');
+    expect(statusOf(becomes(rollout, asWanted(rollout, 10, { route: aRoute(100, null) })))).toBe('progressing');
     const done = observe(rollout, asWanted(rollout, 10));
     expect(statusOf(done.rollout)).toBe('succeeded');
     expect(done.facts.map((f) => f.type)).toEqual(['weight_reached', 'ended']);
@@ -183,7 +185,7 @@ describe('at a step', () => {
     const rollout = atStep(1, 0);
     const none = { ...ready('myapp-v2'), ready: 0, settled: false };
     expect(
-      after(rollout, asWanted(rollout, 10, { workloads: { stable: ready('myapp-v1'), canary: none } })).phase.name,
+      becomes(rollout, asWanted(rollout, 10, { workloads: { stable: ready('myapp-v1'), canary: none } })).phase.name,
     ).toBe('rolling_back');
     const gone = {
       ok: false as const,
@@ -192,7 +194,7 @@ describe('at a step', () => {
       message: 'deployment myapp-v2 is gone',
     };
     expect(
-      after(rollout, asWanted(rollout, 10, { workloads: { stable: ready('myapp-v1'), canary: gone } })).phase.name,
+      becomes(rollout, asWanted(rollout, 10, { workloads: { stable: ready('myapp-v1'), canary: gone } })).phase.name,
     ).toBe('rolling_back');
   });
 
@@ -201,13 +203,13 @@ describe('at a step', () => {
       tallies: { errors: { consecutiveFailures: 1, last: 'fail', blindSince: null, lastReason: '' } },
     });
     const stable = { ...ready('myapp-v1'), ready: 0, settled: false };
-    const held = after(
+    const held = becomes(
       rollout,
       asWanted(rollout, 10, { measurements: [measured('fail')], workloads: { stable, canary: ready('myapp-v2') } }),
     );
     expect(held.phase).toMatchObject({ name: 'paused', cause: 'stable_unavailable' });
     expect(desiredWeight(held)).toBe(50);
-    expect(after(held, asWanted(held, 20)).phase.name).toBe('rolling_back');
+    expect(becomes(held, asWanted(held, 20)).phase.name).toBe('rolling_back');
   });
 
   it.each(['pause', 'rollback'] as const)('no data beyond the patience: %s by policy', (then) => {
@@ -216,10 +218,10 @@ describe('at a step', () => {
       plan,
       tallies: { errors: { consecutiveFailures: 0, last: 'error', blindSince: 0, lastReason: 'Prometheus is away' } },
     });
-    const next = after(rollout, asWanted(rollout, 1000, { measurements: [measured('error')] }));
+    const next = becomes(rollout, asWanted(rollout, 1000, { measurements: [measured('error')] }));
     expect(statusOf(next)).toBe(then === 'pause' ? 'paused' : 'rolling_back');
     if (then === 'pause') {
-      expect(after(next, asWanted(next, 2000, { measurements: [measured('pass')] })).phase).toMatchObject({
+      expect(becomes(next, asWanted(next, 2000, { measurements: [measured('pass')] })).phase).toMatchObject({
         name: 'progressing',
         step: 0,
       });
@@ -228,8 +230,8 @@ describe('at a step', () => {
 
   it('rolls back at the plan’s deadline', () => {
     const rollout = atStep(0, 0, { plan: aPlan({ deadline: 5000 }) });
-    expect(after(rollout, asWanted(rollout, 4999)).phase.name).toBe('progressing');
-    expect(after(rollout, asWanted(rollout, 5000)).phase).toMatchObject({ name: 'rolling_back', reason: 'deadline' });
+    expect(becomes(rollout, asWanted(rollout, 4999)).phase.name).toBe('progressing');
+    expect(becomes(rollout, asWanted(rollout, 5000)).phase).toMatchObject({ name: 'rolling_back', reason: 'deadline' });
   });
 });
 
@@ -238,7 +240,7 @@ describe('when somebody else changes the route', () => {
 
   it('pauses with hands off by default and says who wrote last', () => {
     const rollout = atStep(1, 0);
-    const next = after(rollout, drift(rollout));
+    const next = becomes(rollout, drift(rollout));
     expect(next.phase).toMatchObject({ name: 'paused', cause: 'drift' });
     expect(next.phase.name === 'paused' && next.phase.message).toContain('kubectl-edit');
     expect(desiredWeight(next)).toBeNull();
@@ -247,26 +249,28 @@ describe('when somebody else changes the route', () => {
 
   it('still rolls back a failing canary while its hands are off', () => {
     const rollout = atStep(1, 0);
-    const paused = after(rollout, drift(rollout));
-    const once = after(paused, { ...drift(paused), measurements: [measured('fail')] });
-    expect(after(once, { ...drift(once), measurements: [measured('fail')] }).phase.name).toBe('rolling_back');
+    const paused = becomes(rollout, drift(rollout));
+    const once = becomes(paused, { ...drift(paused), measurements: [measured('fail')] });
+    expect(becomes(once, { ...drift(once), measurements: [measured('fail')] }).phase.name).toBe('rolling_back');
   });
 
   it('reasserts by policy, restarts the hold, and stops fighting after the limit', () => {
     const plan = aPlan({ drift: { then: 'reassert', maxReasserts: 1 } });
     const rollout = atStep(1, 0, { plan });
     const seen = drift(rollout);
-    const next = after(rollout, seen);
+    const next = becomes(rollout, seen);
     expect(next.phase).toMatchObject({ name: 'progressing', reachedAt: null });
     expect(weightToWrite(next, seen)).toBe(25);
-    const back = after(next, asWanted(next, 20));
+    const back = becomes(next, asWanted(next, 20));
     expect(back.phase).toMatchObject({ reachedAt: 20 });
-    expect(after(back, drift(back)).phase).toMatchObject({ name: 'paused', cause: 'fighting' });
+    expect(becomes(back, drift(back)).phase).toMatchObject({ name: 'paused', cause: 'fighting' });
   });
 
   it('sees a lost annotation as drift', () => {
     const rollout = atStep(1, 0);
-    expect(after(rollout, asWanted(rollout, 10, { route: aRoute(25, null) })).phase).toMatchObject({ cause: 'drift' });
+    expect(becomes(rollout, asWanted(rollout, 10, { route: aRoute(25, null) })).phase).toMatchObject({
+      cause: 'drift',
+    });
   });
 
   it('sees an edit between entering a step and writing it', () => {
@@ -275,14 +279,14 @@ describe('when somebody else changes the route', () => {
       phase: { name: 'progressing', step: 1, reachedAt: null, from: 5, go: null },
     });
     const old = { ...stampOf(rollout), generation: 1 };
-    expect(after(rollout, asWanted(rollout, 10, { route: aRoute(5, old) })).phase.name).toBe('progressing');
-    expect(after(rollout, asWanted(rollout, 10, { route: aRoute(0, old) })).phase).toMatchObject({ cause: 'drift' });
+    expect(becomes(rollout, asWanted(rollout, 10, { route: aRoute(5, old) })).phase.name).toBe('progressing');
+    expect(becomes(rollout, asWanted(rollout, 10, { route: aRoute(0, old) })).phase).toMatchObject({ cause: 'drift' });
   });
 
   it('stands back from a newer stamp of another installation', () => {
     const rollout = atStep(1, 0);
     const foreign = { rollout: 'x', epoch: 99, generation: 1 };
-    expect(after(rollout, asWanted(rollout, 10, { route: aRoute(25, foreign) })).phase).toMatchObject({
+    expect(becomes(rollout, asWanted(rollout, 10, { route: aRoute(25, foreign) })).phase).toMatchObject({
       cause: 'foreign_rollout',
     });
   });
@@ -297,33 +301,36 @@ describe('trouble with the mesh', () => {
     ['delegated', 'route_refused'],
   ])('%s pauses as %s and heals by itself', (code, cause) => {
     const rollout = atStep(1, 0);
-    const paused = after(rollout, asWanted(rollout, 10, { route: trouble(code) }));
+    const paused = becomes(rollout, asWanted(rollout, 10, { route: trouble(code) }));
     expect(paused.phase).toMatchObject({ name: 'paused', cause });
     expect(desiredWeight(paused)).toBeNull();
     const back = asWanted(rollout, 20);
-    expect(after(paused, back).phase).toMatchObject({ name: 'progressing', step: 1 });
+    expect(becomes(paused, back).phase).toMatchObject({ name: 'progressing', step: 1 });
   });
 
   it('an unreachable API server pauses only after the patience, and a person’s own pause outlives the trouble', () => {
     const rollout = atStep(1, 0);
     const seen = (at: number) => asWanted(rollout, at, { route: trouble('unavailable') });
-    const first = after(rollout, seen(10));
+    const first = becomes(rollout, seen(10));
     expect(first.phase.name).toBe('progressing');
-    expect(after(first, seen(300_010)).phase).toMatchObject({ cause: 'mesh_unreachable' });
+    expect(becomes(first, seen(300_010)).phase).toMatchObject({ cause: 'mesh_unreachable' });
     const held = {
       ...first,
       phase: { ...rollout.phase, name: 'paused', cause: 'operator', held: false, since: 0, message: '' },
     } as Rollout;
-    const away = after(held, seen(300_010));
+    const away = becomes(held, seen(300_010));
     expect(away.phase).toMatchObject({ cause: 'mesh_unreachable', held: true });
-    expect(after(away, asWanted(rollout, 300_020)).phase).toMatchObject({ name: 'paused', cause: 'operator' });
+    expect(becomes(away, asWanted(rollout, 300_020)).phase).toMatchObject({ name: 'paused', cause: 'operator' });
   });
 
   it('counts failed writes for the back-off until the weight is in place', () => {
     const rollout = atStep(1, null);
     const failed = writeFailed(rollout, 10, trouble('forbidden')).rollout;
     expect(failed.attempts).toBe(1);
-    const unwritten = after(failed, asWanted(failed, 20, { route: aRoute(5, { ...stampOf(rollout), generation: 1 }) }));
+    const unwritten = becomes(
+      failed,
+      asWanted(failed, 20, { route: aRoute(5, { ...stampOf(rollout), generation: 1 }) }),
+    );
     expect(unwritten.attempts).toBe(1);
     const landed = observe(unwritten, asWanted(unwritten, 30));
     expect(landed.rollout.attempts).toBe(0);
@@ -336,14 +343,14 @@ describe('while rolling back', () => {
     const rollout = atStep(1, 0, {
       tallies: { errors: { consecutiveFailures: 1, last: 'fail', blindSince: null, lastReason: 'x' } },
     });
-    return after(rollout, asWanted(rollout, 20_000, { measurements: [measured('fail')] }));
+    return becomes(rollout, asWanted(rollout, 20_000, { measurements: [measured('fail')] }));
   };
 
   it('writes the stamp even where the weight is 0 already, and ends only when both were read back', () => {
     const rollout = going();
     const zero = asWanted(rollout, 21_000, { route: aRoute(0, null), workloads: null });
     expect(weightToWrite(rollout, zero)).toBe(0);
-    expect(after(rollout, zero).phase.name).toBe('rolling_back');
+    expect(becomes(rollout, zero).phase.name).toBe('rolling_back');
     const stamped = observe(rollout, asWanted(rollout, 22_000, { workloads: null }));
     expect(statusOf(stamped.rollout)).toBe('rolled_back');
     expect(weightToWrite(stamped.rollout, zero)).toBeNull();
@@ -352,7 +359,7 @@ describe('while rolling back', () => {
   it('is never ended by trouble, and says how long it is stuck', () => {
     let rollout = going();
     for (let i = 1; i <= 100; i += 1)
-      rollout = after(
+      rollout = becomes(
         rollout,
         asWanted(rollout, 20_000 + i * 60_000, { route: trouble('forbidden'), workloads: null }),
       );
@@ -364,7 +371,7 @@ describe('while rolling back', () => {
   it('is over when the route no longer knows the canary', () => {
     const rollout = going();
     expect(
-      statusOf(after(rollout, asWanted(rollout, 21_000, { route: trouble('canary_absent'), workloads: null }))),
+      statusOf(becomes(rollout, asWanted(rollout, 21_000, { route: trouble('canary_absent'), workloads: null }))),
     ).toBe('rolled_back');
   });
 

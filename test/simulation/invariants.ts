@@ -1,0 +1,115 @@
+/** What must hold in every run, whatever failed: the replay of all commits and all writes, Jepsen style. */
+
+import type { KubeObject } from '../../src/adapters/kubernetes/kube.ts';
+import { stampOn } from '../../src/adapters/routes/decision.ts';
+import type { Commit } from '../../src/app/ports.ts';
+import { weightAt } from '../../src/domain/plan.ts';
+import type { Rollout } from '../../src/domain/rollout.ts';
+import { compareStamps, desiredWeight, isLive, statusOf, stepOf } from '../../src/domain/rollout.ts';
+import type { World } from './world.ts';
+
+export const weightsOf = (object: KubeObject): { stable: number; canary: number } => {
+  const spec = object.spec as { http: { name?: string; route: { weight?: number }[] }[] };
+  const rule = spec.http.find((r) => r.name === 'api');
+  return { stable: rule?.route[0]?.weight ?? Number.NaN, canary: rule?.route[1]?.weight ?? Number.NaN };
+};
+
+export function violations(world: World): string[] {
+  const { store, kube, script } = world;
+  const { commits } = store;
+  const final = commits.at(-1)?.next;
+  if (final === undefined) return ['no commit at all'];
+  const found: string[] = [];
+  const claim = (holds: boolean, what: string): void => {
+    if (!holds) found.push(what);
+  };
+  const ours = kube.journal.filter((write) => write.by === 'sluice');
+
+  // I1: whole weights that add up, and only those of the plan or 0 or 100.
+  const planned = new Set([0, 100, ...script.plan.steps.map((s) => s.weight)]);
+  for (const { after } of ours) {
+    const { stable, canary } = weightsOf(after);
+    claim(stable + canary === 100, `I1: weights ${stable}/${canary}`);
+    claim(planned.has(canary), `I1: weight ${canary} is not in the plan`);
+  }
+
+  // I2: after an end in weight 0 nothing of ours raises it again, and the object says 0 (unless a person edits later).
+  const ended = commits.findIndex((c) => !isLive(c.next));
+  const end = ended < 0 ? null : statusOf(final);
+  if (end === 'rolled_back' || end === 'aborted') {
+    const last = ours.at(-1);
+    if (last !== undefined)
+      claim(
+        weightsOf(last.after).canary === 0,
+        `I2: last write of a ${end} rollout has weight ${weightsOf(last.after).canary}`,
+      );
+  }
+  claim(ended < 0 || ended === commits.length - 1, 'I2: a commit after the end');
+
+  // I3: a step is left upward only after its hold with passing checks, or by a person's word.
+  for (const commit of commits)
+    claim(mayMove(commit), `I3: ${stepOf(commit.previous)} -> ${stepOf(commit.next)} without verdict or word`);
+
+  // I4: stamps on the object never go back, and every write belongs to a committed decision that came before it.
+  let stamp = { rollout: '', epoch: 0, generation: 0 };
+  for (const { after } of ours) {
+    const next = stampOn(after);
+    if (next === null) {
+      found.push('I4: a write without a stamp');
+      continue;
+    }
+    claim(compareStamps(next, stamp) >= 0, `I4: stamp went back from ${stamp.generation} to ${next.generation}`);
+    stamp = next;
+    const decided = commits.some(
+      (c) => c.next.generation === next.generation && desiredWeight(c.next) === weightsOf(after).canary,
+    );
+    claim(decided, `I4: weight ${weightsOf(after).canary} of generation ${next.generation} was never committed`);
+  }
+
+  // I5: facts without gaps; every change of status or step has its fact.
+  const facts = store.row(final.id)?.facts ?? [];
+  claim(
+    facts.every((fact, i) => fact.seq === i + 1),
+    'I5: facts have gaps or repeats',
+  );
+  for (const { previous, next, facts: with_ } of commits) {
+    const moved = statusOf(previous) !== statusOf(next) || stepOf(previous) !== stepOf(next);
+    claim(!moved || with_.length > 0, `I5: ${statusOf(previous)} -> ${statusOf(next)} without a fact`);
+    claim(next.version === previous.version + 1, 'I5: version skipped');
+  }
+
+  // I6: at rest: ended, or paused with a reason.
+  claim(
+    !isLive(final) || (final.phase.name === 'paused' && final.phase.message !== ''),
+    `I6: still ${statusOf(final)} at the end`,
+  );
+
+  // I7: a canary that was bad from the start with data all along is never promoted but by a person.
+  const forced = script.commands.some((c) => c.command.name === 'promote');
+  if (script.badFrom === 0 && !forced) claim(end !== 'succeeded', 'I7: a bad canary was promoted');
+
+  // An end says the truth about the object at the time of the end.
+  if (end === 'succeeded')
+    claim(
+      ours.length > 0 && ours.some((w) => weightsOf(w.after).canary === 100),
+      'succeeded without 100 % ever written',
+    );
+  return found;
+}
+
+function mayMove({ previous, next, measurements }: Commit): boolean {
+  const [from, to] = [stepOf(previous), stepOf(next)];
+  if (from === null || to === null || to <= from) return true;
+  if (next.phase.name !== 'progressing') return false;
+  const { phase, plan } = previous;
+  if (phase.name !== 'progressing' && phase.name !== 'paused') return false;
+  if (phase.go !== null) return true;
+  const lastOf = (check: string): string | null | undefined =>
+    measurements.find((m) => m.check === check)?.verdict ?? previous.tallies[check]?.last;
+  const passed = plan.analysis.checks.every((check) => lastOf(check.name) === 'pass');
+  const held = phase.reachedAt !== null && to === from + 1 && weightAt(plan, to) > weightAt(plan, from);
+  return passed && held;
+}
+
+export const summary = (final: Rollout): string =>
+  `${statusOf(final)}${final.phase.name === 'paused' ? ` (${final.phase.cause})` : ''}`;

@@ -1,0 +1,274 @@
+/**
+ * One seeded run of the production tick, commands and sweep against the production reducer and the production router,
+ * over ports in memory whose every call may be slow, fail, be cut off by a crash, or come from a stalled twin.
+ */
+import type { KubeClient } from '../../src/adapters/kubernetes/kube.ts';
+import type { MeshModule } from '../../src/adapters/mesh.ts';
+import { command } from '../../src/app/commands.ts';
+import type { Commit, Logger, MeshGateway, MetricsProvider, Recorder, TickQueue } from '../../src/app/ports.ts';
+import { sweep } from '../../src/app/sweep.ts';
+import { tick } from '../../src/app/tick.ts';
+import type { Command } from '../../src/domain/command.ts';
+import type { Reading, Workload } from '../../src/domain/observation.ts';
+import type { Plan } from '../../src/domain/plan.ts';
+import { isLive } from '../../src/domain/rollout.ts';
+import { aCheck, aPlan } from '../support/builders.ts';
+import { memoryKube } from '../support/memory-kube.ts';
+import { type MemoryStore, memoryStore } from '../support/memory-store.ts';
+import { type Scheduler, scheduler } from './scheduler.ts';
+
+const quiet: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => quiet };
+const deaf: Recorder = {
+  tick() {},
+  check() {},
+  meshWrite() {},
+  metricsQuery() {},
+  notification() {},
+  httpRequest() {},
+  async expose() {
+    return { contentType: '', body: '' };
+  },
+};
+
+/** What the seed decided about this run. */
+export interface Script {
+  readonly seed: number;
+  readonly plan: Plan;
+  /** From when on the canary's errors are above the limit; null: never. */
+  readonly badFrom: number | null;
+  readonly crashAt: number | null;
+  readonly blind: readonly [number, number] | null;
+  readonly commands: readonly { readonly at: number; readonly command: Command }[];
+  /** Somebody edits the route by hand. */
+  readonly edits: readonly { readonly at: number; readonly weight: number | null }[];
+  /** The API server refuses everything. */
+  readonly outage: readonly [number, number] | null;
+  readonly crashRate: number;
+  readonly stallRate: number;
+  readonly failRate: number;
+  readonly lostWakes: number;
+}
+
+export interface World {
+  readonly script: Script;
+  readonly store: MemoryStore;
+  readonly kube: ReturnType<typeof memoryKube>;
+  readonly time: Scheduler;
+}
+
+/** After this the world is calm: no new faults, so that everything must come to rest. */
+export const FAULTS_UNTIL = 20 * 60_000;
+export const END = 90 * 60_000;
+
+export function scriptOf(seed: number): Script {
+  const { random } = scheduler(seed ^ 0x5eed);
+  const maybe = <T>(p: number, value: () => T): T | null => (random() < p ? value() : null);
+  const span = (max: number) => Math.floor(random() * max);
+  const steps = [5, 25, 50].slice(0, 1 + span(3)).map((weight, i, all) => ({
+    weight,
+    hold: 20_000 + span(40_000),
+    approval: i === all.length - 1 && random() < 0.3 ? ('required' as const) : ('none' as const),
+  }));
+  const base = aPlan();
+  const plan: Plan = {
+    ...base,
+    steps,
+    analysis: {
+      ...base.analysis,
+      noData: { patience: 120_000, then: random() < 0.5 ? 'pause' : 'rollback' },
+      trafficShare: 'observe',
+      checks: [
+        aCheck({ window: 20_000 }),
+        aCheck({ name: 'latency', kind: 'latency', quantile: 0.99, threshold: { max: 500 }, window: 20_000 }),
+      ],
+    },
+    drift: { then: random() < 0.5 ? 'pause' : 'reassert', maxReasserts: 2 },
+    readyDeadline: 120_000,
+    meshPatience: 60_000,
+  };
+  const verbs: readonly Command[] = [
+    { name: 'abort', reason: 'test' },
+    { name: 'promote', full: false },
+    { name: 'promote', full: true },
+    { name: 'pause', reason: '' },
+    { name: 'resume' },
+    { name: 'retry' },
+  ];
+  const commands = Array.from({ length: span(4) }, () => ({
+    at: span(300_000),
+    command: verbs[span(verbs.length)] ?? { name: 'resume' as const },
+  }));
+  const outageAt = span(240_000);
+  const blindAt = span(200_000);
+  return {
+    seed,
+    plan,
+    badFrom: maybe(0.4, () => span(250_000)),
+    crashAt: maybe(0.1, () => span(250_000)),
+    blind: maybe(0.2, () => [blindAt, blindAt + span(300_000)] as const),
+    commands,
+    edits: Array.from({ length: random() < 0.3 ? 1 + span(3) : 0 }, () => ({
+      at: span(300_000),
+      weight: random() < 0.3 ? null : span(101),
+    })),
+    outage: maybe(0.2, () => [outageAt, outageAt + span(180_000)] as const),
+    crashRate: random() < 0.5 ? random() * 0.02 : 0,
+    stallRate: random() < 0.5 ? random() * 0.03 : 0,
+    failRate: random() < 0.5 ? random() * 0.1 : 0,
+    lostWakes: random() < 0.3 ? random() * 0.3 : 0,
+  };
+}
+
+const AWAY = { ok: false as const, code: 'unavailable' as const, status: 503, message: 'the API server is away' };
+
+/** Runs the whole life of one rollout (and, in some seeds, its stalled twins) to `END` of virtual time. */
+export async function simulate(
+  script: Script,
+  mesh: MeshModule,
+  object: Parameters<ReturnType<typeof memoryKube>['put']>[0],
+): Promise<World> {
+  const time = scheduler(script.seed);
+  const store = memoryStore(() => time.now());
+  const kube = memoryKube();
+  kube.put(object, 'kubectl-apply');
+  const faulty = () => time.now() < FAULTS_UNTIL;
+  const down = () => script.outage !== null && time.now() >= script.outage[0] && time.now() < script.outage[1];
+
+  /** Every call to the world: takes time, may stall for minutes (a zombie), may never come back (a crash). */
+  async function call<T>(effect: () => Promise<T>): Promise<T> {
+    const { random } = time;
+    await time.sleep(1 + random() * 20);
+    if (faulty() && random() < script.crashRate) await new Promise<never>(() => {});
+    if (faulty() && random() < script.stallRate) await time.sleep(random() * 180_000);
+    const result = await effect();
+    await time.sleep(random() * 5);
+    if (faulty() && random() < script.crashRate) await new Promise<never>(() => {});
+    return result;
+  }
+
+  const flaky = (): boolean => down() || (faulty() && time.random() < script.failRate);
+  const slowKube: KubeClient = {
+    ...kube,
+    get: (ref) => call(async () => (flaky() ? AWAY : kube.get(ref))),
+    read: (ref) => call(async () => (flaky() ? AWAY : kube.get(ref))),
+    patch: (ref, ops, options) =>
+      call(async () => {
+        if (down()) return AWAY;
+        const answer = await kube.patch(ref, ops, options);
+        // The answer may be lost although the write landed.
+        return faulty() && time.random() < script.failRate
+          ? { ...AWAY, code: 'timeout' as const, status: null }
+          : answer;
+      }),
+  };
+
+  const at = script.plan.target;
+  const workload = (name: string): Workload => {
+    const crashed = name === at.canary.deployment && script.crashAt !== null && time.now() >= script.crashAt;
+    const crash = { reason: 'CrashLoopBackOff', message: `pod ${name}-a: CrashLoopBackOff`, fatal: true };
+    return { ok: true, name, replicas: 2, ready: crashed ? 0 : 2, settled: !crashed, crash: crashed ? crash : null };
+  };
+  const meshes: MeshGateway = {
+    router: (target) => mesh.open(target, slowKube),
+    workload: (target, role) => call(async () => workload(target[role].deployment)),
+    advice: async () => [],
+  };
+
+  const measure = (role: 'stable' | 'canary', kind: string): Reading => {
+    const now = time.now();
+    if (script.blind !== null && now >= script.blind[0] && now < script.blind[1])
+      return { ok: false, code: 'unavailable', message: 'Prometheus is away', query: 'q' };
+    const bad = role === 'canary' && script.badFrom !== null && now >= script.badFrom && kind === 'error-rate';
+    return { ok: true, value: kind === 'latency' ? 40 : bad ? 0.2 : 0.001, samples: 500, query: 'q' };
+  };
+  const provider: MetricsProvider = {
+    name: 'prometheus',
+    scrapeInterval: 5_000,
+    measure: (question) => call(async () => measure(question.role, question.kind)),
+    share: async () => null,
+    ping: async () => null,
+  };
+
+  const queue: TickQueue = {
+    async wake(id, delay) {
+      if (faulty() && time.random() < script.lostWakes) return;
+      time.after(delay + time.random() * 50, () => void run(id));
+    },
+    async depth() {
+      return { waiting: 0, delayed: 0, active: 0 };
+    },
+    async ping() {
+      return null;
+    },
+  };
+
+  const ports = {
+    store,
+    meshes,
+    metrics: { provider: () => provider },
+    queue,
+    recorder: deaf,
+    log: quiet,
+    monotonic: () => time.now(),
+    crashPoint: async () => {
+      if (faulty() && time.random() < script.crashRate) await new Promise<never>(() => {});
+    },
+  };
+  const run = (id: string): Promise<void> => tick(ports, id);
+  const sweepOnce = (): void => {
+    void sweep({ store, tick: run, log: quiet }, { grace: 3_000, claim: 5_000, limit: 100 });
+    if (time.now() < END) time.after(2_000, sweepOnce);
+  };
+
+  const started = await store.start(
+    {
+      id: `s${script.seed}`,
+      plan: script.plan,
+      source: {},
+      createdBy: 'test',
+      epochAbove: 0,
+      observedWeight: 0,
+      idempotency: null,
+      warnings: [],
+    },
+    'nobody',
+  );
+  if (started.kind !== 'created') throw new Error('not created');
+  const { id } = started.rollout;
+  await queue.wake(id, 0, 'command');
+  time.after(1_000, sweepOnce);
+  for (const { at: when, command: wanted } of script.commands) {
+    time.after(when, () => void command({ store, queue, log: quiet }, { id, command: wanted, actor: 'ana' }));
+  }
+  for (const edit of script.edits) time.after(edit.at, () => editByHand(kube, edit.weight));
+  // A second worker that ticks the same rollout now and then, whatever the queue says.
+  for (let i = 0; i < 10; i += 1) time.after(time.random() * 300_000, () => void run(id));
+  await time.run(END);
+  return { script, store, kube, time };
+}
+
+interface Rule {
+  name?: string;
+  route: { destination: unknown; weight?: number }[];
+}
+
+/** Someone with kubectl: weights by hand, or an unrelated edit that only moves the resourceVersion. */
+function editByHand(kube: ReturnType<typeof memoryKube>, weight: number | null): void {
+  const object = kube.object('myapp');
+  if (object === undefined) return;
+  const copy = structuredClone(object) as unknown as {
+    metadata: { labels?: Record<string, string> };
+    spec: { http: Rule[] };
+  };
+  const rule = copy.spec.http.find((r) => r.name === 'api');
+  if (weight === null || rule === undefined)
+    copy.metadata.labels = { ...copy.metadata.labels, edited: String(Math.random()) };
+  else {
+    (rule.route[0] as { weight?: number }).weight = 100 - weight;
+    (rule.route[1] as { weight?: number }).weight = weight;
+  }
+  kube.put(copy as never);
+}
+
+export const lastCommit = (commits: readonly Commit[]): Commit | undefined => commits.at(-1);
+export { isLive };

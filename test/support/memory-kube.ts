@@ -1,0 +1,119 @@
+/**
+ * The Kubernetes port in memory, without HTTP: optimistic concurrency and JSON patch only, for simulations of many
+ * thousand runs. What a real API server answers is checked by test/contract/kube-api; this one answers the same for the
+ * few requests that routers make.
+ */
+import type {
+  Kube,
+  KubeClient,
+  KubeObject,
+  KubeTrouble,
+  ObjectRef,
+  PatchOp,
+} from '../../src/adapters/kubernetes/kube.ts';
+
+export interface MemoryKube extends KubeClient {
+  put(object: KubeObject, by?: string): void;
+  object(name: string): KubeObject | undefined;
+  /** Every accepted write in order. */
+  readonly journal: readonly { readonly by: string; readonly before: KubeObject; readonly after: KubeObject }[];
+  remove(name: string): void;
+}
+
+const trouble = (code: KubeTrouble['code'], status: number, message: string): KubeTrouble => ({
+  ok: false,
+  code,
+  status,
+  message,
+});
+
+const parts = (path: string): string[] =>
+  path
+    .split('/')
+    .slice(1)
+    .map((p) => p.replaceAll('~1', '/').replaceAll('~0', '~'));
+
+type Node = Record<string, unknown>;
+
+/** Applies the operations to a copy; null: a test failed or a path is missing. */
+function patched(object: KubeObject, ops: readonly PatchOp[]): KubeObject | 'conflict' | null {
+  const copy = structuredClone(object) as unknown as Node;
+  for (const op of ops) {
+    const path = parts(op.path);
+    const last = path.pop() ?? '';
+    let node: Node | undefined = copy;
+    for (const part of path) node = node?.[part] as Node | undefined;
+    if (node === undefined || node === null) return null;
+    if (op.op === 'test') {
+      if (JSON.stringify(node[last]) !== JSON.stringify(op.value)) return null;
+    } else if (op.op === 'remove') {
+      if (!(last in node)) return null;
+      delete node[last];
+    } else {
+      if (op.op === 'replace' && !(last in node)) return null;
+      if (op.path === '/metadata/resourceVersion' && op.value !== object.metadata.resourceVersion) return 'conflict';
+      node[last] = op.value;
+    }
+  }
+  return copy as unknown as KubeObject;
+}
+
+export function memoryKube(): MemoryKube {
+  const objects = new Map<string, KubeObject>();
+  const journal: { by: string; before: KubeObject; after: KubeObject }[] = [];
+  let version = 0;
+
+  const save = (object: KubeObject, by: string): KubeObject => {
+    const before = objects.get(object.metadata.name);
+    version += 1;
+    const specChanged = JSON.stringify(before?.spec) !== JSON.stringify(object.spec);
+    const generation = (before?.metadata.generation ?? 0) + (specChanged ? 1 : 0);
+    const managedFields = [{ manager: by, operation: 'Update', time: '2026-01-01T00:00:00Z' }];
+    const after: KubeObject = {
+      ...object,
+      metadata: { ...object.metadata, resourceVersion: String(version), generation, managedFields },
+    };
+    objects.set(object.metadata.name, after);
+    if (before !== undefined) journal.push({ by, before, after });
+    return after;
+  };
+
+  const get = async (ref: ObjectRef): Promise<Kube<KubeObject>> => {
+    const found = objects.get(ref.name);
+    return found === undefined
+      ? trouble('not_found', 404, `${ref.plural} ${ref.namespace}/${ref.name} not found`)
+      : { ok: true, value: found };
+  };
+
+  return {
+    cluster: 'default',
+    journal,
+    put: (object, by = 'kubectl-edit') => void save(object, by),
+    object: (name) => objects.get(name),
+    remove: (name) => void objects.delete(name),
+    get,
+    read: get,
+    async list(kind) {
+      return { ok: true, value: [...objects.values()].filter((o) => o.metadata.namespace === kind.namespace) };
+    },
+    async patch(ref, ops, options) {
+      const found = objects.get(ref.name);
+      if (found === undefined) return trouble('not_found', 404, `${ref.plural} ${ref.namespace}/${ref.name} not found`);
+      const next = patched(found, ops);
+      if (next === 'conflict') return trouble('conflict', 409, 'the object has been modified');
+      if (next === null)
+        return trouble('invalid', 422, 'the server rejected our request due to an error in our request');
+      return { ok: true, value: options?.dryRun === true ? next : save(next, 'sluice') };
+    },
+    async versions() {
+      return { ok: true, value: ['v1', 'v1beta1'] };
+    },
+    async canI() {
+      return { ok: true, value: true };
+    },
+    async ping() {
+      return null;
+    },
+    close() {},
+  };
+}
