@@ -21,16 +21,22 @@ export const linkerdViews: readonly View[] = [
   },
 ];
 
+const HTTP_STATUSES = 'outbound_http_route_backend_response_statuses_total';
+const GRPC_STATUSES = 'outbound_grpc_route_backend_response_statuses_total';
 const GRPC_FAILURE = 'UNKNOWN|DEADLINE_EXCEEDED|UNIMPLEMENTED|INTERNAL|UNAVAILABLE|DATA_LOSS';
 
-/** `error` is set where the proxy has no response to count; it excludes the status label, so nothing is counted twice. */
-const failures = (protocol: 'http' | 'grpc', status: string): readonly Selector[] => {
-  const metric = `outbound_${protocol}_route_backend_response_statuses_total`;
-  return [
-    { metric, matchers: ['error!=""'] },
-    { metric, matchers: ['error=""', status] },
-  ];
-};
+/**
+ * Disjoint, so that their sum counts nothing twice. The proxy's `error` names what it met itself (FAIL_FAST, RESET, IO, a
+ * time-out), with or without a status. A caller that hangs up in the middle of an answer becomes error UNKNOWN beside the
+ * status (HTTP) or beside status UNKNOWN (gRPC): the version is not to blame for that.
+ */
+const failures: readonly Selector[] = [
+  { metric: HTTP_STATUSES, matchers: ['error!~"|UNKNOWN"'] },
+  { metric: HTTP_STATUSES, matchers: ['error=~"|UNKNOWN"', 'http_status=~"5.."'] },
+  { metric: HTTP_STATUSES, matchers: ['error="UNKNOWN"', 'http_status=""'] },
+  { metric: GRPC_STATUSES, matchers: ['error!~"|UNKNOWN"'] },
+  { metric: GRPC_STATUSES, matchers: ['error=""', `grpc_status=~"${GRPC_FAILURE}"`] },
+];
 
 /**
  * By backend Service, as callers' proxies saw it (Linkerd 2.13 and later): HTTPRoute and GRPCRoute. Sees what never reached
@@ -46,7 +52,7 @@ export const linkerdRouteViews: readonly View[] = [
       { metric: 'outbound_http_route_backend_requests_total', matchers: [] },
       { metric: 'outbound_grpc_route_backend_requests_total', matchers: [] },
     ],
-    errors: [...failures('http', 'http_status=~"5.."'), ...failures('grpc', `grpc_status=~"${GRPC_FAILURE}"`)],
+    errors: failures,
     latency: null,
     share: true,
   },
