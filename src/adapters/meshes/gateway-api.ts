@@ -1,0 +1,270 @@
+/** Gateway API: the weights of an HTTPRoute between two Services, carried out by Linkerd or Istio. */
+import { z } from 'zod';
+import type { Advice } from '../../app/ports.ts';
+import type { RouteTrouble } from '../../domain/observation.ts';
+import type { Role } from '../../domain/plan.ts';
+import type { KubeClient, KubeObject } from '../kubernetes/kube.ts';
+import type { View } from '../mesh.ts';
+import { defineMesh } from '../mesh.ts';
+import { noticeUnread, objectAdvice } from '../routes/advice.ts';
+import { isRecord, listAt, numberAt, textAt } from '../routes/json.ts';
+import * as linkerd from '../routes/linkerd-advice.ts';
+import { common, label, portNumber, ruleIndex, ruleName, ruleNames, subdomain } from '../routes/names.ts';
+import { pointer } from '../routes/pointer.ts';
+import type { Naming } from '../routes/refusals.ts';
+import { notRead } from '../routes/refusals.ts';
+import * as route from '../routes/route-advice.ts';
+import type { RouteKind } from '../routes/router.ts';
+import { openRoute } from '../routes/router.ts';
+import type { Destination, Rule, Selection, Split } from '../routes/split.ts';
+import { splitOf, wholeParts } from '../routes/split.ts';
+import { istioViews } from '../series/istio.ts';
+import { linkerdRouteViews, linkerdViews } from '../series/linkerd.ts';
+
+const STANDARD = 'gateway.networking.k8s.io';
+const POLICY = 'policy.linkerd.io';
+
+/**
+ * Newest first, and none that loses fields: an API server shows and stores an object without what the version asked for
+ * does not know. In policy.linkerd.io, v1beta1 has no weights and v1beta2 no timeouts.
+ */
+const TALKED: Readonly<Record<string, readonly string[]>> = {
+  [STANDARD]: ['v1', 'v1beta1'],
+  [POLICY]: ['v1beta3', 'v1beta2'],
+};
+
+const version = z
+  .strictObject({
+    service: label().describe('rules[].backendRefs[].name'),
+    port: portNumber().optional().describe('rules[].backendRefs[].port, where the rule has several.'),
+    deployment: subdomain().optional().describe('Deployment that runs this version; the service’s name if absent.'),
+  })
+  .transform(({ service, port, deployment }) => ({
+    service,
+    ...(port === undefined ? {} : { port }),
+    deployment: deployment ?? service,
+  }));
+type Version = z.output<typeof version>;
+
+const httpRoute = z
+  .strictObject({
+    name: subdomain(),
+    group: z.enum([STANDARD, POLICY]).default(STANDARD),
+    rule: ruleName().optional().describe('rules[].name of the rule to move; needed where several rules split.'),
+    rules: ruleNames().optional().describe('rules[].name of rules that are moved together.'),
+    index: ruleIndex().optional().describe('Position of the rule in the list, from 0: for rules without a name.'),
+  })
+  .refine((r) => [r.rule, r.rules, r.index].filter((way) => way !== undefined).length <= 1, {
+    error: 'wanted at most one of rule, rules and index',
+  });
+
+const target = z
+  .strictObject({
+    ...common,
+    mesh: z.literal('gateway-api'),
+    httpRoute,
+    proxy: z
+      .enum(['linkerd', 'istio'])
+      .default('linkerd')
+      .describe('Mesh that carries the route out; its metrics judge it.'),
+    stable: version,
+    canary: version,
+  })
+  .refine((t) => t.stable.service !== t.canary.service, {
+    error: 'stable and canary are the same Service',
+    path: ['canary', 'service'],
+  })
+  .refine((t) => t.stable.deployment !== t.canary.deployment, {
+    error: 'stable and canary are the same Deployment',
+    path: ['canary', 'deployment'],
+  })
+  .refine((t) => t.proxy === 'linkerd' || t.httpRoute.group === STANDARD, {
+    error: `only Linkerd carries out routes of ${POLICY}`,
+    path: ['httpRoute', 'group'],
+  });
+export type GatewayApiTarget = z.output<typeof target>;
+
+const wordsOf = ({ service, port }: Version): string =>
+  `service ${service}${port === undefined ? '' : ` port ${port}`}`;
+
+const entryOf = ({ service, port }: Version): string => `{ name: ${service}, port: ${port ?? '<port>'}, weight: 0 }`;
+
+const namingOf = (t: GatewayApiTarget): Naming => ({
+  object: `HTTPRoute ${t.namespace}/${t.httpRoute.name}`,
+  cluster: t.cluster,
+  resource: `httproutes.${t.httpRoute.group}`,
+  namespace: t.namespace,
+  install:
+    t.httpRoute.group === STANDARD
+      ? 'Are the CRDs of the Gateway API (1.0 or later) installed?'
+      : 'Is Linkerd 2.13 or later installed? linkerd upgrade --crds | kubectl apply -f -',
+  stable: wordsOf(t.stable),
+  canary: wordsOf(t.canary),
+  stableEntry: entryOf(t.stable),
+  canaryEntry: entryOf(t.canary),
+  fields: { object: 'target.httpRoute.name', name: 'target.httpRoute.rule', index: 'target.httpRoute.index' },
+});
+
+// ── the object ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function roleOf(backend: unknown, t: GatewayApiTarget): Role | 'other' {
+  if (!isRecord(backend) || (backend['kind'] ?? 'Service') !== 'Service') return 'other';
+  if (!['', 'core'].includes(String(backend['group'] ?? ''))) return 'other';
+  if ((textAt(backend, 'namespace') ?? t.namespace) !== t.namespace) return 'other';
+  const is = (wanted: Version): boolean =>
+    backend['name'] === wanted.service && (wanted.port === undefined || backend['port'] === wanted.port);
+  if (is(t.stable)) return 'stable';
+  return is(t.canary) ? 'canary' : 'other';
+}
+
+function backendWords(backend: unknown): string {
+  const kind = textAt(backend, 'kind') ?? 'Service';
+  const namespace = textAt(backend, 'namespace');
+  const port = numberAt(backend, 'port');
+  const name = `${namespace === null ? '' : `${namespace}/`}${textAt(backend, 'name') ?? 'without a name'}`;
+  return `${kind === 'Service' ? 'service' : kind} ${name}${port === null ? '' : ` port ${port}`}`;
+}
+
+/** What identifies a backend beside its weight. */
+const IDENTITY = ['group', 'kind', 'namespace', 'name', 'port'] as const;
+
+function destinationOf(backend: unknown, path: readonly (string | number)[], t: GatewayApiTarget): Destination {
+  const fields = isRecord(backend) ? backend : {};
+  const written = fields['weight'];
+  return {
+    role: roleOf(backend, t),
+    label: backendWords(backend),
+    weightAt: pointer(...path, 'weight'),
+    hasWeight: written !== undefined,
+    // The API's default is 1.
+    weight: written === undefined ? 1 : Number.isInteger(written) ? (written as number) : null,
+    tests: IDENTITY.filter((field) => fields[field] !== undefined).map((field) => ({
+      op: 'test',
+      path: pointer(...path, field),
+      value: fields[field],
+    })),
+  };
+}
+
+const rulesOf = (object: KubeObject, t: GatewayApiTarget): readonly Rule[] =>
+  listAt(object.spec, 'rules').map((rule, index): Rule => {
+    const name = textAt(rule, 'name');
+    return {
+      index,
+      name,
+      destinations: listAt(rule, 'backendRefs').map((backend, at) =>
+        destinationOf(backend, ['spec', 'rules', index, 'backendRefs', at], t),
+      ),
+      delegate: null,
+      tests: name === null ? [] : [{ op: 'test', path: pointer('spec', 'rules', index, 'name'), value: name }],
+    };
+  });
+
+const selectionOf = ({ httpRoute: { rule, rules, index } }: GatewayApiTarget): Selection => ({
+  ...(rule === undefined ? {} : { names: [rule] }),
+  ...(rules === undefined ? {} : { names: rules }),
+  ...(index === undefined ? {} : { index }),
+});
+
+function splitIn(object: KubeObject, t: GatewayApiTarget): Split | RouteTrouble {
+  if (!isRecord(object.spec)) return notRead(namingOf(t), 'it has no spec');
+  return splitOf(rulesOf(object, t), selectionOf(t), namingOf(t));
+}
+
+/** True only where the route is for all clients of the Service and no other rule of it leads to either version. */
+function carriesAllTraffic(object: KubeObject, split: Split, t: GatewayApiTarget): boolean {
+  // A route in another namespace than its Service is for that namespace's clients only.
+  const attached = route
+    .parentServices(object)
+    .some((parent) => parent.service === t.service && parent.namespace === t.namespace);
+  if (!attached) return false;
+  const moved = new Set(split.rules.map(({ rule }) => rule.index));
+  const versions = [t.service, t.stable.service, t.canary.service];
+  return listAt(object.spec, 'rules').every(
+    (rule, index) =>
+      moved.has(index) ||
+      listAt(rule, 'backendRefs').every((backend) => !versions.includes(textAt(backend, 'name') ?? '')),
+  );
+}
+
+const kindOf = (t: GatewayApiTarget): RouteKind => ({
+  naming: namingOf(t),
+  group: t.httpRoute.group,
+  plural: 'httproutes',
+  namespace: t.namespace,
+  name: t.httpRoute.name,
+  known: TALKED[t.httpRoute.group] ?? [],
+  versions: (served) => (TALKED[t.httpRoute.group] ?? []).filter((talked) => served.includes(talked)),
+  split: (object) => splitIn(object, t),
+  carriesAllTraffic: (object, split) => carriesAllTraffic(object, split, t),
+  parts: (_object, _split, canary) => wholeParts(canary),
+});
+
+// ── advice ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+async function advice(t: GatewayApiTarget, kube: KubeClient): Promise<readonly Advice[]> {
+  const kind = kindOf(t);
+  const found = await openRoute(kind, kube).find(true);
+  // The router's own reading says what is wrong with an object that cannot be read.
+  if (!found.ok) return [];
+  const object = found.value;
+  const split = splitIn(object, t);
+  const version = object.apiVersion.split('/')[1] ?? 'v1';
+  const routes = await kube.list({ group: kind.group, version, plural: 'httproutes', namespace: t.namespace });
+  return [
+    ...objectAdvice(object, {
+      naming: kind.naming,
+      group: kind.group,
+      kind: 'HTTPRoute',
+      weights: '.spec.rules[].backendRefs[].weight',
+      owned: 'rules',
+    }),
+    ...route.otherParents(object, t.service, kind.naming),
+    ...route.refusedByController(object, kind.naming),
+    ...route.portless(object, split.ok ? split.rules : [], kind.naming),
+    ...(routes.ok ? route.rivalRoutes(object, routes.value, kind.naming) : [noticeUnread('rival-routes', routes)]),
+    ...(t.proxy === 'linkerd' ? await linkerdAdvice(object, t, kube, kind.naming) : []),
+  ];
+}
+
+async function linkerdAdvice(
+  object: KubeObject,
+  t: GatewayApiTarget,
+  kube: KubeClient,
+  naming: Naming,
+): Promise<readonly Advice[]> {
+  const profiles = await kube.list({ ...linkerd.PROFILES, namespace: t.namespace });
+  const overriding = profiles.ok
+    ? linkerd.overridingProfile(profiles.value, t.service, t.namespace, naming)
+    : // No such kind in the cluster: no profile can override the route.
+      profiles.code === 'kind_not_served'
+      ? []
+      : [noticeUnread('service-profile', profiles)];
+  return [...linkerd.filters(object, naming), ...overriding];
+}
+
+/** Linkerd's view by backend sees what never reached a pod; its latency comes from the pods. */
+const viewsOf = (t: GatewayApiTarget): readonly View[] =>
+  t.proxy === 'istio' ? istioViews : [...linkerdViews, ...linkerdRouteViews];
+
+export default defineMesh({
+  kind: 'gateway-api',
+  target,
+  example: {
+    cluster: 'default',
+    namespace: 'production',
+    service: 'myapp',
+    mesh: 'gateway-api',
+    httpRoute: { name: 'myapp', group: STANDARD },
+    proxy: 'linkerd',
+    stable: { service: 'myapp-v1' },
+    canary: { service: 'myapp-v2' },
+  },
+  rbac: [
+    { apiGroups: [STANDARD, POLICY], resources: ['httproutes'], verbs: ['get', 'list', 'watch', 'patch'] },
+    { apiGroups: [linkerd.PROFILES.group], resources: ['serviceprofiles'], verbs: ['get', 'list'] },
+  ],
+  views: (t) => viewsOf(target.parse(t)),
+  open: (t, kube) => openRoute(kindOf(target.parse(t)), kube),
+  advice: (t, kube) => advice(target.parse(t), kube),
+});

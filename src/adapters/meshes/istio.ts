@@ -1,0 +1,291 @@
+/** Istio: the weights of a VirtualService, between two subsets of one host or between two hosts. */
+import { z } from 'zod';
+import type { Advice } from '../../app/ports.ts';
+import type { RouteTrouble } from '../../domain/observation.ts';
+import type { Role } from '../../domain/plan.ts';
+import type { KubeClient, KubeObject } from '../kubernetes/kube.ts';
+import { defineMesh } from '../mesh.ts';
+import { listed, noticeUnread, objectAdvice } from '../routes/advice.ts';
+import { coversHost, expandHost, namespaceOfHost } from '../routes/hosts.ts';
+import * as istio from '../routes/istio-advice.ts';
+import { isRecord, listAt, numberAt, recordAt, textAt } from '../routes/json.ts';
+import { common, label, portNumber, ruleIndex, ruleName, ruleNames, subdomain } from '../routes/names.ts';
+import { pointer } from '../routes/pointer.ts';
+import type { Naming } from '../routes/refusals.ts';
+import { notRead } from '../routes/refusals.ts';
+import type { RouteKind } from '../routes/router.ts';
+import { openRoute } from '../routes/router.ts';
+import type { Destination, MovedRule, Rule, Selection, Split } from '../routes/split.ts';
+import { splitOf, wholeParts } from '../routes/split.ts';
+import { istioViews } from '../series/istio.ts';
+
+const GROUP = 'networking.istio.io';
+const PROTOCOLS = ['http', 'tls', 'tcp'] as const;
+type Protocol = (typeof PROTOCOLS)[number];
+
+const version = z.strictObject({
+  host: subdomain().describe('route[].destination.host as the VirtualService has it, or its full name.'),
+  subset: label().optional().describe('route[].destination.subset; absent where each version has a host of its own.'),
+  port: portNumber().optional().describe('route[].destination.port.number, where the rule has several.'),
+  deployment: subdomain().describe('Deployment that runs this version.'),
+});
+type Version = z.output<typeof version>;
+
+const virtualService = z
+  .strictObject({
+    name: subdomain(),
+    protocol: z.enum(PROTOCOLS).default('http').describe('List of rules that holds the split.'),
+    route: ruleName().optional().describe('http[].name of the rule to move; needed where several rules split.'),
+    routes: ruleNames().optional().describe('http[].name of rules that are moved together.'),
+    index: ruleIndex().optional().describe('Position of the rule in its list, from 0: for rules without a name.'),
+  })
+  .refine((vs) => [vs.route, vs.routes, vs.index].filter((way) => way !== undefined).length <= 1, {
+    error: 'wanted at most one of route, routes and index',
+  })
+  .refine((vs) => vs.protocol === 'http' || (vs.route === undefined && vs.routes === undefined), {
+    error: 'tls and tcp rules have no names: use index',
+    path: ['route'],
+  });
+
+const target = z
+  .strictObject({ ...common, mesh: z.literal('istio'), virtualService, stable: version, canary: version })
+  .refine((t) => wordsOf(t.stable) !== wordsOf(t.canary), {
+    error: 'stable and canary are the same destination',
+    path: ['canary'],
+  })
+  .refine((t) => t.stable.deployment !== t.canary.deployment, {
+    error: 'stable and canary are the same Deployment',
+    path: ['canary', 'deployment'],
+  });
+export type IstioTarget = z.output<typeof target>;
+
+function wordsOf({ host, subset, port }: Version): string {
+  return `host ${host}${subset === undefined ? '' : ` subset ${subset}`}${port === undefined ? '' : ` port ${port}`}`;
+}
+
+const entryOf = ({ host, subset, port }: Version): string => {
+  const fields = [
+    `host: ${host}`,
+    ...(subset === undefined ? [] : [`subset: ${subset}`]),
+    ...(port === undefined ? [] : [`port: { number: ${port} }`]),
+  ];
+  return `{ destination: { ${fields.join(', ')} }, weight: 0 }`;
+};
+
+function namingOf(t: IstioTarget): Naming {
+  return {
+    object: `VirtualService ${t.namespace}/${t.virtualService.name}`,
+    cluster: t.cluster,
+    resource: `virtualservices.${GROUP}`,
+    namespace: t.namespace,
+    install: 'Is Istio installed? istioctl install --set profile=default -y',
+    stable: wordsOf(t.stable),
+    canary: wordsOf(t.canary),
+    stableEntry: entryOf(t.stable),
+    canaryEntry: entryOf(t.canary),
+    fields: {
+      object: 'target.virtualService.name',
+      name: t.virtualService.protocol === 'http' ? 'target.virtualService.route' : null,
+      index: 'target.virtualService.index',
+    },
+  };
+}
+
+// ── the object ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Does that destination stand for one of the two versions? Hosts are compared by their full names. */
+function roleOf(destination: unknown, t: IstioTarget): Role | 'other' {
+  const host = expandHost(textAt(destination, 'host') ?? '', t.namespace);
+  const subset = textAt(destination, 'subset');
+  const port = numberAt(recordAt(destination, 'port'), 'number');
+  const is = (wanted: Version): boolean =>
+    host === expandHost(wanted.host, t.namespace) &&
+    subset === (wanted.subset ?? null) &&
+    (wanted.port === undefined || wanted.port === port);
+  if (is(t.stable)) return 'stable';
+  return is(t.canary) ? 'canary' : 'other';
+}
+
+const destinationWords = (destination: unknown): string => {
+  const subset = textAt(destination, 'subset');
+  const port = numberAt(recordAt(destination, 'port'), 'number');
+  const host = textAt(destination, 'host') ?? 'no host';
+  return `host ${host}${subset === null ? '' : ` subset ${subset}`}${port === null ? '' : ` port ${port}`}`;
+};
+
+function rulesOf(object: KubeObject, protocol: Protocol, t: IstioTarget): readonly Rule[] {
+  return listAt(object.spec, protocol).map((rule, index): Rule => {
+    const name = protocol === 'http' ? textAt(rule, 'name') : null;
+    const route = listAt(rule, 'route');
+    return {
+      index,
+      name,
+      destinations: route.map((entry, at) =>
+        destinationOf(entry, ['spec', protocol, index, 'route', at], route.length, t),
+      ),
+      delegate: delegateOf(rule, t),
+      tests: name === null ? [] : [{ op: 'test', path: pointer('spec', protocol, index, 'name'), value: name }],
+    };
+  });
+}
+
+function destinationOf(
+  entry: unknown,
+  path: readonly (string | number)[],
+  entries: number,
+  t: IstioTarget,
+): Destination {
+  const destination = recordAt(entry, 'destination');
+  const written = isRecord(entry) ? entry['weight'] : undefined;
+  return {
+    role: roleOf(destination, t),
+    label: destinationWords(destination),
+    weightAt: pointer(...path, 'weight'),
+    hasWeight: written !== undefined,
+    weight: effectiveWeight(written, entries),
+    tests: [{ op: 'test', path: pointer(...path, 'destination'), value: destination }],
+  };
+}
+
+/** A destination that stands alone gets everything, whatever its number. An absent weight is 0. */
+function effectiveWeight(written: unknown, entries: number): number | null {
+  if (entries === 1) return 1;
+  if (written === undefined || written === null) return 0;
+  return Number.isInteger(written) ? (written as number) : null;
+}
+
+function delegateOf(rule: unknown, t: IstioTarget): string | null {
+  const delegate = recordAt(rule, 'delegate');
+  const name = textAt(delegate, 'name');
+  return name === null ? null : `VirtualService ${textAt(delegate, 'namespace') ?? t.namespace}/${name}`;
+}
+
+const selectionOf = ({ virtualService: { route, routes, index } }: IstioTarget): Selection => ({
+  ...(route === undefined ? {} : { names: [route] }),
+  ...(routes === undefined ? {} : { names: routes }),
+  ...(index === undefined ? {} : { index }),
+});
+
+function splitIn(object: KubeObject, t: IstioTarget): Split | RouteTrouble {
+  const { protocol } = t.virtualService;
+  if (!isRecord(object.spec)) return notRead(namingOf(t), 'it has no spec');
+  return splitOf(rulesOf(object, protocol, t), selectionOf(t), namingOf(t));
+}
+
+/**
+ * True only where this object lets no request for the service past the moved rules: it speaks for the service to every
+ * caller in the mesh, and no other rule leads to either host.
+ */
+function carriesAllTraffic(object: KubeObject, split: Split, t: IstioTarget): boolean {
+  const { protocol } = t.virtualService;
+  // Requests are what is measured; tls and tcp rules carry connections.
+  if (protocol !== 'http') return false;
+  const service = expandHost(t.service, t.namespace);
+  const speaksForService = istio.hostsOf(object).some((host) => coversHost(host, service));
+  if (!speaksForService || !istio.isOnMesh(object) || !istio.isExportedToAll(object)) return false;
+  const moved = new Set(split.rules.map(({ rule }) => rule.index));
+  return PROTOCOLS.every((list) =>
+    listAt(object.spec, list).every((rule, index) =>
+      list === 'http' && moved.has(index) ? !isForSomeCallers(rule) : !leadsToVersions(rule, t),
+    ),
+  );
+}
+
+/** A rule that binds to gateways or to some callers lets the others go past it. */
+const isForSomeCallers = (rule: unknown): boolean =>
+  listAt(rule, 'match').some(
+    (match) =>
+      isRecord(match) && ['gateways', 'sourceLabels', 'sourceNamespace'].some((field) => match[field] !== undefined),
+  );
+
+function leadsToVersions(rule: unknown, t: IstioTarget): boolean {
+  if (delegateOf(rule, t) !== null) return true;
+  const hosts = [t.stable.host, t.canary.host].map((host) => expandHost(host, t.namespace));
+  return listAt(rule, 'route').some((entry) =>
+    hosts.includes(expandHost(textAt(recordAt(entry, 'destination'), 'host') ?? '', t.namespace)),
+  );
+}
+
+/** Preferred version first: v1 is served from Istio 1.22, v1beta1 by all; all have the same fields. */
+const TALKED = ['v1', 'v1beta1', 'v1alpha3'] as const;
+const versions = (served: readonly string[]): readonly string[] => {
+  const known = served.filter((v) => TALKED.some((talked) => talked === v));
+  const [preferred] = known;
+  if (preferred === undefined) return [];
+  return [...new Set([preferred, ...TALKED.filter((v) => v === 'v1beta1' && known.includes(v)), ...known])];
+};
+
+const kindOf = (t: IstioTarget): RouteKind => ({
+  naming: namingOf(t),
+  group: GROUP,
+  plural: 'virtualservices',
+  namespace: t.namespace,
+  name: t.virtualService.name,
+  known: TALKED,
+  versions,
+  split: (object) => splitIn(object, t),
+  carriesAllTraffic: (object, split) => carriesAllTraffic(object, split, t),
+  parts: (_object, _split, canary) => wholeParts(canary),
+});
+
+// ── advice ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+async function advice(t: IstioTarget, kube: KubeClient): Promise<readonly Advice[]> {
+  const kind = kindOf(t);
+  const found = await openRoute(kind, kube).find(true);
+  // The router's own reading says what is wrong with an object that cannot be read.
+  if (!found.ok) return [];
+  const object = found.value;
+  const version = object.apiVersion.split('/')[1] ?? 'v1beta1';
+  const hosts = [t.stable, t.canary].map((v) => expandHost(v.host, t.namespace));
+  const namespaces = new Set([t.namespace, ...hosts.map(namespaceOfHost).filter((ns) => ns !== null)]);
+  const list = (plural: string, namespace: string) => kube.list({ group: GROUP, version, plural, namespace });
+  const [services, ...rules] = await Promise.all([
+    list('virtualservices', t.namespace),
+    ...[...namespaces].map((namespace) => list('destinationrules', namespace)),
+  ]);
+  const split = splitIn(object, t);
+  const moved: readonly MovedRule[] = split.ok ? split.rules : [];
+  return [
+    ...objectAdvice(object, {
+      naming: kind.naming,
+      group: GROUP,
+      kind: 'VirtualService',
+      weights: '.spec.http[].route[].weight',
+      owned: t.virtualService.protocol,
+    }),
+    ...istio.bypassed(object, kind.naming),
+    ...istio.unreachable(object, t.virtualService.protocol, moved, kind.naming),
+    ...istio.mirroredTwice(object, t.virtualService.protocol, moved, kind.naming),
+    ...(t.virtualService.protocol === 'http' ? [] : istio.connectionsOnly(t.virtualService.protocol, kind.naming)),
+    ...(services.ok ? istio.rivals(object, services.value, kind.naming) : [noticeUnread('rival-routes', services)]),
+    ...listed(rules, 'destination-rules', (destinationRules) =>
+      istio.subsets(
+        destinationRules,
+        [t.stable, t.canary].map(({ host, subset }) => ({ host: expandHost(host, t.namespace), subset })),
+        kind.naming,
+      ),
+    ),
+  ];
+}
+
+export default defineMesh({
+  kind: 'istio',
+  target,
+  example: {
+    cluster: 'default',
+    namespace: 'production',
+    service: 'myapp',
+    mesh: 'istio',
+    virtualService: { name: 'myapp', route: 'api' },
+    stable: { host: 'myapp', subset: 'v1', deployment: 'myapp-v1' },
+    canary: { host: 'myapp', subset: 'v2', deployment: 'myapp-v2' },
+  },
+  rbac: [
+    { apiGroups: [GROUP], resources: ['virtualservices'], verbs: ['get', 'list', 'watch', 'patch'] },
+    { apiGroups: [GROUP], resources: ['destinationrules'], verbs: ['get', 'list'] },
+  ],
+  views: () => istioViews,
+  open: (t, kube) => openRoute(kindOf(target.parse(t)), kube),
+  advice: (t, kube) => advice(target.parse(t), kube),
+});

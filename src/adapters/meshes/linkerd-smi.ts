@@ -1,0 +1,164 @@
+/** Linkerd with its SMI extension: the weights of a TrafficSplit, between two Services. */
+import { z } from 'zod';
+import type { Advice } from '../../app/ports.ts';
+import type { RouteTrouble } from '../../domain/observation.ts';
+import type { Weight } from '../../domain/plan.ts';
+import type { KubeClient, KubeObject } from '../kubernetes/kube.ts';
+import { defineMesh } from '../mesh.ts';
+import { noticeUnread, objectAdvice } from '../routes/advice.ts';
+import { isRecord, listAt, textAt } from '../routes/json.ts';
+import * as linkerd from '../routes/linkerd-advice.ts';
+import { common, label, subdomain } from '../routes/names.ts';
+import { pointer } from '../routes/pointer.ts';
+import { isMilli, milliOf } from '../routes/quantity.ts';
+import type { Naming } from '../routes/refusals.ts';
+import { notRead } from '../routes/refusals.ts';
+import type { RouteKind } from '../routes/router.ts';
+import { openRoute } from '../routes/router.ts';
+import type { Destination, Parts, Rule, Split } from '../routes/split.ts';
+import { splitOf, wholeParts } from '../routes/split.ts';
+import { linkerdViews } from '../series/linkerd.ts';
+
+const GROUP = 'split.smi-spec.io';
+
+const version = z
+  .strictObject({
+    service: label().describe('spec.backends[].service'),
+    deployment: subdomain().optional().describe('Deployment that runs this version; the service’s name if absent.'),
+  })
+  .transform(({ service, deployment }) => ({ service, deployment: deployment ?? service }));
+
+const target = z
+  .strictObject({
+    ...common,
+    mesh: z.literal('linkerd-smi'),
+    trafficSplit: z.strictObject({ name: subdomain() }),
+    stable: version,
+    canary: version,
+  })
+  .refine((t) => t.stable.service !== t.canary.service, {
+    error: 'stable and canary are the same Service',
+    path: ['canary', 'service'],
+  })
+  .refine((t) => t.stable.deployment !== t.canary.deployment, {
+    error: 'stable and canary are the same Deployment',
+    path: ['canary', 'deployment'],
+  });
+export type LinkerdSmiTarget = z.output<typeof target>;
+
+const namingOf = (t: LinkerdSmiTarget): Naming => ({
+  object: `TrafficSplit ${t.namespace}/${t.trafficSplit.name}`,
+  cluster: t.cluster,
+  resource: `trafficsplits.${GROUP}`,
+  namespace: t.namespace,
+  install: 'Is the SMI extension of Linkerd installed? linkerd smi install | kubectl apply -f -',
+  stable: `service ${t.stable.service}`,
+  canary: `service ${t.canary.service}`,
+  stableEntry: `{ service: ${t.stable.service}, weight: 0 }`,
+  canaryEntry: `{ service: ${t.canary.service}, weight: 0 }`,
+  fields: null,
+});
+
+function splitIn(object: KubeObject, t: LinkerdSmiTarget): Split | RouteTrouble {
+  const naming = namingOf(t);
+  if (!isRecord(object.spec) || !Array.isArray(object.spec['backends']))
+    return notRead(naming, 'it has no spec.backends');
+  const destinations = listAt(object.spec, 'backends').map((backend, at): Destination => {
+    const service = textAt(backend, 'service') ?? '';
+    const written = isRecord(backend) ? backend['weight'] : undefined;
+    return {
+      role: service === t.stable.service ? 'stable' : service === t.canary.service ? 'canary' : 'other',
+      label: `service ${service}`,
+      weightAt: pointer('spec', 'backends', at, 'weight'),
+      hasWeight: written !== undefined,
+      weight: written === undefined ? 0 : milliOf(written),
+      tests: [{ op: 'test', path: pointer('spec', 'backends', at, 'service'), value: service }],
+    };
+  });
+  const rule: Rule = { index: 0, name: null, destinations, delegate: null, tests: [] };
+  return splitOf([rule], { index: 0 }, naming);
+}
+
+/** Thousandths where the object has them. Later versions of the API take whole numbers only. */
+function partsOf(object: KubeObject, canary: Weight): Parts {
+  const milli = listAt(object.spec, 'backends').some((backend) => isRecord(backend) && isMilli(backend['weight']));
+  if (!milli || !object.apiVersion.endsWith('/v1alpha1')) return wholeParts(canary);
+  return { stable: `${1000 - canary * 10}m`, canary: `${canary * 10}m` };
+}
+
+/**
+ * v1alpha1 wherever it is served, never the group's preferred version: a later one shows "900m" as it is stored and then
+ * refuses every write, because it wants numbers. The adaptor, too, reads v1alpha1.
+ */
+const TALKED = ['v1alpha1', 'v1alpha2', 'v1alpha4', 'v1alpha3'] as const;
+
+/** The apex's clients all pass the split; A/B matches pick some of them. */
+const carriesAllTraffic = (object: KubeObject, t: LinkerdSmiTarget): boolean =>
+  linkerd.apexOf(object) === t.service && listAt(object.spec, 'matches').length === 0;
+
+const kindOf = (t: LinkerdSmiTarget): RouteKind => ({
+  naming: namingOf(t),
+  group: GROUP,
+  plural: 'trafficsplits',
+  namespace: t.namespace,
+  name: t.trafficSplit.name,
+  known: TALKED,
+  versions: (served) => TALKED.filter((talked) => served.includes(talked)),
+  split: (object) => splitIn(object, t),
+  carriesAllTraffic: (object) => carriesAllTraffic(object, t),
+  parts: (object, _split, canary) => partsOf(object, canary),
+});
+
+async function advice(t: LinkerdSmiTarget, kube: KubeClient): Promise<readonly Advice[]> {
+  const kind = kindOf(t);
+  const found = await openRoute(kind, kube).find(true);
+  // The router's own reading says what is wrong with an object that cannot be read.
+  if (!found.ok) return [];
+  const object = found.value;
+  const { namespace } = t;
+  const splitVersion = object.apiVersion.split('/')[1] ?? 'v1alpha1';
+  const [splits, profiles, services] = await Promise.all([
+    kube.list({ group: GROUP, version: splitVersion, plural: 'trafficsplits', namespace }),
+    kube.list({ ...linkerd.PROFILES, namespace }),
+    kube.list({ group: '', version: 'v1', plural: 'services', namespace }),
+  ]);
+  return [
+    ...objectAdvice(object, {
+      naming: kind.naming,
+      group: GROUP,
+      kind: 'TrafficSplit',
+      weights: '.spec.backends[].weight',
+      owned: 'backends',
+    }),
+    ...linkerd.otherApex(object, t.service, kind.naming),
+    ...(splits.ok ? linkerd.rivalSplits(object, splits.value, kind.naming) : [noticeUnread('rival-routes', splits)]),
+    ...(profiles.ok
+      ? linkerd.skippedProfile(object, profiles.value, kind.naming)
+      : [noticeUnread('service-profile', profiles)]),
+    ...(services.ok
+      ? linkerd.leafServices(services.value, [t.stable.service, t.canary.service], kind.naming)
+      : [noticeUnread('services', services)]),
+  ];
+}
+
+export default defineMesh({
+  kind: 'linkerd-smi',
+  target,
+  example: {
+    cluster: 'default',
+    namespace: 'production',
+    service: 'myapp',
+    mesh: 'linkerd-smi',
+    trafficSplit: { name: 'myapp-canary' },
+    stable: { service: 'myapp-v1' },
+    canary: { service: 'myapp-v2' },
+  },
+  rbac: [
+    { apiGroups: [GROUP], resources: ['trafficsplits'], verbs: ['get', 'list', 'watch', 'patch'] },
+    { apiGroups: [linkerd.PROFILES.group], resources: ['serviceprofiles'], verbs: ['get', 'list'] },
+    { apiGroups: [''], resources: ['services'], verbs: ['get', 'list'] },
+  ],
+  views: () => linkerdViews,
+  open: (t, kube) => openRoute(kindOf(target.parse(t)), kube),
+  advice: (t, kube) => advice(target.parse(t), kube),
+});

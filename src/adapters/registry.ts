@@ -1,0 +1,72 @@
+/** What stands in `meshes/` and `metrics/`: a new mesh or provider is one new file there, and no list to edit. */
+import { readdir } from 'node:fs/promises';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { UnknownName } from '../app/ports.ts';
+import type { MeshModule } from './mesh.ts';
+
+/** `name.ts` in the sources, `name.js` once compiled; declarations and maps lie beside the latter. */
+const MODULE = /^(?<name>[a-z0-9][-a-z0-9]*)\.(ts|js)$/;
+
+/**
+ * Imports every module of a folder, by file name. `check` gets the default export and says what is wrong with it
+ * (null: nothing). Throws, naming the file: an installation that is broken must not start.
+ */
+export async function loadFolder<T>(
+  folder: URL,
+  check: (exported: unknown, name: string) => string | null,
+): Promise<ReadonlyMap<string, T>> {
+  const directory = folder.href.endsWith('/') ? folder : new URL(`${folder.href}/`);
+  const loaded = new Map<string, T>();
+  for (const file of (await readdir(directory)).sort()) {
+    const name = MODULE.exec(file)?.groups?.['name'];
+    if (name === undefined) continue;
+    const url = pathToFileURL(fileURLToPath(new URL(file, directory)));
+    const { default: exported } = (await import(url.href)) as { default?: unknown };
+    const wrong = check(exported, name);
+    if (wrong !== null) throw new Error(`${fileURLToPath(url)}: ${wrong}`);
+    if (loaded.has(name)) throw new Error(`${fileURLToPath(url)}: "${name}" is there twice, as .ts and as .js`);
+    loaded.set(name, exported as T);
+  }
+  return loaded;
+}
+
+/**
+ * Says what is wrong with an export that should have these fields, each of this `typeof`, and whose `naming` field should
+ * be the file's name.
+ */
+export const shapeCheck =
+  (naming: string, fields: Readonly<Record<string, 'string' | 'object' | 'function'>>) =>
+  (exported: unknown, name: string): string | null => {
+    if (typeof exported !== 'object' || exported === null) return 'wanted a default export with the module; found none';
+    const found = exported as Record<string, unknown>;
+    if (found[naming] !== name)
+      return `wanted ${naming} "${name}", the file's name; found ${JSON.stringify(found[naming]) ?? 'none'}`;
+    const wrong = Object.entries(fields).find(([field, type]) => found[field] === null || typeof found[field] !== type);
+    return wrong === undefined ? null : `wanted ${wrong[0]} to be of type ${wrong[1]}; found ${typeof found[wrong[0]]}`;
+  };
+
+const isMesh = shapeCheck('kind', {
+  kind: 'string',
+  target: 'object',
+  example: 'object',
+  rbac: 'object',
+  views: 'function',
+  open: 'function',
+  advice: 'function',
+});
+
+/** Every mesh, by kind. */
+export const loadMeshes = (folder = new URL('./meshes/', import.meta.url)): Promise<ReadonlyMap<string, MeshModule>> =>
+  loadFolder<MeshModule>(folder, isMesh);
+
+/** Every metrics provider's module, by name: `metrics/<name>.ts` with a default export that has that `name`. */
+export const loadProviders = <T extends { readonly name: string }>(
+  folder = new URL('./metrics/', import.meta.url),
+): Promise<ReadonlyMap<string, T>> => loadFolder<T>(folder, shapeCheck('name', { name: 'string' }));
+
+/** Throws UnknownName with the known kinds: never a default. */
+export function meshFor(meshes: ReadonlyMap<string, MeshModule>, kind: string): MeshModule {
+  const mesh = meshes.get(kind);
+  if (mesh === undefined) throw new UnknownName('mesh', kind, [...meshes.keys()]);
+  return mesh;
+}

@@ -1,0 +1,117 @@
+/** What stands around a TrafficSplit or HTTPRoute and would make Linkerd ignore it. Pure functions over listed objects. */
+import type { Advice } from '../../app/ports.ts';
+import type { KubeObject } from '../kubernetes/kube.ts';
+import { fail, warn } from './advice.ts';
+import { listAt, textAt } from './json.ts';
+import type { Naming } from './refusals.ts';
+
+export const PROFILES = { group: 'linkerd.io', version: 'v1alpha2', plural: 'serviceprofiles' } as const;
+
+const firstLabel = (host: string): string => host.split('.')[0] ?? host;
+
+const nameOf = (object: KubeObject): string => `${object.metadata.namespace ?? 'default'}/${object.metadata.name}`;
+
+/** Short name of the Service that a TrafficSplit divides. */
+export const apexOf = (split: KubeObject): string => firstLabel(textAt(split.spec, 'service') ?? '');
+
+/** Profiles are named by the full name of their Service. */
+const profileOf = (profiles: readonly KubeObject[], service: string, namespace: string): KubeObject | undefined =>
+  profiles.find((profile) => profile.metadata.name.startsWith(`${service}.${namespace}.svc.`));
+
+export function otherApex(split: KubeObject, service: string, naming: Naming): readonly Advice[] {
+  const apex = apexOf(split);
+  if (apex === service) return [];
+  return [
+    warn(
+      'apex',
+      `${naming.object} divides the service ${apex}, and the plan says ${service}: calls to ${service} are not moved. Correct target.service or spec.service`,
+    ),
+  ];
+}
+
+/** The adaptor copies each of them into the same ServiceProfile. */
+export function rivalSplits(split: KubeObject, all: readonly KubeObject[], naming: Naming): readonly Advice[] {
+  return all
+    .filter((other) => nameOf(other) !== nameOf(split) && apexOf(other) === apexOf(split))
+    .map((other) =>
+      fail(
+        'rival-routes',
+        `TrafficSplit ${nameOf(other)} divides the service ${apexOf(split)} as ${naming.object} does: each overwrites the other. Delete one of them`,
+      ),
+    );
+}
+
+/** The adaptor carries a TrafficSplit out by writing the ServiceProfile, unless told to leave it. */
+export function skippedProfile(split: KubeObject, profiles: readonly KubeObject[], naming: Naming): readonly Advice[] {
+  const namespace = split.metadata.namespace ?? 'default';
+  const profile = profileOf(profiles, apexOf(split), namespace);
+  if (profile === undefined) {
+    return [
+      warn(
+        'service-profile',
+        `the SMI adaptor has made no ServiceProfile for ${apexOf(split)} in ${namespace}: ${naming.object} is not in force. Check that linkerd-smi runs: linkerd smi check`,
+      ),
+    ];
+  }
+  if (profile.metadata.annotations?.['smi.linkerd.io/skip'] === undefined) return [];
+  return [
+    fail(
+      'service-profile',
+      `ServiceProfile ${nameOf(profile)} has the annotation smi.linkerd.io/skip: ${naming.object} is not carried out. Remove the annotation`,
+    ),
+  ];
+}
+
+export function leafServices(
+  services: readonly KubeObject[],
+  wanted: readonly string[],
+  naming: Naming,
+): readonly Advice[] {
+  return wanted.flatMap((name) => {
+    const service = services.find((s) => s.metadata.name === name);
+    if (service === undefined)
+      return [fail('services', `service ${name}, to which ${naming.object} routes, does not exist. Create it first`)];
+    if (textAt(service.spec, 'clusterIP') !== 'None') return [];
+    return [
+      fail(
+        'services',
+        `service ${name}, to which ${naming.object} routes, is headless (clusterIP: None): Linkerd does not split those. Give it a cluster IP`,
+      ),
+    ];
+  });
+}
+
+/** A ServiceProfile wins over every HTTPRoute of its Service for as long as it exists. */
+export function overridingProfile(
+  profiles: readonly KubeObject[],
+  service: string,
+  namespace: string,
+  naming: Naming,
+): readonly Advice[] {
+  const profile = profileOf(profiles, service, namespace);
+  if (profile === undefined) return [];
+  return [
+    fail(
+      'service-profile',
+      `ServiceProfile ${nameOf(profile)} makes Linkerd ignore ${naming.object} for the service ${service}. Delete the profile`,
+    ),
+  ];
+}
+
+/** Filters that make Linkerd reject the route. */
+const FILTERS: ReadonlySet<string> = new Set(['RequestHeaderModifier', 'ResponseHeaderModifier', 'RequestRedirect']);
+
+export function filters(route: KubeObject, naming: Naming): readonly Advice[] {
+  const used = listAt(route.spec, 'rules').flatMap((rule) => [
+    ...listAt(rule, 'filters'),
+    ...listAt(rule, 'backendRefs').flatMap((backend) => listAt(backend, 'filters')),
+  ]);
+  const refused = new Set(used.map((filter) => textAt(filter, 'type') ?? '').filter((type) => !FILTERS.has(type)));
+  if (refused.size === 0) return [];
+  return [
+    fail(
+      'filters',
+      `${naming.object} has the filter ${[...refused].join(', ')}, with which Linkerd rejects the route. Remove it`,
+    ),
+  ];
+}

@@ -1,0 +1,227 @@
+/**
+ * The write protocol, once for every kind of route: one JSON patch that holds the resourceVersion that was read, a test of
+ * each destination, the decision and the weights. Nothing else of the object is sent, so nothing else can change.
+ */
+import type { Applied, Decision, TrafficRouter } from '../../app/ports.ts';
+import type { Route, RouteTrouble } from '../../domain/observation.ts';
+import type { Weight } from '../../domain/plan.ts';
+import type { Stamp } from '../../domain/rollout.ts';
+import { compareStamps } from '../../domain/rollout.ts';
+import type { Kube, KubeClient, KubeObject, KubeTrouble, ObjectRef, PatchOp } from '../kubernetes/kube.ts';
+import { DECISION_ANNOTATION, encodeDecision, stampOn } from './decision.ts';
+import { pointer } from './pointer.ts';
+import type { Naming } from './refusals.ts';
+import * as refuse from './refusals.ts';
+import type { Parts, Split } from './split.ts';
+import { ruleOps } from './split.ts';
+import { lastWriter } from './writers.ts';
+
+export interface RouteKind {
+  readonly naming: Naming;
+  readonly group: string;
+  readonly plural: string;
+  readonly namespace: string;
+  readonly name: string;
+  /** Versions to talk, best first, out of those that the cluster serves. */
+  versions(served: readonly string[]): readonly string[];
+  /** Versions that could be talked, for people. */
+  readonly known: readonly string[];
+  split(object: KubeObject): Split | RouteTrouble;
+  /** Does every request for the service pass the rules of the split? */
+  carriesAllTraffic(object: KubeObject, split: Split): boolean;
+  /** What to write for a canary weight, in the units of this object. */
+  parts(object: KubeObject, split: Split, canary: Weight): Parts;
+}
+
+type Found = { readonly ok: true; readonly value: KubeObject } | { readonly ok: false; readonly trouble: RouteTrouble };
+
+/** Opens one object. Keeps what it read last, so that a write of the same resourceVersion needs no second read. */
+export function openRoute(kind: RouteKind, kube: KubeClient): RouteRouter {
+  return new RouteRouter(kind, kube);
+}
+
+export class RouteRouter implements TrafficRouter {
+  readonly object: string;
+  readonly #kind: RouteKind;
+  readonly #kube: KubeClient;
+  #version: string | null = null;
+  #last: KubeObject | null = null;
+
+  constructor(kind: RouteKind, kube: KubeClient) {
+    this.object = kind.naming.object;
+    this.#kind = kind;
+    this.#kube = kube;
+  }
+
+  async read(options?: { readonly fresh?: boolean }): Promise<Route> {
+    const found = await this.find(options?.fresh === true);
+    if (!found.ok) return found.trouble;
+    const object = found.value;
+    const split = this.#kind.split(object);
+    if (!split.ok) return split;
+    return {
+      ok: true,
+      canaryWeight: split.canaryWeight,
+      stamp: stampOn(object),
+      carriesAllTraffic: this.#kind.carriesAllTraffic(object, split),
+      token: tokenOf(object),
+      lastWriter: lastWriter(object),
+    };
+  }
+
+  async apply(decision: Decision, token: string): Promise<Applied> {
+    return this.#write(decision, token, false);
+  }
+
+  async rehearse(decision: Decision, token: string): Promise<Applied> {
+    return this.#write(decision, token, true);
+  }
+
+  /** The object itself, in a version that can be written without loss. */
+  async find(fresh: boolean): Promise<Found> {
+    const read = (ref: ObjectRef): Promise<Kube<KubeObject>> => (fresh ? this.#kube.get(ref) : this.#kube.read(ref));
+    if (this.#version !== null) {
+      const answer = await read(this.#ref(this.#version));
+      if (answer.ok || answer.code !== 'kind_not_served') return this.#found(answer, this.#version);
+      this.#version = null;
+    }
+    const served = await this.#kube.versions(this.#kind.group);
+    if (!served.ok) return { ok: false, trouble: refuse.fromKube(this.#kind.naming, served) };
+    // The group's versions are those of all its kinds: one that this kind lacks answers "not served".
+    for (const version of this.#kind.versions(served.value)) {
+      const answer = await read(this.#ref(version));
+      if (answer.ok || answer.code !== 'kind_not_served') return this.#found(answer, version);
+    }
+    return { ok: false, trouble: refuse.notServed(this.#kind.naming, served.value, this.#kind.known) };
+  }
+
+  #found(answer: Kube<KubeObject>, version: string): Found {
+    if (!answer.ok) return { ok: false, trouble: refuse.fromKube(this.#kind.naming, answer) };
+    this.#version = version;
+    this.#last = answer.value;
+    return { ok: true, value: answer.value };
+  }
+
+  #ref(version: string): ObjectRef {
+    const { group, plural, namespace, name } = this.#kind;
+    return { group, version, plural, namespace, name };
+  }
+
+  // ── writing ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async #write(decision: Decision, token: string, dryRun: boolean): Promise<Applied> {
+    const found = await this.#objectAt(token);
+    if (!found.ok) return { kind: 'trouble', trouble: found.trouble };
+    const object = found.value;
+    const newer = newerStamp(object, decision);
+    if (newer !== null) return { kind: 'superseded', by: newer };
+    if (tokenOf(object) !== token) return { kind: 'conflict' };
+    const split = this.#kind.split(object);
+    if (!split.ok) return { kind: 'trouble', trouble: split };
+    const applied = { kind: 'applied', token, before: split.canaryWeight, after: decision.canaryWeight } as const;
+    if (isInPlace(object, split, decision)) return applied;
+    // A destination that stands alone has everything: there is no number that could give the other one a share.
+    const alone = split.rules.find((rule) => rule.stable === null);
+    if (alone !== undefined && decision.canaryWeight !== 100)
+      return { kind: 'trouble', trouble: refuse.stableAbsent(this.#kind.naming, alone.rule) };
+    const answer = await this.#kube.patch(this.#ref(this.#version ?? ''), this.#ops(object, split, decision, token), {
+      dryRun,
+    });
+    if (!answer.ok) return this.#refused(answer, decision, token, split.canaryWeight, dryRun);
+    if (!dryRun) this.#last = answer.value;
+    const wrong = this.#notKept(answer.value, decision);
+    return wrong === null
+      ? { ...applied, token: dryRun ? token : tokenOf(answer.value) }
+      : { kind: 'trouble', trouble: wrong };
+  }
+
+  /** What was read as `token`, or else the object as it is now. */
+  async #objectAt(token: string): Promise<Found> {
+    if (this.#last !== null && this.#version !== null && tokenOf(this.#last) === token)
+      return { ok: true, value: this.#last };
+    return this.find(true);
+  }
+
+  #ops(object: KubeObject, split: Split, decision: Decision, token: string): readonly PatchOp[] {
+    const parts = this.#kind.parts(object, split, decision.canaryWeight);
+    const value = encodeDecision(decision, split.canaryWeight);
+    return [
+      // `replace`, not `test`: a stale one answers 409 instead of a 422 that does not say which operation failed.
+      { op: 'replace', path: '/metadata/resourceVersion', value: token },
+      ...split.rules.flatMap((rule) => ruleOps(rule, parts)),
+      ...(object.metadata.annotations === undefined
+        ? [{ op: 'add', path: '/metadata/annotations', value: {} } as const]
+        : []),
+      { op: 'add', path: pointer('metadata', 'annotations', DECISION_ANNOTATION), value },
+    ];
+  }
+
+  /** 200 is not proof: fields unknown to the served version are dropped, and webhooks change objects. null: all is there. */
+  #notKept(answer: KubeObject, decision: Decision): RouteTrouble | null {
+    const split = this.#kind.split(answer);
+    if (split.ok && isInPlace(answer, split, decision)) return null;
+    const weight = split.ok
+      ? `canary weight ${split.canaryWeight} % where ${decision.canaryWeight} % was written`
+      : split.message;
+    const stamp = sameStamp(answer, decision) ? '' : `; annotation ${DECISION_ANNOTATION} is not as it was written`;
+    return refuse.notKept(this.#kind.naming, `${weight}${stamp}`, this.#version ?? '');
+  }
+
+  async #refused(
+    answer: KubeTrouble,
+    decision: Decision,
+    token: string,
+    before: number,
+    dryRun: boolean,
+  ): Promise<Applied> {
+    if (answer.code === 'conflict') {
+      this.#last = null;
+      return { kind: 'conflict' };
+    }
+    const trouble = refuse.fromKube(this.#kind.naming, answer);
+    if (answer.code === 'invalid') return this.#afterInvalid(trouble, token);
+    if (!dryRun && outcomeUnknown(answer)) return this.#afterSilence(trouble, decision, before);
+    return { kind: 'trouble', trouble };
+  }
+
+  /** 422 says the same for a destination that moved and for a schema that said no: look again. */
+  async #afterInvalid(trouble: RouteTrouble, token: string): Promise<Applied> {
+    const found = await this.find(true);
+    if (!found.ok) return { kind: 'trouble', trouble: found.trouble };
+    const split = this.#kind.split(found.value);
+    if (!split.ok) return { kind: 'trouble', trouble: split };
+    return tokenOf(found.value) === token ? { kind: 'trouble', trouble } : { kind: 'conflict' };
+  }
+
+  /** The patch may have been stored although no answer came: what stands on the object tells. */
+  async #afterSilence(trouble: RouteTrouble, decision: Decision, before: number): Promise<Applied> {
+    const found = await this.find(true);
+    if (!found.ok) return { kind: 'trouble', trouble };
+    const newer = newerStamp(found.value, decision);
+    if (newer !== null) return { kind: 'superseded', by: newer };
+    const split = this.#kind.split(found.value);
+    if (!split.ok || !isInPlace(found.value, split, decision)) return { kind: 'trouble', trouble };
+    return { kind: 'applied', token: tokenOf(found.value), before, after: decision.canaryWeight };
+  }
+}
+
+const tokenOf = (object: KubeObject): string => object.metadata.resourceVersion ?? '';
+
+/** The stamp on the object where it is newer than this decision; null: it is not. */
+function newerStamp(object: KubeObject, decision: Decision): Stamp | null {
+  const seen = stampOn(object);
+  return seen !== null && compareStamps(seen, decision.stamp) > 0 ? seen : null;
+}
+
+const sameStamp = (object: KubeObject, { stamp }: Decision): boolean => {
+  const seen = stampOn(object);
+  return seen !== null && seen.rollout === stamp.rollout && compareStamps(seen, stamp) === 0;
+};
+
+const isInPlace = (object: KubeObject, split: Split, decision: Decision): boolean =>
+  sameStamp(object, decision) &&
+  split.rules.every((rule) => Math.abs(rule.canaryWeight - decision.canaryWeight) < 1e-9);
+
+/** No answer, or one from something in between. Only 429 surely comes before any work; all else may have been stored. */
+const outcomeUnknown = ({ code, status }: KubeTrouble): boolean =>
+  code === 'timeout' || (code === 'unavailable' && status !== 429);
