@@ -1,7 +1,6 @@
 /** When to look again, and which checks are due. Pure: time comes in. */
 import type { Check, Instant, Millis } from './plan.ts';
 import type { Rollout } from './rollout.ts';
-import { desiredWeight } from './rollout.ts';
 
 /** After a write: how soon to read it back. The step's clock starts at the read-back, so this is dead time. */
 export const READ_BACK: Millis = 250;
@@ -38,18 +37,18 @@ export function windowAt(rollout: Rollout, check: Check, now: Instant, scrapeInt
   return rung === undefined ? null : rung * 1000 < Math.min(2 * scrapeInterval, check.window) ? span : rung * 1000;
 }
 
-/** Are the checks to be evaluated at `now`? Only at a step whose weight is in force, once per interval. */
+/**
+ * Are the checks to be evaluated at `now`? Only at a step whose weight was in force, once per interval; also while paused,
+ * whatever the cause: a canary that gets worse is rolled back even when nobody is allowed to raise its weight.
+ */
 export function checksDue(rollout: Rollout, now: Instant): boolean {
   const { phase, plan, evaluatedAt } = rollout;
-  if (
-    (phase.name !== 'progressing' && phase.name !== 'paused') ||
-    phase.reachedAt === null ||
-    desiredWeight(rollout) === null
-  )
-    return false;
+  if ((phase.name !== 'progressing' && phase.name !== 'paused') || phase.reachedAt === null) return false;
   // A job may come some milliseconds early; a whole interval must not be lost to that.
-  return evaluatedAt === null || now - evaluatedAt >= plan.analysis.interval - 50;
+  return evaluatedAt === null || now - evaluatedAt >= plan.analysis.interval - EARLY;
 }
+
+const EARLY: Millis = 50;
 
 /** When the next tick of `rollout` should come. null: never (it has ended). */
 export function nextTickAt(rollout: Rollout, now: Instant): Instant | null {
@@ -65,18 +64,24 @@ export function nextTickAt(rollout: Rollout, now: Instant): Instant | null {
     case 'progressing':
     case 'paused': {
       if (attempts > 0) return now + Math.min(backOff(attempts), interval);
-      if (phase.name === 'progressing' && phase.reachedAt === null) return now + READ_BACK;
-      const evaluate = rollout.evaluatedAt === null ? now + firstLook(rollout) : rollout.evaluatedAt + interval;
-      const holdEnds =
-        phase.name === 'progressing' && phase.reachedAt !== null
-          ? phase.reachedAt + (plan.steps[phase.step]?.hold ?? 0)
-          : Number.POSITIVE_INFINITY;
-      const next = holdEnds > now ? Math.min(evaluate, holdEnds) : evaluate;
-      return Math.max(next, now + 100);
+      if (phase.reachedAt === null) return now + notYetInForce(rollout);
+      const holdEnds = phase.name === 'paused' ? null : phase.reachedAt + (plan.steps[phase.step]?.hold ?? 0);
+      const evaluation = rollout.evaluatedAt === null ? now + firstLook(rollout) : rollout.evaluatedAt + interval;
+      // An evaluation in the past was tried in this tick and had no window yet, or comes with the next interval.
+      const next = evaluation > now ? evaluation : now + firstLook(rollout);
+      return holdEnds !== null && holdEnds > now ? Math.min(next, holdEnds) : next;
     }
     default:
       return phase satisfies never;
   }
 }
+
+/** Soon after a write; slower while nothing may be written: the canary is not ready, or a person is asked. */
+const notYetInForce = (rollout: Rollout): Millis => {
+  if (rollout.phase.name === 'paused') return rollout.plan.analysis.interval;
+  return rollout.unreadySince === null ? READ_BACK : UNREADY;
+};
+
+const UNREADY: Millis = 2_000;
 
 const firstLook = (rollout: Rollout): Millis => Math.min(rollout.plan.analysis.interval, 1_000);

@@ -3,7 +3,7 @@ import type { KubeObject } from '../../src/adapters/kubernetes/kube.ts';
 import type { MeshModule } from '../../src/adapters/mesh.ts';
 import { statusOf } from '../../src/domain/rollout.ts';
 import { violations } from './invariants.ts';
-import { scriptOf, simulate } from './world.ts';
+import { type Sabotage, scriptOf, simulate } from './world.ts';
 
 export const seedRoute: KubeObject = {
   apiVersion: 'networking.istio.io/v1',
@@ -32,13 +32,18 @@ export interface Report {
   readonly writes: number;
 }
 
-export async function simulateSeeds(mesh: MeshModule, from: number, to: number): Promise<Report> {
+export async function simulateSeeds(
+  mesh: MeshModule,
+  from: number,
+  to: number,
+  sabotage: Sabotage | null = null,
+): Promise<Report> {
   const ends: Record<string, number> = {};
   const found: string[] = [];
   let commits = 0;
   let writes = 0;
   for (let seed = from; seed < to; seed += 1) {
-    const world = await simulate(scriptOf(seed), mesh, seedRoute);
+    const world = await simulate(scriptOf(seed), mesh, seedRoute, sabotage);
     const final = world.store.commits.at(-1)?.next;
     const end =
       final === undefined ? 'none' : final.phase.name === 'paused' ? `paused:${final.phase.cause}` : statusOf(final);

@@ -2,7 +2,7 @@
  * One seeded run of the production tick, commands and sweep against the production reducer and the production router,
  * over ports in memory whose every call may be slow, fail, be cut off by a crash, or come from a stalled twin.
  */
-import type { KubeClient } from '../../src/adapters/kubernetes/kube.ts';
+import type { KubeClient, PatchOp } from '../../src/adapters/kubernetes/kube.ts';
 import type { MeshModule } from '../../src/adapters/mesh.ts';
 import { command } from '../../src/app/commands.ts';
 import type { Commit, Logger, MeshGateway, MetricsProvider, Recorder, TickQueue } from '../../src/app/ports.ts';
@@ -49,6 +49,9 @@ export interface Script {
   readonly lostWakes: number;
 }
 
+/** A guard taken away on purpose: shows that the invariants notice. */
+export type Sabotage = 'no_row_version' | 'no_resource_version';
+
 export interface World {
   readonly script: Script;
   readonly store: MemoryStore;
@@ -58,7 +61,7 @@ export interface World {
 
 /** After this the world is calm: no new faults, so that everything must come to rest. */
 export const FAULTS_UNTIL = 20 * 60_000;
-export const END = 90 * 60_000;
+export const END = 45 * 60_000;
 
 export function scriptOf(seed: number): Script {
   const { random } = scheduler(seed ^ 0x5eed);
@@ -126,9 +129,14 @@ export async function simulate(
   script: Script,
   mesh: MeshModule,
   object: Parameters<ReturnType<typeof memoryKube>['put']>[0],
+  sabotage: Sabotage | null = null,
 ): Promise<World> {
   const time = scheduler(script.seed);
-  const store = memoryStore(() => time.now());
+  const honest = memoryStore(() => time.now());
+  const store: MemoryStore =
+    sabotage === 'no_row_version'
+      ? { ...honest, commit: (change) => honest.commit(asIfCurrent(change, honest)) }
+      : honest;
   const kube = memoryKube();
   kube.put(object, 'kubectl-apply');
   const faulty = () => time.now() < FAULTS_UNTIL;
@@ -154,7 +162,11 @@ export async function simulate(
     patch: (ref, ops, options) =>
       call(async () => {
         if (down()) return AWAY;
-        const answer = await kube.patch(ref, ops, options);
+        const answer = await kube.patch(
+          ref,
+          sabotage === 'no_resource_version' ? withoutPrecondition(ops, kube) : ops,
+          options,
+        );
         // The answer may be lost although the write landed.
         return faulty() && time.random() < script.failRate
           ? { ...AWAY, code: 'timeout' as const, status: null }
@@ -189,10 +201,16 @@ export async function simulate(
     ping: async () => null,
   };
 
+  // As the real queue: one scheduled look per rollout, replaced by a later one; commands and rollbacks beside it.
+  let scheduled = 0;
   const queue: TickQueue = {
-    async wake(id, delay) {
+    async wake(id, delay, urgency) {
       if (faulty() && time.random() < script.lostWakes) return;
-      time.after(delay + time.random() * 50, () => void run(id));
+      if (urgency === 'tick') scheduled += 1;
+      const mine = scheduled;
+      time.after(delay + time.random() * 50, () => {
+        if (urgency !== 'tick' || mine === scheduled) void run(id);
+      });
     },
     async depth() {
       return { waiting: 0, delayed: 0, active: 0 };
@@ -246,6 +264,18 @@ export async function simulate(
   await time.run(END);
   return { script, store, kube, time };
 }
+
+const withoutPrecondition = (ops: readonly PatchOp[], kube: ReturnType<typeof memoryKube>): PatchOp[] =>
+  ops.map((op) =>
+    op.op === 'replace' && op.path === '/metadata/resourceVersion'
+      ? { ...op, value: kube.object('myapp')?.metadata.resourceVersion }
+      : op,
+  );
+
+const asIfCurrent = (change: Commit, store: MemoryStore): Commit => ({
+  ...change,
+  previous: { ...change.previous, version: store.row(change.previous.id)?.rollout.version ?? 0 },
+});
 
 interface Rule {
   name?: string;

@@ -32,7 +32,8 @@ export interface MemoryStore extends RolloutStore {
 
 const queued = (rollout: Rollout): boolean => rollout.phase.name === 'pending' && rollout.phase.behind !== null;
 
-const valueOf = (reading: Measurement['canary'] | null): number | null => (reading?.ok === true ? reading.value : null);
+const numberOf = (reading: Measurement['canary'] | null): number | null =>
+  reading?.ok === true ? reading.value : null;
 const samplesOf = (reading: Measurement['canary'] | null): number | null =>
   reading?.ok === true ? reading.samples : null;
 
@@ -104,9 +105,9 @@ export function memoryStore(now: () => number): MemoryStore {
       verdict: m.verdict,
       code: m.code,
       reason: m.reason,
-      value: valueOf(m.canary),
+      value: numberOf(m.canary),
       samples: samplesOf(m.canary),
-      stableValue: valueOf(m.stable),
+      stableValue: numberOf(m.stable),
       stableSamples: samplesOf(m.stable),
       threshold: m.threshold,
       window: m.window,
