@@ -149,6 +149,8 @@ export interface Message {
   readonly id: string;
   readonly rolloutId: string;
   readonly fact: Fact;
+  /** Failed deliveries so far: what the back-off grows with. Absent: none. */
+  readonly attempts?: number;
 }
 
 export interface Loaded {
@@ -384,6 +386,31 @@ export interface SlackMessages {
    * attempt ended without an answer: look for it first, then post. `busy`: somebody else is posting it now.
    */
   begin(rolloutId: string, key: string, channel: string, lease: Millis): Promise<'mine' | 'unknown' | 'busy'>;
-  /** It stands. */
-  posted(key: string, ts: string, asks: boolean): Promise<void>;
+  /** It stands, in the channel that Slack named. Also: it was changed, and now asks or no longer does. */
+  posted(key: string, channel: string, ts: string, asks: boolean): Promise<void>;
+  /**
+   * Gives the right to post back. `no`: it certainly does not stand (Slack refused it, or somebody deleted it).
+   * `unknown`: posting ended without an answer; the next one to begin looks for it, without waiting for the lease.
+   */
+  release(key: string, stands: 'no' | 'unknown'): Promise<void>;
+}
+
+// ── trouble of the store ────────────────────────────────────────────────────────────────────────────────────────────
+
+/** The store cannot be used now (not reachable, failing over, too slow). Nothing is half-written. HTTP: 503, Retry-After. */
+export class StoreUnavailable extends Error {
+  /** Seconds. */
+  readonly retryAfter = 2;
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'StoreUnavailable';
+  }
+}
+
+/** A cursor that no page of this list gave. HTTP: 400. */
+export class BadCursor extends Error {
+  constructor(cursor: string) {
+    super(`the cursor "${cursor.slice(0, 100)}" is not one that this list gave; start again without a cursor`);
+    this.name = 'BadCursor';
+  }
 }

@@ -1,0 +1,117 @@
+/**
+ * From the outbox to people: claims a message, hands it to the channel's notifier, and strikes it off or puts it back.
+ * Nothing is ever dropped, and nothing here is on the way of a tick: with Slack down for a day, rollouts go on and the
+ * messages follow when it is back.
+ */
+import type { Millis } from '../domain/plan.ts';
+import type { Logger, Message, Notifier, Outbox, Recorder, RolloutStore } from './ports.ts';
+import type { Repeating } from './repeat.ts';
+import { repeat } from './repeat.ts';
+
+export interface DeliverPorts {
+  readonly outbox: Outbox;
+  readonly store: Pick<RolloutStore, 'load'>;
+  readonly recorder: Pick<Recorder, 'notification'>;
+  readonly log: Logger;
+}
+
+/** Thrown by a notifier that was told, or knows, when to try again. */
+export class TryLater extends Error {
+  readonly after: Millis;
+  /** true: nothing of this channel should be tried before (a rate limit). */
+  readonly wholeChannel: boolean;
+  constructor(message: string, after: Millis, wholeChannel: boolean) {
+    super(message);
+    this.name = 'TryLater';
+    this.after = after;
+    this.wholeChannel = wholeChannel;
+  }
+}
+
+/** Longer than any delivery may take: the notifiers' own deadlines are seconds. */
+const LEASE: Millis = 120_000;
+const FIRST_DELAY: Millis = 1000;
+const LAST_DELAY: Millis = 15 * 60_000;
+/** A channel that fails is left alone for at most so long: its return must be noticed soon. */
+const LAST_REST: Millis = 30_000;
+
+/** 1 s, 2 s, 4 s ... 15 min, and 15 min for ever after. */
+export const backOff = (attempts: number): Millis => Math.min(LAST_DELAY, FIRST_DELAY * 2 ** Math.min(attempts, 20));
+
+export type Delivery =
+  | { readonly kind: 'idle' }
+  | { readonly kind: 'delivered' }
+  /** `rest`: leave the channel alone for so long; null: only this message waits. */
+  | { readonly kind: 'postponed'; readonly rest: Millis | null };
+
+/** Delivers the oldest message of the notifier's channel that is due. Throws only where the outbox itself fails. */
+export async function deliverNext(ports: DeliverPorts, notifier: Notifier): Promise<Delivery> {
+  const { outbox, store, recorder, log } = ports;
+  const { channel } = notifier;
+  const [message] = await outbox.claim(channel, 1, LEASE);
+  if (message === undefined) return { kind: 'idle' };
+  try {
+    const loaded = await store.load(message.rolloutId);
+    if (loaded !== null) await notifier.deliver(message, loaded.rollout);
+    else
+      log.info(
+        { rolloutId: message.rolloutId, channel },
+        'a message about a rollout that was deleted: nothing to tell',
+      );
+  } catch (error) {
+    return await putBack(ports, channel, message, error);
+  }
+  await outbox.delivered(channel, message.id);
+  recorder.notification(channel, 'delivered');
+  return { kind: 'delivered' };
+}
+
+async function putBack(
+  { outbox, recorder, log }: DeliverPorts,
+  channel: string,
+  message: Message,
+  error: unknown,
+): Promise<Delivery> {
+  const told = error instanceof TryLater ? error : null;
+  const delay = told?.after ?? backOff(message.attempts ?? 0);
+  const reason = error instanceof Error ? error.message : String(error);
+  await outbox.postpone(channel, message.id, delay, reason);
+  recorder.notification(channel, 'postponed');
+  log.warn(
+    { channel, message: message.id, attempts: message.attempts ?? 0, delay, reason },
+    'a message could not be delivered; it is tried again',
+  );
+  return { kind: 'postponed', rest: told === null ? FIRST_DELAY : told.wholeChannel ? told.after : null };
+}
+
+/** One loop per channel, so that a channel that hangs delays only itself. */
+export function startDelivery(ports: DeliverPorts, notifiers: readonly Notifier[], idle: Millis = 1000): Repeating {
+  const loops = notifiers.map((notifier) =>
+    repeat(`delivery to ${notifier.channel}`, channelStep(ports, notifier, idle), ports.log),
+  );
+  return {
+    async stop() {
+      await Promise.all(loops.map((loop) => loop.stop()));
+    },
+  };
+}
+
+function channelStep(ports: DeliverPorts, notifier: Notifier, idle: Millis): () => Promise<Millis> {
+  let failures = 0;
+  return async () => {
+    const delivery = await deliverNext(ports, notifier);
+    switch (delivery.kind) {
+      case 'idle':
+        return idle;
+      case 'delivered':
+        failures = 0;
+        return 0;
+      case 'postponed':
+        if (delivery.rest === null) return 0;
+        failures += 1;
+        return Math.max(delivery.rest, Math.min(LAST_REST, backOff(failures - 1)));
+      default:
+        return delivery satisfies never;
+    }
+  };
+}

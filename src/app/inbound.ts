@@ -1,0 +1,295 @@
+/**
+ * The worker's side of Slack: what was taken down is carried out through the same commands as REST, and answered.
+ *
+ * A command may be handled twice (a crash before `done`) or late (no worker for a while). So: buttons carry the step that
+ * the person saw; words do not, and are held against the moment at which they were accepted. Nobody who asked to promote
+ * step 1 has promoted step 2.
+ */
+
+import { stepWords } from '../domain/change.ts';
+import { duration, plain } from '../domain/format.ts';
+import type { Instant, Millis } from '../domain/plan.ts';
+import { weightAt } from '../domain/plan.ts';
+import type { Rollout, Status } from '../domain/rollout.ts';
+import { isLive, stepOf } from '../domain/rollout.ts';
+import { backOff } from './deliver.ts';
+import type { InboundCommand, InboundCommands, Logger, Principal, SlackPrincipals } from './ports.ts';
+import { PRINCIPAL_ROLES } from './ports.ts';
+import type { Ask } from './slack-command.ts';
+import { askOf, askOfButton, BUTTON, buttonPayload, SLASH, slashPayload } from './slack-command.ts';
+import { escapeSlack, movedOn, summary, told } from './slack-words.ts';
+import type { Act, UseCases } from './usecases.ts';
+import { may } from './usecases.ts';
+
+/** Answers the person who asked. false: this address may not, or no longer, be answered. Throws: try again later. */
+export type Respond = (responseUrl: string, text: string) => Promise<boolean>;
+
+export interface InboundPorts {
+  readonly useCases: Pick<UseCases, 'command' | 'get' | 'list' | 'facts'>;
+  readonly principals: Pick<SlackPrincipals, 'find'>;
+  readonly respond: Respond;
+  readonly log: Logger;
+}
+
+/** Slack lets an address be answered for 30 minutes. */
+const ANSWER_WITHIN: Millis = 30 * 60_000;
+/** A word to go on is about what a person saw; after this it is not carried out. Going back never grows old. */
+const PROMOTE_WITHIN: Millis = 5 * 60_000;
+const LEASE: Millis = 60_000;
+
+// ── the loop's step ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Handles the oldest waiting command. Answers how long to rest. Throws only where the table itself fails. */
+export async function inboundStep(
+  ports: InboundPorts & { readonly inbound: InboundCommands },
+  idle: Millis = 500,
+): Promise<Millis> {
+  const [command] = await ports.inbound.claim(1, LEASE);
+  if (command === undefined) return idle;
+  try {
+    await handleInbound(ports, command);
+  } catch (error) {
+    const delay = Math.min(60_000, backOff(command.attempts));
+    const reason = error instanceof Error ? error.message : String(error);
+    ports.log.warn(
+      { kind: command.kind, attempts: command.attempts, delay, reason },
+      'a command from Slack could not be carried out or answered; it is tried again',
+    );
+    await ports.inbound.postpone(command.id, delay, reason);
+    return 0;
+  }
+  await ports.inbound.done(command.id);
+  return 0;
+}
+
+/** Carries out one stored command and answers it. Safe to repeat. Throws: try again later. */
+export async function handleInbound(ports: InboundPorts, command: InboundCommand): Promise<void> {
+  const asked = read(command);
+  if (asked === null) {
+    ports.log.error({ kind: command.kind }, 'a stored command is of no form that this version knows; dropped');
+    return;
+  }
+  const text = await carryOut(ports, command, asked);
+  await answer(ports, command, asked.responseUrl, text);
+}
+
+interface Asked {
+  readonly teamId: string;
+  readonly userId: string;
+  readonly responseUrl: string;
+  readonly ask: Ask;
+}
+
+function read({ kind, payload }: InboundCommand): Asked | null {
+  if (kind === SLASH) {
+    const parsed = slashPayload.safeParse(payload);
+    return parsed.success ? { ...parsed.data, ask: askOf(parsed.data.text) } : null;
+  }
+  if (kind !== BUTTON) return null;
+  const parsed = buttonPayload.safeParse(payload);
+  const ask = parsed.success ? askOfButton(parsed.data.value) : null;
+  return parsed.success && ask !== null ? { ...parsed.data, ask } : null;
+}
+
+async function answer(
+  { respond, log }: InboundPorts,
+  { age, kind }: InboundCommand,
+  url: string,
+  text: string,
+): Promise<void> {
+  try {
+    if (!(await respond(url, text)))
+      log.warn({ kind }, 'a command from Slack was handled, but its address cannot be answered');
+  } catch (error) {
+    if (age < ANSWER_WITHIN) throw error;
+    log.warn({ kind, err: error }, 'a command from Slack was handled, but could not be answered while Slack allows it');
+  }
+}
+
+// ── who, and what ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+async function carryOut(ports: InboundPorts, command: InboundCommand, { teamId, userId, ask }: Asked): Promise<string> {
+  const principal = await ports.principals.find(teamId, userId);
+  if (principal === null) {
+    ports.log.warn({ teamId, userId, ask: ask.name }, 'refused a person of Slack who is mapped to no principal');
+    return notMapped(teamId, userId);
+  }
+  if (ask.name === 'help') return help(ask.why);
+  const act: Act = ask.name === 'status' ? 'read' : ask.name;
+  if (!may(principal, act)) {
+    ports.log.warn(
+      { principal: principal.name, role: principal.role, act },
+      'refused a person of Slack whose role may not do this',
+    );
+    return notAllowed(principal, act);
+  }
+  if (ask.name === 'status') return await status(ports, ask.subject);
+  const found = await find(ports, ask.subject);
+  if (found.kind !== 'one') return notFound(found, ask.subject, ask.name);
+  return ask.name === 'promote'
+    ? await promote(ports, command, principal, found.rollout, ask.step)
+    : await abort(ports, command, principal, found.rollout, ask.step, ask.reason);
+}
+
+const notMapped = (teamId: string, userId: string): string =>
+  `Nothing was done: Sluice does not know who you are. An admin can map you with \`sluice slack map --team ${escapeSlack(teamId)} --user ${escapeSlack(userId)} --name your-name --role approver\`.`;
+
+const notAllowed = (principal: Principal, act: Act): string => {
+  const roles = PRINCIPAL_ROLES.filter((role) => may({ ...principal, role }, act));
+  return `Nothing was done: your role is ${principal.role}, and only ${roles.join(' or ')} may ${act}.`;
+};
+
+const help = (why: string | null): string =>
+  [
+    ...(why === null ? [] : [escapeSlack(why)]),
+    '`/rollout status` shows what is going on, `/rollout status web` one service.',
+    '`/rollout promote web` moves it on from its present step.',
+    '`/rollout abort web too slow` sends all traffic back to the stable version.',
+    'In place of `web`: `namespace/web`, `cluster/namespace/web` or the id of a rollout.',
+  ].join('\n');
+
+// ── which rollout ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+const LIVE: readonly Status[] = ['pending', 'progressing', 'paused', 'rolling_back'];
+const SHOWN = 10;
+
+type Found =
+  | { readonly kind: 'one'; readonly rollout: Rollout }
+  | { readonly kind: 'none' }
+  /** More than one that is live: the person must say which. */
+  | { readonly kind: 'several'; readonly rollouts: readonly Rollout[] };
+
+/** By id; else the live one of that service; else, for a look, its latest. */
+async function find({ useCases }: Pick<InboundPorts, 'useCases'>, subject: string): Promise<Found> {
+  const byId = await useCases.get(subject);
+  if (byId !== null) return { kind: 'one', rollout: byId };
+  const [service = '', namespace, cluster] = subject.split('/').reverse();
+  const filter = {
+    service,
+    ...(namespace === undefined ? {} : { namespace }),
+    ...(cluster === undefined ? {} : { cluster }),
+  };
+  const live = await useCases.list({ ...filter, status: LIVE }, SHOWN, null);
+  if (live.items.length > 1) return { kind: 'several', rollouts: live.items };
+  const [only] = live.items.length === 1 ? live.items : (await useCases.list(filter, 1, null)).items;
+  return only === undefined ? { kind: 'none' } : { kind: 'one', rollout: only };
+}
+
+function notFound(found: Exclude<Found, { kind: 'one' }>, subject: string, verb: string): string {
+  if (found.kind === 'none')
+    return `Nothing was done: there is no rollout of \`${told(subject, 100)}\`, and none with that id.`;
+  const lines = found.rollouts.map((rollout) => `• ${summary(rollout)}`);
+  return `Nothing was done: several rollouts of \`${told(subject, 100)}\` are live. Say which one, by its id: \`/rollout ${verb} id\`.\n${lines.join('\n')}`;
+}
+
+async function status(ports: InboundPorts, subject: string | null): Promise<string> {
+  if (subject === null) {
+    const { items, nextCursor } = await ports.useCases.list({ status: LIVE }, SHOWN, null);
+    if (items.length === 0) return 'No rollout is live.';
+    return [...items.map((rollout) => `• ${summary(rollout)}`), ...(nextCursor === null ? [] : ['… and more.'])].join(
+      '\n',
+    );
+  }
+  const found = await find(ports, subject);
+  if (found.kind === 'one') return summary(found.rollout);
+  if (found.kind === 'several') return found.rollouts.map((rollout) => `• ${summary(rollout)}`).join('\n');
+  return `There is no rollout of \`${told(subject, 100)}\`, and none with that id.`;
+}
+
+// ── the two decisions ───────────────────────────────────────────────────────────────────────────────────────────────
+
+async function promote(
+  ports: InboundPorts,
+  command: InboundCommand,
+  principal: Principal,
+  rollout: Rollout,
+  seen: number | null,
+): Promise<string> {
+  const { acceptedAt, age } = command;
+  const earlier = await promotedSince(ports, rollout, principal, seen, acceptedAt);
+  if (earlier !== null) return promoted(rollout, earlier);
+  if (age > PROMOTE_WITHIN)
+    return `Nothing was done: you asked ${duration(age)} ago, and I could only look now. Promote again if you still want to.\n${summary(rollout)}`;
+  const newer = seen === null ? begunAfter(rollout, acceptedAt) : null;
+  if (newer !== null) return `Nothing was done: ${newer}\n${summary(rollout)}`;
+  const step = seen ?? stepOf(rollout);
+  const expected = { step: step ?? undefined };
+  const result = await ports.useCases.command(rollout.id, { name: 'promote', full: false }, principal, expected);
+  if (result.kind === 'done') return promoted(result.rollout, step);
+  if (result.kind !== 'refused') return vanished(rollout);
+  // The second click: the first one has moved the rollout on between our look and our command.
+  const first = await promotedSince(ports, result.rollout, principal, step, acceptedAt);
+  return first === null ? refused(result.rollout, result.refusal, null) : promoted(result.rollout, first);
+}
+
+const promoted = (rollout: Rollout, step: number | null): string =>
+  `Done: you promoted ${step === null ? 'it' : stepWords(rollout, step)}.\n${summary(rollout)}`;
+
+async function abort(
+  ports: InboundPorts,
+  { acceptedAt }: InboundCommand,
+  principal: Principal,
+  rollout: Rollout,
+  seen: number | null,
+  reason: string,
+): Promise<string> {
+  if (seen === null && rollout.createdAt > acceptedAt)
+    return `Nothing was done: this rollout started after you asked.\n${summary(rollout)}`;
+  const command = { name: 'abort', reason } as const;
+  const result = await ports.useCases.command(rollout.id, command, principal, { step: seen ?? undefined });
+  if (result.kind === 'done') {
+    const words = isLive(result.rollout) ? 'Done: all traffic goes back to the stable version.' : 'It has ended.';
+    return `${words}\n${summary(result.rollout)}`;
+  }
+  if (result.kind !== 'refused') return vanished(rollout);
+  return refused(result.rollout, result.refusal, `To abort it all the same: \`/rollout abort ${rollout.id}\`.`);
+}
+
+function refused(
+  rollout: Rollout,
+  { code, message }: { readonly code: string; readonly message: string },
+  allTheSame: string | null,
+): string {
+  if (code !== 'moved_on') return `Nothing was done: ${told(message)}.\n${summary(rollout)}`;
+  const over = allTheSame === null || !isLive(rollout) || rollout.phase.name === 'rolling_back';
+  return `Nothing was done: this rollout ${movedOn(rollout)}.${over ? '' : ` ${allTheSame}`}\n${summary(rollout)}`;
+}
+
+const vanished = (rollout: Rollout): string => `Nothing was done: rollout \`${rollout.id}\` is not there any more.`;
+
+/** null: the step was in force when the person asked. */
+function begunAfter(rollout: Rollout, acceptedAt: Instant): string | null {
+  const { phase } = rollout;
+  if (rollout.createdAt > acceptedAt) return 'this rollout started after you asked.';
+  if (phase.name !== 'progressing' && phase.name !== 'paused') return null;
+  const weight = plain(weightAt(rollout.plan, phase.step));
+  if (phase.reachedAt === null)
+    return `${weight} % is not in force yet, so there is nothing to decide on. Ask again when it is.`;
+  return phase.reachedAt > acceptedAt
+    ? `this rollout has moved on to ${weight} % since you asked. Look again before deciding.`
+    : null;
+}
+
+const HISTORY = 200;
+
+/**
+ * The step that this very person has promoted since the command was accepted (`step`: only that one); null: none.
+ * So a repeat after a crash, and the second of two clicks, is told what happened instead of a refusal.
+ */
+async function promotedSince(
+  { useCases }: InboundPorts,
+  rollout: Rollout,
+  principal: Principal,
+  step: number | null,
+  since: Instant,
+): Promise<number | null> {
+  const facts = await useCases.facts(rollout.id, Math.max(0, rollout.factCount - HISTORY), HISTORY);
+  const mine = facts.find(
+    (fact) =>
+      fact.type === 'promote_requested' &&
+      fact.actor === principal.name &&
+      fact.at >= since &&
+      (step === null || fact.step === step),
+  );
+  return mine?.step ?? null;
+}
