@@ -1,5 +1,5 @@
 /** What the cluster says of a plan before anything is written: named findings, the timeline, what each check measures now. */
-import type { Route } from '../domain/observation.ts';
+import type { Route, RouteTroubleCode } from '../domain/observation.ts';
 import type { Millis, Plan } from '../domain/plan.ts';
 import { weightAt } from '../domain/plan.ts';
 import type { Stamp } from '../domain/rollout.ts';
@@ -47,6 +47,14 @@ export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Pref
 
 type Router = ReturnType<MeshGateway['router']>;
 
+/** The write could not be rehearsed here: the API server is away, or only the workers may write (as the chart sets it up). */
+const NOT_THE_PLANS_FAULT: ReadonlySet<RouteTroubleCode> = new Set([
+  'timeout',
+  'unavailable',
+  'forbidden',
+  'unauthorized',
+]);
+
 async function routeFinding(router: Router, plan: Plan, route: Route): Promise<Finding> {
   if (!route.ok) {
     // Out of reach is not a fault of the plan: the rollout would wait. Everything else is refused before any write.
@@ -66,7 +74,7 @@ async function routeFinding(router: Router, plan: Plan, route: Route): Promise<F
   );
   if (rehearsed.kind === 'trouble') {
     const { code, message } = rehearsed.trouble;
-    return finding('route', code === 'timeout' || code === 'unavailable' ? 'unknown' : 'fail', message);
+    return finding('route', NOT_THE_PLANS_FAULT.has(code) ? 'unknown' : 'fail', message);
   }
   const scope = route.carriesAllTraffic
     ? ''

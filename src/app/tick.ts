@@ -9,7 +9,7 @@ import { observe, weightToWrite, writeFailed } from '../domain/advance.ts';
 import type { Change } from '../domain/change.ts';
 import { stepWords } from '../domain/change.ts';
 import { measurement, shareObjection } from '../domain/judge.ts';
-import type { Measurement, Observation, Route, ShareReading, Workloads } from '../domain/observation.ts';
+import type { Measurement, Observation, Reading, Route, ShareReading, Workloads } from '../domain/observation.ts';
 import type { Check, Instant, Millis, Weight } from '../domain/plan.ts';
 import { weightAt } from '../domain/plan.ts';
 import type { Rollout } from '../domain/rollout.ts';
@@ -22,6 +22,8 @@ import type {
   Logger,
   MeshGateway,
   MetricsGateway,
+  MetricsProvider,
+  Question,
   Recorder,
   RolloutStore,
   TickQueue,
@@ -159,10 +161,21 @@ async function ask(ports: TickPorts, rollout: Rollout, check: Check, at: Instant
   // A custom query is asked of the stable version only where a relative limit needs it; the built-in ones always, for the record.
   const wantsStable = check.kind !== 'prometheus' || check.threshold.relative !== undefined;
   const [canary, stable] = await Promise.all([
-    provider.measure({ ...question, role: 'canary' }),
-    wantsStable ? provider.measure({ ...question, role: 'stable' }) : Promise.resolve(null),
+    guarded(ports, provider, { ...question, role: 'canary' }),
+    wantsStable ? guarded(ports, provider, { ...question, role: 'stable' }) : Promise.resolve(null),
   ]);
   return { check, window, canary, stable };
+}
+
+/** A bug in a provider must not keep the tick from seeing a crashed canary or from rolling back: it is an error of this check. */
+async function guarded({ log }: TickPorts, provider: MetricsProvider, question: Question): Promise<Reading> {
+  try {
+    return await provider.measure(question);
+  } catch (error) {
+    log.error({ err: error, provider: provider.name, kind: question.kind }, 'a metrics provider threw: this is a bug');
+    const message = `metrics provider ${provider.name} failed: ${error instanceof Error ? error.message : String(error)}`;
+    return { ok: false, code: 'unavailable', message, query: question.query ?? question.kind };
+  }
 }
 
 // ── bring about ─────────────────────────────────────────────────────────────────────────────────────────────────────
