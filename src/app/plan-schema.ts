@@ -15,11 +15,9 @@ const finite = z.number({
   error: (issue) =>
     issue.code === 'invalid_type' ? `wanted a finite number; found ${String(issue.input)}` : undefined,
 });
+const WEIGHT = { error: 'wanted a canary share in whole percent from 1 to 100, like 25 or "25%"' };
 const weight = z
-  .union([z.int().min(1).max(100), z.string().regex(/^([1-9]\d?|100)%$/)], {
-    error: (issue) =>
-      `wanted a canary share in whole percent from 1 to 100, like 25 or "25%"; found ${JSON.stringify(issue.input)}`,
-  })
+  .union([z.int(WEIGHT).min(1, WEIGHT).max(100, WEIGHT), z.string().regex(/^([1-9]\d?|100)%$/, WEIGHT)], WEIGHT)
   .transform((share) => (typeof share === 'number' ? share : Number(share.slice(0, -1))));
 
 const step = z.strictObject({
@@ -332,8 +330,15 @@ function problemsOf(error: z.ZodError): Problem[] {
       }));
     if (issue.code === 'invalid_type' && issue.input === undefined)
       return [{ pointer, code: 'required', message: `wanted ${issue.expected}; the field is missing` }];
-    return [{ pointer, code: issue.code, message: issue.message }];
+    return [{ pointer, code: issue.code, message: withFound(issue.message, issue.input) }];
   });
+}
+
+/** Says what was found, where the message does not and where it is short enough to show. */
+function withFound(message: string, input: unknown): string {
+  const scalar = typeof input === 'string' || typeof input === 'number' || typeof input === 'boolean' || input === null;
+  if (!scalar || message.includes('found')) return message;
+  return `${message}; found ${typeof input === 'number' ? input : JSON.stringify(input).slice(0, 80)}`;
 }
 
 const unique = (problems: readonly Problem[]): Problem[] => [

@@ -1,0 +1,179 @@
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { loadMeshes } from '../../src/adapters/registry.ts';
+import { planParser } from '../../src/app/plan-schema.ts';
+import { parseDuration } from '../../src/app/units.ts';
+
+const meshes = [...(await loadMeshes()).values()];
+const parser = planParser(meshes, ['prometheus'], (check) =>
+  check.query?.includes('{{nope}}') ? 'unknown placeholder {{nope}}' : null,
+);
+
+const PLAN = `
+target:
+  cluster: default
+  namespace: production
+  service: myapp
+  mesh: istio
+  virtualService: { name: myapp, route: api }
+  stable: { host: myapp, subset: v1, deployment: myapp-v1 }
+  canary: { host: myapp, subset: v2, deployment: myapp-v2 }
+steps:
+  - { weight: 5,  hold: 2m }
+  - { weight: 25%, hold: 5m }
+  - { weight: 50, hold: 1h30m, approval: required }
+analysis:
+  interval: 10s
+  failureLimit: 3
+  noData: { patience: 5m, then: pause }
+  checks:
+    - { name: errors,  kind: error-rate, max: 1%, relative: { maxRatio: 1.5, tolerance: 0.5% } }
+    - { name: latency, kind: latency, quantile: 0.99, max: 500ms }
+    - { name: carts,   kind: prometheus, query: 'sum(rate(cart_failures_total{version="{{canary.subset}}"}[1m]))', max: 0.2 }
+`;
+const plan = (): Record<string, unknown> => parse(PLAN) as Record<string, unknown>;
+
+/** Sets (or with undefined removes) the field at a JSON pointer. */
+function withField(pointer: string, value: unknown): unknown {
+  const document = plan();
+  const path = pointer.split('/').slice(1);
+  const last = path.pop() ?? '';
+  const parent = path.reduce<Record<string, unknown>>((node, key) => node[key] as Record<string, unknown>, document);
+  if (value === undefined) delete parent[last];
+  else parent[last] = value;
+  return document;
+}
+
+const problemsOf = (document: unknown) => {
+  const parsed = parser.parse(document);
+  return parsed.ok ? [] : parsed.problems;
+};
+
+it('turns what people write into the canonical plan: milliseconds, ratios, every default', () => {
+  const parsed = parser.parse(plan());
+  expect(parsed).toMatchObject({
+    ok: true,
+    plan: {
+      steps: [
+        { weight: 5, hold: 120_000, approval: 'none' },
+        { weight: 25, hold: 300_000 },
+        { weight: 50, hold: 5_400_000, approval: 'required' },
+      ],
+      analysis: {
+        interval: 10_000,
+        checks: [
+          {
+            threshold: { max: 0.01, relative: { maxRatio: 1.5, tolerance: 0.005 } },
+            failureLimit: 3,
+            window: 60_000,
+            minSamples: 20,
+          },
+          { threshold: { max: 500 }, quantile: 0.99 },
+          { threshold: { max: 0.2 }, minSamples: 0 },
+        ],
+      },
+      drift: { then: 'pause' },
+      onConflict: 'reject',
+      deadline: null,
+    },
+  });
+});
+
+it('judges a plan without analysis against the stable version', () => {
+  const parsed = parser.parse(withField('/analysis', undefined));
+  expect(parsed.ok && parsed.plan.analysis.checks.map((c) => [c.kind, c.threshold.relative !== undefined])).toEqual([
+    ['error-rate', true],
+    ['latency', true],
+  ]);
+});
+
+it.each(meshes.map((mesh) => [mesh.kind, mesh.example] as const))('accepts the example target of %s', (_, example) => {
+  expect(problemsOf({ ...plan(), target: example, analysis: { checks: [] } })).toEqual([]);
+});
+
+describe('points at the field that is wrong', () => {
+  it.each<[string, unknown, string]>([
+    ['/target/mesh', 'istioo', 'known: gateway-api, istio, linkerd-smi'],
+    ['/target/namespace', 'Bad_Name', ''],
+    ['/target/namespace', 'a".}', ''],
+    ['/target/unknown', 1, 'unknown field "unknown"'],
+    ['/target/canary/subset', 'v"2', ''],
+    ['/target/virtualService', undefined, ''],
+    ['/steps', [], 'at least one step'],
+    ['/steps', Array.from({ length: 51 }, (_, i) => ({ weight: i + 1 })), 'at most 50 steps'],
+    ['/steps/0/weight', 0, 'from 1 to 100'],
+    ['/steps/0/weight', 101, 'from 1 to 100'],
+    ['/steps/0/weight', 5.5, 'from 1 to 100'],
+    ['/steps/0/weight', '5', 'from 1 to 100'],
+    ['/steps/0/weight', Number.NaN, 'from 1 to 100'],
+    ['/steps/1/weight', 5, 'above 5'],
+    ['/steps/0/hold', 120, 'with a unit'],
+    ['/steps/0/hold', '2 minutes', 'with a unit'],
+    ['/steps/0/hold', '-2m', 'with a unit'],
+    ['/steps/0/hold', '400d', '30d'],
+    ['/steps/0/approval', 'yes', ''],
+    ['/steps/0/until', 'x', 'unknown field "until"'],
+    ['/analysis/interval', '1ms', '1s'],
+    ['/analysis/noData/then', 'ignore', ''],
+    ['/analysis/checks/0/kind', 'errors', 'known: error-rate, latency, prometheus'],
+    ['/analysis/checks/0/max', 0.01, 'with its sign'],
+    ['/analysis/checks/0/max', '101%', '100%'],
+    ['/analysis/checks/0/provider', 'datadog', 'known: prometheus'],
+    ['/analysis/checks/0/minSamples', 0, ''],
+    ['/analysis/checks/0/failureLimit', 0, ''],
+    ['/analysis/checks/0/name', 'Errors!', 'a-z'],
+    ['/analysis/checks/1/name', 'errors', 'already'],
+    ['/analysis/checks/1/max', 500, 'with a unit'],
+    ['/analysis/checks/1/quantile', 99, ''],
+    ['/analysis/checks/2/query', 'up{a="{{nope}}"}', 'unknown placeholder'],
+    ['/analysis/checks/2/query', '', ''],
+    ['/analysis/checks/2/max', '0.2', 'finite number'],
+    ['/analysis/checks/2/max', Number.POSITIVE_INFINITY, ''],
+    ['/drift/then', 'fight', ''],
+    ['/onConflict', 'replace', ''],
+    ['/metadata', {}, 'unknown field "metadata"'],
+  ])('%s = %j', (pointer, value, words) => {
+    const document = pointer === '/drift/then' ? { ...plan(), drift: { then: value } } : withField(pointer, value);
+    const problems = problemsOf(document);
+    expect(problems.map((p) => p.pointer)).toContain(pointer);
+    expect(problems.map((p) => p.message).join('\n')).toContain(words);
+  });
+
+  it('names a check without any limit, and one that no value can pass', () => {
+    expect(problemsOf(withField('/analysis/checks/1/max', undefined))).toMatchObject([
+      { pointer: '/analysis/checks/1', code: 'no_threshold' },
+    ]);
+    expect(problemsOf(withField('/analysis/checks/2/min', 3))).toMatchObject([
+      { pointer: '/analysis/checks/2/min', code: 'empty_range' },
+    ]);
+  });
+
+  it.each([[5], ['x'], [null], [[]], [undefined], [{}]])('refuses a body that is no plan: %j', (document) => {
+    expect(problemsOf(document).length).toBeGreaterThan(0);
+  });
+
+  it('reports every problem at once', () => {
+    expect(problemsOf({ target: { mesh: 'x' }, steps: [{ weight: 0 }], surplus: 1 }).map((p) => p.pointer)).toEqual(
+      expect.arrayContaining(['/target/mesh', '/steps/0/weight', '/surplus']),
+    );
+  });
+});
+
+it('is published as JSON Schema with the units as patterns and the defaults as people write them', () => {
+  const text = JSON.stringify(parser.jsonSchema);
+  expect(text).toContain('"default":"1m"');
+  expect(text).toContain('ms|s|m|h|d');
+  for (const mesh of meshes) expect(text).toContain(`"${mesh.kind}"`);
+});
+
+it.each([
+  ['1m30s', 90_000],
+  ['500ms', 500],
+  ['1.5h', 5_400_000],
+  ['2d', 172_800_000],
+  ['5', null],
+  ['m', null],
+  ['1m ', null],
+])('reads the duration %s as %s', (text, ms) => {
+  expect(parseDuration(text)).toBe(ms);
+});
