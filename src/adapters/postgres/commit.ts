@@ -1,0 +1,179 @@
+/** Writing one version of a rollout: row, facts, measurements and messages in one statement, one round trip. */
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Commit } from '../../app/ports.ts';
+import type { Measurement } from '../../domain/observation.ts';
+import type { Millis } from '../../domain/plan.ts';
+import type { Fact, FactType } from '../../domain/rollout.ts';
+import { statusOf } from '../../domain/rollout.ts';
+import type { Database, Statement } from './db.ts';
+import { timestamp, timestampOrNull } from './db.ts';
+import { behindOf, toState } from './rows.ts';
+import { storable, storableJson } from './text.ts';
+import { brokenConstraint, isPassing } from './trouble.ts';
+
+/** Facts that people are told about. */
+const TOLD: ReadonlySet<FactType> = new Set([
+  'weight_wanted',
+  'weight_reached',
+  'paused',
+  'resumed',
+  'rollback_started',
+  'ended',
+]);
+
+/** `NOTIFY` channel: "<id>:<version>" of rollouts with news. */
+export const CHANGES = 'sluice_rollout';
+
+/**
+ * Everything hangs on `moved`: where the version had gone on, no part writes anything.
+ * NOTIFY only with facts: it takes a lock that lets only one commit at a time reach the disk, and most ticks bring none.
+ */
+const COMMIT = `
+with moved as (
+  update rollout set
+    version = $3, commit_id = $4, generation = $5, status = $6, behind = $7, state = $8,
+    next_tick_at = $9, claimed_until = null, ended_at = $10
+  where id = $1 and version = $2
+  returning id
+), told as (
+  insert into fact (rollout_id, seq, at, type, actor, step, message, data)
+  select moved.id, f.seq, to_timestamp(f.at / 1000), f.type, f.actor, f.step, f.message, f.data
+  from moved, json_to_recordset($11) as f (seq int, at float8, type text, actor text, step int, message text, data jsonb)
+), measured as (
+  insert into measurement (rollout_id, at, step, check_name, verdict, code, reason, value, samples, stable_value, stable_samples, threshold, window_ms, query, stable_query)
+  select moved.id, $13::timestamptz, m.step, m.check_name, m.verdict, m.code, m.reason, m.value, m.samples, m.stable_value, m.stable_samples, m.threshold, m.window_ms, m.query, m.stable_query
+  from moved, json_to_recordset($12) as m (
+    step int, check_name text, verdict text, code text, reason text, value float8, samples float8,
+    stable_value float8, stable_samples float8, threshold float8, window_ms float8, query text, stable_query text)
+), posted as (
+  insert into outbox (channel, id, rollout_id, fact_seq)
+  select channel, moved.id || ':' || seq, moved.id, seq
+  from moved, unnest($14::text[]) as channel, unnest($15::int[]) as seq
+)
+select case when $16 then pg_notify('${CHANGES}', moved.id || ':' || $3) end from moved`;
+
+const statement = (change: Commit, channels: readonly string[], attempt: string): Statement => {
+  const { previous, next, facts, measurements, at, nextTickAt } = change;
+  const { phase } = next;
+  return {
+    name: 'rollout_commit',
+    text: COMMIT,
+    values: [
+      previous.id,
+      previous.version,
+      next.version,
+      attempt,
+      next.generation,
+      statusOf(next),
+      behindOf(next),
+      storableJson(toState(next)),
+      timestampOrNull(nextTickAt),
+      phase.name === 'ended' ? timestamp(phase.at) : null,
+      storableJson(facts),
+      storableJson(measurements.map(measurementRow)),
+      timestamp(at),
+      channels,
+      toldOf(facts),
+      facts.length > 0,
+    ],
+  };
+};
+
+export const toldOf = (facts: readonly Fact[]): readonly number[] =>
+  facts.filter(({ type }) => TOLD.has(type)).map(({ seq }) => seq);
+
+const measurementRow = ({ check, step, verdict, code, reason, canary, stable, threshold, window }: Measurement) => ({
+  step,
+  check_name: check,
+  verdict,
+  code,
+  reason,
+  value: canary.ok ? canary.value : null,
+  samples: canary.ok ? canary.samples : null,
+  stable_value: stable?.ok === true ? stable.value : null,
+  stable_samples: stable?.ok === true ? stable.samples : null,
+  threshold,
+  window_ms: window,
+  query: canary.query,
+  stable_query: stable?.query ?? null,
+});
+
+/** How long an outcome that is unknown is asked for. */
+const SETTLE: Millis = 8_000;
+const SETTLE_PAUSE: Millis = 200;
+
+/**
+ * true: this change is the row's next version. false: somebody else moved first, or the target is held by another
+ * rollout; nothing was written. Throws StoreUnavailable where Postgres does not answer for long.
+ */
+export async function commit(db: Database, channels: readonly string[], change: Commit): Promise<boolean> {
+  if (change.next.id !== change.previous.id || change.next.version !== change.previous.version + 1)
+    throw new Error(
+      `rollout ${change.previous.id}: version ${change.previous.version} must be followed by the next one, not by ${change.next.version}`,
+    );
+  // The server remembers which attempt made a version: after a lost connection, only that tells "mine" from "somebody's".
+  const attempt = randomUUID();
+  const wanted = statement(change, channels, attempt);
+  try {
+    return await wrote(db, wanted);
+  } catch (error) {
+    if (!isPassing(error)) throw error;
+    return settled(db, change, wanted, attempt, error);
+  }
+}
+
+async function wrote(db: Database, wanted: Statement): Promise<boolean> {
+  try {
+    return (await db.rows(wanted)).length > 0;
+  } catch (error) {
+    // It stopped waiting behind another rollout, and a third one holds the target.
+    if (brokenConstraint(error) === 'rollout_live_target') return false;
+    throw error;
+  }
+}
+
+/**
+ * The connection went away, or the answer did not come: the change may have landed, may land yet, or never will. The
+ * same statement is sent again; the version lets at most one of the two in, and the attempt's id says whether one did.
+ */
+async function settled(
+  db: Database,
+  change: Commit,
+  wanted: Statement,
+  attempt: string,
+  first: unknown,
+): Promise<boolean> {
+  const until = performance.now() + SETTLE;
+  for (let error = first; performance.now() < until; ) {
+    await sleep(SETTLE_PAUSE);
+    try {
+      return (await wrote(db, wanted)) || (await landed(db, change, attempt));
+    } catch (again) {
+      if (!isPassing(again)) throw again;
+      error = again;
+    }
+    if (performance.now() >= until) throw error;
+  }
+  throw first;
+}
+
+/**
+ * Did an earlier try of this attempt make the version? Where others have already gone on from it, its facts tell; a
+ * change without facts then answers false, which makes the caller look again: that is right in either case.
+ */
+async function landed(db: Database, { previous, next, facts }: Commit, attempt: string): Promise<boolean> {
+  const [row] = await db.rows<{ version: number; mine: boolean }>({
+    text: 'select version, commit_id = $2 as mine from rollout where id = $1',
+    values: [previous.id, attempt],
+  });
+  if (row === undefined || row.version < next.version) return false;
+  if (row.version === next.version) return row.mine;
+  const [fact] = facts;
+  if (fact === undefined) return false;
+  const written = await db.rows({
+    text: 'select 1 as same from fact where rollout_id = $1 and seq = $2 and at = $3 and type = $4 and actor = $5 and message = $6',
+    values: [previous.id, fact.seq, timestamp(fact.at), fact.type, storable(fact.actor), storable(fact.message)],
+  });
+  return written.length > 0;
+}

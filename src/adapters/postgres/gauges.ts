@@ -1,0 +1,17 @@
+/** Figures for the metrics endpoint, in one statement over the live rows. */
+import type { StoreGauges } from '../../app/ports.ts';
+import type { Database } from './db.ts';
+
+const GAUGES = `
+select
+  (select coalesce(json_object_agg(status, n), '{}') from (select status, count(*) as n from rollout where ended_at is null group by status) s) as "byStatus",
+  (select coalesce(max(extract(epoch from now())::float8 - (state -> 'phase' ->> 'since')::float8 / 1000), 0)
+    from rollout where ended_at is null and status = 'rolling_back') as "rollbackStuckSeconds",
+  (select coalesce(greatest(0, extract(epoch from now() - min(next_tick_at))::float8), 0) from rollout where ended_at is null) as "maxTickLagSeconds",
+  (select count(*) from outbox where delivered_at is null) as "outboxPending"`;
+
+export async function gauges(db: Database): Promise<StoreGauges> {
+  const [row] = await db.read<StoreGauges>({ text: GAUGES, values: [] });
+  if (row === undefined) throw new Error('a select without from gave no row');
+  return row;
+}

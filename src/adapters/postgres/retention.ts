@@ -1,0 +1,27 @@
+/** Deleting what ended long ago: the only way that history is ever deleted. */
+import type { Instant } from '../../domain/plan.ts';
+import type { Database } from './db.ts';
+import { timestamp } from './db.ts';
+
+/** Everything that belongs to a rollout, the rollout last. */
+const TABLES = ['fact', 'measurement', 'mesh_write', 'outbox', 'slack_message'] as const;
+
+/** Deletes up to `limit` rollouts that ended before `before`, with their history. Returns how many. Repeat until 0. */
+export const prune = (db: Database, before: Instant, limit: number): Promise<number> =>
+  db.transaction(async (tx) => {
+    await tx.rows({ text: "set local sluice.pruning = 'on'", values: [] });
+    const old = await tx.rows<{ id: string }>({
+      text: 'select id from rollout where ended_at < $1 order by ended_at limit $2 for update skip locked',
+      values: [timestamp(before), limit],
+    });
+    const ids = old.map(({ id }) => id);
+    for (const table of TABLES)
+      await tx.rows({ text: `delete from ${table} where rollout_id = any($1)`, values: [ids] });
+    await tx.rows({ text: 'delete from rollout where id = any($1)', values: [ids] });
+    // Kept for a while after it was done: a sender's repeat must still be recognised.
+    await tx.rows({
+      text: "delete from inbound_command where done_at < least($1, now() - interval '1 day')",
+      values: [timestamp(before)],
+    });
+    return ids.length;
+  });

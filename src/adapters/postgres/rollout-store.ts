@@ -1,0 +1,140 @@
+/** The store on Postgres. Each verb's SQL is beside it or in a file of its own. */
+import type { Loaded, Logger, MeshWrite, RolloutStore } from '../../app/ports.ts';
+import { StoreUnavailable } from '../../app/ports.ts';
+import type { Instant, Millis, Plan } from '../../domain/plan.ts';
+import { commit } from './commit.ts';
+import type { Database } from './db.ts';
+import { timestamp } from './db.ts';
+import { gauges } from './gauges.ts';
+import { listFacts, listMeasurements, listRollouts, listWrites } from './lists.ts';
+import { pendingMigrations } from './migrate.ts';
+import type { PlanCache } from './plan-cache.ts';
+import { planCache } from './plan-cache.ts';
+import { prune } from './retention.ts';
+import type { RolloutRow } from './rows.ts';
+import { ROLLOUT_COLUMNS, toRollout } from './rows.ts';
+import { start } from './start.ts';
+import { storable } from './text.ts';
+import { watchChanges } from './watch.ts';
+
+export interface RolloutStoreOptions {
+  /** Names of the channels that are told about a rollout: each gets every message once, through the outbox. */
+  readonly channels: readonly string[];
+  readonly log: Logger;
+}
+
+/** Wakes all that wait for a change, and stops listening. The pool is the caller's. */
+export type PostgresRolloutStore = RolloutStore & { close(): Promise<void> };
+
+/** Plans kept parsed; one takes a few kilobytes. */
+const PLANS = 8_192;
+
+export function postgresRolloutStore(db: Database, { channels, log }: RolloutStoreOptions): PostgresRolloutStore {
+  const plans = planCache(PLANS);
+  const present = async (id: string) => (await load(db, plans, id))?.rollout ?? null;
+  const { waitForChange, close } = watchChanges(db, log, present);
+  return {
+    load: (id) => load(db, plans, id),
+    source: (id) => source(db, id),
+    commit: (change) => commit(db, channels, change),
+    start: (rollout, behind) => start(db, rollout, behind),
+    recordWrite: (id, write) => recordWrite(db, id, write),
+    overdue: (grace, claim, limit) => overdue(db, grace, claim, limit),
+    list: (filter, limit, cursor) => listRollouts(db, filter, limit, cursor),
+    facts: (id, afterSeq, limit) => listFacts(db, id, afterSeq, limit),
+    measurements: (id, limit, cursor) => listMeasurements(db, id, limit, cursor),
+    writes: (id, limit, cursor) => listWrites(db, id, limit, cursor),
+    waitForChange,
+    gauges: () => gauges(db),
+    prune: (before, limit) => prune(db, before, limit),
+    ping: () => ping(db),
+    close,
+  };
+}
+
+/**
+ * Blocked: while an older rollout of the target is live, whether it holds the target or waits too. The one that this
+ * one was put behind is not enough: it may be aborted while still waiting, and the target is held by a third.
+ */
+const LOAD = `
+select ${ROLLOUT_COLUMNS}, r.next_tick_at, now() as now, case when $2 then r.plan end as plan,
+  r.behind is not null and exists (
+    select from rollout b where b.target_key = r.target_key and b.ended_at is null and b.epoch < r.epoch
+  ) as blocked
+from rollout r where r.id = $1`;
+
+interface LoadedRow extends RolloutRow {
+  readonly next_tick_at: Instant | null;
+  readonly now: Instant;
+  readonly plan: Plan | null;
+  readonly blocked: boolean;
+}
+
+async function load(db: Database, plans: PlanCache, id: string): Promise<Loaded | null> {
+  const known = plans.get(id);
+  const [row] = await db.read<LoadedRow>({ name: 'rollout_load', text: LOAD, values: [id, known === undefined] });
+  const plan = known ?? row?.plan;
+  if (row === undefined || plan === undefined || plan === null) return null;
+  if (known === undefined) plans.set(id, plan);
+  return { rollout: toRollout(row, plan), now: row.now, blocked: row.blocked, dueAt: row.next_tick_at };
+}
+
+async function source(db: Database, id: string): Promise<unknown> {
+  const [row] = await db.read<{ source: unknown }>({ text: 'select source from rollout where id = $1', values: [id] });
+  return row?.source;
+}
+
+/** A write of a rollout that the retention has deleted meanwhile is dropped with it. */
+async function recordWrite(db: Database, id: string, write: MeshWrite): Promise<void> {
+  await db.rows({
+    name: 'mesh_write',
+    text: `insert into mesh_write (rollout_id, at, object, generation, canary_weight, weight_before, result, message, took_ms)
+      select $1, $2::timestamptz, $3, $4::bigint, $5::float8, $6::float8, $7, $8, $9::float8 where exists (select from rollout where id = $1)`,
+    values: [
+      id,
+      timestamp(write.at),
+      write.object,
+      write.generation,
+      write.canaryWeight,
+      write.before,
+      write.result,
+      storable(write.message),
+      write.tookMs,
+    ],
+  });
+}
+
+const OVERDUE = `
+with late as (
+  select id, status = 'rolling_back' as back, next_tick_at
+  from rollout
+  where ended_at is null and next_tick_at <= now() - $1 * interval '1 millisecond' and (claimed_until is null or claimed_until <= now())
+  order by back desc, next_tick_at
+  limit $3
+  for update skip locked
+), claimed as (
+  update rollout r set claimed_until = now() + $2 * interval '1 millisecond' from late where r.id = late.id
+)
+select id from late order by back desc, next_tick_at`;
+
+async function overdue(db: Database, grace: Millis, claim: Millis, limit: number): Promise<readonly string[]> {
+  const rows = await db.rows<{ id: string }>({ name: 'rollout_overdue', text: OVERDUE, values: [grace, claim, limit] });
+  return rows.map(({ id }) => id);
+}
+
+async function ping(db: Database): Promise<string | null> {
+  try {
+    const [state] = await db.read<{ readonly: boolean }>({
+      text: "select current_setting('transaction_read_only')::boolean as readonly",
+      values: [],
+    });
+    if (state?.readonly === true) return 'Postgres is read-only: a standby, or a failover is under way';
+    const missing = await pendingMigrations(db);
+    return missing.length === 0
+      ? null
+      : `the database lacks the migrations ${missing.join(', ')}: run \`npm run migrate\``;
+  } catch (error) {
+    if (error instanceof StoreUnavailable) return error.message;
+    throw error;
+  }
+}

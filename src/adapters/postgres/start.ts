@@ -1,0 +1,175 @@
+/** A new rollout: idempotency key, target, row, first fact, in one transaction. */
+import { randomUUID } from 'node:crypto';
+import type { NewRollout, Started } from '../../app/ports.ts';
+import { StoreUnavailable } from '../../app/ports.ts';
+import type { Instant, Target } from '../../domain/plan.ts';
+import { targetKey } from '../../domain/plan.ts';
+import type { Rollout } from '../../domain/rollout.ts';
+import { statusOf } from '../../domain/rollout.ts';
+import type { Database, Queries } from './db.ts';
+import { timestamp } from './db.ts';
+import type { RolloutRow } from './rows.ts';
+import { ROLLOUT_COLUMNS, toRollout, toState } from './rows.ts';
+import { storable, storableJson } from './text.ts';
+import { brokenConstraint, isPassing } from './trouble.ts';
+
+export type Behind = 'nobody' | 'live';
+
+/** An outcome that must leave no trace: carried out of the transaction, which then rolls back. */
+class NothingWritten extends Error {
+  readonly outcome: Started;
+  constructor(outcome: Started) {
+    super('the transaction is rolled back on purpose');
+    this.outcome = outcome;
+  }
+}
+
+/** The whole is safe to repeat: a rollout that is there already under this id was made by an earlier try. */
+const TRIES = 4;
+
+/** Throws StoreUnavailable, and RangeError for an epoch that no later rollout could be above of. */
+export async function start(db: Database, wanted: NewRollout, behind: Behind): Promise<Started> {
+  if (!(wanted.epochAbove >= 0 && wanted.epochAbove < 2 ** 52))
+    throw new RangeError(
+      `the mesh object carries epoch ${wanted.epochAbove}, wanted less than 2^52: no rollout of this service wrote it; remove the annotation`,
+    );
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await db.transaction((tx) => within(tx, wanted, behind));
+    } catch (error) {
+      if (error instanceof NothingWritten) return error.outcome;
+      if (attempt === TRIES || !(isPassing(error) || isRace(error))) throw error;
+    }
+  }
+}
+
+/** Somebody else took the epoch, the target or the key in the same instant: looked at again, it is an ordinary answer. */
+const isRace = (error: unknown): boolean => brokenConstraint(error) !== null;
+
+async function within(tx: Queries, wanted: NewRollout, behind: Behind): Promise<Started> {
+  const known = await claimKey(tx, wanted);
+  if (known !== null) return known;
+  const { target } = wanted.plan;
+  // Starts of one target go one after the other: who is before whom must be clear, also among those that wait.
+  await tx.rows({ text: 'select pg_advisory_xact_lock(hashtextextended($1, 0))', values: [targetKey(target)] });
+  const earlier = await rolloutOf(tx, wanted.id);
+  if (earlier !== null) return { kind: 'created', rollout: earlier };
+  const live = await liveOf(tx, target);
+  const [holder] = live;
+  if (holder !== undefined && behind === 'nobody') {
+    const rollout = await rolloutOf(tx, holder);
+    if (rollout !== null) throw new NothingWritten({ kind: 'conflict', live: rollout });
+  }
+  return { kind: 'created', rollout: await insert(tx, wanted, live.at(-1) ?? null) };
+}
+
+/** null: the key (if any) is ours now, for the length of the transaction or for good. */
+async function claimKey(tx: Queries, { id, idempotency }: NewRollout): Promise<Started | null> {
+  if (idempotency === null) return null;
+  const { principal, key, hash } = idempotency;
+  const taken = await tx.rows({
+    text: 'insert into idempotency_key (principal, key, hash, rollout_id) values ($1, $2, $3, $4) on conflict do nothing returning 1 as taken',
+    values: [principal, key, hash, id],
+  });
+  if (taken.length > 0) return null;
+  const [known] = await tx.rows<{ hash: string; rollout_id: string }>({
+    text: 'select hash, rollout_id from idempotency_key where principal = $1 and key = $2',
+    values: [principal, key],
+  });
+  const rollout = known === undefined ? null : await rolloutOf(tx, known.rollout_id);
+  if (known === undefined || rollout === null)
+    throw new StoreUnavailable(`the rollout of idempotency key "${key}" was deleted by the retention in this instant`);
+  if (known.hash !== hash) return { kind: 'key_reused' };
+  return { kind: known.rollout_id === id ? 'created' : 'replayed', rollout };
+}
+
+async function rolloutOf(tx: Queries, id: string): Promise<Rollout | null> {
+  const [row] = await tx.rows<RolloutRow & { plan: Rollout['plan'] }>({
+    text: `select ${ROLLOUT_COLUMNS}, r.plan from rollout r where r.id = $1`,
+    values: [id],
+  });
+  return row === undefined ? null : toRollout(row, row.plan);
+}
+
+/** Live rollouts of the target: the one that holds it (or will next), then those that wait, in their order. */
+async function liveOf(tx: Queries, target: Target): Promise<readonly string[]> {
+  const rows = await tx.rows<{ id: string }>({
+    text: 'select id from rollout where target_key = $1 and ended_at is null order by behind is not null, epoch',
+    values: [targetKey(target)],
+  });
+  return rows.map(({ id }) => id);
+}
+
+const INSERT = `
+with created as (
+  insert into rollout (id, epoch, target_key, cluster, namespace, service, mesh, plan, source, created_at, created_by, version, commit_id, generation, status, state, behind, next_tick_at)
+  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $10)
+  returning id
+)
+insert into fact (rollout_id, seq, at, type, actor, step, message, data)
+select created.id, 1, $10, 'created', $11, null, $18, $19 from created`;
+
+async function insert(tx: Queries, wanted: NewRollout, behind: string | null): Promise<Rollout> {
+  const { id, plan, source, warnings, observedWeight } = wanted;
+  const { target } = plan;
+  const [clock] = await tx.rows<{ now: Instant; epoch: number }>({
+    text: 'select now() as now, next_rollout_epoch($1) as epoch',
+    values: [wanted.epochAbove],
+  });
+  if (clock === undefined) throw new Error('a select without from gave no row');
+  const rollout = fresh(wanted, clock.epoch, clock.now, behind);
+  await tx.rows({
+    text: INSERT,
+    values: [
+      id,
+      rollout.epoch,
+      targetKey(target),
+      target.cluster,
+      target.namespace,
+      target.service,
+      target.mesh,
+      storableJson(plan),
+      JSON.stringify(source ?? null),
+      timestamp(clock.now),
+      rollout.createdBy,
+      rollout.version,
+      randomUUID(),
+      rollout.generation,
+      statusOf(rollout),
+      storableJson(toState(rollout)),
+      behind,
+      created(rollout, behind),
+      storableJson({ warnings, observedWeight, behind, epoch: rollout.epoch }),
+    ],
+  });
+  return rollout;
+}
+
+const fresh = (wanted: NewRollout, epoch: number, createdAt: Instant, behind: string | null): Rollout => ({
+  id: wanted.id,
+  epoch,
+  plan: wanted.plan,
+  createdAt,
+  createdBy: storable(wanted.createdBy),
+  version: 1,
+  generation: 0,
+  phase: { name: 'pending', behind },
+  tallies: {},
+  observedWeight: wanted.observedWeight,
+  observedShare: null,
+  evaluatedAt: null,
+  reasserts: 0,
+  meshTrouble: null,
+  unreadySince: null,
+  attempts: 0,
+  factCount: 1,
+});
+
+function created({ createdBy, plan }: Rollout, behind: string | null): string {
+  const { cluster, namespace, service, mesh } = plan.target;
+  const weights = plan.steps.map(({ weight }) => `${weight} %`).join(', ');
+  const waits = behind === null ? '' : `; waits until rollout ${behind} has ended`;
+  return storable(
+    `Created by ${createdBy}: ${service} in namespace ${namespace} of cluster ${cluster} (${mesh}), ${weights}, 100 %${waits}`,
+  );
+}
