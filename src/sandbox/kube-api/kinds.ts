@@ -1,0 +1,220 @@
+/** The kinds that the API server in process serves, each with its versions and schemas, and their CRD manifests. */
+import type { Json, JsonObject } from './json.ts';
+import type { Schema } from './schema.ts';
+import * as httproute from './schemas/httproute.ts';
+import * as istio from './schemas/istio.ts';
+import * as smi from './schemas/smi.ts';
+import { rejectDestinationRule, rejectVirtualService } from './webhook.ts';
+
+export interface KindVersion {
+  readonly name: string;
+  /** null: an open kind, stored as it comes. */
+  readonly schema: Schema | null;
+}
+
+export interface Kind {
+  readonly group: string;
+  readonly plural: string;
+  readonly kind: string;
+  readonly namespaced: boolean;
+  readonly versions: readonly KindVersion[];
+  /** Version under which objects are stored. */
+  readonly storage: string;
+  /** The main endpoint ignores changes of `status`; they go through `/status`. */
+  readonly statusSubresource: boolean;
+  /** A typed kind of Kubernetes itself, not a custom resource. */
+  readonly builtIn: boolean;
+  /** Do changes outside of metadata and status move metadata.generation? */
+  readonly generation: boolean;
+  /** Validating admission webhook: what it has against the object; null: nothing. */
+  readonly webhook: { readonly name: string; readonly reject: (object: JsonObject) => string | null } | null;
+}
+
+const custom = (kind: Omit<Kind, 'namespaced' | 'builtIn' | 'generation' | 'webhook'> & Partial<Kind>): Kind => ({
+  namespaced: true,
+  builtIn: false,
+  generation: true,
+  webhook: null,
+  ...kind,
+});
+
+const builtIn = (group: string, version: string, plural: string, kind: string, more: Partial<Kind> = {}): Kind => ({
+  group,
+  plural,
+  kind,
+  namespaced: true,
+  versions: [{ name: version, schema: null }],
+  storage: version,
+  statusSubresource: true,
+  builtIn: true,
+  generation: false,
+  webhook: null,
+  ...more,
+});
+
+/** A custom kind without a schema of its own: every field is kept. For kinds that only need to be there. */
+export const openKind = (group: string, version: string, plural: string, kind: string): Kind =>
+  custom({
+    group,
+    plural,
+    kind,
+    versions: [{ name: version, schema: null }],
+    storage: version,
+    statusSubresource: false,
+  });
+
+const ISTIO_WEBHOOK = 'rev.validation.istio.io';
+const istioVersions = (schema: Schema): KindVersion[] =>
+  ['v1alpha3', 'v1beta1', 'v1'].map((name) => ({ name, schema }));
+
+export const VIRTUAL_SERVICE = custom({
+  group: 'networking.istio.io',
+  plural: 'virtualservices',
+  kind: 'VirtualService',
+  versions: istioVersions(istio.virtualService),
+  storage: 'v1',
+  statusSubresource: true,
+  webhook: { name: ISTIO_WEBHOOK, reject: rejectVirtualService },
+});
+
+export const DESTINATION_RULE = custom({
+  group: 'networking.istio.io',
+  plural: 'destinationrules',
+  kind: 'DestinationRule',
+  versions: istioVersions(istio.destinationRule),
+  storage: 'v1',
+  statusSubresource: true,
+  webhook: { name: ISTIO_WEBHOOK, reject: rejectDestinationRule },
+});
+
+const trafficSplit = (versions: readonly KindVersion[], storage: string): Kind =>
+  custom({
+    group: 'split.smi-spec.io',
+    plural: 'trafficsplits',
+    kind: 'TrafficSplit',
+    versions,
+    storage,
+    statusSubresource: false,
+  });
+
+/** As linkerd-smi installs it. The group's preferred version is v1alpha2, the trap. */
+export const TRAFFIC_SPLIT = trafficSplit(
+  [
+    { name: 'v1alpha1', schema: smi.trafficSplitQuantities },
+    { name: 'v1alpha2', schema: smi.trafficSplitNumbers },
+  ],
+  'v1alpha1',
+);
+
+/** As meshes other than Linkerd install it: no v1alpha1. */
+export const TRAFFIC_SPLIT_LATER = trafficSplit(
+  [
+    { name: 'v1alpha3', schema: smi.trafficSplitMatches },
+    { name: 'v1alpha4', schema: smi.trafficSplitMatches },
+  ],
+  'v1alpha4',
+);
+
+export const GATEWAY_HTTP_ROUTE = custom({
+  group: 'gateway.networking.k8s.io',
+  plural: 'httproutes',
+  kind: 'HTTPRoute',
+  versions: [
+    { name: 'v1', schema: httproute.gateway },
+    { name: 'v1beta1', schema: httproute.gateway },
+  ],
+  storage: 'v1',
+  statusSubresource: true,
+});
+
+export const LINKERD_HTTP_ROUTE = custom({
+  group: 'policy.linkerd.io',
+  plural: 'httproutes',
+  kind: 'HTTPRoute',
+  versions: [
+    { name: 'v1alpha1', schema: httproute.linkerdUnweighted },
+    { name: 'v1beta1', schema: httproute.linkerdUnweighted },
+    { name: 'v1beta2', schema: httproute.linkerdWithoutTimeouts },
+    { name: 'v1beta3', schema: httproute.linkerd },
+  ],
+  storage: 'v1beta3',
+  statusSubresource: true,
+});
+
+export const SERVICE_PROFILE = custom({
+  group: 'linkerd.io',
+  plural: 'serviceprofiles',
+  kind: 'ServiceProfile',
+  versions: [
+    { name: 'v1alpha1', schema: smi.serviceProfile },
+    { name: 'v1alpha2', schema: smi.serviceProfile },
+  ],
+  storage: 'v1alpha2',
+  statusSubresource: false,
+});
+
+export const DEPLOYMENT = builtIn('apps', 'v1', 'deployments', 'Deployment', { generation: true });
+export const POD = builtIn('', 'v1', 'pods', 'Pod');
+export const SERVICE = builtIn('', 'v1', 'services', 'Service');
+export const NAMESPACE = builtIn('', 'v1', 'namespaces', 'Namespace', { namespaced: false });
+
+/** What `startKubeApi` serves unless told otherwise. */
+export const ALL_KINDS: readonly Kind[] = [
+  VIRTUAL_SERVICE,
+  DESTINATION_RULE,
+  TRAFFIC_SPLIT,
+  GATEWAY_HTTP_ROUTE,
+  LINKERD_HTTP_ROUTE,
+  SERVICE_PROFILE,
+  DEPLOYMENT,
+  POD,
+  SERVICE,
+  NAMESPACE,
+];
+
+/** `VirtualService.networking.istio.io`, as error messages name a kind. */
+export const kindName = (kind: Kind): string => (kind.group === '' ? kind.kind : `${kind.kind}.${kind.group}`);
+/** `virtualservices.networking.istio.io`, as error messages name a resource. */
+export const resourceName = (kind: Kind): string => (kind.group === '' ? kind.plural : `${kind.plural}.${kind.group}`);
+
+const RANK = { alpha: 0, beta: 1, '': 2 } as const;
+
+/** Kubernetes' own order of versions, the preferred one first: v2, v1, v1beta2, v1beta1, v1alpha1. */
+export function byPreference(a: string, b: string): number {
+  const [x, y] = [a, b].map((name) => /^v(\d+)(?:(alpha|beta)(\d+))?$/.exec(name));
+  if (!x || !y) return a.localeCompare(b);
+  const rank = (found: RegExpExecArray): number => RANK[(found[2] ?? '') as keyof typeof RANK];
+  return rank(y) - rank(x) || Number(y[1]) - Number(x[1]) || Number(y[3] ?? 0) - Number(x[3] ?? 0);
+}
+
+/** The CustomResourceDefinition that makes a real API server serve this kind. */
+export function crd(kind: Kind): JsonObject {
+  const names = {
+    kind: kind.kind,
+    listKind: `${kind.kind}List`,
+    plural: kind.plural,
+    singular: kind.kind.toLowerCase(),
+  };
+  const versions = kind.versions.map(({ name, schema }) => ({
+    name,
+    served: true,
+    storage: name === kind.storage,
+    ...(kind.statusSubresource ? { subresources: { status: {} } } : {}),
+    schema: { openAPIV3Schema: schema ?? { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } },
+  }));
+  return {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: {
+      name: resourceName(kind),
+      // Groups under k8s.io are protected: a definition for one needs this word.
+      annotations: { 'api-approved.kubernetes.io': 'unapproved, contract suite' },
+    },
+    spec: {
+      group: kind.group,
+      scope: kind.namespaced ? 'Namespaced' : 'Cluster',
+      names,
+      versions: versions as unknown as Json,
+    },
+  };
+}
