@@ -1,0 +1,50 @@
+/** Clusters by name, each with its API server and its metrics: where the ports of mesh and metrics find the right one. */
+import type { MeshGateway, MetricsGateway, MetricsProvider } from '../app/ports.ts';
+import { UnknownName } from '../app/ports.ts';
+import type { Workload } from '../domain/observation.ts';
+import type { Target } from '../domain/plan.ts';
+import type { KubeClient } from './kubernetes/kube.ts';
+import type { MeshModule } from './mesh.ts';
+import { meshFor } from './registry.ts';
+
+export interface Cluster {
+  readonly name: string;
+  readonly kube: KubeClient;
+  /** By name. */
+  readonly providers: ReadonlyMap<string, MetricsProvider>;
+}
+
+export type Clusters = ReadonlyMap<string, Cluster>;
+
+const clusterOf = (clusters: Clusters, name: string): Cluster => {
+  const cluster = clusters.get(name);
+  if (cluster === undefined) throw new UnknownName('cluster', name, [...clusters.keys()]);
+  return cluster;
+};
+
+type ReadWorkload = (kube: KubeClient, namespace: string, deployment: string) => Promise<Workload>;
+
+export function meshGateway(
+  clusters: Clusters,
+  meshes: ReadonlyMap<string, MeshModule>,
+  readWorkload: ReadWorkload,
+): MeshGateway {
+  const kubeOf = (target: Target): KubeClient => clusterOf(clusters, target.cluster).kube;
+  return {
+    router: (target) => meshFor(meshes, target.mesh).open(target, kubeOf(target)),
+    workload: (target, role) => readWorkload(kubeOf(target), target.namespace, target[role].deployment),
+    advice: (target) => meshFor(meshes, target.mesh).advice(target, kubeOf(target)),
+  };
+}
+
+export function metricsGateway(clusters: Clusters): MetricsGateway {
+  return {
+    provider(name, clusterName) {
+      const { providers } = clusterOf(clusters, clusterName);
+      const provider = providers.get(name);
+      if (provider === undefined)
+        throw new UnknownName(`metrics provider of cluster "${clusterName}"`, name, [...providers.keys()]);
+      return provider;
+    },
+  };
+}
