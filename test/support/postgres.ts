@@ -13,6 +13,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { migrate } from '../../src/adapters/postgres/migrate.ts';
+import type { Logger } from '../../src/app/ports.ts';
 import type { EmbeddedPostgres } from '../../src/sandbox/embedded-postgres.ts';
 import { startEmbeddedPostgres } from '../../src/sandbox/embedded-postgres.ts';
 
@@ -128,3 +129,23 @@ async function drop({ lease, embedded }: Server, name: string): Promise<void> {
   if (last) await embedded.stop();
   else await lease.end();
 }
+
+/** Removes every row. As an administrator would: with the triggers that protect the history switched off. */
+export async function emptied(url: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  const { rows } = await client.query<{ tablename: string }>(
+    "select tablename from pg_tables where schemaname = 'public' and tablename <> 'schema_migration'",
+  );
+  await client.query('set session_replication_role = replica');
+  await client.query(rows.map(({ tablename }) => `delete from ${tablename}`).join(';'));
+  await client.end();
+}
+
+export const silent: Logger = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  child: () => silent,
+};

@@ -30,10 +30,14 @@ export function watchChanges(db: Database, log: Logger, present: (id: string) =>
   const tell = (id: string, version: number): void => {
     for (const waiter of waiters.get(id) ?? []) if (version > waiter.version) waiter.changed();
   };
-  const ear = listener(db, complain, tell);
+  const look = async (): Promise<void> => {
+    for (const { id, version } of await versionsOf(db, [...waiters.keys()], complain)) tell(id, version);
+  };
+  // What changed before the ear was open was not heard.
+  const ear = listener(db, complain, tell, look);
   const poll = every(POLL, async () => {
     ear.open();
-    for (const { id, version } of await versionsOf(db, [...waiters.keys()], complain)) tell(id, version);
+    await look();
   });
 
   const add = (waiter: Waiter): void => {
@@ -81,7 +85,7 @@ export function watchChanges(db: Database, log: Logger, present: (id: string) =>
 type Tell = (id: string, version: number) => void;
 
 /** One connection that listens, opened with the first waiter and again whenever it was lost. */
-function listener(db: Database, complain: (error: Error) => void, tell: Tell) {
+function listener(db: Database, complain: (error: Error) => void, tell: Tell, opened: () => Promise<void>) {
   let client: pg.Client | null = null;
   let nextTry = 0;
   let closed = false;
@@ -105,6 +109,7 @@ function listener(db: Database, complain: (error: Error) => void, tell: Tell) {
     try {
       await opening.connect();
       await opening.query(`listen ${CHANGES}`);
+      await opened();
     } catch (error) {
       lost(opening);
       complain(error as Error);
