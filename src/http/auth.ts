@@ -1,0 +1,49 @@
+/** Who asks, and may they? One place; deny by default. */
+import type { Principal, TokenStore } from '../app/ports.ts';
+import { PRINCIPAL_ROLES } from '../app/ports.ts';
+import type { Act } from '../app/usecases.ts';
+import { may } from '../app/usecases.ts';
+import type { Refused } from './problem.ts';
+import { refuse } from './problem.ts';
+
+export type Authenticate = TokenStore['authenticate'];
+
+const BEARER = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
+/** Nothing else is a token of ours, and need not reach the database. */
+const TOKEN = /^slc_.{8,300}$/;
+
+/** The token of an Authorization header; null: it holds none. */
+export const tokenOf = (header: string | undefined): string | null => BEARER.exec(header ?? '')?.[1] ?? null;
+
+export async function authenticated(
+  authenticate: Authenticate,
+  header: string | undefined,
+): Promise<Principal | Refused<'unauthenticated'>> {
+  const token = tokenOf(header);
+  if (token === null) {
+    const found =
+      header === undefined ? 'the Authorization header is missing' : 'the Authorization header is not "Bearer <token>"';
+    return refuse('unauthenticated', found, { headers: { 'WWW-Authenticate': 'Bearer realm="sluice"' } });
+  }
+  const principal = TOKEN.test(token) ? await authenticate(token) : null;
+  if (principal !== null) return principal;
+  return refuse('unauthenticated', 'the token is unknown, expired or revoked', {
+    headers: { 'WWW-Authenticate': 'Bearer realm="sluice", error="invalid_token"' },
+  });
+}
+
+export const rolesThatMay = (act: Act): string[] =>
+  PRINCIPAL_ROLES.filter((role) => may({ id: '', name: '', role }, act));
+
+/** null: they may. */
+export function forbidden(principal: Principal, act: Act): Refused<'forbidden'> | null {
+  if (may(principal, act)) return null;
+  const roles = rolesThatMay(act);
+  return refuse(
+    'forbidden',
+    `${principal.name} has the role ${principal.role}; this needs ${roles.length === 1 ? 'the role' : 'one of the roles'} ${roles.join(', ')}`,
+    {
+      headers: { 'WWW-Authenticate': 'Bearer realm="sluice", error="insufficient_scope"' },
+    },
+  );
+}

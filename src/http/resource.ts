@@ -1,0 +1,153 @@
+/** From the domain to the wire. Pure. */
+import type { MeshWrite, StoredMeasurement } from '../app/ports.ts';
+import type { DryRun, Finding } from '../app/usecases.ts';
+import type { Instant } from '../domain/plan.ts';
+import type { Fact, Outcome, Rollout } from '../domain/rollout.ts';
+import { desiredWeight, statusOf, stepOf } from '../domain/rollout.ts';
+import type { FactBody, MeasurementBody, RolloutBody, WriteBody } from './schemas.ts';
+
+const timeOf = (at: Instant): string => new Date(at).toISOString();
+const timeOrNull = (at: Instant | null): string | null => (at === null ? null : timeOf(at));
+
+/** A path under the public URL; the bare path where none is configured. */
+export const urlOf = (path: string, publicUrl: string | undefined): string =>
+  `${(publicUrl ?? '').replace(/\/+$/, '')}${path}`;
+
+export const linkOf = (id: string, publicUrl: string | undefined, part = ''): string =>
+  urlOf(`/rollouts/${id}${part === '' ? '' : `/${part}`}`, publicUrl);
+
+export const etagOf = (rollout: Pick<Rollout, 'version'>): string => `"${rollout.version}"`;
+
+/** One rollout as callers see it. */
+export function present(rollout: Rollout, publicUrl?: string): RolloutBody {
+  const { id, plan, phase, meshTrouble } = rollout;
+  const { cluster, namespace, service, mesh } = plan.target;
+  const standing = phase.name === 'progressing' || phase.name === 'paused';
+  const link = (part?: string): string => linkOf(id, publicUrl, part);
+  return {
+    id,
+    status: statusOf(rollout),
+    step: stepOf(rollout),
+    steps: plan.steps.length,
+    weight: {
+      wanted: desiredWeight(rollout),
+      observed: rollout.observedWeight,
+      share: rollout.observedShare === null ? null : Math.round(rollout.observedShare * 10_000) / 100,
+    },
+    target: { cluster, namespace, service, mesh },
+    labels: { ...plan.labels },
+    pause: phase.name === 'paused' ? { cause: phase.cause, message: phase.message, since: timeOf(phase.since) } : null,
+    awaiting: phase.name === 'paused' && phase.cause === 'approval' && phase.go === null ? 'approval' : null,
+    outcome: phase.name === 'rolling_back' || phase.name === 'ended' ? presentOutcome(phase.outcome) : null,
+    checks: plan.analysis.checks.map(({ name, failureLimit }) => {
+      const tally = rollout.tallies[name];
+      return {
+        name,
+        verdict: tally?.last ?? null,
+        consecutiveFailures: tally?.consecutiveFailures ?? 0,
+        failureLimit,
+        reason: tally?.lastReason ?? '',
+      };
+    }),
+    trouble:
+      meshTrouble === null
+        ? null
+        : { code: meshTrouble.code, message: meshTrouble.message, since: timeOf(meshTrouble.since) },
+    createdAt: timeOf(rollout.createdAt),
+    createdBy: rollout.createdBy,
+    endedAt: phase.name === 'ended' ? timeOf(phase.at) : null,
+    reachedAt: standing ? timeOrNull(phase.reachedAt) : null,
+    progressPercent: progressOf(rollout),
+    version: rollout.version,
+    links: {
+      self: link(),
+      events: link('events'),
+      measurements: link('measurements'),
+      writes: link('writes'),
+      plan: link('plan'),
+    },
+  };
+}
+
+const presentOutcome = (outcome: Outcome): RolloutBody['outcome'] => ({
+  code: outcome.code,
+  message: outcome.message,
+  check: outcome.check ?? null,
+  observed: outcome.observed ?? null,
+  threshold: outcome.threshold ?? null,
+  step: outcome.step,
+  weight: outcome.weight,
+});
+
+/** Steps whose weight is in force, the promotion counted as one; a rollout that turned back stays where it was. */
+function progressOf(rollout: Rollout): number {
+  const { phase, plan } = rollout;
+  if (phase.name === 'pending') return 0;
+  if (phase.name === 'ended' && phase.status === 'succeeded') return 100;
+  const reached = (phase.name === 'progressing' || phase.name === 'paused') && phase.reachedAt !== null ? 1 : 0;
+  return Math.min(99, Math.floor((100 * (phase.step + reached)) / (plan.steps.length + 1)));
+}
+
+export const presentFact = (fact: Fact): FactBody => ({
+  seq: fact.seq,
+  at: timeOf(fact.at),
+  type: fact.type,
+  actor: fact.actor,
+  step: fact.step,
+  message: fact.message,
+  data: { ...fact.data },
+});
+
+export const presentMeasurement = (m: StoredMeasurement): MeasurementBody => ({
+  seq: m.seq,
+  at: timeOf(m.at),
+  step: m.step,
+  check: m.check,
+  verdict: m.verdict,
+  code: m.code,
+  reason: m.reason,
+  value: m.value,
+  samples: m.samples,
+  stableValue: m.stableValue,
+  stableSamples: m.stableSamples,
+  threshold: m.threshold,
+  windowMs: m.window,
+  query: m.query,
+  stableQuery: m.stableQuery,
+});
+
+export const presentWrite = (w: MeshWrite): WriteBody => ({
+  at: timeOf(w.at),
+  object: w.object,
+  generation: w.generation,
+  canaryWeight: w.canaryWeight,
+  before: w.before,
+  result: w.result,
+  message: w.message,
+  tookMs: w.tookMs,
+});
+
+export const presentFinding = ({ check, level, message }: Finding): Finding => ({ check, level, message });
+
+export function presentDryRun(run: Extract<DryRun, { kind: 'ok' }>) {
+  return {
+    accepted: run.accepted,
+    findings: run.findings.map(presentFinding),
+    timeline: run.timeline.map(({ step, weight, earliest, hold, approval }) => ({
+      step,
+      weight,
+      earliestMs: earliest,
+      holdMs: hold,
+      approval,
+    })),
+    minimumMs: run.minimum,
+    checks: run.checks.map(({ check, query, stableValue, samples, message }) => ({
+      check,
+      query,
+      stableValue,
+      samples,
+      message,
+    })),
+    canaryWeightNow: run.canaryWeightNow,
+  };
+}

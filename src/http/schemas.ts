@@ -1,0 +1,279 @@
+/** Shapes on the wire. Each has a name, under which the OpenAPI document shares it. Times are RFC 3339 in UTC. */
+import { z } from 'zod';
+import { FACT_TYPES, TERMINAL } from '../domain/rollout.ts';
+
+interface Meta {
+  readonly id?: string;
+  readonly description?: string;
+  [further: string]: unknown;
+}
+/** A registry of our own: the global one would mix these names with those of the plan. */
+export const components = z.registry<Meta>();
+
+export const named = <T extends z.ZodType>(id: string, description: string, schema: T): T => {
+  components.add(schema, { id, description });
+  return schema;
+};
+export const described = <T extends z.ZodType>(description: string, schema: T): T => {
+  components.add(schema, { description });
+  return schema;
+};
+
+export const STATUSES = ['pending', 'progressing', 'paused', 'rolling_back', ...TERMINAL] as const;
+
+const time = z.iso.datetime();
+const percent = z.number().min(0).max(100);
+
+const status = named(
+  'Status',
+  'succeeded, rolled_back, aborted, superseded and failed are terminal and never renamed. failed means only that the stable version could not be restored and a person is needed.',
+  z.enum(STATUSES),
+);
+
+const outcome = named(
+  'Outcome',
+  'Why a rollout ended, or why it is on its way back.',
+  z.object({
+    code: described(
+      'promoted, check_failed, no_data, canary_unready, deadline, aborted, superseded, given_up and others.',
+      z.string(),
+    ),
+    message: described('One sentence with the numbers that decided.', z.string()),
+    check: z.string().nullable(),
+    observed: described(
+      'error-rate: ratio from 0 to 1; latency: milliseconds; prometheus: the value of the query.',
+      z.number().nullable(),
+    ),
+    threshold: described('The limit that decided, in the unit of observed.', z.number().nullable()),
+    step: described('Index of the step at which it was decided.', z.int()),
+    weight: described('Canary weight in percent at which it was decided.', percent),
+  }),
+);
+
+const links = z.object({
+  self: z.string(),
+  events: z.string(),
+  measurements: z.string(),
+  writes: z.string(),
+  plan: z.string(),
+});
+
+export const rolloutSchema = named(
+  'Rollout',
+  'One rollout.',
+  z.object({
+    id: z.string(),
+    status,
+    step: described(
+      'Index of the present step, from 0; equal to steps while traffic goes to 100 %; null before the first.',
+      z.int().nullable(),
+    ),
+    steps: described('Number of steps in the plan.', z.int()),
+    weight: z.object({
+      wanted: described(
+        'Canary weight in percent that the mesh is to have now; null: Sluice leaves the object alone.',
+        percent.nullable(),
+      ),
+      observed: described('Canary weight in percent last read from the mesh; null: never read.', z.number().nullable()),
+      share: described(
+        'Share of requests in percent that the canary was measured to get; null: not measurable.',
+        z.number().nullable(),
+      ),
+    }),
+    target: z.object({ cluster: z.string(), namespace: z.string(), service: z.string(), mesh: z.string() }),
+    labels: z.record(z.string(), z.string()),
+    pause: described(
+      'Why it stands still; null: it does not.',
+      z.object({ cause: z.string(), message: z.string(), since: time }).nullable(),
+    ),
+    awaiting: described('approval: a person must promote it for it to go on.', z.enum(['approval']).nullable()),
+    outcome: outcome.nullable(),
+    checks: z.array(
+      z.object({
+        name: z.string(),
+        verdict: described(
+          'Last evaluation at the present step; null: none yet.',
+          z.enum(['pass', 'fail', 'inconclusive', 'error']).nullable(),
+        ),
+        consecutiveFailures: z.int(),
+        failureLimit: described('Consecutive failures that roll back.', z.int()),
+        reason: z.string(),
+      }),
+    ),
+    trouble: described(
+      'Present trouble with the mesh object; null: none.',
+      z.object({ code: z.string(), message: z.string(), since: time }).nullable(),
+    ),
+    createdAt: time,
+    createdBy: z.string(),
+    endedAt: time.nullable(),
+    reachedAt: described("When the present step's weight was read back: its hold counts from here.", time.nullable()),
+    progressPercent: described('Way to the promotion; 100 only when succeeded.', percent),
+    version: described('Rises with every change; the ETag.', z.int()),
+    links,
+  }),
+);
+export type RolloutBody = z.input<typeof rolloutSchema>;
+
+const nextCursor = described(
+  'Send it as ?cursor= to get the next page; null: this is the last.',
+  z.string().nullable(),
+);
+
+export const rolloutListSchema = named(
+  'RolloutList',
+  'Rollouts, newest first.',
+  z.object({ items: z.array(rolloutSchema), nextCursor }),
+);
+
+export const factSchema = named(
+  'Fact',
+  'Something that happened.',
+  z.object({
+    seq: described('From 1 without gaps within the rollout; the event id of the live stream.', z.int()),
+    at: time,
+    type: z.enum(FACT_TYPES),
+    actor: z.string(),
+    step: z.int().nullable(),
+    message: z.string(),
+    data: z.record(z.string(), z.unknown()),
+  }),
+);
+export type FactBody = z.input<typeof factSchema>;
+
+export const factListSchema = named(
+  'FactList',
+  'Facts in order.',
+  z.object({
+    items: z.array(factSchema),
+    nextAfter: described(
+      'Send it as ?after= to get the next page; null: these are all there are now.',
+      z.int().nullable(),
+    ),
+  }),
+);
+
+const measurementSchema = named(
+  'Measurement',
+  'One evaluation of one check.',
+  z.object({
+    seq: z.int(),
+    at: time,
+    step: z.int(),
+    check: z.string(),
+    verdict: z.string(),
+    code: described(
+      'within, above_max, below_min, above_stable, too_few_samples, share_off, no_data and others.',
+      z.string(),
+    ),
+    reason: z.string(),
+    value: z.number().nullable(),
+    samples: described('Requests behind the value.', z.number().nullable()),
+    stableValue: z.number().nullable(),
+    stableSamples: z.number().nullable(),
+    threshold: z.number().nullable(),
+    windowMs: described('Look-back in milliseconds.', z.number()),
+    query: described('As it can be pasted into Prometheus.', z.string()),
+    stableQuery: z.string().nullable(),
+  }),
+);
+export type MeasurementBody = z.input<typeof measurementSchema>;
+export const measurementListSchema = named(
+  'MeasurementList',
+  'Measurements in order.',
+  z.object({ items: z.array(measurementSchema), nextCursor }),
+);
+
+const writeSchema = named(
+  'MeshWrite',
+  'One write to the mesh object, or one attempt.',
+  z.object({
+    at: time,
+    object: z.string(),
+    generation: z.int(),
+    canaryWeight: percent,
+    before: z.number().nullable(),
+    result: z.enum(['applied', 'conflict', 'superseded', 'trouble']),
+    message: z.string(),
+    tookMs: z.number(),
+  }),
+);
+export type WriteBody = z.input<typeof writeSchema>;
+export const writeListSchema = named(
+  'MeshWriteList',
+  'Writes to the mesh in order.',
+  z.object({ items: z.array(writeSchema), nextCursor }),
+);
+
+const finding = named(
+  'Finding',
+  'One finding of the preflight.',
+  z.object({ check: z.string(), level: z.enum(['pass', 'warn', 'fail', 'unknown']), message: z.string() }),
+);
+
+export const dryRunSchema = named(
+  'DryRun',
+  'What a plan would do, and what the cluster says of it now. Nothing was written.',
+  z.object({
+    accepted: described('false: the same plan without dryRun would be refused by these findings.', z.boolean()),
+    findings: z.array(finding),
+    timeline: z.array(
+      z.object({
+        step: described('Index of the step; null: the promotion.', z.int().nullable()),
+        weight: percent,
+        earliestMs: described('Earliest time after the start at which this weight can be in force.', z.number()),
+        holdMs: z.number(),
+        approval: z.boolean(),
+      }),
+    ),
+    minimumMs: described('Shortest possible time to the promotion, without approvals.', z.number()),
+    checks: z.array(
+      z.object({
+        check: z.string(),
+        query: z.string(),
+        stableValue: z.number().nullable(),
+        samples: z.number().nullable(),
+        message: z.string(),
+      }),
+    ),
+    canaryWeightNow: z.number().nullable(),
+  }),
+);
+
+const fault = named(
+  'Fault',
+  'One thing that is wrong with the request. One of pointer, parameter and header says where.',
+  z.object({
+    pointer: described('JSON pointer into the body.', z.string().optional()),
+    parameter: z.string().optional(),
+    header: z.string().optional(),
+    code: z.string(),
+    detail: z.string(),
+    line: described("Line in the body's text, from 1.", z.int().optional()),
+    column: z.int().optional(),
+  }),
+);
+
+export const problemSchema = named(
+  'Problem',
+  'RFC 9457. code is stable and for programs; detail and suggestion are for people.',
+  z.object({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    code: z.string(),
+    suggestion: z.string(),
+    requestId: z.string(),
+    errors: z.array(fault).optional(),
+    findings: described('preflight_failed: what the cluster said.', z.array(finding).optional()),
+    rollout: described(
+      'The rollout that stands in the way, or that has moved on.',
+      z.object({ id: z.string(), status, step: z.int().nullable(), version: z.int(), link: z.string() }).optional(),
+    ),
+    missing: described(
+      'not_ready: what is missing and what to do.',
+      z.array(z.object({ part: z.string(), message: z.string() })).optional(),
+    ),
+  }),
+);

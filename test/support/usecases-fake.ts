@@ -1,0 +1,256 @@
+/**
+ * The use cases without a cluster or a database: the real plan schema, preflight, start, commands and reducer over the
+ * store in memory. Only the mesh and the metrics are made up, and `tick` says what they show.
+ */
+import { z } from 'zod';
+import { command, retry, supersede } from '../../src/app/commands.ts';
+import { planParser } from '../../src/app/plan-schema.ts';
+import type { Logger, MeshGateway, MetricsGateway, TickQueue, TrafficRouter } from '../../src/app/ports.ts';
+import type { StartPorts } from '../../src/app/start.ts';
+import { dryRun, start } from '../../src/app/start.ts';
+import type { UseCases } from '../../src/app/usecases.ts';
+import { observe } from '../../src/domain/advance.ts';
+import type { Measurement, Observation, Reading } from '../../src/domain/observation.ts';
+import type { Target } from '../../src/domain/plan.ts';
+import type { Rollout, Verdict } from '../../src/domain/rollout.ts';
+import { desiredWeight, stampOf } from '../../src/domain/rollout.ts';
+import type { MemoryStore } from './memory-store.ts';
+import { memoryStore } from './memory-store.ts';
+
+export interface FakeUseCases extends UseCases {
+  readonly store: MemoryStore;
+  /** Moves the clock that the store and the reducer see. */
+  advance(ms: number): void;
+  /**
+   * One look at a healthy world in which the wanted weight is in place; `seen` says what is different.
+   * Commits whatever the reducer makes of it.
+   */
+  tick(id: string, seen?: Partial<Observation>): Promise<Rollout>;
+  /** As many looks as it takes until the first step's weight is in force. */
+  toFirstStep(id: string): Promise<Rollout>;
+  /** Every call rejects with this error from now on; null: no more. */
+  breakWith(error: unknown): void;
+  /** What the preflight finds wrong with the route; null: nothing. */
+  refuseRoute(message: string | null): void;
+}
+
+export const quietLog: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => quietLog };
+
+const queue: TickQueue = {
+  async wake() {},
+  async depth() {
+    return { waiting: 0, delayed: 0, active: 0 };
+  },
+  async ping() {
+    return null;
+  },
+};
+
+const NAME = z.string().regex(/^[a-z0-9-]+$/);
+const version = z.strictObject({ host: NAME, subset: NAME, deployment: NAME });
+const istio = {
+  kind: 'istio',
+  target: z.strictObject({
+    cluster: NAME,
+    namespace: NAME,
+    service: NAME,
+    mesh: z.literal('istio'),
+    virtualService: z.strictObject({ name: NAME, route: NAME.optional() }),
+    stable: version,
+    canary: version,
+  }) as unknown as z.ZodType<Target>,
+};
+
+/** The plan of the documentation; `over` replaces its parts. */
+export const planDocument = (over: Record<string, unknown> = {}): Record<string, unknown> => ({
+  target: {
+    cluster: 'default',
+    namespace: 'production',
+    service: 'myapp',
+    mesh: 'istio',
+    virtualService: { name: 'myapp', route: 'api' },
+    stable: { host: 'myapp', subset: 'v1', deployment: 'myapp-v1' },
+    canary: { host: 'myapp', subset: 'v2', deployment: 'myapp-v2' },
+  },
+  steps: [
+    { weight: 5, hold: '2m' },
+    { weight: 50, hold: '5m', approval: 'required' },
+  ],
+  analysis: { interval: '10s', failureLimit: 2, checks: [{ name: 'errors', kind: 'error-rate', max: '1%' }] },
+  ...over,
+});
+
+/** The plan for a service of that name. */
+export const planFor = (service: string, over: Record<string, unknown> = {}): Record<string, unknown> => {
+  const plan = planDocument(over);
+  return { ...plan, target: { ...(plan['target'] as object), service } };
+};
+
+const ready = { ok: true, replicas: 2, ready: 2, settled: true, crash: null } as const;
+
+/** One evaluation of the check "errors" as it would be stored. */
+export function evaluation(rollout: Rollout, verdict: Verdict, value = verdict === 'fail' ? 0.05 : 0.001): Measurement {
+  const phase = rollout.phase as { readonly step?: number };
+  const reading: Reading = { ok: true, value, samples: 1000, query: 'sum(rate(istio_requests_total[1m]))' };
+  const reason = `canary error rate ${value * 100} %`;
+  return {
+    check: 'errors',
+    step: phase.step ?? 0,
+    verdict,
+    code: verdict === 'fail' ? 'above_max' : 'within',
+    reason,
+    canary: reading,
+    stable: null,
+    threshold: 0.01,
+    window: 60_000,
+  };
+}
+
+export function fakeUseCases(): FakeUseCases {
+  let offset = 0;
+  let broken: unknown = null;
+  let routeRefusal: string | null = null;
+  let made = 0;
+  const now = (): number => Date.now() + offset;
+  const store = memoryStore(now);
+
+  const router: TrafficRouter = {
+    object: 'VirtualService production/myapp',
+    async read() {
+      if (routeRefusal !== null) return { ok: false, code: 'not_found', message: routeRefusal };
+      return { ok: true, canaryWeight: 0, stamp: null, carriesAllTraffic: true, token: '1', lastWriter: null };
+    },
+    async apply() {
+      throw new Error('requests never write to the mesh');
+    },
+    async rehearse() {
+      return { kind: 'applied', token: '1', before: 0, after: 5 };
+    },
+  };
+  const meshes: MeshGateway = {
+    router: () => router,
+    async workload(target, role) {
+      return { ...ready, name: target[role].deployment };
+    },
+    async advice() {
+      return [];
+    },
+  };
+  const metrics: MetricsGateway = {
+    provider: (name) => ({
+      name,
+      async measure() {
+        return { ok: true, value: 0.002, samples: 4321, query: 'sum(rate(istio_requests_total[1m]))' };
+      },
+      async share() {
+        return null;
+      },
+      scrapeInterval: 1000,
+      async ping() {
+        return null;
+      },
+    }),
+  };
+
+  const commandPorts = { store, queue, log: quietLog };
+  const startPorts: StartPorts = {
+    ...commandPorts,
+    meshes,
+    metrics,
+    parser: planParser([istio], ['prometheus'], () => null),
+    clusters: ['default'],
+    newId: () => {
+      made += 1;
+      return `ro_${made}`;
+    },
+    supersede: (live, by) => supersede(commandPorts, live, by),
+  };
+
+  const whole = async <T>(answer: () => Promise<T>): Promise<T> => {
+    if (broken !== null) throw broken;
+    return answer();
+  };
+  const presentOf = (id: string): Rollout => {
+    const row = store.row(id);
+    if (row === undefined) throw new Error(`the test names a rollout that is not there: ${id}`);
+    return row.rollout;
+  };
+
+  async function tick(id: string, seen: Partial<Observation> = {}): Promise<Rollout> {
+    for (;;) {
+      const rollout = presentOf(id);
+      const { stable, canary } = rollout.plan.target;
+      const canaryWeight = desiredWeight(rollout) ?? rollout.observedWeight ?? 0;
+      const started = rollout.generation > 0;
+      const observation: Observation = {
+        at: now(),
+        route: {
+          ok: true,
+          canaryWeight,
+          stamp: started ? stampOf(rollout) : null,
+          carriesAllTraffic: true,
+          token: '1',
+          lastWriter: null,
+        },
+        workloads: { stable: { ...ready, name: stable.deployment }, canary: { ...ready, name: canary.deployment } },
+        measurements: [],
+        share: null,
+        blocked: false,
+        ...seen,
+      };
+      const change = observe(rollout, observation);
+      const next = { ...change.rollout, version: rollout.version + 1 };
+      const { facts } = change;
+      const landed = await store.commit({
+        previous: rollout,
+        next,
+        facts,
+        measurements: observation.measurements,
+        at: observation.at,
+        nextTickAt: null,
+      });
+      if (landed) return next;
+    }
+  }
+
+  return {
+    store,
+    advance(ms) {
+      offset += ms;
+    },
+    tick,
+    async toFirstStep(id) {
+      await tick(id);
+      return tick(id);
+    },
+    breakWith(error) {
+      broken = error;
+    },
+    refuseRoute(message) {
+      routeRefusal = message;
+    },
+    planSchema: startPorts.parser.jsonSchema,
+    start: (document, principal, idempotency) => whole(() => start(startPorts, { document, principal, idempotency })),
+    dryRun: (document) => whole(() => dryRun(startPorts, document)),
+    command: (id, wanted, principal, expected) =>
+      whole(() => {
+        const request = {
+          id,
+          command: wanted,
+          actor: principal.name,
+          expectedStep: expected.step,
+          expectedVersion: expected.version,
+        };
+        return wanted.name === 'retry'
+          ? retry(commandPorts, startPorts, request, principal)
+          : command(commandPorts, request);
+      }),
+    get: (id) => whole(async () => (await store.load(id))?.rollout ?? null),
+    list: (filter, limit, cursor) => whole(() => store.list(filter, limit, cursor)),
+    facts: (id, after, limit) => whole(() => store.facts(id, after, limit)),
+    measurements: (id, limit, cursor) => whole(() => store.measurements(id, limit, cursor)),
+    writes: (id, limit, cursor) => whole(() => store.writes(id, limit, cursor)),
+    source: (id) => whole(() => store.source(id)),
+    waitForChange: (id, version, wait, signal) => whole(() => store.waitForChange(id, version, wait, signal)),
+  };
+}
