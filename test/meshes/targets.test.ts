@@ -162,7 +162,7 @@ describe('published schemas', () => {
   it.each([istio, smi, gatewayApi])(
     '$kind: unknown fields are closed out and every mesh is told apart by its name',
     (mesh) => {
-      const schema = z.toJSONSchema(mesh.target, { io: 'input' }) as {
+      const schema = z.toJSONSchema(mesh.target, { io: 'input' }) as unknown as {
         additionalProperties: unknown;
         properties: { mesh: unknown };
       };
