@@ -7,14 +7,28 @@ import { statusOf, stepOf } from '../domain/rollout.ts';
 
 /**
  * The three characters that Slack reads as markup: without them no text can become a mention (`<!channel>`), a link or
- * an entity. Cut first, escape then: a cut must not go through an entity.
+ * an entity.
  */
-export const escapeSlack = (text: string): string =>
-  text.replace(/[&<>]/g, (c) => (c === '&' ? '&amp;' : c === '<' ? '&lt;' : '&gt;'));
+export const escapeSlack = (text: string): string => text.replace(/[&<>]/g, entity);
 
-/** Escaped, and at most `length` characters before escaping. */
-export const told = (text: string, length = 600): string =>
-  escapeSlack(text.length <= length ? text : `${text.slice(0, length - 1)}…`);
+const entity = (character: string): string => ENTITIES[character] ?? character;
+const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;' };
+
+/**
+ * Escaped, and at most `length` long as escaped: Slack counts it so, refuses a block that is too long, and would then
+ * refuse it at every repetition. Never cut within an entity or a character.
+ */
+export function told(text: string, length = 600): string {
+  const escaped = escapeSlack(text);
+  if (escaped.length <= length) return escaped;
+  let cut = '';
+  for (const character of text) {
+    const next = cut + entity(character);
+    if (next.length > length - 1) break;
+    cut = next;
+  }
+  return `${cut}…`;
+}
 
 /** "production/web on cluster default": with the cluster, or two clusters' messages look alike. */
 export const targetWords = ({ plan: { target } }: Rollout): string =>

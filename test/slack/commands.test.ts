@@ -1,0 +1,349 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { handleInbound, type InboundPorts, inboundStep } from '../../src/app/inbound.ts';
+import type { InboundCommand, Principal } from '../../src/app/ports.ts';
+import { BUTTON, SLASH } from '../../src/app/slack-command.ts';
+import { aPlan } from '../support/builders.ts';
+import { approver, atStepSince, memoryInbound, type SlackWorld, slackWorld, waiting } from '../support/slack-memory.ts';
+
+const MINUTE = 60_000;
+const URL = 'https://hooks.slack.com/commands/T1/1/abc';
+
+let world: SlackWorld;
+let answers: string[];
+let who: Principal | null;
+let ports: InboundPorts;
+
+beforeEach(() => {
+  world = slackWorld();
+  answers = [];
+  who = approver;
+  ports = {
+    useCases: world.useCases,
+    principals: { find: async (teamId, userId) => (teamId === 'T1' && userId === 'U1' ? who : null) },
+    respond: async (_, text) => {
+      answers.push(text);
+      return true;
+    },
+    log: world.log,
+  };
+});
+
+const stored = (kind: string, payload: object, part: Partial<InboundCommand> = {}): InboundCommand => ({
+  id: 'x',
+  kind,
+  payload: { teamId: 'T1', userId: 'U1', responseUrl: URL, ...payload },
+  acceptedAt: world.clock.now,
+  age: 0,
+  attempts: 0,
+  ...part,
+});
+
+async function says(text: string, part: Partial<InboundCommand> = {}): Promise<string> {
+  await handleInbound(ports, stored(SLASH, { text }, part));
+  return answers.at(-1) ?? '';
+}
+
+async function clicks(
+  action: 'promote' | 'abort',
+  expectedStep: number,
+  part: Partial<InboundCommand> = {},
+): Promise<string> {
+  await handleInbound(
+    ports,
+    stored(BUTTON, { value: JSON.stringify({ rolloutId: 'r1', expectedStep, action }) }, part),
+  );
+  return answers.at(-1) ?? '';
+}
+
+const inForce = (step: number) => atStepSince(step, world.clock.now - MINUTE);
+const phaseOf = async (id: string) => (await world.store.load(id))?.rollout.phase;
+
+describe('/rollout status', () => {
+  it('tells of everything that is live', async () => {
+    expect(await says('status')).toBe('No rollout is live.');
+    await world.rollout('r1', { phase: inForce(1) });
+    expect(await says('status')).toContain(
+      '*production/myapp on cluster default*: progressing at step 2 of 3 (25 %) (`r1`)',
+    );
+  });
+
+  it('tells of one service, also of its last rollout when none is live, and by id', async () => {
+    const message = 'Promoted to 100 % after 4 m';
+    const outcome = { code: 'promoted', message, step: 3, weight: 100 };
+    await world.rollout('r1', { phase: { name: 'ended', status: 'succeeded', outcome, step: 3, at: world.clock.now } });
+    for (const subject of ['myapp', 'production/myapp', 'default/production/myapp', 'r1']) {
+      expect(await says(`status ${subject}`)).toContain(`succeeded (\`r1\`)\n${message}`);
+    }
+    expect(await says('status staging/myapp')).toContain('no rollout of `staging/myapp`');
+  });
+
+  it('answers words that it does not know with those that it does', async () => {
+    expect(await says('deploy <!channel> now')).toContain('I do not know "deploy"');
+    expect(await says('<!channel>')).not.toContain('<!channel>');
+    expect(await says('')).toContain('/rollout promote web');
+    expect(await says('promote')).toContain('Say which rollout to promote');
+    expect(await says('promote web now')).toContain('nothing after it');
+    expect(world.done).toEqual([]);
+  });
+});
+
+describe('who may', () => {
+  beforeEach(async () => {
+    await world.rollout('r1', { phase: waiting(1, world.clock.now - MINUTE) });
+  });
+
+  it.each(['status', 'promote myapp', 'abort myapp', 'help'])(
+    'nobody who is not mapped: "%s" is refused, with how to be mapped',
+    async (text) => {
+      who = null;
+      const answer = await says(text);
+      expect(answer).toContain('Nothing was done: Sluice does not know who you are');
+      expect(answer).toContain('sluice slack map --team T1 --user U1');
+      expect(world.done).toEqual([]);
+    },
+  );
+
+  it('the same user id of another workspace is somebody else', async () => {
+    await handleInbound(ports, stored(SLASH, { text: 'promote myapp', teamId: 'T2' }));
+    expect(answers[0]).toContain('does not know who you are');
+    expect(world.done).toEqual([]);
+  });
+
+  it('a button refuses whoever is not mapped, though they see it', async () => {
+    who = null;
+    expect(await clicks('promote', 1)).toContain('does not know who you are');
+    expect(world.done).toEqual([]);
+  });
+
+  it.each([
+    ['viewer', 'promote', false],
+    ['viewer', 'abort', false],
+    ['deployer', 'promote', false],
+    ['deployer', 'abort', true],
+    ['approver', 'promote', true],
+    ['approver', 'abort', true],
+    ['admin', 'promote', true],
+  ] as const)('a %s asks to %s: %s', async (role, act, allowed) => {
+    who = { ...approver, role };
+    const answer = await clicks(act, 1);
+    expect(world.done).toEqual(allowed ? [`${act} r1`] : []);
+    if (!allowed) expect(answer).toContain(`Nothing was done: your role is ${role}`);
+  });
+
+  it('every act carries the name of the person into the history', async () => {
+    await clicks('promote', 1);
+    const fact = (await world.store.facts('r1', 0, 100)).find(({ type }) => type === 'promote_requested');
+    expect(fact?.actor).toBe('slack U1 (ana)');
+  });
+});
+
+describe('a click on Promote', () => {
+  it('promotes the step that the person saw', async () => {
+    await world.rollout('r1', { phase: waiting(1, world.clock.now - MINUTE) });
+    expect(await clicks('promote', 1)).toContain('Done: you promoted step 2 of 3 (25 %)');
+    expect(world.done).toEqual(['promote r1']);
+  });
+
+  it('twice is one promotion, and both clicks are told so', async () => {
+    await world.rollout('r1', { phase: waiting(1, world.clock.now - MINUTE) });
+    await clicks('promote', 1);
+    await clicks('promote', 1);
+    expect(world.done).toEqual(['promote r1']);
+    expect(answers[1]).toContain('Done: you promoted step 2 of 3');
+  });
+
+  it('twice is one promotion, also when the first has moved the rollout on in between', async () => {
+    await world.rollout('r1', { phase: waiting(1, world.clock.now - MINUTE) });
+    const second = stored(BUTTON, { value: '{"rolloutId":"r1","expectedStep":1,"action":"promote"}' });
+    world.clock.now += 10;
+    await clicks('promote', 1);
+    await world.move('r1', { phase: atStepSince(2, world.clock.now) });
+    await handleInbound(ports, second);
+    expect(world.done).toEqual(['promote r1']);
+    expect(answers[1]).toContain('Done: you promoted step 2 of 3');
+  });
+
+  it('on an old button is refused, and says where the rollout is now', async () => {
+    await world.rollout('r1', { phase: inForce(2) });
+    expect(await clicks('promote', 1)).toContain('Nothing was done: this rollout has moved on to 50 %');
+    expect(world.done).toEqual([]);
+  });
+
+  it('on the button of a rollout that goes back, or has ended, says so', async () => {
+    const outcome = { code: 'check_failed', message: 'error rate 3 % was above <1 %>', step: 1, weight: 25 };
+    await world.rollout('r1', { phase: { name: 'rolling_back', reason: 'analysis', since: 0, outcome, step: 1 } });
+    expect(await clicks('promote', 1)).toContain('is rolling back');
+    await world.move('r1', { phase: { name: 'ended', status: 'rolled_back', outcome, step: 1, at: 0 } });
+    expect(await clicks('promote', 1)).toContain('error rate 3 % was above &lt;1 %&gt;');
+    expect(await clicks('promote', 0)).toContain('has ended');
+    expect(world.done).toEqual([]);
+  });
+
+  it('that waited for a worker too long is not carried out', async () => {
+    await world.rollout('r1', { phase: waiting(1, world.clock.now - MINUTE) });
+    expect(await clicks('promote', 1, { age: 12 * MINUTE })).toContain('you asked 12 m ago');
+    expect(world.done).toEqual([]);
+  });
+});
+
+describe('/rollout promote', () => {
+  it('promotes the step that was in force when the person asked', async () => {
+    await world.rollout('r1', { phase: waiting(1, world.clock.now - MINUTE) });
+    expect(await says('promote myapp')).toContain('Done: you promoted step 2 of 3');
+    expect(world.done).toEqual(['promote r1']);
+  });
+
+  it('asked for step 1 never promotes step 2, which came in between', async () => {
+    await world.rollout('r1', { phase: waiting(1, world.clock.now - MINUTE) });
+    const late = stored(SLASH, { text: 'promote myapp' });
+    world.clock.now += 1000;
+    await world.move('r1', { phase: waiting(2, world.clock.now) });
+    await handleInbound(ports, late);
+    expect(answers[0]).toContain('moved on to 50 % since you asked');
+    expect(world.done).toEqual([]);
+  });
+
+  it('of a step whose weight is not yet in force is refused', async () => {
+    await world.rollout('r1', { phase: atStepSince(1, null) });
+    expect(await says('promote myapp')).toContain('25 % is not in force yet');
+    expect(world.done).toEqual([]);
+  });
+
+  it('asked before a rollout began does not promote that one', async () => {
+    const late = stored(SLASH, { text: 'promote myapp' });
+    world.clock.now += 1000;
+    await world.rollout('r1', { phase: waiting(0, world.clock.now) });
+    await handleInbound(ports, late);
+    expect(answers[0]).toContain('started after you asked');
+    expect(world.done).toEqual([]);
+  });
+
+  it('repeated after a crash, with the rollout moved on, is told as done and promotes nothing more', async () => {
+    await world.rollout('r1', { phase: waiting(1, world.clock.now - MINUTE) });
+    const command = stored(SLASH, { text: 'promote myapp' });
+    world.clock.now += 10;
+    await handleInbound(ports, command);
+    await world.move('r1', { phase: waiting(2, world.clock.now + 5) });
+    await handleInbound(ports, command);
+    expect(world.done).toEqual(['promote r1']);
+    expect(answers[1]).toContain('Done: you promoted step 2 of 3');
+  });
+
+  it('of a name that fits several rollouts asks which one', async () => {
+    const { target } = aPlan();
+    await world.rollout('r1', { phase: inForce(1) });
+    await world.rollout('r2', { plan: aPlan({ target: { ...target, namespace: 'staging' } }), phase: inForce(1) });
+    const answer = await says('promote myapp');
+    expect(answer).toContain('several rollouts of `myapp` are live');
+    for (const id of ['r1', 'r2']) expect(answer).toContain(`\`${id}\``);
+    expect(world.done).toEqual([]);
+    await says('promote staging/myapp');
+    expect(world.done).toEqual(['promote r2']);
+  });
+});
+
+describe('abort', () => {
+  it('sends all traffic back, with the reason that was given', async () => {
+    await world.rollout('r1', { phase: inForce(1) });
+    expect(await says('abort myapp carts are failing')).toContain('Done: all traffic goes back');
+    expect(await phaseOf('r1')).toMatchObject({
+      name: 'rolling_back',
+      outcome: { message: expect.stringContaining('carts are failing') },
+    });
+  });
+
+  it('never grows old: it is carried out however late', async () => {
+    await world.rollout('r1', { phase: inForce(1) });
+    await says('abort r1', { age: 60 * MINUTE });
+    expect(world.done).toEqual(['abort r1']);
+  });
+
+  it('asked of an earlier rollout does not stop the one that followed', async () => {
+    const late = stored(SLASH, { text: 'abort myapp' });
+    world.clock.now += 1000;
+    await world.rollout('r1', { phase: inForce(0) });
+    await handleInbound(ports, late);
+    expect(answers[0]).toContain('started after you asked');
+    expect(world.done).toEqual([]);
+  });
+
+  it('by an old button is refused, with the words that do it all the same', async () => {
+    await world.rollout('r1', { phase: inForce(2) });
+    expect(await clicks('abort', 1)).toContain('has moved on to 50 %');
+    expect(answers[0]).toContain('/rollout abort r1');
+    expect(world.done).toEqual([]);
+  });
+
+  it('twice is one abort', async () => {
+    await world.rollout('r1', { phase: inForce(1) });
+    await clicks('abort', 1);
+    await clicks('abort', 1);
+    expect(world.done).toEqual(['abort r1']);
+  });
+});
+
+describe('a worker', () => {
+  const flow = () => ({ ...ports, inbound: memoryInbound(world.clock) });
+
+  it('handles what was taken down, oldest first, and then rests', async () => {
+    await world.rollout('r1', { phase: inForce(1) });
+    const both = flow();
+    await both.inbound.accept('a', SLASH, { teamId: 'T1', userId: 'U1', responseUrl: URL, text: 'status r1' });
+    await both.inbound.accept('b', SLASH, { teamId: 'T1', userId: 'U1', responseUrl: URL, text: 'abort r1' });
+    expect([await inboundStep(both), await inboundStep(both), await inboundStep(both)]).toEqual([0, 0, 500]);
+    expect(answers[0]).toContain('progressing');
+    expect(answers[1]).toContain('all traffic goes back');
+    expect(both.inbound.waiting()).toBe(0);
+  });
+
+  it('tries again later when the store cannot be used, and forgets nothing', async () => {
+    await world.rollout('r1', { phase: inForce(1) });
+    const both = flow();
+    await both.inbound.accept('a', SLASH, { teamId: 'T1', userId: 'U1', responseUrl: URL, text: 'abort r1' });
+    const broken = {
+      ...both,
+      useCases: { ...both.useCases, get: async () => await Promise.reject(new Error('no database')) },
+    };
+    await inboundStep(broken);
+    expect(both.inbound.waiting()).toBe(1);
+    world.clock.now += 1000;
+    await inboundStep(both);
+    expect(world.done).toEqual(['abort r1']);
+    expect(both.inbound.waiting()).toBe(0);
+  });
+
+  it('answers again when Slack did not take the answer, and acts once', async () => {
+    await world.rollout('r1', { phase: waiting(1, world.clock.now - MINUTE) });
+    const both = flow();
+    await both.inbound.accept('a', SLASH, { teamId: 'T1', userId: 'U1', responseUrl: URL, text: 'promote r1' });
+    let down = true;
+    const respond: InboundPorts['respond'] = async (url, text) => {
+      if (down) throw new Error('Slack answers 503');
+      return await ports.respond(url, text);
+    };
+    await inboundStep({ ...both, respond });
+    down = false;
+    world.clock.now += 1000;
+    await inboundStep({ ...both, respond });
+    expect(answers).toEqual([expect.stringContaining('Done: you promoted step 2 of 3')]);
+    expect(world.done).toEqual(['promote r1']);
+  });
+
+  it('gives up answering when Slack takes no more answers for that request', async () => {
+    const both = flow();
+    await both.inbound.accept('a', SLASH, { teamId: 'T1', userId: 'U1', responseUrl: URL, text: 'status' });
+    world.clock.now += 31 * MINUTE;
+    await inboundStep({ ...both, respond: async () => await Promise.reject(new Error('Slack answers 503')) });
+    expect(both.inbound.waiting()).toBe(0);
+  });
+
+  it('drops what no version of it could have written, and says so', async () => {
+    const both = flow();
+    await both.inbound.accept('a', 'slack.unheard-of', {});
+    await both.inbound.accept('b', BUTTON, { teamId: 'T1', userId: 'U1', responseUrl: URL, value: 'not ours' });
+    await inboundStep(both);
+    await inboundStep(both);
+    expect(both.inbound.waiting()).toBe(0);
+    expect(world.log.lines.filter(({ level }) => level === 'error')).toHaveLength(2);
+  });
+});
