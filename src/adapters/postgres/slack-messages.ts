@@ -11,7 +11,7 @@ interface Row {
   readonly begun_at: Instant;
 }
 
-export const slackMessages = (db: Database): SlackMessages => ({
+export const postgresSlackMessages = (db: Database): SlackMessages => ({
   async of(rolloutId) {
     const rows = await db.read<Row>({
       text: `
