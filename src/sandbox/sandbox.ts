@@ -1,0 +1,183 @@
+/**
+ * A cluster with a mesh, without a cluster: API server, two versions of an app, proxies that route by the objects, users,
+ * and a real Prometheus. Everything listens on 127.0.0.1. Code under test sees only the API server and Prometheus.
+ */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { AppVersion } from './app.ts';
+import { createAppVersion } from './app.ts';
+import { openApi } from './data-plane/api.ts';
+import { watchCluster } from './data-plane/cluster-view.ts';
+import { startDataPlane } from './data-plane/data-plane.ts';
+import { seeded } from './data-plane/random.ts';
+import type { MeshObjects } from './data-plane/table.ts';
+import { startKubeApi } from './kube-api/index.ts';
+import type { Behaviour } from './pod-server.ts';
+import { startPrometheus } from './prometheus-server.ts';
+import type { Mesh, Seed } from './seeds.ts';
+import { APP, NAMESPACE, SEEDS } from './seeds.ts';
+import type { Traffic, Users } from './traffic.ts';
+import { startTraffic } from './traffic.ts';
+
+export interface SandboxOptions {
+  readonly mesh: Mesh;
+  /** Default: the mesh's own. */
+  readonly seed?: Seed;
+  /** Requests per second of the users. Default: 80. */
+  readonly rps?: number;
+  /** Milliseconds. Default: 1000. */
+  readonly scrapeInterval?: number;
+  /** Milliseconds between a write to the route and its effect. Default: 200. */
+  readonly propagationDelay?: number;
+  readonly replicas?: number;
+  /** Of all random choices. */
+  readonly randomSeed?: number;
+}
+
+export interface Sandbox {
+  readonly mesh: Mesh;
+  /** Path of a kubeconfig for the API server. */
+  readonly kubeconfig: string;
+  readonly kubeApiUrl: string;
+  readonly prometheusUrl: string;
+  /** Where the users' requests go: a proxy on 127.0.0.1. */
+  readonly entryUrl: string;
+  /** The `target` of a plan. */
+  readonly target: Readonly<Record<string, unknown>>;
+  /** What a pipeline does before it calls for a rollout: a promoted canary becomes the stable version, and the new image the canary. */
+  release(image: string, behaviour?: Partial<Behaviour>): Promise<void>;
+  /** Changes the canary while it serves. */
+  setCanary(change: Partial<Behaviour>): void;
+  /** The canary's processes end; its pods wait in CrashLoopBackOff. */
+  crashCanary(): Promise<void>;
+  /** Canary weight in the API server, in percent. */
+  weight(): Promise<number>;
+  /** Every change of the canary weight that the API server saw, the oldest first. */
+  readonly weights: readonly { readonly at: number; readonly weight: number }[];
+  users(): Users;
+  readonly traffic: Traffic;
+  stop(): Promise<void>;
+}
+
+export const HEALTHY: Behaviour = { errorRate: 0, latencyMs: 20 };
+export const SLOW_AFTER_MS = 300;
+const PATIENCE_MS = 10_000;
+/** Deleted pods go on serving for so long after the proxies know. */
+const DRAIN_MS = 300;
+
+export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
+  const { mesh, seed = SEEDS[options.mesh], rps = 80, scrapeInterval = 1000, propagationDelay = 200 } = options;
+  const random = seeded(options.randomSeed ?? 1);
+  const stops: (() => Promise<unknown>)[] = [];
+  const stop = async (): Promise<void> => {
+    // The last one first: users before servers, watchers before the API server.
+    for (const end of stops.splice(0).reverse()) await end();
+  };
+  try {
+    const plane = await startDataPlane({
+      proxies: seed.proxies,
+      caller: { pod: 'frontend-7c9d', workload: 'frontend', namespace: NAMESPACE, serviceAccount: 'frontend' },
+      defaultService: APP,
+      random,
+    });
+    stops.push(() => plane.stop());
+    const metrics = new URL(plane.metricsUrl);
+    const prometheus = startPrometheus({ targets: [{ address: metrics.host }], interval: scrapeInterval });
+    stops.push(async () => (await prometheus).stop());
+
+    const kube = await startKubeApi();
+    stops.push(() => kube.stop());
+    const api = openApi(kube.url, NAMESPACE, 'pipeline');
+    for (const object of seed.objects) kube.put(object, { manager: 'pipeline' });
+    const drain = propagationDelay + DRAIN_MS;
+    const version = { api, namespace: NAMESPACE, app: APP, replicas: options.replicas ?? 2, random, drain };
+    const stable = await createAppVersion({ ...version, version: 'v1' }, `${APP}:1.0`, HEALTHY);
+    stops.push(() => stable.stop());
+    const canary = await createAppVersion({ ...version, version: 'v2' }, `${APP}:1.1`, HEALTHY);
+    stops.push(() => canary.stop());
+
+    const weights: { at: number; weight: number }[] = [];
+    const view = watchCluster(api, {
+      delay: propagationDelay,
+      configure: (objects) => plane.configure(objects),
+      observed: (objects) => note(weights, seed, objects),
+    });
+    stops.push(() => view.stop());
+    await view.ready;
+
+    const traffic = startTraffic({
+      url: plane.url,
+      host: APP,
+      path: '/api/items',
+      requestsPerSecond: rps,
+      slowAfter: SLOW_AFTER_MS,
+      patience: PATIENCE_MS,
+    });
+    stops.push(() => traffic.stop());
+    const { url: prometheusUrl } = await prometheus;
+    const kubeconfig = await kubeconfigFile(kube.kubeconfig(), stops);
+    const weight = async () => seed.canaryWeight(await api.get(seed.route.kind, seed.route.name));
+
+    return {
+      mesh,
+      kubeconfig,
+      kubeApiUrl: kube.url,
+      prometheusUrl,
+      entryUrl: plane.url,
+      target: seed.target,
+      release: (image, behaviour = {}) =>
+        release({ api, seed, stable, canary, weight, propagationDelay }, image, { ...HEALTHY, ...behaviour }),
+      setCanary: (change) => canary.set(change),
+      crashCanary: () => canary.crash(),
+      weight,
+      weights,
+      users: () => traffic.users(),
+      traffic,
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function note(weights: { at: number; weight: number }[], seed: Seed, objects: MeshObjects): void {
+  const route = objects[seed.route.list].find(({ metadata }) => metadata.name === seed.route.name);
+  if (route === undefined) return;
+  const weight = seed.canaryWeight(route);
+  if (weights.at(-1)?.weight !== weight) weights.push({ at: Date.now(), weight });
+}
+
+interface Release {
+  readonly api: ReturnType<typeof openApi>;
+  readonly seed: Seed;
+  readonly stable: AppVersion;
+  readonly canary: AppVersion;
+  readonly weight: () => Promise<number>;
+  readonly propagationDelay: number;
+}
+
+async function release(
+  { api, seed, stable, canary, weight, propagationDelay }: Release,
+  image: string,
+  behaviour: Behaviour,
+): Promise<void> {
+  if ((await weight()) > 0) {
+    await stable.deploy(canary.image, canary.behaviour);
+    const route = await api.get(seed.route.kind, seed.route.name);
+    await api.merge(seed.route.kind, seed.route.name, { spec: seed.atRest(route) });
+    // The canary's pods may only be replaced once no proxy sends them anything.
+    await sleep(propagationDelay + DRAIN_MS);
+  }
+  await canary.deploy(image, behaviour);
+}
+
+async function kubeconfigFile(text: string, stops: (() => Promise<unknown>)[]): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), 'sluice-sandbox-'));
+  stops.push(() => rm(dir, { recursive: true, force: true }));
+  const path = join(dir, 'kubeconfig');
+  await writeFile(path, text, { mode: 0o600 });
+  return path;
+}

@@ -1,0 +1,163 @@
+/** Load on the loopback: a steady, bounded stream of requests, and what the users behind it saw. */
+import { Agent, request } from 'node:http';
+
+/** Counts of what users saw. */
+export interface Seen {
+  readonly requests: number;
+  /** Answered with 5xx, or not at all. */
+  readonly failed: number;
+  /** Answered in more than `slowAfter`. */
+  readonly slow: number;
+}
+
+export interface Users extends Seen {
+  /** By the workload that answered; "nobody": no version did. */
+  readonly by: Readonly<Record<string, Seen>>;
+}
+
+export interface Traffic {
+  /** All since the start. */
+  readonly users: () => Users;
+  /** Per second, the oldest first, for the last ten minutes. `at`: start of the second, Unix time in milliseconds. */
+  readonly timeline: () => readonly (Users & { readonly at: number })[];
+  setRate(requestsPerSecond: number): void;
+  stop(): Promise<void>;
+}
+
+export interface TrafficOptions {
+  /** http://127.0.0.1:<port> */
+  readonly url: string;
+  /** Service that is called. */
+  readonly host: string;
+  readonly path: string;
+  readonly requestsPerSecond: number;
+  /** Milliseconds. */
+  readonly slowAfter: number;
+  /** Users give up after this many milliseconds. */
+  readonly patience: number;
+}
+
+/** Header by which the app says which workload answered. */
+export const SERVED_BY = 'x-served-by';
+export const MAX_RATE = 500;
+const TICK = 20;
+const MAX_IN_FLIGHT = 256;
+const KEPT_SECONDS = 600;
+
+interface Counts {
+  requests: number;
+  failed: number;
+  slow: number;
+}
+type Book = Map<string, Counts>;
+
+/** Never leaves the machine: the sandbox is no load generator for other people's servers. */
+export function startTraffic(options: TrafficOptions): Traffic {
+  const { hostname, port } = new URL(options.url);
+  if (hostname !== '127.0.0.1') throw new Error(`traffic goes to 127.0.0.1 only; found ${hostname}`);
+  const agent = new Agent({ keepAlive: true, maxSockets: MAX_IN_FLIGHT });
+  const total: Book = new Map();
+  const seconds = new Map<number, Book>();
+  let rate = bounded(options.requestsPerSecond);
+  let due = 0;
+  let last = performance.now();
+  let inFlight = 0;
+  let stopped = false;
+
+  const note = (by: string, failed: boolean, tookMs: number): void => {
+    const second = Math.floor(Date.now() / 1000) * 1000;
+    let book = seconds.get(second);
+    if (book === undefined) {
+      book = new Map();
+      seconds.set(second, book);
+      for (const at of seconds.keys()) if (at < second - KEPT_SECONDS * 1000) seconds.delete(at);
+    }
+    for (const counts of [entry(total, by), entry(book, by)]) {
+      counts.requests += 1;
+      if (failed) counts.failed += 1;
+      if (tookMs > options.slowAfter) counts.slow += 1;
+    }
+  };
+
+  const send = (): void => {
+    const started = performance.now();
+    inFlight += 1;
+    let noted = false;
+    const done = (by: string, failed: boolean): void => {
+      if (noted) return;
+      noted = true;
+      inFlight -= 1;
+      if (!stopped) note(by, failed, performance.now() - started);
+    };
+    const outgoing = request(
+      { agent, host: hostname, port, path: options.path, headers: { host: options.host }, timeout: options.patience },
+      (response) => {
+        response.resume();
+        response.once('error', () => done('nobody', true));
+        response.once('end', () => {
+          const by = response.headers[SERVED_BY];
+          done(typeof by === 'string' ? by : 'nobody', (response.statusCode ?? 0) >= 500);
+        });
+      },
+    );
+    outgoing.once('timeout', () => outgoing.destroy());
+    outgoing.once('error', () => done('nobody', true));
+    outgoing.end();
+  };
+
+  const timer = setInterval(() => {
+    const now = performance.now();
+    // After a pause of the process the missed requests are not made up for: that would be a burst that no user sends.
+    due = Math.min(due + ((now - last) / 1000) * rate, Math.max(1, rate / 10));
+    last = now;
+    for (; due >= 1; due -= 1) if (inFlight < MAX_IN_FLIGHT) send();
+  }, TICK);
+
+  return {
+    users: () => summed(total),
+    timeline: () => [...seconds].map(([at, book]) => ({ at, ...summed(book) })),
+    setRate(requestsPerSecond) {
+      rate = bounded(requestsPerSecond);
+    },
+    async stop() {
+      stopped = true;
+      clearInterval(timer);
+      agent.destroy();
+    },
+  };
+}
+
+function bounded(rate: number): number {
+  if (rate >= 0 && rate <= MAX_RATE) return rate;
+  throw new Error(`wanted 0 to ${MAX_RATE} requests per second; found ${rate}`);
+}
+
+function entry(book: Book, by: string): Counts {
+  const found = book.get(by);
+  if (found !== undefined) return found;
+  const made = { requests: 0, failed: 0, slow: 0 };
+  book.set(by, made);
+  return made;
+}
+
+function summed(book: Book): Users {
+  const sum = { requests: 0, failed: 0, slow: 0 };
+  for (const counts of book.values()) {
+    sum.requests += counts.requests;
+    sum.failed += counts.failed;
+    sum.slow += counts.slow;
+  }
+  return { ...sum, by: Object.fromEntries([...book].map(([by, counts]) => [by, { ...counts }])) };
+}
+
+const minus = (a: Seen, b: Seen | undefined): Seen => ({
+  requests: a.requests - (b?.requests ?? 0),
+  failed: a.failed - (b?.failed ?? 0),
+  slow: a.slow - (b?.slow ?? 0),
+});
+
+/** What users saw between two looks. */
+export const since = (now: Users, before: Users): Users => ({
+  ...minus(now, before),
+  by: Object.fromEntries(Object.entries(now.by).map(([by, seen]) => [by, minus(seen, before.by[by])])),
+});
