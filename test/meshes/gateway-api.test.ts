@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { KubeObject } from '../../src/adapters/kubernetes/kube.ts';
+import type { KubeClient, KubeObject, PatchOp } from '../../src/adapters/kubernetes/kube.ts';
 import gatewayApi from '../../src/adapters/meshes/gateway-api.ts';
 import { istioViews } from '../../src/adapters/series/istio.ts';
 import type { RouteReading } from '../../src/domain/observation.ts';
@@ -92,6 +92,30 @@ describe('an HTTPRoute', () => {
     expect(byPosition.weights()).toEqual([
       [100, 0],
       [95, 0, 5],
+    ]);
+  });
+
+  it('tests what identifies a backend', async () => {
+    const world = setUp(
+      httpRoute([
+        { name: 'api', backendRefs: [backend('myapp-v1', 90, { kind: 'Service' }), backend('myapp-v2', 10)] },
+      ]),
+    );
+    const sent: (readonly PatchOp[])[] = [];
+    const spying: KubeClient = {
+      ...world.kube,
+      patch: (ref, ops, options) => {
+        sent.push(structuredClone(ops));
+        return world.kube.patch(ref, ops, options);
+      },
+    };
+    const { token } = await world.read();
+    await gatewayApi.open(targetOf(gatewayApi, routeTarget()), spying).apply(decision(25), token);
+    const tests = sent.flat().filter(({ op }) => op === 'test');
+    expect(tests.map(({ path }) => path)).toEqual([
+      '/spec/rules/0/name',
+      ...['kind', 'name', 'port'].map((field) => `/spec/rules/0/backendRefs/0/${field}`),
+      ...['name', 'port'].map((field) => `/spec/rules/0/backendRefs/1/${field}`),
     ]);
   });
 

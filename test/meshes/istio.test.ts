@@ -85,6 +85,12 @@ describe('weights', () => {
   });
 });
 
+describe('a destination that stands alone', () => {
+  it.each([undefined, 0, 25])('has everything, whatever its number (%s)', async (weight) => {
+    expect((await setUp(virtualService({ http: [{ route: [to('v2', weight)] }] })).read()).canaryWeight).toBe(100);
+  });
+});
+
 describe('finding the rule', () => {
   const two = virtualService({
     http: [

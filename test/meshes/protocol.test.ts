@@ -1,6 +1,6 @@
 /** The write protocol against a server that misbehaves in every way that a router must survive. */
 import { describe, expect, it } from 'vitest';
-import type { KubeObject } from '../../src/adapters/kubernetes/kube.ts';
+import type { KubeClient, KubeObject, PatchOp } from '../../src/adapters/kubernetes/kube.ts';
 import istio from '../../src/adapters/meshes/istio.ts';
 import { DECISION_ANNOTATION } from '../../src/adapters/routes/decision.ts';
 import type { Applied } from '../../src/app/ports.ts';
@@ -57,6 +57,40 @@ describe('one write', () => {
     expect(await reading(world)).toMatchObject({ canaryWeight: 25, stamp: decision(25).stamp });
   });
 
+  it('holds the resourceVersion, tests what it touches and names no other field', async () => {
+    const object = threeRules() as unknown as { spec: { http: { name?: string }[] } };
+    (object.spec.http[1] as { name?: string }).name = 'api';
+    const world = setUp(object as unknown as KubeObject);
+    const sent: (readonly PatchOp[])[] = [];
+    const spying = {
+      ...world.kube,
+      patch: (...[ref, ops, options]: Parameters<KubeClient['patch']>) => {
+        sent.push(structuredClone(ops));
+        return world.kube.patch(ref, ops, options);
+      },
+    };
+    const router = istio.open(targetOf(istio, istioTarget()), spying);
+    const { token } = await reading(world);
+    await router.apply(decision(25), token);
+    const split = '/spec/http/1/route';
+    expect(sent).toEqual([
+      [
+        { op: 'replace', path: '/metadata/resourceVersion', value: token },
+        { op: 'test', path: '/spec/http/1/name', value: 'api' },
+        { op: 'test', path: `${split}/0/destination`, value: { host: 'myapp', subset: 'v1' } },
+        { op: 'replace', path: `${split}/0/weight`, value: 75 },
+        { op: 'test', path: `${split}/1/destination`, value: { host: 'myapp', subset: 'v2' } },
+        { op: 'replace', path: `${split}/1/weight`, value: 25 },
+        { op: 'add', path: '/metadata/annotations', value: {} },
+        {
+          op: 'add',
+          path: '/metadata/annotations/sluice.dev~1decision',
+          value: expect.stringContaining('"weight":25'),
+        },
+      ],
+    ]);
+  });
+
   it('needs no second read when the object was just read, and one when it was not', async () => {
     const world = setUp();
     const { token } = await reading(world);
@@ -84,6 +118,16 @@ describe('one write', () => {
     expect((await world.router.apply(decision(10, 2), token)).kind).toBe('applied');
     expect(world.kube.asked.patches).toBe(1);
     expect((await reading(world)).stamp?.generation).toBe(2);
+  });
+
+  it('writes over an equal stamp of another rollout: it is not newer, and it is not ours', async () => {
+    const world = setUp();
+    await world.router.apply(
+      decision(10, 1, { stamp: { rollout: 'r-0', epoch: 7, generation: 1 } }),
+      (await reading(world)).token,
+    );
+    await world.router.apply(decision(10), (await reading(world)).token);
+    expect((await reading(world)).stamp).toEqual(decision(10).stamp);
   });
 
   it('puts back the weight under the same stamp after somebody changed it', async () => {
@@ -117,7 +161,9 @@ describe('the fence', () => {
     const { resourceVersion } = world.now().metadata;
     // Once with the object still at hand (the server decides), once without (the router sees it).
     expect((await world.router.apply(decision(25), token)).kind).toBe('conflict');
+    expect(world.kube.asked.patches).toBe(1);
     expect((await world.open().apply(decision(25), token)).kind).toBe('conflict');
+    expect(world.kube.asked.patches).toBe(1);
     expect(world.now().metadata.resourceVersion).toBe(resourceVersion);
   });
 

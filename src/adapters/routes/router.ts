@@ -83,7 +83,6 @@ export class RouteRouter implements TrafficRouter {
     if (this.#version !== null) {
       const answer = await read(this.#ref(this.#version));
       if (answer.ok || answer.code !== 'kind_not_served') return this.#found(answer, this.#version);
-      this.#version = null;
     }
     const served = await this.#kube.versions(this.#kind.group);
     if (!served.ok) return { ok: false, trouble: refuse.fromKube(this.#kind.naming, served) };
