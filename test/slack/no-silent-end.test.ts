@@ -1,0 +1,58 @@
+import { describe, expect, it } from 'vitest';
+import { replyAbout } from '../../src/adapters/notify/slack-blocks.ts';
+import { toldOf } from '../../src/adapters/postgres/commit.ts';
+import { type Change, end, pauseAt, startRollback, unchanged } from '../../src/domain/change.ts';
+import type { PauseCause, RollbackReason } from '../../src/domain/rollout.ts';
+import { TERMINAL } from '../../src/domain/rollout.ts';
+import { atStep } from '../support/builders.ts';
+
+/** Keys of an object that the compiler keeps complete: a new reason without a word to people does not compile. */
+const REASONS: Readonly<Record<RollbackReason, true>> = {
+  analysis: true,
+  no_data: true,
+  canary_crashed: true,
+  canary_unready: true,
+  deadline: true,
+  aborted: true,
+  superseded: true,
+};
+const CAUSES: Readonly<Record<PauseCause, true>> = {
+  operator: true,
+  approval: true,
+  no_data: true,
+  drift: true,
+  fighting: true,
+  foreign_rollout: true,
+  target_missing: true,
+  route_refused: true,
+  mesh_unreachable: true,
+  stable_unavailable: true,
+};
+
+/** Exactly one message leaves the store, and it is a reply that says why. */
+function saysWhy({ rollout, facts }: Change, why: string): void {
+  expect(toldOf(facts)).toEqual(facts.map(({ seq }) => seq));
+  const replies = facts.map((fact) => replyAbout(fact, rollout)).filter((reply) => reply !== null);
+  expect(replies).toHaveLength(1);
+  expect(JSON.stringify(replies[0]?.blocks)).toContain(why);
+}
+
+const before = unchanged(atStep(1));
+
+describe('nothing ends in silence', () => {
+  it.each(Object.keys(REASONS) as RollbackReason[])('a rollback because of %s is told', (reason) => {
+    saysWhy(
+      startRollback(before, 1000, reason, { code: reason, message: `back because of ${reason}` }),
+      `back because of ${reason}`,
+    );
+  });
+
+  it.each(TERMINAL)('the end as %s is told', (status) => {
+    const outcome = { code: status, message: 'why', step: 1, weight: 25 };
+    saysWhy(end(before, 1000, status, outcome, `over as ${status}`), `over as ${status}`);
+  });
+
+  it.each(Object.keys(CAUSES) as PauseCause[])('a pause because of %s is told', (cause) => {
+    saysWhy(pauseAt(before, 1000, cause, `stands because of ${cause}`), `stands because of ${cause}`);
+  });
+});
