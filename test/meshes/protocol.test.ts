@@ -188,11 +188,29 @@ describe('the fence', () => {
     const seen = await stalled.read();
     if (!seen.ok) throw new Error(seen.message);
     await world.router.apply(decision(0, 5), (await reading(world)).token);
-    expect((await stalled.apply(decision(5, 4), seen.token)).kind).toBe('conflict');
+    expect((await stalled.apply(decision(5, 4), seen.token)).kind).toBe('superseded');
     const again = await stalled.read();
     if (!again.ok) throw new Error(again.message);
     expect((await stalled.apply(decision(5, 4), again.token)).kind).toBe('superseded');
     expect((await reading(world)).canaryWeight).toBe(0);
+  });
+
+  it('two workers with one decision write it once, and both see it in place', async () => {
+    const world = setUp();
+    const twin = world.open();
+    const [one, two] = [await reading(world), await twin.read()];
+    if (!two.ok) throw new Error(two.message);
+    const applied = await world.router.apply(decision(25), one.token);
+    expect(await twin.apply(decision(25), two.token)).toEqual(applied);
+    expect(world.server.journal).toHaveLength(1);
+  });
+
+  it('after a conflict the object is looked at once, so that a cache learns of the change', async () => {
+    const world = setUp();
+    const { token } = await reading(world);
+    world.break({ beforePatch: () => edit(world, (spec) => spec.http.reverse()) });
+    expect((await world.router.apply(decision(25), token)).kind).toBe('conflict');
+    expect(world.kube.asked).toMatchObject({ gets: 2, patches: 1 });
   });
 
   it('a malformed annotation is no stamp and is replaced', async () => {
@@ -383,7 +401,7 @@ describe('an answer of 200 that is not what was sent', () => {
 describe('trouble while reading', () => {
   it.each([
     ['not_found', 404, 'not_found', 'Create it'],
-    ['unauthorized', 401, 'unauthorized', 'credentials'],
+    ['unauthorized', 401, 'unauthorized', ''],
     ['forbidden', 403, 'forbidden', 'get, list, watch and patch on virtualservices.networking.istio.io'],
     ['timeout', null, 'timeout', 'tried again'],
     ['unavailable', 503, 'unavailable', 'tried again'],

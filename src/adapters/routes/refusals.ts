@@ -184,8 +184,6 @@ function remedy(naming: Naming, code: RouteTroubleCode): string {
       return `. ${naming.install}`;
     case 'forbidden':
       return `. Sluice's service account needs get, list, watch and patch on ${naming.resource} in namespace ${naming.namespace}`;
-    case 'unauthorized':
-      return `. Check the credentials of cluster ${naming.cluster}`;
     case 'rejected':
       return '. Nothing was written; correct the object';
     case 'timeout':

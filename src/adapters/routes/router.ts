@@ -173,13 +173,12 @@ export class RouteRouter implements TrafficRouter {
     before: number,
     dryRun: boolean,
   ): Promise<Applied> {
-    if (answer.code === 'conflict') {
-      this.#last = null;
-      return { kind: 'conflict' };
-    }
+    // Looked at again also so that a cache behind `read` does not hand out the same stale object at once.
+    if (answer.code === 'conflict') return this.#whatStands(decision, before, { kind: 'conflict' });
     const trouble = refuse.fromKube(this.#kind.naming, answer);
     if (answer.code === 'invalid') return this.#afterInvalid(trouble, token);
-    if (!dryRun && outcomeUnknown(answer)) return this.#afterSilence(trouble, decision, before);
+    // The patch may have been stored although no answer came.
+    if (!dryRun && outcomeUnknown(answer)) return this.#whatStands(decision, before, { kind: 'trouble', trouble });
     return { kind: 'trouble', trouble };
   }
 
@@ -192,14 +191,14 @@ export class RouteRouter implements TrafficRouter {
     return tokenOf(found.value) === token ? { kind: 'trouble', trouble } : { kind: 'conflict' };
   }
 
-  /** The patch may have been stored although no answer came: what stands on the object tells. */
-  async #afterSilence(trouble: RouteTrouble, decision: Decision, before: number): Promise<Applied> {
+  /** The object itself tells what became of a write: it is in place, a newer decision came first, or `otherwise`. */
+  async #whatStands(decision: Decision, before: number, otherwise: Applied): Promise<Applied> {
     const found = await this.find(true);
-    if (!found.ok) return { kind: 'trouble', trouble };
+    if (!found.ok) return otherwise;
     const newer = newerStamp(found.value, decision);
     if (newer !== null) return { kind: 'superseded', by: newer };
     const split = this.#kind.split(found.value);
-    if (!split.ok || !isInPlace(found.value, split, decision)) return { kind: 'trouble', trouble };
+    if (!split.ok || !isInPlace(found.value, split, decision)) return otherwise;
     return { kind: 'applied', token: tokenOf(found.value), before, after: decision.canaryWeight };
   }
 }
