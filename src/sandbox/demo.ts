@@ -1,0 +1,188 @@
+/** `npm run demo`: everything started, three releases rolled out before your eyes, then left running for exploring. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { stringify } from 'yaml';
+import { startControl } from './control.ts';
+import type { Arguments } from './demo/arguments.ts';
+import { HELP, parseArguments } from './demo/arguments.ts';
+import type { Result, Watcher } from './demo/releases.ts';
+import { asExpected, demoPlan, RELEASES, runRelease, summary } from './demo/releases.ts';
+import type { Screen } from './demo/screen.ts';
+import { bar, createScreen, seconds } from './demo/screen.ts';
+import type { RolloutView } from './demo/service.ts';
+import type { Stack } from './demo/stack.ts';
+import { startStack } from './demo/stack.ts';
+import type { Users } from './traffic.ts';
+
+/** Users' first requests: the stable version must have a past before it is compared with. */
+const WARM_UP_MS = 2_000;
+
+async function demo(chosen: Arguments, screen: Screen, signal: AbortSignal): Promise<boolean> {
+  const started = Date.now();
+  screen.line(
+    'SIMULATED: cluster, mesh and users are simulated in this process and the demo changes nothing outside it;',
+    'strong',
+  );
+  screen.line('Sluice, PostgreSQL and Prometheus are real, and Sluice runs unchanged.', 'strong');
+  screen.line();
+  const stack = await startStack({
+    mesh: chosen.mesh,
+    redis: chosen.redis,
+    progress: (text) => screen.line(`${seconds(Date.now() - started).padStart(7)}  ${text}`, 'quiet'),
+  });
+  try {
+    await sleep(WARM_UP_MS, undefined, { signal });
+    const results = await releases(stack, screen, signal);
+    report(screen, chosen, results);
+    if (chosen.once) {
+      screen.line(JSON.stringify(summary(chosen.mesh, results)));
+      return asExpected(results);
+    }
+    await explore(stack, screen, results, signal);
+    return true;
+  } finally {
+    screen.line('stopping', 'quiet');
+    await stack.stop();
+  }
+}
+
+async function releases(stack: Stack, screen: Screen, signal: AbortSignal): Promise<readonly Result[]> {
+  const results: Result[] = [];
+  for (const release of RELEASES) {
+    screen.line();
+    screen.line(`${release.name} release: ${release.image}`, 'strong');
+    results.push(await runRelease(stack, release, watcher(screen, Date.now()), signal));
+  }
+  return results;
+}
+
+// ── the live view ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+function watcher(screen: Screen, started: number): Watcher {
+  const clock = (): string => seconds(Date.now() - started).padStart(7);
+  let last = '';
+  return {
+    changed(rollout, users) {
+      const state = `${stateOf(rollout)}|${rollout.weight.observed}|${rollout.checks.map(({ verdict }) => verdict).join()}`;
+      if (state === last) return;
+      last = state;
+      screen.line(`${clock()}  ${statusLine(rollout, users)}`);
+      const { outcome } = rollout;
+      if (outcome === null || (rollout.status !== 'succeeded' && rollout.status !== 'rolling_back')) return;
+      screen.line(`         ${outcome.message}`, rollout.status === 'succeeded' ? 'good' : 'bad');
+    },
+    broke: (words) => screen.line(`${clock()}  the canary breaks: ${words}`, 'bad'),
+    live: (rollout, users) => screen.live(`${clock()}  ${statusLine(rollout, users)}`),
+  };
+}
+
+function stateOf({ status, step, steps }: RolloutView): string {
+  if (status !== 'progressing' || step === null) return status;
+  return step === steps ? 'promoting' : `step ${step + 1} of ${steps}`;
+}
+
+function statusLine(rollout: RolloutView, users: Users): string {
+  const seen = (workload: string): string => {
+    const { requests = 0, failed = 0 } = users.by[workload] ?? {};
+    return `${requests} requests ${failed} failed`;
+  };
+  const checks = rollout.checks.map(({ name, verdict }) => `${name} ${verdict ?? '-'}`).join(', ');
+  return [
+    stateOf(rollout).padEnd(12),
+    bar(rollout.weight.observed ?? 0),
+    ` canary ${seen('myapp-v2')}, stable ${seen('myapp-v1')}; ${checks}`,
+  ].join(' ');
+}
+
+// ── what came of it ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+function report(screen: Screen, { mesh }: Arguments, results: readonly Result[]): void {
+  screen.line();
+  screen.table([
+    ['release', 'outcome', 'requests served', 'failed (users saw)', 'slow', 'fault to weight 0'],
+    ...results.map(({ release, rollout, users, faultToZeroMs }) => [
+      release.name,
+      rollout.status,
+      String(users.requests),
+      String(users.failed),
+      String(users.slow),
+      faultToZeroMs === null ? '-' : seconds(faultToZeroMs),
+    ]),
+  ]);
+  screen.line(`mesh: ${mesh}`, 'quiet');
+  screen.line();
+}
+
+// ── exploring ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+async function explore(stack: Stack, screen: Screen, results: readonly Result[], signal: AbortSignal): Promise<void> {
+  const { sandbox, service, dir } = stack;
+  const control = await startControl(sandbox);
+  try {
+    const planFile = join(dir, 'plan.yaml');
+    await writeFile(planFile, stringify(demoPlan(sandbox.target, 'myapp:next')));
+    const id = results.at(-1)?.rollout.id ?? '';
+    screen.line('Everything stays up for exploring. Copy and paste:', 'strong');
+    for (const [words, command] of recipes(service.url, control.url, planFile, id)) {
+      screen.line(`# ${words}`, 'quiet');
+      screen.line(command.replaceAll('$TOKEN', service.token));
+    }
+    screen.line();
+    screen.line(
+      `Kubernetes API: KUBECONFIG=${sandbox.kubeconfig}   Prometheus: ${sandbox.prometheusUrl}   the app: ${sandbox.entryUrl}/api`,
+    );
+    screen.line('Ctrl-C ends everything.', 'strong');
+    await new Promise<void>((fulfil) => signal.addEventListener('abort', () => fulfil(), { once: true }));
+  } finally {
+    await control.stop();
+  }
+}
+
+function recipes(api: string, control: string, planFile: string, id: string): readonly (readonly [string, string])[] {
+  const auth = `-H 'Authorization: Bearer $TOKEN'`;
+  return [
+    ['all rollouts', `curl -s ${auth} ${api}/rollouts`],
+    ['one rollout', `curl -s ${auth} ${api}/rollouts/${id}`],
+    ['its events, live', `curl -sN ${auth} -H 'Accept: text/event-stream' ${api}/rollouts/${id}/events`],
+    ['its measurements, with their queries', `curl -s ${auth} ${api}/rollouts/${id}/measurements`],
+    [
+      'a bad release: first the pipeline puts it next to the stable version, then it calls for the rollout',
+      `curl -s -X POST ${control}/release -d '{"image":"myapp:bad","errorRate":0.3}'`,
+    ],
+    ['', `curl -s -X POST ${auth} -H 'Content-Type: application/yaml' --data-binary @${planFile} ${api}/rollouts`],
+    [
+      'break or heal the canary while it serves',
+      `curl -s -X POST ${control}/canary -d '{"errorRate":0,"latencyMs":20}'`,
+    ],
+    [
+      'abort: the newest rollout',
+      `curl -s -X POST ${auth} ${api}/rollouts/$(curl -s ${auth} '${api}/rollouts?limit=1' | grep -o '"id":"[^"]*"' | head -1 | cut -d'"' -f4)/abort`,
+    ],
+  ];
+}
+
+// ── the program ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+async function main(): Promise<number> {
+  const parsed = parseArguments(process.argv.slice(2));
+  if (parsed.kind === 'help') {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  if (parsed.kind === 'wrong') {
+    process.stderr.write(`${parsed.message}\n\n${HELP}`);
+    return 2;
+  }
+  const asked = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => asked.abort());
+  try {
+    return (await demo(parsed.arguments, createScreen(process.stdout), asked.signal)) ? 0 : 1;
+  } catch (error) {
+    if (asked.signal.aborted) return 130;
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    return 1;
+  }
+}
+
+process.exitCode = await main();

@@ -1,0 +1,144 @@
+/** The three releases of the demo: what goes wrong with each, the plan, and what came of it. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Behaviour } from '../pod-server.ts';
+import type { Sandbox } from '../sandbox.ts';
+import type { Users } from '../traffic.ts';
+import { since } from '../traffic.ts';
+import type { RolloutView, Service } from './service.ts';
+import { TERMINAL } from './service.ts';
+
+export interface Release {
+  readonly name: string;
+  readonly image: string;
+  /** What happens to the canary a moment after it got its first traffic; null: nothing. */
+  readonly fault: { readonly words: string; readonly change: Partial<Behaviour> } | null;
+  readonly expected: string;
+}
+
+export const RELEASES: readonly Release[] = [
+  { name: 'good', image: 'myapp:2.0', fault: null, expected: 'succeeded' },
+  {
+    name: 'bad',
+    image: 'myapp:2.1',
+    fault: { words: 'a quarter of the requests fail', change: { errorRate: 0.25 } },
+    expected: 'rolled_back',
+  },
+  {
+    name: 'slow',
+    image: 'myapp:2.2',
+    fault: { words: 'every request takes 0.6 s', change: { latencyMs: 600 } },
+    expected: 'rolled_back',
+  },
+];
+
+const FAULT_AFTER_MS = 1_500;
+const DEADLINE_MS = 90_000;
+/** Requests under way when the rollout ended still count as its. */
+const LAST_ANSWERS_MS = 500;
+
+export const demoPlan = (target: object, image: string) => ({
+  target,
+  steps: [
+    { weight: 10, hold: '4s' },
+    { weight: 25, hold: '4s' },
+    { weight: 50, hold: '4s' },
+  ],
+  analysis: {
+    interval: '1s',
+    window: '6s',
+    failureLimit: 2,
+    checks: [
+      { name: 'errors', kind: 'error-rate', max: '5%', minSamples: 20 },
+      { name: 'latency', kind: 'latency', quantile: 0.95, max: '300ms', minSamples: 20 },
+    ],
+  },
+  labels: { image },
+});
+
+export interface Result {
+  readonly release: Release;
+  readonly rollout: RolloutView;
+  /** What users saw from the start of the rollout to its end. */
+  readonly users: Users;
+  /** From the fault to canary weight 0 in the mesh object; null: there was no fault, or the weight never went to 0. */
+  readonly faultToZeroMs: number | null;
+}
+
+export interface Watcher {
+  /** The rollout has changed. */
+  changed(rollout: RolloutView, users: Users): void;
+  /** The canary breaks now. */
+  broke(words: string): void;
+  /** Four times a second. */
+  live(rollout: RolloutView, users: Users): void;
+}
+
+export async function runRelease(
+  { sandbox, service }: { readonly sandbox: Sandbox; readonly service: Service },
+  release: Release,
+  watcher: Watcher,
+  signal: AbortSignal,
+): Promise<Result> {
+  await sandbox.release(release.image);
+  signal.throwIfAborted();
+  const before = sandbox.users();
+  let rollout = await service.start(demoPlan(sandbox.target, release.image));
+  let faultAt: number | null = null;
+  let fault: NodeJS.Timeout | null = null;
+  const ticker = setInterval(() => watcher.live(rollout, since(sandbox.users(), before)), 250);
+  const deadline = Date.now() + DEADLINE_MS;
+  try {
+    for (;;) {
+      watcher.changed(rollout, since(sandbox.users(), before));
+      if (TERMINAL.has(rollout.status)) break;
+      if (Date.now() > deadline) await service.abort(rollout.id);
+      const { fault: planned } = release;
+      if (planned !== null && fault === null && (rollout.weight.observed ?? 0) > 0)
+        fault = setTimeout(() => {
+          faultAt = Date.now();
+          sandbox.setCanary(planned.change);
+          watcher.broke(planned.words);
+        }, FAULT_AFTER_MS);
+      rollout = await service.next(rollout.id, rollout.version, 30);
+      signal.throwIfAborted();
+    }
+    await sleep(LAST_ANSWERS_MS, undefined, { signal });
+  } finally {
+    clearInterval(ticker);
+    if (fault !== null) clearTimeout(fault);
+  }
+  return {
+    release,
+    rollout,
+    users: since(sandbox.users(), before),
+    faultToZeroMs: faultAt === null ? null : toZero(sandbox, faultAt),
+  };
+}
+
+function toZero(sandbox: Sandbox, from: number): number | null {
+  const zero = sandbox.weights.find(({ at, weight }) => at >= from && weight === 0);
+  return zero === undefined ? null : zero.at - from;
+}
+
+/** The line that programs read. */
+export function summary(mesh: string, results: readonly Result[]) {
+  const by = <T>(value: (result: Result) => T): Record<string, T> =>
+    Object.fromEntries(results.map((result) => [result.release.name, value(result)]));
+  const broken = results.filter(({ release }) => release.fault !== null);
+  return {
+    ...by(({ rollout }) => rollout.status),
+    mesh,
+    requests: by(({ users }) => users.requests),
+    failedRequests: by(({ users }) => users.failed),
+    slowRequests: by(({ users }) => users.slow),
+    secondsFaultToZero: Object.fromEntries(
+      broken.map(({ release, faultToZeroMs }) => [
+        release.name,
+        faultToZeroMs === null ? null : Math.round(faultToZeroMs / 100) / 10,
+      ]),
+    ),
+  };
+}
+
+export const asExpected = (results: readonly Result[]): boolean =>
+  results.length === RELEASES.length && results.every(({ release, rollout }) => rollout.status === release.expected);
