@@ -77,7 +77,18 @@ function address({ url, auth }: Pick<ClientOptions, 'url' | 'auth'>) {
   return { shown: `${given.protocol}//${given.host}${prefix}`, target, auth: authHeader(auth ?? inUrl) };
 }
 
+/** Throws where a header cannot carry the value; fetch would throw too, with the secret in its message. */
 function authHeader(auth: PrometheusAuth | undefined): Record<string, string> {
+  const header = authFields(auth);
+  try {
+    new Headers(header);
+  } catch {
+    throw new TypeError('the auth of a Prometheus provider has characters that an HTTP header cannot carry');
+  }
+  return header;
+}
+
+function authFields(auth: PrometheusAuth | undefined): Record<string, string> {
   switch (auth?.kind) {
     case undefined:
       return {};

@@ -1,0 +1,206 @@
+/** Metrics from Prometheus, or anything that answers its query API (Thanos, Mimir, VictoriaMetrics). */
+import type { Logger, MetricsProvider, Question, Recorder } from '../../app/ports.ts';
+import { duration } from '../../domain/format.ts';
+import type { Reading, ShareReading } from '../../domain/observation.ts';
+import type { Millis, Role, Target } from '../../domain/plan.ts';
+import type { View } from '../mesh.ts';
+import { type Answer, type Trouble, trouble } from '../prometheus/answer.ts';
+import { openClient, type PrometheusAuth } from '../prometheus/client.ts';
+import { customReading } from '../prometheus/custom.ts';
+import type { FigureTable } from '../prometheus/figures.ts';
+import { GroupCommit } from '../prometheus/group-commit.ts';
+import { bucketsLane, countsLane, type Pair, pairKey, queryLane, type TableLane } from '../prometheus/lanes.ts';
+import { checkQuery, renderQuery } from '../prometheus/placeholders.ts';
+import { combined, errorRatio, latencyQuantile, type Sight } from '../prometheus/sights.ts';
+import { errorRatioQuery, type Latency, quantileQuery } from '../prometheus/templates.ts';
+
+export interface PrometheusOptions {
+  /** `http://prometheus.monitoring:9090`, with the path prefix of the query API if it has one. */
+  readonly url: string;
+  readonly auth?: PrometheusAuth;
+  /** Deadline of one request, body included. An answer takes at most twice this: it may wait for a place as long. */
+  readonly timeoutMs?: Millis;
+  /** Time between two scrapes of the proxies. */
+  readonly scrapeIntervalMs?: Millis;
+  readonly maxResponseBytes?: number;
+  /** Requests under way at a time, at least 2: one half for custom queries, the other for everything else. */
+  readonly maxInFlight?: number;
+  /** An answer that is stamped older than this is not believed. */
+  readonly maxSampleAgeMs?: Millis;
+  /** For meshes whose metrics were renamed on the way: standard name -> name in this Prometheus. */
+  readonly metricNames?: Readonly<Record<string, string>>;
+  /** How the proxies of the target's mesh count. */
+  viewsOf(target: Target): readonly View[];
+  readonly recorder: Pick<Recorder, 'metricsQuery'>;
+  readonly log: Logger;
+}
+
+const NAME = 'prometheus';
+/** Ticks of many rollouts come in bursts of a few milliseconds. */
+const LINGER = 5;
+/** Shorter than any scrape interval in use: nothing new would be seen. */
+const FRESH = 1_000;
+/** Clocks of two hosts differ, without harm: windows are measured by Prometheus's clock alone. */
+const MAX_AHEAD = 30_000;
+const PING = 'vector(1)';
+
+export default { name: NAME, open };
+
+/** Throws for an address that is none. */
+function open(options: PrometheusOptions): MetricsProvider {
+  const { timeoutMs = 5_000, scrapeIntervalMs = 15_000, maxInFlight = 8 } = options;
+  const client = openClient({
+    url: options.url,
+    ...(options.auth === undefined ? {} : { auth: options.auth }),
+    maxResponseBytes: options.maxResponseBytes ?? 8 * 1024 * 1024,
+    maxSampleAge: options.maxSampleAgeMs ?? 5 * 60_000,
+    maxSampleAhead: MAX_AHEAD,
+    onRequest: (result, took) => options.recorder.metricsQuery(NAME, result, took),
+  });
+  const { server } = client;
+  const crowded = (): Trouble =>
+    trouble('timeout', `no place among the ${maxInFlight} requests to ${server} in ${duration(timeoutMs)}; it is slow`);
+  const pacing = { linger: LINGER, fresh: FRESH, patience: timeoutMs, tooLate: crowded };
+  // Places of their own: a team's slow custom query must not keep everybody's error rates waiting.
+  const forQueries = Math.max(1, maxInFlight >> 1);
+  const forTables = Math.max(1, maxInFlight - forQueries);
+  const tables = new GroupCommit<Pair, FigureTable | Trouble>({ ...pacing, maxInFlight: forTables });
+  const queries = new GroupCommit<string, Answer>({ ...pacing, maxInFlight: forQueries });
+
+  const viewsOf = (target: Target): readonly View[] =>
+    options.viewsOf(target).map((view) => renamed(view, options.metricNames ?? {}));
+
+  const counts = (view: View, pair: Pair, window: Millis): Promise<FigureTable | Trouble> =>
+    ask('counts', view, pair, window, () => countsLane(client, view, window, timeoutMs));
+
+  const buckets = (view: View, latency: Latency, pair: Pair, window: Millis): Promise<FigureTable | Trouble> =>
+    ask('buckets', view, pair, window, () => bucketsLane(client, view, latency, window, timeoutMs));
+
+  const ask = (what: string, view: View, pair: Pair, window: Millis, lane: () => TableLane) =>
+    tables.ask(`${what} ${window} ${JSON.stringify(view)}`, lane, pairKey(pair), pair);
+
+  async function measureErrorRate({ target, role, window }: Question): Promise<Reading> {
+    const views = told(viewsOf(target), target);
+    const sights = views.map(async ({ view, pair }): Promise<Sight> => {
+      const table = await counts(view, pair, window);
+      const name = pair[role];
+      const seen = table.ok ? errorRatio(who(target, name), table.of(pair.namespace, name)) : table;
+      return { query: errorRatioQuery(view, pair.namespace, name, window), seen };
+    });
+    return combined(await Promise.all(sights), words(views, target, role, window));
+  }
+
+  async function measureLatency(question: Question, quantile: number): Promise<Reading> {
+    const { target, role, window } = question;
+    const views = told(viewsOf(target), target).filter(({ view }) => view.latency !== null);
+    const sights = views.map(async ({ view, pair }): Promise<Sight> => {
+      const latency = view.latency as Latency;
+      const table = await buckets(view, latency, pair, window);
+      const name = pair[role];
+      const scale = latency.unit === 's' ? 1000 : 1;
+      const seen = table.ok
+        ? latencyQuantile(who(target, name), table.of(pair.namespace, name), quantile, scale)
+        : table;
+      return { query: quantileQuery(view, latency, quantile, pair.namespace, name, window), seen };
+    });
+    return combined(await Promise.all(sights), words(views, target, role, window));
+  }
+
+  async function measureQuery({ target, role, window }: Question, query: string): Promise<Reading> {
+    const wrong = checkQuery(query, target);
+    if (wrong !== null) return { ok: false, code: 'bad_query', message: wrong, query };
+    const promql = renderQuery(query, { target, role, window });
+    const answer = await queries.ask(promql, () => queryLane(client, promql, timeoutMs), '', promql);
+    return customReading(server, promql, answer);
+  }
+
+  function words(views: readonly Told[], target: Target, role: Role, window: Millis) {
+    const name = views[0]?.pair[role] ?? String(target[role].deployment);
+    const metrics = [...new Set(views.flatMap(({ view }) => view.requests.map(({ metric }) => metric)))];
+    const noRequest =
+      views.length === 0
+        ? `no metrics of mesh "${target.mesh}" tell the two versions of ${target.namespace}/${target.service} apart; ` +
+          'give stable and canary names of their own, or use a check of kind prometheus'
+        : `${server} knows of no request to ${who(target, name)} in the last ${duration(window)} (${metrics.join(', ')}); ` +
+          'check that traffic reaches it and that the proxies are scraped';
+    const aboveAll = `the latency of ${who(target, name)} lies above the highest bucket of the histogram at ${server}: nobody can tell how far`;
+    return { noRequest, aboveAll };
+  }
+
+  return {
+    name: NAME,
+    scrapeInterval: scrapeIntervalMs,
+
+    measure(question) {
+      const { kind, quantile, query } = question;
+      const incomplete = (field: string): Promise<Reading> =>
+        Promise.resolve({
+          ok: false,
+          code: 'bad_query',
+          message: `a check of kind ${kind} needs a ${field}`,
+          query: '',
+        });
+      switch (kind) {
+        case 'error-rate':
+          return measureErrorRate(question);
+        case 'latency':
+          return quantile === undefined ? incomplete('quantile') : measureLatency(question, quantile);
+        case 'prometheus':
+          return query === undefined ? incomplete('query') : measureQuery(question, query);
+        default:
+          return kind satisfies never;
+      }
+    },
+
+    async share(target, window) {
+      const views = told(viewsOf(target), target).filter(({ view }) => view.share);
+      const shares = await Promise.all(
+        views.map(async ({ view, pair }) => shareIn(await counts(view, pair, window), pair)),
+      );
+      const answered = shares.filter((share) => share !== null).sort((a, b) => b.samples - a.samples);
+      return answered[0] ?? null;
+    },
+
+    async ping() {
+      const answer = await client.query(PING, timeoutMs);
+      return answer.ok ? null : answer.message;
+    },
+  };
+}
+
+/** A view together with the names by which it tells the two versions apart. */
+interface Told {
+  readonly view: View;
+  readonly pair: Pair;
+}
+
+/** The views that can tell them apart; one that cannot would dilute the canary's failures with the stable's successes. */
+const told = (views: readonly View[], target: Target): readonly Told[] =>
+  views.flatMap((view) => {
+    const stable = target.stable[view.key];
+    const canary = target.canary[view.key];
+    const apart = typeof stable === 'string' && typeof canary === 'string' && stable !== canary;
+    return apart ? [{ view, pair: { namespace: target.namespace, stable, canary } }] : [];
+  });
+
+const who = (target: Target, name: string): string => `${target.namespace}/${name}`;
+
+function shareIn(table: FigureTable | Trouble, { namespace, stable, canary }: Pair): ShareReading | null {
+  if (!table.ok) return null;
+  const toCanary = table.of(namespace, canary)?.requests ?? 0;
+  const samples = toCanary + (table.of(namespace, stable)?.requests ?? 0);
+  return samples > 0 && Number.isFinite(samples) ? { share: toCanary / samples, samples } : null;
+}
+
+function renamed(view: View, names: Readonly<Record<string, string>>): View {
+  const rename = <T extends { readonly metric: string }>(at: T): T => ({
+    ...at,
+    metric: names[at.metric] ?? at.metric,
+  });
+  return {
+    ...view,
+    requests: view.requests.map(rename),
+    errors: view.errors.map(rename),
+    latency: view.latency === null ? null : rename(view.latency),
+  };
+}

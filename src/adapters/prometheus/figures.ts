@@ -1,0 +1,37 @@
+/** Numbers of many workloads from one answer. */
+import type { View } from '../mesh.ts';
+import { number, type Row } from './answer.ts';
+import type { Bucket } from './quantile.ts';
+import { COUNTED } from './templates.ts';
+
+/** What one view counted of one workload. null: no such series. */
+export interface Figures {
+  requests: number | null;
+  errors: number | null;
+  readonly buckets: Bucket[];
+}
+
+export interface FigureTable {
+  readonly ok: true;
+  /** undefined: the view knows nothing of this workload. */
+  of(namespace: string, name: string): Figures | undefined;
+}
+
+const key = (namespace: string, name: string): string => `${namespace}\n${name}`;
+
+/** Reads the rows of `countsQuery` or `bucketsQuery`. */
+export function figureTable({ labels }: View, rows: readonly Row[]): FigureTable {
+  const table = new Map<string, Figures>();
+  for (const row of rows) {
+    const at = key(row.labels[labels.namespace] ?? '', row.labels[labels.version] ?? '');
+    let figures = table.get(at);
+    if (figures === undefined) {
+      figures = { requests: null, errors: null, buckets: [] };
+      table.set(at, figures);
+    }
+    if (row.labels[COUNTED] === 'requests') figures.requests = row.value;
+    else if (row.labels[COUNTED] === 'errors') figures.errors = row.value;
+    else figures.buckets.push([number(row.labels['le'] ?? '') ?? Number.NaN, row.value]);
+  }
+  return { ok: true, of: (namespace, name) => table.get(key(namespace, name)) };
+}

@@ -1,0 +1,103 @@
+/** What can be asked in groups: the counts or latency buckets of one view over one window, and custom queries. */
+import type { View } from '../mesh.ts';
+import { type Answer, type Trouble, trouble } from './answer.ts';
+import type { PrometheusClient } from './client.ts';
+import { type FigureTable, figureTable } from './figures.ts';
+import type { Lane } from './group-commit.ts';
+import { bucketsQuery, countsQuery, type Latency, type Versions } from './templates.ts';
+
+/** Both versions of one target: they are compared, so they come from the same evaluation. */
+export interface Pair {
+  readonly namespace: string;
+  readonly stable: string;
+  readonly canary: string;
+}
+
+export const pairKey = ({ namespace, stable, canary }: Pair): string => `${namespace}/${stable}/${canary}`;
+
+/** Pairs per query. Buckets bring some twenty rows per workload, counts two. */
+const COUNTS_PER_QUERY = 250;
+const BUCKETS_PER_QUERY = 100;
+/** Total length of the names in a query, which repeats them for each of its selectors: up to about fifteen times. */
+const NAMES_PER_QUERY = 16_000;
+/** Requests that one refused or oversized query may be split into. Our own text is at fault if all parts are refused. */
+const SPLITS = 16;
+
+export type TableLane = Lane<Pair, FigureTable | Trouble>;
+
+export const countsLane = (client: PrometheusClient, view: View, window: number, timeout: number): TableLane =>
+  tableLane(client, view, COUNTS_PER_QUERY, timeout, (versions) => countsQuery(view, versions, window));
+
+export const bucketsLane = (
+  client: PrometheusClient,
+  view: View,
+  latency: Latency,
+  window: number,
+  timeout: number,
+): TableLane =>
+  tableLane(client, view, BUCKETS_PER_QUERY, timeout, (versions) => bucketsQuery(view, latency, versions, window));
+
+function tableLane(
+  client: PrometheusClient,
+  view: View,
+  perQuery: number,
+  timeout: number,
+  text: (versions: Versions) => string,
+): TableLane {
+  return {
+    cut: (pairs) => cut(pairs, perQuery),
+    async send(pairs) {
+      const until = performance.now() + timeout;
+      let requests = SPLITS;
+      const ask = async (part: readonly Pair[]): Promise<readonly (FigureTable | Trouble)[]> => {
+        requests -= 1;
+        const left = until - performance.now();
+        const answer = left > 0 ? await client.query(text(versionsOf(part)), left) : splitTooSlow(client);
+        if (answer.ok) return part.map(sameForAll(figureTable(view, answer.rows)));
+        if (!answer.tooMuch || part.length < 2 || requests < 2) return part.map(sameForAll(answer));
+        const half = part.length >> 1;
+        return [...(await ask(part.slice(0, half))), ...(await ask(part.slice(half)))];
+      };
+      return ask(pairs);
+    },
+  };
+}
+
+const sameForAll =
+  <T>(result: T) =>
+  (): T =>
+    result;
+
+const splitTooSlow = ({ server }: PrometheusClient): Trouble =>
+  trouble('timeout', `${server} refused a query for many workloads, and there was no time left for smaller ones`);
+
+const versionsOf = (pairs: readonly Pair[]): Versions => ({
+  namespaces: pairs.map(({ namespace }) => namespace),
+  names: pairs.flatMap(({ stable, canary }) => [stable, canary]),
+});
+
+function cut(pairs: readonly Pair[], perQuery: number): readonly (readonly Pair[])[] {
+  const pieces: Pair[][] = [];
+  let room = 0;
+  for (const pair of pairs) {
+    const length = pair.namespace.length + pair.stable.length + pair.canary.length;
+    const piece = pieces.at(-1);
+    if (piece === undefined || piece.length === perQuery || length > room) {
+      pieces.push([pair]);
+      room = NAMES_PER_QUERY - length;
+    } else {
+      piece.push(pair);
+      room -= length;
+    }
+  }
+  return pieces;
+}
+
+/** One custom query: everybody who asks it gets the same answer. */
+export const queryLane = (client: PrometheusClient, promql: string, timeout: number): Lane<string, Answer> => ({
+  cut: (units) => [units],
+  send: async (units) => {
+    const answer = await client.query(promql, timeout);
+    return units.map(() => answer);
+  },
+});
