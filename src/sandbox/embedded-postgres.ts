@@ -49,8 +49,8 @@ const PORT_ATTEMPTS = 5;
 const SETTINGS = {
   listen_addresses: '127.0.0.1', // a name would need /etc/hosts
   unix_socket_directories: '', // the default needs /run/postgresql, and sockets in /tmp collide
+  // Survives a killed server, not a power failure: nothing is waited for until it is on the disk.
   fsync: 'off',
-  synchronous_commit: 'off',
   full_page_writes: 'off',
   wal_level: 'minimal',
   max_wal_senders: '0',

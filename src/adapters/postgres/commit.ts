@@ -10,14 +10,19 @@ import type { Database, Statement } from './db.ts';
 import { timestamp, timestampOrNull } from './db.ts';
 import { behindOf, toState } from './rows.ts';
 import { storable, storableJson } from './text.ts';
-import { brokenConstraint, isPassing } from './trouble.ts';
+import { brokenConstraint, isCollision, isOutcomeUnknown, isPassing, isRefusal } from './trouble.ts';
 
 /** Facts that people are told about. */
 const TOLD: ReadonlySet<FactType> = new Set([
+  'waiting_for_canary',
   'weight_wanted',
   'weight_reached',
+  'verdict_changed',
+  'promote_requested',
   'paused',
   'resumed',
+  'mesh_trouble',
+  'mesh_recovered',
   'rollback_started',
   'ended',
 ]);
@@ -100,7 +105,7 @@ const measurementRow = ({ check, step, verdict, code, reason, canary, stable, th
 });
 
 /** How long an outcome that is unknown is asked for. */
-const SETTLE: Millis = 8_000;
+const SETTLE: Millis = 5_000;
 const SETTLE_PAUSE: Millis = 200;
 
 /**
@@ -118,7 +123,7 @@ export async function commit(db: Database, channels: readonly string[], change: 
   try {
     return await wrote(db, wanted);
   } catch (error) {
-    if (!isPassing(error)) throw error;
+    if (!isOutcomeUnknown(error) && !isCollision(error)) throw error;
     return settled(db, change, wanted, attempt, error);
   }
 }
@@ -145,17 +150,21 @@ async function settled(
   first: unknown,
 ): Promise<boolean> {
   const until = performance.now() + SETTLE;
-  for (let error = first; performance.now() < until; ) {
+  for (let error = first; ; ) {
+    if (performance.now() >= until) throw error;
     await sleep(SETTLE_PAUSE);
     try {
       return (await wrote(db, wanted)) || (await landed(db, change, attempt));
     } catch (again) {
       if (!isPassing(again)) throw again;
+      // It takes no writes for now (a standby, a full disk), but can say whether the first one landed.
+      if (isRefusal(again)) {
+        if (await landed(db, change, attempt)) return true;
+        throw again;
+      }
       error = again;
     }
-    if (performance.now() >= until) throw error;
   }
-  throw first;
 }
 
 /**

@@ -2,7 +2,7 @@
 import pg from 'pg';
 import type { Logger } from '../../app/ports.ts';
 import type { Instant, Millis } from '../../domain/plan.ts';
-import { explained, isPassing } from './trouble.ts';
+import { explained, isLostConnection, isPassing } from './trouble.ts';
 
 /** `name`: prepared once per connection; for the few statements that run hundreds of times per second. */
 export interface Statement {
@@ -89,7 +89,7 @@ export function openDatabase(options: DatabaseOptions): Database {
       try {
         return await rows<Row>(statement);
       } catch (error) {
-        if (!isPassing(error)) throw error;
+        if (!isLostConnection(error)) throw error;
         return await rows<Row>(statement);
       }
     },

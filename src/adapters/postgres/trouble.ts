@@ -39,6 +39,33 @@ export function isPassing(error: unknown): boolean {
     : NETWORK.test(code) || PASSING.some((pattern) => pattern.test(code));
 }
 
+/** Nothing was sent: the connection never came about. */
+const NOT_SENT = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL|57P03|53300)$/;
+const NOT_SENT_WORDS = /when trying to connect|^timeout expired|due to connection timeout/;
+/** The server says itself that it undid the statement. */
+const UNDONE = /^(40001|40P01|55P03|57014|25006|25P03|53|28)/;
+
+const causeOf = (error: unknown): DriverError | null =>
+  asDriverError(error instanceof StoreUnavailable ? error.cause : error);
+
+/** The connection was lost, or the answer did not come in time: the statement may have been carried out, or may be yet. */
+export function isOutcomeUnknown(error: unknown): boolean {
+  const found = causeOf(error);
+  if (found === null || !isPassing(error)) return false;
+  const { code } = found;
+  return code === undefined ? !NOT_SENT_WORDS.test(found.message) : !NOT_SENT.test(code) && !UNDONE.test(code);
+}
+
+/** The pooled connection was dead, so asking again costs nothing. Not where the time for an answer is used up already. */
+export const isLostConnection = (error: unknown): boolean =>
+  isOutcomeUnknown(error) && !/read timeout/.test(causeOf(error)?.message ?? '');
+
+/** The server answers, and takes no writes or no logins: trying again within seconds is useless. */
+export const isRefusal = (error: unknown): boolean => /^(25006|53|28)/.test(causeOf(error)?.code ?? '');
+
+/** Undone because of others at the same moment: the same statement again may well succeed at once. */
+export const isCollision = (error: unknown): boolean => /^40(001|P01)$/.test(causeOf(error)?.code ?? '');
+
 /** The unique constraint that the statement broke; null: another error. */
 export function brokenConstraint(error: unknown): string | null {
   const found = asDriverError(error);
