@@ -25,7 +25,11 @@ export interface KubeObject {
     readonly labels?: Readonly<Record<string, string>>;
     readonly annotations?: Readonly<Record<string, string>>;
     readonly creationTimestamp?: string;
-    readonly managedFields?: readonly { readonly manager?: string; readonly operation?: string; readonly time?: string }[];
+    readonly managedFields?: readonly {
+      readonly manager?: string;
+      readonly operation?: string;
+      readonly time?: string;
+    }[];
     readonly [field: string]: unknown;
   };
   readonly spec?: unknown;

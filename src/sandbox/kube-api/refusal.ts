@@ -81,6 +81,13 @@ export const unsupportedPatch = (accepted: readonly string[]): Refusal =>
     `the body of the request was in an unknown format - accepted media types include: ${accepted.join(', ')}`,
   );
 
+export const managerRequired = (): Refusal =>
+  refuse(
+    422,
+    'Invalid',
+    'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
+  );
+
 export const methodNotAllowed = (): Refusal =>
   refuse(405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource', {});
 

@@ -15,9 +15,18 @@ import { type FaultRule, openFaults } from './faults.ts';
 import { isObject, type Json, type JsonObject, objectAt, textAt } from './json.ts';
 import { ALL_KINDS, type Kind, NAMESPACE } from './kinds.ts';
 import { type Account, openRbac } from './rbac.ts';
-import { badRequest, failure, methodNotAllowed, notFound, notServed, Refusal, unsupportedPatch } from './refusal.ts';
+import {
+  badRequest,
+  failure,
+  managerRequired,
+  methodNotAllowed,
+  notFound,
+  notServed,
+  Refusal,
+  unsupportedPatch,
+} from './refusal.ts';
 import { labelTest } from './selector.ts';
-import { apiVersionOf, labelsOf, openStorage, textThrough, versionOf } from './storage.ts';
+import { apiVersionOf, itemThrough, labelsOf, openStorage, textThrough, versionOf } from './storage.ts';
 import { openWatches } from './watches.ts';
 import { type Manners, type Outcome, openWrites, type Place } from './writes.ts';
 
@@ -185,7 +194,7 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
       .all(kind, namespace)
       .filter((entry) => chosen(labelsOf(entry)) && (name === null || entry.name === name));
     const { page, next, left } = pageOf(entries, address.query);
-    const items = page.map((entry) => textThrough(entry, version)).join(',');
+    const items = page.map((entry) => itemThrough(entry, version)).join(',');
     const metadata = {
       resourceVersion: String(storage.revision()),
       ...(next === null ? {} : { continue: next, remainingItemCount: left }),
@@ -271,7 +280,11 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
       }
       case 'patch': {
         const place = placeOf(address);
-        return done(type === PATCH_TYPES[2] ? 'apply' : 'patch', place, patch(place, type, body, manners));
+        return done(
+          type === PATCH_TYPES[2] ? 'apply' : 'patch',
+          place,
+          patch(place, type, body, manners, address.query),
+        );
       }
       case 'delete': {
         const place = placeOf(address);
@@ -283,9 +296,10 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
     }
   };
 
-  const patch = (place: Place, type: string, body: Json, manners: Manners): Outcome => {
+  const patch = (place: Place, type: string, body: Json, manners: Manners, query: URLSearchParams): Outcome => {
     if (type === PATCH_TYPES[0]) return writes.jsonPatch(place, body, manners);
     if (type === PATCH_TYPES[1]) return writes.mergePatch(place, body, manners);
+    if (type === PATCH_TYPES[2] && !query.has('fieldManager')) throw managerRequired();
     if (type === PATCH_TYPES[2] && !place.kind.builtIn) return writes.apply(place, typed(place, body), manners);
     throw unsupportedPatch(PATCH_TYPES);
   };

@@ -2,7 +2,7 @@
  * The objects, their resourceVersions and what happened to them. One counter for all kinds, as in etcd.
  * Objects are kept as JSON plus their serialised text for each version that was asked for.
  */
-import { isObject, type Json, type JsonObject, objectAt } from './json.ts';
+import { isObject, type Json, type JsonObject, objectAt, without } from './json.ts';
 import type { Kind, KindVersion } from './kinds.ts';
 import type { Owners } from './ownership.ts';
 import { managedFields } from './ownership.ts';
@@ -184,6 +184,18 @@ export function textThrough(entry: Entry, version: KindVersion): string {
   if (text === undefined) {
     text = JSON.stringify(viewThrough(entry, version));
     entry.texts.set(version.name, text);
+  }
+  return text;
+}
+
+/** An element of a list: built-in kinds leave out what the list says already. */
+export function itemThrough(entry: Entry, version: KindVersion): string {
+  if (!entry.kind.builtIn) return textThrough(entry, version);
+  const key = `${version.name} item`;
+  let text = entry.texts.get(key);
+  if (text === undefined) {
+    text = JSON.stringify(without(viewThrough(entry, version), 'apiVersion', 'kind'));
+    entry.texts.set(key, text);
   }
   return text;
 }
