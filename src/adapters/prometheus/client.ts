@@ -33,8 +33,8 @@ export function openClient(options: ClientOptions): PrometheusClient {
 
   async function ask(promql: string, timeout: number): Promise<Answer> {
     // Prometheus stops working on it too when the time is up: an abandoned query must not keep it busy.
-    const body = new URLSearchParams({ query: promql, timeout: `${Math.max(1, Math.round(timeout))}ms` });
-    const signal = AbortSignal.timeout(Math.max(1, timeout));
+    const body = new URLSearchParams({ query: promql, timeout: `${timeout}ms` });
+    const signal = AbortSignal.timeout(timeout);
     try {
       const response = await fetch(target, { method: 'POST', headers, body, redirect: 'manual', signal });
       const text = await readBody(response, options.maxResponseBytes);
@@ -50,7 +50,7 @@ export function openClient(options: ClientOptions): PrometheusClient {
     server,
     async query(promql, timeout) {
       const started = performance.now();
-      const answer = await ask(promql, timeout);
+      const answer = await ask(promql, Math.max(1, Math.ceil(timeout)));
       options.onRequest(answer.ok ? 'ok' : (answer.code satisfies NoValueCode), performance.now() - started);
       return answer;
     },
