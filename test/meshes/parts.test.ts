@@ -192,17 +192,27 @@ describe('the last writer', () => {
       by('kubectl-edit', '2026-01-03T00:00:00Z'),
       by('helm', '2026-01-01T00:00:00Z'),
     );
-    expect(lastWriter(object)).toBe('kubectl-edit (Update) at 2026-01-03T00:00:00Z');
+    expect(lastWriter(object, 'backends')).toBe('kubectl-edit (Update) at 2026-01-03T00:00:00Z');
   });
 
   it('is the other one when both wrote within a second', () => {
     const object = written(by('sluice', '2026-01-02T00:00:00Z'), by('argocd-controller', '2026-01-02T00:00:00Z'));
-    expect(lastWriter(object)).toBe('argocd-controller (Update) at 2026-01-02T00:00:00Z');
+    expect(lastWriter(object, 'backends')).toBe('argocd-controller (Update) at 2026-01-02T00:00:00Z');
+  });
+
+  it('is the owner of the weights where several wrote within a second', () => {
+    const time = '2026-01-02T00:00:00Z';
+    const owner = (manager: string) => by(manager, time, { fieldsV1: { 'f:spec': { 'f:backends': {} } } });
+    const other = (manager: string) => by(manager, time, { fieldsV1: { 'f:spec': { 'f:service': {} } } });
+    expect(lastWriter(written(other('helm'), owner('kubectl-edit'), other('sluice')), 'backends')).toContain(
+      'kubectl-edit',
+    );
+    expect(lastWriter(written(other('helm'), owner('sluice'), other('kubectl-edit')), 'backends')).toContain('sluice');
   });
 
   it('is ours when we were last', () => {
     const object = written(by('sluice', '2026-01-02T00:00:00Z'), by('helm', '2026-01-01T00:00:00Z'));
-    expect(lastWriter(object)).toBe('sluice (Update) at 2026-01-02T00:00:00Z');
+    expect(lastWriter(object, 'backends')).toBe('sluice (Update) at 2026-01-02T00:00:00Z');
   });
 
   it('is never one who wrote the status only', () => {
@@ -210,11 +220,11 @@ describe('the last writer', () => {
       by('helm', '2026-01-01T00:00:00Z'),
       by('controller', '2026-01-09T00:00:00Z', { subresource: 'status' }),
     );
-    expect(lastWriter(object)).toBe('helm (Update) at 2026-01-01T00:00:00Z');
+    expect(lastWriter(object, 'backends')).toBe('helm (Update) at 2026-01-01T00:00:00Z');
   });
 
   it('is not known where the server does not say', () => {
-    expect(lastWriter(milliSplit())).toBeNull();
-    expect(lastWriter(written())).toBeNull();
+    expect(lastWriter(milliSplit(), 'backends')).toBeNull();
+    expect(lastWriter(written(), 'backends')).toBeNull();
   });
 });

@@ -121,6 +121,13 @@ const refused: readonly (readonly [string, MeshModule, Loose, string, RegExp])[]
     /same Service/,
   ],
   ['an unknown group', gatewayApi, routeTarget({ group: 'x.io' }), 'httpRoute.group', /gateway\.networking\.k8s\.io/],
+  [
+    'a name for a rule of a Linkerd route',
+    gatewayApi,
+    routeTarget({ group: 'policy.linkerd.io', rule: 'api' }),
+    'httpRoute.rule',
+    /use index/,
+  ],
   ['an unknown proxy', gatewayApi, routeTarget({}, { proxy: 'consul' }), 'proxy', /linkerd/],
   [
     'a Linkerd route judged by Istio',

@@ -56,6 +56,10 @@ const httpRoute = z
   })
   .refine((r) => [r.rule, r.rules, r.index].filter((way) => way !== undefined).length <= 1, {
     error: 'wanted at most one of rule, rules and index',
+  })
+  .refine((r) => r.group === STANDARD || (r.rule === undefined && r.rules === undefined), {
+    error: `rules of ${POLICY} have no names: use index`,
+    path: ['rule'],
   });
 
 const target = z
@@ -102,7 +106,11 @@ const namingOf = (t: GatewayApiTarget): Naming => ({
   canary: wordsOf(t.canary),
   stableEntry: entryOf(t.stable),
   canaryEntry: entryOf(t.canary),
-  fields: { object: 'target.httpRoute.name', name: 'target.httpRoute.rule', index: 'target.httpRoute.index' },
+  fields: {
+    object: 'target.httpRoute.name',
+    name: t.httpRoute.group === STANDARD ? 'target.httpRoute.rule' : null,
+    index: 'target.httpRoute.index',
+  },
 });
 
 // ── the object ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -193,6 +201,7 @@ const kindOf = (t: GatewayApiTarget): RouteKind => ({
   plural: 'httproutes',
   namespace: t.namespace,
   name: t.httpRoute.name,
+  field: 'rules',
   known: TALKED[t.httpRoute.group] ?? [],
   versions: (served) => (TALKED[t.httpRoute.group] ?? []).filter((talked) => served.includes(talked)),
   split: (object) => splitIn(object, t),
@@ -217,7 +226,7 @@ async function advice(t: GatewayApiTarget, kube: KubeClient): Promise<readonly A
       group: kind.group,
       kind: 'HTTPRoute',
       weights: '.spec.rules[].backendRefs[].weight',
-      owned: 'rules',
+      owned: kind.field,
     }),
     ...route.otherParents(object, t.service, kind.naming),
     ...route.refusedByController(object, kind.naming),
@@ -262,7 +271,7 @@ export default defineMesh({
   },
   rbac: [
     { apiGroups: [STANDARD, POLICY], resources: ['httproutes'], verbs: ['get', 'list', 'watch', 'patch'] },
-    { apiGroups: [linkerd.PROFILES.group], resources: ['serviceprofiles'], verbs: ['get', 'list'] },
+    { apiGroups: [linkerd.PROFILES.group], resources: ['serviceprofiles'], verbs: ['list'] },
   ],
   views: (t) => viewsOf(target.parse(t)),
   open: (t, kube) => openRoute(kindOf(target.parse(t)), kube),

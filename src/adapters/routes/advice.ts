@@ -2,9 +2,8 @@
 import type { Advice } from '../../app/ports.ts';
 import type { Kube, KubeObject, KubeTrouble } from '../kubernetes/kube.ts';
 import { FIELD_MANAGER } from '../kubernetes/kube.ts';
-import { isRecord, recordAt } from './json.ts';
 import type { Naming } from './refusals.ts';
-import { writersOf } from './writers.ts';
+import { ownsField, writersOf } from './writers.ts';
 
 export const warn = (check: string, message: string): Advice => ({ check, level: 'warn', message });
 export const fail = (check: string, message: string): Advice => ({ check, level: 'fail', message });
@@ -76,11 +75,11 @@ function flux(object: KubeObject, { naming, owned }: Owned): readonly Advice[] {
   ];
 }
 
-/** Any other tool that uses server-side apply. */
+/** Any other tool that uses server-side apply. Where the owner is not known, a warning too many costs less than a fight. */
 function applied(object: KubeObject, { naming, owned }: Owned): readonly Advice[] {
   if (marked(object, 'argocd.argoproj.io/') || FLUX.some((prefix) => marked(object, prefix))) return [];
   const owner = writersOf(object).find(
-    (writer) => writer.operation === 'Apply' && writer.manager !== FIELD_MANAGER && ownsField(writer.fields, owned),
+    (writer) => writer.operation === 'Apply' && writer.manager !== FIELD_MANAGER && ownsField(writer, owned) !== false,
   );
   if (owner === undefined) return [];
   return [
@@ -90,7 +89,3 @@ function applied(object: KubeObject, { naming, owned }: Owned): readonly Advice[
     ),
   ];
 }
-
-/** Unknown ownership counts as owning: a warning too many costs less than a fight over the weights. */
-const ownsField = (fields: unknown, field: string): boolean =>
-  !isRecord(fields) || recordAt(fields, 'f:spec')[`f:${field}`] !== undefined;

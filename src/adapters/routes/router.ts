@@ -22,6 +22,8 @@ export interface RouteKind {
   readonly plural: string;
   readonly namespace: string;
   readonly name: string;
+  /** Field of the spec that holds the weights. */
+  readonly field: string;
   /** Versions to talk, best first, out of those that the cluster serves. */
   versions(served: readonly string[]): readonly string[];
   /** Versions that could be talked, for people. */
@@ -65,7 +67,7 @@ export class RouteRouter implements TrafficRouter {
       stamp: stampOn(object),
       carriesAllTraffic: this.#kind.carriesAllTraffic(object, split),
       token: tokenOf(object),
-      lastWriter: lastWriter(object),
+      lastWriter: lastWriter(object, this.#kind.field),
     };
   }
 
