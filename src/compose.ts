@@ -1,0 +1,214 @@
+/** The composition root: settings -> adapters -> use cases -> an API, a worker, or both. The only file that knows everybody. */
+import { randomBytes } from 'node:crypto';
+import { performance } from 'node:perf_hooks';
+import { type Cluster, type Clusters, meshGateway, metricsGateway } from './adapters/clusters.ts';
+import { type KubeOptions, openKube } from './adapters/kubernetes/client.ts';
+import { readWorkload } from './adapters/kubernetes/workloads.ts';
+import type { MeshModule } from './adapters/mesh.ts';
+import type prometheusModule from './adapters/metrics/prometheus.ts';
+import { slackNotifier } from './adapters/notify/slack.ts';
+import { slackApi } from './adapters/notify/slack-api.ts';
+import { slackResponder } from './adapters/notify/slack-respond.ts';
+import { type Database, openDatabase } from './adapters/postgres/db.ts';
+import { postgresInboundCommands } from './adapters/postgres/inbound-commands.ts';
+import { postgresOutbox } from './adapters/postgres/outbox.ts';
+import { postgresRolloutStore } from './adapters/postgres/rollout-store.ts';
+import { postgresSlackMessages as slackMessages } from './adapters/postgres/slack-messages.ts';
+import { postgresSlackPrincipals } from './adapters/postgres/slack-principals.ts';
+import { postgresTokenStore } from './adapters/postgres/tokens.ts';
+import { inspectCheck } from './adapters/prometheus/inspect.ts';
+import { openQueue, type QueueOptions } from './adapters/queue.ts';
+import { loadMeshes, loadProviders, meshFor } from './adapters/registry.ts';
+import { command, retry, supersede } from './app/commands.ts';
+import { startDelivery } from './app/deliver.ts';
+import { inboundStep } from './app/inbound.ts';
+import { planParser } from './app/plan-schema.ts';
+import type { CrashPoint, InboundCommands, Logger, Notifier, Recorder, TickQueue, TokenStore } from './app/ports.ts';
+import { repeat } from './app/repeat.ts';
+import { dryRun, type StartPorts, start } from './app/start.ts';
+import { tick } from './app/tick.ts';
+import type { UseCases } from './app/usecases.ts';
+import { startWorker, type Worker } from './app/worker.ts';
+import type { Millis } from './domain/plan.ts';
+
+type PrometheusOptions = Parameters<typeof prometheusModule.open>[0];
+type MetricsModule = typeof prometheusModule;
+
+export interface ClusterSettings {
+  readonly name: string;
+  readonly kube: Omit<KubeOptions, 'cluster' | 'log'>;
+  readonly prometheus: Omit<PrometheusOptions, 'viewsOf' | 'recorder' | 'log'>;
+}
+
+export interface SlackSettings {
+  readonly token: string;
+  readonly channel: string;
+  readonly apiUrl?: string | undefined;
+}
+
+export interface Settings {
+  readonly databaseUrl: string;
+  readonly queue: QueueOptions['backend'];
+  readonly clusters: readonly ClusterSettings[];
+  readonly concurrency: number;
+  readonly retention: Millis | null;
+  readonly slack: SlackSettings | null;
+  /** Where people reach the service; null: messages carry no links. */
+  readonly publicUrl: string | null;
+}
+
+export interface Telemetry {
+  readonly log: Logger;
+  readonly recorder: (
+    sources: Pick<TickQueue, 'depth'> & { gauges: ReturnType<typeof postgresRolloutStore>['gauges'] },
+  ) => Recorder;
+  /** Tests only: named places at which a process may be made to die. */
+  readonly crashPoint?: CrashPoint;
+}
+
+export interface Service {
+  readonly useCases: UseCases;
+  readonly tokens: TokenStore;
+  readonly inbound: InboundCommands;
+  readonly recorder: Recorder;
+  /** What is missing and what to do; empty: ready. */
+  ready(): Promise<readonly { readonly part: string; readonly message: string }[]>;
+  startWorker(): Worker;
+  close(): Promise<void>;
+}
+
+export async function compose(settings: Settings, telemetry: Telemetry): Promise<Service> {
+  const { log } = telemetry;
+  const [meshes, providers] = await Promise.all([loadMeshes(), loadProviders<MetricsModule>()]);
+  const db = openDatabase({ url: settings.databaseUrl, log });
+  const channels = settings.slack === null ? [] : ['slack'];
+  const store = postgresRolloutStore(db, { channels, log });
+  const queue = await openQueue({ backend: settings.queue, log });
+  const recorder = telemetry.recorder({ gauges: store.gauges, depth: queue.depth });
+  const clusters = await openClusters(settings.clusters, meshes, providers, recorder, log);
+  const gateways = { meshes: meshGateway(clusters, meshes, readWorkload), metrics: metricsGateway(clusters) };
+  const commandPorts = { store, queue, log };
+  const parser = planParser([...meshes.values()], [...providers.keys()], (check, target) =>
+    inspectCheck(check, target, meshFor(meshes, target.mesh).views(target)),
+  );
+  const startPorts: StartPorts = {
+    ...gateways,
+    ...commandPorts,
+    parser,
+    clusters: [...clusters.keys()],
+    newId: () => `ro_${randomBytes(12).toString('base64url').replaceAll(/[-_]/g, '0')}`,
+    supersede: (live, by) => supersede(commandPorts, live, by),
+  };
+  const useCases: UseCases = {
+    start: (document, principal, idempotency) => start(startPorts, { document, principal, idempotency }),
+    dryRun: (document) => dryRun(startPorts, document),
+    async command(id, wanted, principal, { step, version }) {
+      const request = { id, command: wanted, actor: principal.name, expectedStep: step, expectedVersion: version };
+      return wanted.name === 'retry'
+        ? retry(commandPorts, startPorts, request, principal)
+        : command(commandPorts, request);
+    },
+    get: async (id) => (await store.load(id))?.rollout ?? null,
+    list: store.list,
+    facts: store.facts,
+    measurements: store.measurements,
+    writes: store.writes,
+    source: store.source,
+    waitForChange: store.waitForChange,
+    planSchema: parser.jsonSchema,
+  };
+  const inbound = postgresInboundCommands(db);
+  const tickPorts = {
+    ...gateways,
+    ...commandPorts,
+    recorder,
+    monotonic: () => performance.now(),
+    ...(telemetry.crashPoint === undefined ? {} : { crashPoint: telemetry.crashPoint }),
+  };
+  return {
+    useCases,
+    tokens: postgresTokenStore(db),
+    inbound,
+    recorder,
+    ready: () => missing(store, queue, clusters),
+    startWorker: () =>
+      startWorker({
+        store,
+        work: (handler) => queue.work(handler, { concurrency: settings.concurrency }),
+        tick: (id) => tick(tickPorts, id),
+        loops: slackLoops(settings, db, { useCases, inbound, store, recorder, log }),
+        log,
+        retention: settings.retention,
+        now: Date.now,
+      }),
+    async close() {
+      await queue.close();
+      for (const { kube } of clusters.values()) kube.close();
+      await store.close();
+      await db.close();
+    },
+  };
+}
+
+async function openClusters(
+  settings: readonly ClusterSettings[],
+  meshes: ReadonlyMap<string, MeshModule>,
+  providers: ReadonlyMap<string, MetricsModule>,
+  recorder: Recorder,
+  log: Logger,
+): Promise<Clusters> {
+  const opened = settings.map(async ({ name, kube, prometheus }): Promise<[string, Cluster]> => {
+    const client = await openKube({ cluster: name, log, ...kube });
+    const viewsOf: PrometheusOptions['viewsOf'] = (target) => meshFor(meshes, target.mesh).views(target);
+    const own = [...providers].map(
+      ([kind, module]) => [kind, module.open({ ...prometheus, viewsOf, recorder, log })] as const,
+    );
+    return [name, { name, kube: client, providers: new Map(own) }];
+  });
+  return new Map(await Promise.all(opened));
+}
+
+/** Rollouts need Postgres, the queue's back end and every API server. A Prometheus that is away stops no rollback. */
+async function missing(
+  store: { ping(): Promise<string | null> },
+  queue: Pick<TickQueue, 'ping'>,
+  clusters: Clusters,
+): Promise<readonly { part: string; message: string }[]> {
+  const parts: [string, Promise<string | null>][] = [
+    ['postgres', store.ping()],
+    ['queue', queue.ping()],
+    ...[...clusters.values()].map(({ name, kube }): [string, Promise<string | null>] => [
+      `kubernetes ${name}`,
+      kube.ping(),
+    ]),
+  ];
+  const asked = await Promise.all(parts.map(async ([part, answer]) => ({ part, message: await answer })));
+  return asked.flatMap(({ part, message }) => (message === null ? [] : [{ part, message }]));
+}
+
+interface LoopPorts {
+  readonly useCases: UseCases;
+  readonly inbound: InboundCommands;
+  readonly store: ReturnType<typeof postgresRolloutStore>;
+  readonly recorder: Recorder;
+  readonly log: Logger;
+}
+
+function slackLoops({ slack, publicUrl }: Settings, db: Database, ports: LoopPorts) {
+  if (slack === null) return [];
+  const { useCases, inbound, store, recorder, log } = ports;
+  const notifier: Notifier = slackNotifier({
+    api: slackApi({ token: slack.token, apiUrl: slack.apiUrl, log }),
+    channel: slack.channel,
+    messages: slackMessages(db),
+    store,
+    link: (id) => (publicUrl === null ? null : `${publicUrl}/rollouts/${id}`),
+    log,
+  });
+  const principals = postgresSlackPrincipals(db);
+  const respond = slackResponder({ apiUrl: slack.apiUrl });
+  return [
+    () => startDelivery({ outbox: postgresOutbox(db), store, recorder, log }, [notifier]),
+    () => repeat('commands from Slack', () => inboundStep({ useCases, principals, respond, inbound, log }), log),
+  ];
+}
