@@ -166,6 +166,8 @@ async function sendAnswer(
 ): Promise<void> {
   const spec = route.responses[answer.status];
   if (spec === undefined) throw new Error(`${route.operationId} answered ${answer.status}, which it does not declare`);
+  // The server may have begun to leave while this request was waiting.
+  if (services.life.leaving) res.setHeader('Connection', 'close');
   if (!res.hasHeader('Cache-Control')) res.setHeader('Cache-Control', 'no-store');
   if (answer.stream !== undefined && spec.stream !== undefined)
     return stream(services, req, res, answer, spec.stream, connection.gone);

@@ -69,10 +69,14 @@ export async function listen(app: Application, { host, port, timeouts }: ListenO
   };
 }
 
+const SWEEP: Millis = 50;
+
 async function shut(server: Server, stop: () => void, deadline: Millis, announce: Millis): Promise<void> {
   if (announce > 0) await new Promise((resolve) => setTimeout(resolve, announce));
   stop();
   const cut = setTimeout(() => server.closeAllConnections(), Math.max(0, deadline - announce));
+  // Node looks for idle connections once. Those of streams become idle later, and would be kept alive for a minute.
+  const sweep = setInterval(() => server.closeIdleConnections(), SWEEP);
   try {
     await new Promise<void>((resolve) => {
       server.close(() => resolve());
@@ -80,6 +84,7 @@ async function shut(server: Server, stop: () => void, deadline: Millis, announce
     });
   } finally {
     clearTimeout(cut);
+    clearInterval(sweep);
   }
 }
 

@@ -1,5 +1,5 @@
 /** YAML as a notation for plain data: one document, no duplicate keys, no tags, aliases only a few. */
-import type { Document, Node, Pair, ParsedNode } from 'yaml';
+import type { Alias, Document, Pair, ParsedNode, Scalar, YAMLMap, YAMLSeq } from 'yaml';
 import { isAlias, isMap, isNode, isScalar, parseDocument, visit } from 'yaml';
 
 export interface YamlFault {
@@ -29,15 +29,15 @@ const failed = (offset: number, code: string, message: string): YamlRead => ({
 export function readYaml(text: string): YamlRead {
   const tooMuch = excess(text);
   if (tooMuch !== null) return { ok: false, fault: tooMuch };
-  // Their own test for unique keys compares every pair of keys; `duplicateKey` below needs one pass.
-  const document = parseDocument(text, { uniqueKeys: false, prettyErrors: false, logLevel: 'silent', strict: true });
+  // Their own test for unique keys compares every pair of keys; `badKey` below needs one pass.
+  const document = parseDocument(text, { uniqueKeys: false, prettyErrors: false, logLevel: 'error', strict: true });
   const flaw = document.errors[0] ?? document.warnings[0];
   if (flaw !== undefined) return failed(flaw.pos[0], flaw.code.toLowerCase(), flaw.message);
+  if (document.contents === null) return failed(0, 'empty', 'there are only comments');
   const refused = outdated(document) ?? unusual(document);
   if (refused !== null) return { ok: false, fault: refused };
   const value = toPlain(document);
-  if (value === null)
-    return failed(0, 'alias_bomb', `wanted at most ${MAX_ALIASES} resolved aliases; write the values out`);
+  if (value === null) return { ok: false, fault: tooManyAliases(0) };
   return { ok: true, value: value.plain, offsetOf: (path) => offsetOf(document, path) };
 }
 
@@ -76,21 +76,47 @@ const outdated = (document: Parsed): YamlFault | null =>
         message: `wanted YAML 1.2; found a directive for ${document.directives.yaml.version}`,
       };
 
-/** What would not survive the way into JSON: other tags, keys that are not text, keys that are there twice. */
+/**
+ * What would not survive the way into JSON: other tags, keys that are not text, keys that are there twice. And aliases:
+ * few, and of anchors that came before.
+ */
 function unusual(document: Parsed): YamlFault | null {
   let found: YamlFault | null = null;
+  let aliases = 0;
+  const anchors = new Set<string>();
   visit(document, {
     Node(_, node) {
-      found = isAlias(node) ? null : (foreignTag(node) ?? (isMap(node) ? badKey(node.items) : null));
+      if (isAlias(node)) {
+        aliases += 1;
+        found = aliases > MAX_ALIASES ? tooManyAliases(startOf(node)) : unknownAlias(node, anchors);
+      } else {
+        if (node.anchor !== undefined) anchors.add(node.anchor);
+        found = foreignTag(node) ?? (isMap(node) ? badKey(node.items) : null);
+      }
       return found === null ? undefined : visit.BREAK;
     },
   });
   return found;
 }
 
+const tooManyAliases = (offset: number): YamlFault => ({
+  offset,
+  code: 'alias_bomb',
+  message: `wanted at most ${MAX_ALIASES} resolved aliases; write the values out`,
+});
+
+const unknownAlias = (alias: Alias, anchors: ReadonlySet<string>): YamlFault | null =>
+  anchors.has(alias.source)
+    ? null
+    : {
+        offset: startOf(alias),
+        code: 'unknown_alias',
+        message: `no anchor named ${JSON.stringify(alias.source)} comes before`,
+      };
+
 const startOf = (node: unknown): number => (isNode(node) ? (node.range?.[0] ?? 0) : 0);
 
-function foreignTag(node: Node): YamlFault | null {
+function foreignTag(node: Scalar | YAMLMap | YAMLSeq): YamlFault | null {
   if (node.tag === undefined || PLAIN_TAGS.has(node.tag)) return null;
   return {
     offset: startOf(node),
