@@ -20,8 +20,8 @@ const COUNTS_PER_QUERY = 250;
 const BUCKETS_PER_QUERY = 100;
 /** Total length of the names in a query, which repeats them for each of its selectors: up to about fifteen times. */
 const NAMES_PER_QUERY = 16_000;
-/** Requests that one refused or oversized query may be split into. Our own text is at fault if all parts are refused. */
-const SPLITS = 16;
+/** How often the parts of one refused or oversized query are halved: enough to single out one workload of a full query. */
+const HALVINGS = 12;
 
 export type TableLane = Lane<Pair, FigureTable | Trouble>;
 
@@ -48,27 +48,26 @@ function tableLane(
     cut: (pairs) => cut(pairs, perQuery),
     async send(pairs) {
       const until = performance.now() + timeout;
-      let requests = SPLITS;
-      const ask = async (part: readonly Pair[]): Promise<readonly (FigureTable | Trouble)[]> => {
-        requests -= 1;
+      const results = new Map<Pair, FigureTable | Trouble>();
+      const parts = [pairs];
+      let halvings = HALVINGS;
+      for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
         const left = until - performance.now();
-        const answer = left > 0 ? await client.query(text(versionsOf(part)), left) : splitTooSlow(client);
-        if (answer.ok) return part.map(sameForAll(figureTable(view, answer.rows)));
-        if (!answer.tooMuch || part.length < 2 || requests < 2) return part.map(sameForAll(answer));
-        const half = part.length >> 1;
-        return [...(await ask(part.slice(0, half))), ...(await ask(part.slice(half)))];
-      };
-      return ask(pairs);
+        const answer = left > 0 ? await client.query(text(versionsOf(part)), left) : noTimeLeft(client);
+        if (!answer.ok && answer.tooMuch && part.length > 1 && halvings > 0) {
+          halvings -= 1;
+          parts.push(part.slice(0, part.length >> 1), part.slice(part.length >> 1));
+          continue;
+        }
+        const result = answer.ok ? figureTable(view, answer.rows) : answer;
+        for (const pair of part) results.set(pair, result);
+      }
+      return pairs.map((pair) => results.get(pair) as FigureTable | Trouble);
     },
   };
 }
 
-const sameForAll =
-  <T>(result: T) =>
-  (): T =>
-    result;
-
-const splitTooSlow = ({ server }: PrometheusClient): Trouble =>
+const noTimeLeft = ({ server }: PrometheusClient): Trouble =>
   trouble('timeout', `${server} refused a query for many workloads, and there was no time left for smaller ones`);
 
 const versionsOf = (pairs: readonly Pair[]): Versions => ({
