@@ -252,7 +252,7 @@ async function advice(t: IstioTarget, kube: KubeClient): Promise<readonly Advice
       naming: kind.naming,
       group: GROUP,
       kind: 'VirtualService',
-      weights: '.spec.http[].route[].weight',
+      weights: `.spec.${kind.field}[].route[].weight`,
       owned: kind.field,
     }),
     ...istio.bypassed(object, kind.naming),
