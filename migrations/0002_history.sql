@@ -40,6 +40,8 @@ create index measurement_of_rollout on measurement (rollout_id, id);
 
 create table mesh_write (
   id bigint generated always as identity primary key,
+  -- Made by the writer: after a lost connection the record is sent again, and kept once.
+  attempt uuid not null constraint mesh_write_attempt unique,
   rollout_id text not null,
   at timestamptz not null,
   object text not null,

@@ -5,10 +5,10 @@
  * The server outlives a killed Node process on purpose (its own session); the next start finds and reuses it through
  * `postmaster.pid`. No lock of our own: a data directory appears by rename, and PostgreSQL itself lets only one server in.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
-import { chmod, chown, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { chmod, chown, mkdir, open, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
@@ -71,7 +71,7 @@ export async function startEmbeddedPostgres({ dir: wanted, port }: EmbeddedPostg
   await initialise(binaries, dir, account);
   const password = await readFile(join(data, PASSWORD_FILE), 'utf8');
   for (let attempt = 1; ; attempt += 1) {
-    const found = await running(data, password, deadline);
+    const found = await running(data, deadline);
     if (found !== null) return server(found, data, dir, password, true);
     const started = await launch(binaries, dir, port ?? (await freePort()), account, deadline);
     if (started.ok) return server(started, data, dir, password, false);
@@ -93,7 +93,7 @@ async function home(dir: string, account: Account): Promise<string> {
   if (place !== dir) await mustBeOurs(place, account);
   await own(place, account);
   await chmod(place, 0o700);
-  return place;
+  return await realpath(place);
 }
 
 const short = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 12);
@@ -282,11 +282,7 @@ async function readPidFile(data: string): Promise<PidFile | null> {
 }
 
 /** The server that runs on `data` already; waits for one that is starting or stopping. */
-async function running(
-  data: string,
-  password: string,
-  deadline: number,
-): Promise<{ pid: number; port: number } | null> {
+async function running(data: string, deadline: number): Promise<{ pid: number; port: number } | null> {
   const remnantAt = Date.now() + REMNANT_AFTER;
   for (;;) {
     const found = await readPidFile(data);
@@ -297,7 +293,7 @@ async function running(
       await rm(join(data, 'postmaster.pid'), { force: true });
       return null;
     }
-    if (found.status === 'ready' && (await serves(found.port, password, data))) return found;
+    if (found.status === 'ready' && (await accepts(found.port))) return found;
     if (Date.now() > deadline)
       throw new Error(
         `PostgreSQL (pid ${found.pid}) holds ${data} but does not answer on port ${found.port}: stop it, or remove the directory`,
@@ -316,32 +312,25 @@ function alive(pid: number): boolean {
 }
 
 async function isPostgres(pid: number): Promise<boolean> {
-  const command = await contents(`/proc/${pid}/cmdline`);
-  // Without /proc (macOS) the answer to a query decides.
-  return command === null || command.includes('postgres');
+  const command = (await contents(`/proc/${pid}/cmdline`)) ?? (await commandOf(pid));
+  return command.includes('postgres');
 }
 
-/** Is it our server that answers there, and not another one that got its port? */
-async function serves(port: number, password: string, data: string): Promise<boolean> {
-  const { Client } = (await import('pg')).default;
-  const client = new Client({
-    host: '127.0.0.1',
-    port,
-    user: 'postgres',
-    password,
-    database: 'postgres',
-    connectionTimeoutMillis: 2_000,
+/** Without /proc (macOS). A process that ended meanwhile has no command, and is no Postgres either. */
+const commandOf = (pid: number): Promise<string> =>
+  new Promise((fulfil) => {
+    execFile('ps', ['-p', String(pid), '-o', 'command='], (_, said) => fulfil(said));
   });
-  client.on('error', () => undefined);
-  try {
-    await client.connect();
-    const { rows } = await client.query<{ data_directory: string }>('show data_directory');
-    await client.end();
-    return rows[0]?.data_directory === data;
-  } catch {
-    return false;
-  }
-}
+
+const accepts = (port: number): Promise<boolean> =>
+  new Promise((fulfil) => {
+    const probe = connect({ host: '127.0.0.1', port, timeout: 1_000 });
+    const answer = (open: boolean) => (): void => {
+      probe.destroy();
+      fulfil(open);
+    };
+    probe.once('connect', answer(true)).once('error', answer(false)).once('timeout', answer(false));
+  });
 
 function server(
   { pid, port }: { pid: number; port: number },
@@ -374,10 +363,17 @@ async function signal(pid: number, name: NodeJS.Signals, data: string): Promise<
   process.kill(pid, name);
 }
 
-/** The file goes last. A process that nobody reaps (a container without init) stays visible, so the file decides too. */
+/**
+ * The file goes last, and the process soon after it. A process that nobody reaps (a container without init) stays
+ * visible for ever: then the file alone decides.
+ */
 async function gone(pid: number, data: string, within: number): Promise<boolean> {
-  for (const end = Date.now() + within; Date.now() < end; await sleep(10)) {
-    if ((await readPidFile(data))?.pid !== pid || !alive(pid)) return true;
-  }
+  const released = await until(async () => (await readPidFile(data))?.pid !== pid || !alive(pid), within);
+  if (released) await until(async () => !alive(pid), 500);
+  return released;
+}
+
+async function until(done: () => Promise<boolean>, within: number): Promise<boolean> {
+  for (const end = Date.now() + within; Date.now() < end; await sleep(10)) if (await done()) return true;
   return false;
 }

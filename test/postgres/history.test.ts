@@ -159,7 +159,7 @@ describe('rows of another version of the program', () => {
   });
 
   test('the plan as it was sent keeps the order of its keys', async () => {
-    const source = { zeta: 1, alpha: [{ weight: 5, hold: '2m' }], steps: { b: null, a: 'ü\u0000' } };
+    const source = { zeta: 1, alpha: [{ weight: 5, hold: '2m' }], steps: { b: null, a: 'ü\u0000\ud800' } };
     const { id } = await use.created({ source });
     expect(JSON.stringify(await store.source(id))).toBe(JSON.stringify(source));
   });

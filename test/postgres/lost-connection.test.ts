@@ -5,7 +5,7 @@ import type { Database } from '../../src/adapters/postgres/db.ts';
 import { openDatabase } from '../../src/adapters/postgres/db.ts';
 import type { PostgresRolloutStore } from '../../src/adapters/postgres/rollout-store.ts';
 import { postgresRolloutStore } from '../../src/adapters/postgres/rollout-store.ts';
-import type { Commit } from '../../src/app/ports.ts';
+import type { Commit, MeshWrite } from '../../src/app/ports.ts';
 import { StoreUnavailable } from '../../src/app/ports.ts';
 import type { Fact } from '../../src/domain/rollout.ts';
 import { using, wanted } from '../contract/store.cases.ts';
@@ -107,6 +107,26 @@ describe.each(MODES)('%s', (how) => {
     const [mine, theirs] = await Promise.all([store.commit(change), other.commit(change)]);
     expect([mine, theirs].filter((landed) => landed)).toHaveLength(1);
     expect(await written(change.previous.id)).toMatchObject({ version: 2, measurements: 1 });
+  });
+
+  test('the record of a write to the mesh is kept once', async () => {
+    const { id } = await use.created();
+    const write: MeshWrite = {
+      at: 1,
+      object: 'VirtualService production/myapp',
+      generation: 1,
+      canaryWeight: 5,
+      before: 0,
+      result: 'applied',
+      message: 'canary weight 0 -> 5',
+      tookMs: 3,
+    };
+    await store.recordWrite(id, write);
+    proxy.spoil(how, 'mesh_write');
+    await store.recordWrite(id, { ...write, generation: 2 });
+    expect(proxy.spoilt).toBe(1);
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    expect((await other.writes(id, 10, null)).items.map(({ generation }) => generation)).toEqual([1, 2]);
   });
 
   test('a start answers created, and made one rollout', async () => {

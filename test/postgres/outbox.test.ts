@@ -56,9 +56,8 @@ const ids = async (channel: string, lease = 60_000) => (await outbox.claim(chann
 test('tells each channel about the facts that people want to hear of, and of no others', async () => {
   const { id } = await use.created();
   const facts = await happen(id, ...FACT_TYPES.filter((type) => type !== 'created'));
-  const told = facts.filter(({ type }) =>
-    ['weight_wanted', 'weight_reached', 'paused', 'resumed', 'rollback_started', 'ended'].includes(type),
-  );
+  const untold = ['unblocked', 'drift_seen', 'drift_reasserted'];
+  const told = facts.filter(({ type }) => !untold.includes(type));
   const expected = told.map((fact) => ({ id: `${id}:${fact.seq}`, rolloutId: id, fact, attempts: 0 }));
   expect(await outbox.claim('slack', 100, 60_000)).toEqual(expected);
   expect(await outbox.claim('webhook', 100, 60_000)).toEqual(expected);

@@ -1,12 +1,12 @@
 /** The store on Postgres. Each verb's SQL is beside it or in a file of its own. */
-import type { Loaded, Logger, MeshWrite, RolloutStore } from '../../app/ports.ts';
+import type { Loaded, Logger, RolloutStore } from '../../app/ports.ts';
 import { StoreUnavailable } from '../../app/ports.ts';
 import type { Instant, Millis, Plan } from '../../domain/plan.ts';
 import { commit } from './commit.ts';
 import type { Database } from './db.ts';
-import { timestamp } from './db.ts';
 import { gauges } from './gauges.ts';
 import { listFacts, listMeasurements, listRollouts, listWrites } from './lists.ts';
+import { recordWrite } from './mesh-writes.ts';
 import { pendingMigrations } from './migrate.ts';
 import type { PlanCache } from './plan-cache.ts';
 import { planCache } from './plan-cache.ts';
@@ -14,7 +14,6 @@ import { prune } from './retention.ts';
 import type { RolloutRow } from './rows.ts';
 import { ROLLOUT_COLUMNS, toRollout } from './rows.ts';
 import { start } from './start.ts';
-import { storable } from './text.ts';
 import { watchChanges } from './watch.ts';
 
 export interface RolloutStoreOptions {
@@ -82,26 +81,6 @@ async function load(db: Database, plans: PlanCache, id: string): Promise<Loaded 
 async function source(db: Database, id: string): Promise<unknown> {
   const [row] = await db.read<{ source: unknown }>({ text: 'select source from rollout where id = $1', values: [id] });
   return row?.source;
-}
-
-/** A write of a rollout that the retention has deleted meanwhile is dropped with it. */
-async function recordWrite(db: Database, id: string, write: MeshWrite): Promise<void> {
-  await db.rows({
-    name: 'mesh_write',
-    text: `insert into mesh_write (rollout_id, at, object, generation, canary_weight, weight_before, result, message, took_ms)
-      select $1, $2::timestamptz, $3, $4::bigint, $5::float8, $6::float8, $7, $8, $9::float8 where exists (select from rollout where id = $1)`,
-    values: [
-      id,
-      timestamp(write.at),
-      write.object,
-      write.generation,
-      write.canaryWeight,
-      write.before,
-      write.result,
-      storable(write.message),
-      write.tookMs,
-    ],
-  });
 }
 
 const OVERDUE = `
