@@ -1,0 +1,347 @@
+/** The only reader of the environment: checked at once, every problem listed, secrets never shown. */
+import { existsSync, readFileSync } from 'node:fs';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { parseDuration } from './app/units.ts';
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+export interface PrometheusConfig {
+  readonly url: string;
+  readonly auth:
+    | { readonly kind: 'basic'; readonly username: string; readonly password: string }
+    | { readonly kind: 'bearer'; readonly token: string }
+    | { readonly kind: 'header'; readonly name: string; readonly value: string }
+    | null;
+  /** Milliseconds. */
+  readonly scrapeInterval: number;
+  readonly timeout: number;
+}
+
+export interface ClusterConfig {
+  readonly name: string;
+  readonly kubeconfigFile: string | null;
+  readonly context: string | null;
+  /** The pod's own service account. */
+  readonly inCluster: boolean;
+  readonly prometheus: PrometheusConfig;
+}
+
+export interface Config {
+  readonly databaseUrl: string;
+  /** null: BullMQ runs on Postgres. */
+  readonly redisUrl: string | null;
+  readonly clusters: readonly ClusterConfig[];
+  readonly host: string;
+  readonly port: number;
+  readonly publicUrl: string | null;
+  /** Ticks at once in one process. */
+  readonly concurrency: number;
+  /** Milliseconds; null: for ever. */
+  readonly retention: number | null;
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
+  readonly metricsOpen: boolean;
+  readonly slack: {
+    readonly signingSecrets: readonly string[];
+    readonly token: string;
+    readonly channel: string;
+    readonly apiUrl: string | null;
+  } | null;
+  /** Every secret value, for the log to strike out. */
+  readonly secrets: readonly string[];
+}
+
+export type Read =
+  | { readonly ok: true; readonly config: Config }
+  | { readonly ok: false; readonly problems: readonly string[] };
+
+/** What is known, and what it is for: also printed by `--help`. Names ending in * may be given as NAME_FILE instead. */
+export const VARIABLES = {
+  'DATABASE_URL*': 'Postgres, like postgres://user:password@host:5432/sluice (required)',
+  'REDIS_URL*': 'Redis for the queue; without it the queue runs on Postgres',
+  HOST: 'address to listen on (0.0.0.0)',
+  PORT: 'port to listen on (8080)',
+  SLUICE_PUBLIC_URL: 'where people reach the service, for links',
+  KUBECONFIG: "kubeconfig of the cluster named default; without it the pod's service account",
+  SLUICE_KUBE_CONTEXT: 'context of that kubeconfig',
+  PROMETHEUS_URL: 'Prometheus of the cluster named default',
+  PROMETHEUS_USERNAME: 'basic auth',
+  'PROMETHEUS_PASSWORD*': 'basic auth',
+  'PROMETHEUS_BEARER_TOKEN*': 'bearer auth',
+  PROMETHEUS_HEADER_NAME: 'auth by a header of this name',
+  'PROMETHEUS_HEADER_VALUE*': 'value of that header',
+  PROMETHEUS_SCRAPE_INTERVAL: 'time between two scrapes of the proxies (15s)',
+  PROMETHEUS_TIMEOUT: 'deadline of one query (5s)',
+  SLUICE_CLUSTERS_FILE: 'YAML with several clusters, instead of KUBECONFIG and PROMETHEUS_*',
+  SLUICE_CONCURRENCY: 'ticks at once in one process (100)',
+  SLUICE_RETENTION: 'how long ended rollouts are kept, or "forever" (90d)',
+  SLUICE_METRICS_OPEN: 'true: /metrics needs no token (false)',
+  LOG_LEVEL: 'debug, info, warn or error (info)',
+  'SLACK_SIGNING_SECRET*': "the app's signing secret; several, separated by commas, while one is rotated",
+  'SLACK_BOT_TOKEN*': 'the bot token, xoxb-...',
+  SLACK_CHANNEL: 'id of the channel that is told, like C0123ABCD',
+  SLACK_API_URL: "base address of Slack's API, for tests and proxies",
+} as const;
+
+const NAMES = Object.keys(VARIABLES).map((name) => name.replace('*', ''));
+const SECRET_FILES = Object.keys(VARIABLES)
+  .filter((name) => name.endsWith('*'))
+  .map((name) => `${name.slice(0, -1)}_FILE`);
+
+export const environment: Env = process.env;
+
+export function readConfig(env: Env): Read {
+  const problems: string[] = [];
+  const get = reader(env, problems);
+  problems.push(...misspelt(env));
+  const config: Config = {
+    databaseUrl:
+      get.url('DATABASE_URL', ['postgres:', 'postgresql:']) ??
+      get.required('DATABASE_URL', 'a Postgres URL, like postgres://user:password@host:5432/sluice'),
+    redisUrl: get.url('REDIS_URL', ['redis:', 'rediss:']),
+    clusters: clustersOf(env, get, problems),
+    host: get.text('HOST') ?? '0.0.0.0',
+    port: get.integer('PORT', 0, 65_535) ?? 8080,
+    publicUrl: get.url('SLUICE_PUBLIC_URL', ['http:', 'https:'])?.replace(/\/+$/, '') ?? null,
+    concurrency: get.integer('SLUICE_CONCURRENCY', 1, 10_000) ?? 100,
+    retention:
+      get.text('SLUICE_RETENTION') === 'forever'
+        ? null
+        : (get.duration('SLUICE_RETENTION', 3_600_000) ?? 90 * 86_400_000),
+    logLevel: get.oneOf('LOG_LEVEL', ['debug', 'info', 'warn', 'error'] as const) ?? 'info',
+    metricsOpen: get.oneOf('SLUICE_METRICS_OPEN', ['true', 'false'] as const) === 'true',
+    slack: slackOf(get, problems),
+    secrets: [],
+  };
+  if (problems.length > 0) return { ok: false, problems: [...new Set(problems)] };
+  return { ok: true, config: Object.freeze({ ...config, secrets: secretsOf(config) }) };
+}
+
+/** A variable of ours that nobody reads is a spelling mistake. */
+function misspelt(env: Env): string[] {
+  return Object.keys(env)
+    .filter((name) => /^(SLUICE|PROMETHEUS|SLACK)_/.test(name) && !NAMES.includes(name) && !SECRET_FILES.includes(name))
+    .map(
+      (name) =>
+        `${name}: unknown; known: ${NAMES.filter((known) => known.split('_')[0] === name.split('_')[0]).join(', ')}`,
+    );
+}
+
+type Reader = ReturnType<typeof reader>;
+
+function reader(env: Env, problems: string[]) {
+  const text = (name: string): string | null => {
+    const file = SECRET_FILES.includes(`${name}_FILE`) ? env[`${name}_FILE`] : undefined;
+    const value = env[name];
+    if (file !== undefined && value !== undefined)
+      problems.push(`${name}: given twice, also as ${name}_FILE; remove one`);
+    if (file === undefined) return value === undefined || value === '' ? null : value;
+    try {
+      return readFileSync(file, 'utf8').trim();
+    } catch (error) {
+      problems.push(`${name}_FILE: cannot read ${file}: ${(error as Error).message}`);
+      return null;
+    }
+  };
+  const checked = <T>(name: string, wanted: string, convert: (found: string) => T | null): T | null => {
+    const found = text(name);
+    if (found === null) return null;
+    const converted = convert(found);
+    // What was found is not shown where it may be a secret.
+    if (converted === null)
+      problems.push(
+        `${name}: wanted ${wanted}${SECRET_FILES.includes(`${name}_FILE`) ? '' : `; found ${JSON.stringify(found)}`}`,
+      );
+    return converted;
+  };
+  return {
+    text,
+    required(name: string, wanted: string): string {
+      problems.push(`${name}: wanted ${wanted}; found nothing`);
+      return '';
+    },
+    url: (name: string, protocols: readonly string[]) =>
+      checked(name, `a URL that begins with ${protocols.map((p) => `${p}//`).join(' or ')}`, (found) =>
+        URL.canParse(found) && protocols.includes(new URL(found).protocol) ? found : null,
+      ),
+    integer: (name: string, min: number, max: number) =>
+      checked(name, `a whole number from ${min} to ${max}`, (found) => {
+        const number = Number(found);
+        return /^\d+$/.test(found) && number >= min && number <= max ? number : null;
+      }),
+    duration: (name: string, min: number) =>
+      checked(name, 'a duration with a unit, like 15s or 90d', (found) => {
+        const ms = parseDuration(found);
+        return ms !== null && ms >= min ? ms : null;
+      }),
+    oneOf: <T extends string>(name: string, values: readonly T[]) =>
+      checked(name, `one of ${values.join(', ')}`, (found) => values.find((value) => value === found) ?? null),
+  };
+}
+
+// ── clusters ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount/token';
+const SCRAPE_INTERVAL = 15_000;
+const TIMEOUT = 5_000;
+
+function clustersOf(env: Env, get: Reader, problems: string[]): readonly ClusterConfig[] {
+  const file = get.text('SLUICE_CLUSTERS_FILE');
+  if (file !== null) return clustersIn(file, env, problems);
+  const url = get.url('PROMETHEUS_URL', ['http:', 'https:']);
+  const kubeconfigFile = get.text('KUBECONFIG');
+  const inCluster = kubeconfigFile === null && existsSync(SERVICE_ACCOUNT);
+  if (url === null && get.text('PROMETHEUS_URL') === null)
+    problems.push(
+      'PROMETHEUS_URL: wanted the address of Prometheus, like http://prometheus.monitoring:9090; found nothing',
+    );
+  if (kubeconfigFile === null && !inCluster)
+    problems.push('KUBECONFIG: wanted the path of a kubeconfig (this is no pod with a service account); found nothing');
+  if (kubeconfigFile !== null && !existsSync(kubeconfigFile)) problems.push(`KUBECONFIG: no file at ${kubeconfigFile}`);
+  const prometheus: PrometheusConfig = {
+    url: url ?? '',
+    auth: authOf(get, problems),
+    scrapeInterval: get.duration('PROMETHEUS_SCRAPE_INTERVAL', 100) ?? SCRAPE_INTERVAL,
+    timeout: get.duration('PROMETHEUS_TIMEOUT', 100) ?? TIMEOUT,
+  };
+  return [{ name: 'default', kubeconfigFile, context: get.text('SLUICE_KUBE_CONTEXT'), inCluster, prometheus }];
+}
+
+function authOf(get: Reader, problems: string[]): PrometheusConfig['auth'] {
+  const [username, password] = [get.text('PROMETHEUS_USERNAME'), get.text('PROMETHEUS_PASSWORD')];
+  const token = get.text('PROMETHEUS_BEARER_TOKEN');
+  const [name, value] = [get.text('PROMETHEUS_HEADER_NAME'), get.text('PROMETHEUS_HEADER_VALUE')];
+  const given = [username ?? password, token, name ?? value].filter((part) => part !== null);
+  if (given.length > 1)
+    problems.push(
+      'PROMETHEUS_*: wanted one way to authenticate; found several of user and password, bearer token, header',
+    );
+  if ((username === null) !== (password === null))
+    problems.push('PROMETHEUS_USERNAME and PROMETHEUS_PASSWORD: wanted both; found one');
+  if ((name === null) !== (value === null))
+    problems.push('PROMETHEUS_HEADER_NAME and PROMETHEUS_HEADER_VALUE: wanted both; found one');
+  if (username !== null && password !== null) return { kind: 'basic', username, password };
+  if (token !== null) return { kind: 'bearer', token };
+  if (name !== null && value !== null) return { kind: 'header', name, value };
+  return null;
+}
+
+const duration = z.string().transform((text, ctx) => {
+  const ms = parseDuration(text);
+  if (ms === null)
+    ctx.addIssue({ code: 'custom', message: `wanted a duration with a unit; found ${JSON.stringify(text)}` });
+  return ms ?? 0;
+});
+
+/** Secrets are named by the variable that holds them, so that the file can be a ConfigMap. */
+const clustersFile = z.strictObject({
+  clusters: z
+    .record(
+      z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/),
+      z.strictObject({
+        kubeconfig: z.string().optional(),
+        context: z.string().optional(),
+        inCluster: z.boolean().default(false),
+        prometheus: z.strictObject({
+          url: z.url({ protocol: /^https?$/ }),
+          scrapeInterval: duration.prefault('15s'),
+          timeout: duration.prefault('5s'),
+          auth: z
+            .discriminatedUnion('kind', [
+              z.strictObject({ kind: z.literal('basic'), username: z.string(), passwordFrom: z.string() }),
+              z.strictObject({ kind: z.literal('bearer'), tokenFrom: z.string() }),
+              z.strictObject({ kind: z.literal('header'), name: z.string(), valueFrom: z.string() }),
+            ])
+            .optional(),
+        }),
+      }),
+    )
+    .refine((clusters) => Object.keys(clusters).length > 0, 'wanted at least one cluster'),
+});
+
+function clustersIn(file: string, env: Env, problems: string[]): readonly ClusterConfig[] {
+  let document: unknown;
+  try {
+    document = parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    problems.push(`SLUICE_CLUSTERS_FILE: cannot read ${file}: ${(error as Error).message}`);
+    return [];
+  }
+  const parsed = clustersFile.safeParse(document);
+  if (!parsed.success) {
+    for (const issue of parsed.error.issues)
+      problems.push(`SLUICE_CLUSTERS_FILE: ${file}: /${issue.path.join('/')}: ${issue.message}`);
+    return [];
+  }
+  const secret = (at: string, name: string): string => {
+    const value = env[name];
+    if (value === undefined || value === '')
+      problems.push(`SLUICE_CLUSTERS_FILE: ${file}: ${at} names the variable ${name}, which is not set`);
+    return value ?? '';
+  };
+  return Object.entries(parsed.data.clusters).map(([name, { kubeconfig, context, inCluster, prometheus }]) => {
+    const at = `/clusters/${name}`;
+    if ((kubeconfig === undefined) === !inCluster)
+      problems.push(`SLUICE_CLUSTERS_FILE: ${file}: ${at}: wanted either kubeconfig or inCluster: true`);
+    return {
+      name,
+      kubeconfigFile: kubeconfig ?? null,
+      context: context ?? null,
+      inCluster,
+      prometheus: { ...prometheus, auth: fileAuth(prometheus.auth, (variable) => secret(at, variable)) },
+    };
+  });
+}
+
+type FileAuth = z.output<typeof clustersFile>['clusters'][string]['prometheus']['auth'];
+
+function fileAuth(auth: FileAuth, secret: (variable: string) => string): PrometheusConfig['auth'] {
+  switch (auth?.kind) {
+    case undefined:
+      return null;
+    case 'basic':
+      return { kind: 'basic', username: auth.username, password: secret(auth.passwordFrom) };
+    case 'bearer':
+      return { kind: 'bearer', token: secret(auth.tokenFrom) };
+    case 'header':
+      return { kind: 'header', name: auth.name, value: secret(auth.valueFrom) };
+    default:
+      return auth satisfies never;
+  }
+}
+
+// ── Slack, secrets ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+function slackOf(get: Reader, problems: string[]): Config['slack'] {
+  const parts = {
+    SLACK_SIGNING_SECRET: get.text('SLACK_SIGNING_SECRET'),
+    SLACK_BOT_TOKEN: get.text('SLACK_BOT_TOKEN'),
+    SLACK_CHANNEL: get.text('SLACK_CHANNEL'),
+  };
+  const missing = Object.entries(parts).filter(([, value]) => value === null);
+  if (missing.length === 3) return null;
+  for (const [name] of missing) problems.push(`${name}: wanted, because Slack is set up in part; found nothing`);
+  const { SLACK_SIGNING_SECRET: signing, SLACK_BOT_TOKEN: token, SLACK_CHANNEL: channel } = parts;
+  const signingSecrets = (signing ?? '')
+    .split(',')
+    .map((s) => s.trim())
+    .filter((s) => s !== '');
+  return {
+    signingSecrets,
+    token: token ?? '',
+    channel: channel ?? '',
+    apiUrl: get.url('SLACK_API_URL', ['http:', 'https:']),
+  };
+}
+
+function secretsOf(config: Config): readonly string[] {
+  const password = (url: string | null): string => (url === null ? '' : decodeURIComponent(new URL(url).password));
+  const auth = config.clusters.flatMap(({ prometheus: { auth: a, url } }) => [
+    password(url),
+    a === null ? '' : a.kind === 'basic' ? a.password : a.kind === 'bearer' ? a.token : a.value,
+  ]);
+  const slack = config.slack === null ? [] : [...config.slack.signingSecrets, config.slack.token];
+  return [password(config.databaseUrl), password(config.redisUrl), ...auth, ...slack].filter(
+    (secret) => secret.length >= 4,
+  );
+}
