@@ -1,0 +1,136 @@
+/** The command line of the service: `sluice <role>`. Reads the configuration, composes, runs, stops. */
+import { parseArgs } from 'node:util';
+import type { ClusterSettings, Settings } from './compose.ts';
+import { type ClusterConfig, type Config, environment, readConfig, VARIABLES } from './config.ts';
+import { openLog } from './telemetry/log.ts';
+
+const HELP = `Sluice: progressive delivery for Istio and Linkerd
+
+  api                    serve the REST API and Slack's requests
+  worker                 step, judge, promote and roll back
+  all                    both in one process
+  migrate                bring the database schema up to date, then end
+  token create --name NAME --role viewer|deployer|approver|admin [--expires 90d]
+                         print a new API token (shown once)
+  token list | token revoke --id ID
+  slack map --team T --user U --name NAME --role ROLE | slack unmap --team T --user U
+
+Configuration, by environment (* may be given as NAME_FILE, the path of a file with the value):
+${Object.entries(VARIABLES)
+  .map(([name, what]) => `  ${name.padEnd(28)} ${what}`)
+  .join('\n')}
+`;
+
+/** Exit codes: 0 done, 1 failed, 2 wrong usage or configuration. */
+class Usage extends Error {}
+
+const OPTIONS = {
+  help: { type: 'boolean', short: 'h' },
+  name: { type: 'string' },
+  role: { type: 'string' },
+  expires: { type: 'string' },
+  id: { type: 'string' },
+  team: { type: 'string' },
+  user: { type: 'string' },
+} as const;
+
+async function main(argv: readonly string[]): Promise<number> {
+  const { values, positionals } = parsed(argv);
+  const [role, verb, ...surplus] = positionals;
+  if (values.help === true || role === undefined || role === 'help') {
+    process.stdout.write(HELP);
+    return role === undefined && values.help !== true ? 2 : 0;
+  }
+  if (surplus.length > 0) throw new Usage(`unexpected argument ${JSON.stringify(surplus[0])}`);
+  switch (role) {
+    case 'api':
+    case 'worker':
+    case 'all': {
+      const { serve } = await import('./serve.ts');
+      const config = configured();
+      return serve(role, config, settingsOf(config), logOf(config));
+    }
+    case 'migrate': {
+      const { migrate } = await import('./adapters/postgres/migrate.ts');
+      const ran = await migrate(databaseUrl(), { direction: 'up', log: () => undefined });
+      process.stdout.write(ran.length === 0 ? 'the schema is up to date\n' : `migrated: ${ran.join(', ')}\n`);
+      return 0;
+    }
+    case 'token':
+    case 'slack': {
+      const { administer } = await import('./administer.ts');
+      process.stdout.write(await administer(databaseUrl(), role, verb ?? '', values, Usage));
+      return 0;
+    }
+    default:
+      throw new Usage(`unknown command ${JSON.stringify(role)}; known: api, worker, all, migrate, token, slack`);
+  }
+}
+
+function parsed(argv: readonly string[]) {
+  try {
+    return parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true });
+  } catch (error) {
+    throw new Usage((error as Error).message);
+  }
+}
+
+function configured(): Config {
+  const read = readConfig(environment);
+  if (read.ok) return read.config;
+  throw new Usage(`the configuration is not complete:\n${read.problems.map((problem) => `  - ${problem}`).join('\n')}`);
+}
+
+/** What needs only the database must not ask for clusters. */
+function databaseUrl(): string {
+  const read = readConfig({
+    KUBECONFIG: import.meta.filename,
+    PROMETHEUS_URL: 'http://unused',
+    ...databaseVariables(),
+  });
+  if (read.ok) return read.config.databaseUrl;
+  throw new Usage(`the configuration is not complete:\n${read.problems.map((problem) => `  - ${problem}`).join('\n')}`);
+}
+
+const databaseVariables = () =>
+  Object.fromEntries(Object.entries(environment).filter(([name]) => name.startsWith('DATABASE_URL')));
+
+const logOf = ({ logLevel, secrets }: Config) => openLog({ level: logLevel, secrets });
+
+const settingsOf = (config: Config): Settings => ({
+  databaseUrl: config.databaseUrl,
+  queue:
+    config.redisUrl === null ? { kind: 'postgres', url: config.databaseUrl } : { kind: 'redis', url: config.redisUrl },
+  clusters: config.clusters.map(clusterOf),
+  concurrency: config.concurrency,
+  retention: config.retention,
+  slack:
+    config.slack === null
+      ? null
+      : { token: config.slack.token, channel: config.slack.channel, apiUrl: config.slack.apiUrl ?? undefined },
+  publicUrl: config.publicUrl,
+});
+
+const clusterOf = ({ name, kubeconfigFile, context, inCluster, prometheus }: ClusterConfig): ClusterSettings => ({
+  name,
+  kube: {
+    inCluster,
+    ...(kubeconfigFile === null ? {} : { kubeconfigFile }),
+    ...(context === null ? {} : { context }),
+  },
+  prometheus: {
+    url: prometheus.url,
+    timeoutMs: prometheus.timeout,
+    scrapeIntervalMs: prometheus.scrapeInterval,
+    ...(prometheus.auth === null ? {} : { auth: prometheus.auth }),
+  },
+});
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  const usage = error instanceof Usage;
+  const text = error instanceof Error ? (usage ? error.message : (error.stack ?? error.message)) : String(error);
+  process.stderr.write(`sluice: ${text}\n${usage ? 'sluice --help shows the commands and the configuration\n' : ''}`);
+  process.exitCode = usage ? 2 : 1;
+}
