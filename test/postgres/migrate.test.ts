@@ -7,6 +7,7 @@ import { migrate, pendingMigrations } from '../../src/adapters/postgres/migrate.
 import { postgresRolloutStore } from '../../src/adapters/postgres/rollout-store.ts';
 import type { FreshDatabase } from '../support/postgres.ts';
 import { freshDatabase, silent } from '../support/postgres.ts';
+import { tcpProxy } from '../support/tcp-proxy.ts';
 
 let fresh: FreshDatabase;
 let admin: pg.Client;
@@ -93,4 +94,22 @@ test('a database that is not there is trouble with a reason', async () => {
   expect(await store.ping()).toMatch(/cannot be used now.*ECONNREFUSED/);
   await store.close();
   await db.close();
+});
+
+test('migrating a database that is not there is trouble with a reason, not a crash', async () => {
+  const failing = migrate('postgres://nobody@127.0.0.1:1/none', { direction: 'up', log: () => undefined });
+  await expect(failing).rejects.toThrow(/cannot be used now.*ECONNREFUSED/);
+});
+
+test('a connection that is cut while migrating is an error, not a crash, and the next try succeeds', async () => {
+  const { hostname, port } = new URL(url);
+  const proxy = await tcpProxy({ host: hostname, port: Number(port) });
+  const through = new URL(url);
+  through.port = String(proxy.port);
+  proxy.spoil('lose_request', 'create table fact');
+  await expect(migrate(through.toString(), { direction: 'up', log: () => undefined })).rejects.toThrow();
+  await proxy.close();
+  expect(await opened(pendingMigrations)).not.toEqual([]);
+  await up();
+  expect(await opened(pendingMigrations)).toEqual([]);
 });

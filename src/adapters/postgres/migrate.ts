@@ -2,10 +2,13 @@
 import { readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { runner } from 'node-pg-migrate';
+import pg from 'pg';
 import type { Queries } from './db.ts';
+import { explained } from './trouble.ts';
 
 const DIRECTORY = fileURLToPath(new URL('../../../migrations', import.meta.url));
 const TABLE = 'schema_migration';
+const CONNECT_TIMEOUT = 10_000;
 
 export interface MigrateOptions {
   readonly direction: 'up';
@@ -14,20 +17,35 @@ export interface MigrateOptions {
 
 /**
  * Brings the schema up to date, all files in one transaction. Two at once are safe: the second waits for the first and
- * finds nothing to do. Returns the names of the files that were run.
+ * finds nothing to do. Returns the names of the files that were run. Throws StoreUnavailable.
  */
 export async function migrate(url: string, { direction, log }: MigrateOptions): Promise<readonly string[]> {
-  const ran = await runner({
-    databaseUrl: url,
-    dir: DIRECTORY,
-    // Whatever else lies there (an editor's backup, a note) is no migration.
-    ignorePattern: '(?!.*\\.sql$).*',
-    migrationsTable: TABLE,
-    direction,
-    advisoryLockMode: 'wait',
-    log,
+  // A client of our own: the runner's has no ear for errors (a restarted server would end the process), and is not
+  // closed yet when the runner says that it is done.
+  const client = new pg.Client({
+    connectionString: url,
+    application_name: 'sluice-migrate',
+    connectionTimeoutMillis: CONNECT_TIMEOUT,
   });
-  return ran.map(({ name }) => name);
+  client.on('error', (error) => log(`the connection was lost: ${error.message}`));
+  try {
+    await client.connect();
+    const ran = await runner({
+      dbClient: client,
+      dir: DIRECTORY,
+      // Whatever else lies there (an editor's backup, a note) is no migration.
+      ignorePattern: '(?!.*\\.sql$).*',
+      migrationsTable: TABLE,
+      direction,
+      advisoryLockMode: 'wait',
+      log,
+    });
+    return ran.map(({ name }) => name);
+  } catch (error) {
+    throw explained(error);
+  } finally {
+    await client.end();
+  }
 }
 
 /** Names of the files that this version of the program needs and the database has not seen. */
