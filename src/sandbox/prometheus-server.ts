@@ -68,7 +68,8 @@ async function start(dir: string, options: PrometheusServerOptions): Promise<Pro
   await writeFile(join(dir, 'prometheus.yml'), configuration(dir, interval));
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
-  const running = run(binary, [
+  const running = run(dir, [
+    binary,
     `--config.file=${join(dir, 'prometheus.yml')}`,
     `--storage.tsdb.path=${join(dir, 'data')}`,
     `--web.listen-address=127.0.0.1:${port}`,
@@ -126,13 +127,20 @@ interface Running {
 }
 
 /**
- * The shell in between waits for the end of its standard input, which comes also when this process is killed: no orphan
- * stays behind.
+ * The shell in between waits for the end of its standard input, which comes also when this process is killed: neither an
+ * orphan nor its data stays behind.
  */
-const LEASH = '"$@" </dev/null & pid=$!; exec 3<&0; (cat <&3 >/dev/null 2>&1; kill "$pid" 2>/dev/null) & wait "$pid"';
+const LEASH = [
+  'dir=$1; shift',
+  '"$@" </dev/null & pid=$!',
+  'exec 3<&0',
+  '(cat <&3 >/dev/null 2>&1; kill "$pid" 2>/dev/null) &',
+  'wait "$pid"; code=$?',
+  'rm -rf "$dir"; exit "$code"',
+].join('\n');
 
-function run(binary: string, args: readonly string[]): Running {
-  const child = spawn('/bin/sh', ['-c', LEASH, 'sh', binary, ...args], { stdio: ['pipe', 'ignore', 'pipe'] });
+function run(dir: string, command: readonly string[]): Running {
+  const child = spawn('/bin/sh', ['-c', LEASH, 'sh', dir, ...command], { stdio: ['pipe', 'ignore', 'pipe'] });
   let said = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     said = (said + text).slice(-4_000);
