@@ -37,8 +37,9 @@ export async function startMain(args: readonly string[], env: Environment, logFi
     env: closed(env),
     stdio: ['pipe', log.fd, log.fd],
   });
+  const started = owned(child, logFile);
   await log.close();
-  return owned(child, logFile);
+  return started;
 }
 
 /** `node src/main.ts <arguments>` to its end; what it printed. Throws with what it said where it fails. */
@@ -70,8 +71,9 @@ export async function startRedis(dir: string): Promise<{ readonly url: string; r
     ['-c', SHELL_LEASH, 'sh', 'redis-server', ...settings, '--maxmemory-policy', 'noeviction'],
     { stdio: ['pipe', log.fd, log.fd] },
   );
+  const started = owned(process_, logFile);
   await log.close();
-  const child = await owned(process_, logFile);
+  const child = await started;
   for (const until = Date.now() + 10_000; Date.now() < until; await sleep(30)) {
     if ((await child.tail()).includes('Ready to accept connections'))
       return { url: `redis://127.0.0.1:${port}`, child };
@@ -99,9 +101,10 @@ export function guardPostgres(pid: number, dataDir: string, remove: readonly str
     stdio: ['pipe', 'ignore', 'ignore'],
   });
   guard.unref();
-  return { done: () => guard.stdin?.end() };
+  return { done: () => void guard.stdin?.end() };
 }
 
+/** To be called in the same turn as `spawn`: its events come soon after. */
 async function owned(child: ChildProcess, logFile: string): Promise<Child> {
   let ended: string | null = null;
   const exited = new Promise<void>((fulfil) => {
