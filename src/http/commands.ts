@@ -88,7 +88,7 @@ export function commandRoutes({ usecases, publicUrl }: CommandRoutes): readonly 
     const { id } = context.params;
     if (!params.isRolloutId(id)) return noRollout(id);
     const expected = { step: context.body.expectedStep, version: context.headers['if-match'] };
-    return answered(await usecases.command(id, command, context.principal, expected), id, publicUrl, context.locate);
+    return answered(await usecases.command(id, command, context.principal, expected), id, publicUrl);
   };
 
   const commandRoute = <B extends Expecting>(spec: CommandSpec<B>): Route =>
@@ -168,12 +168,10 @@ export function commandRoutes({ usecases, publicUrl }: CommandRoutes): readonly 
   ];
 }
 
-function answered(
-  result: CommandResult,
-  id: string,
-  publicUrl: string | undefined,
-  locate: Context<unknown, unknown, unknown, unknown>['locate'],
-) {
+/** The faults of a retry are those of the plan that was sent long ago. */
+const NOT_IN_THIS_BODY = (): null => null;
+
+function answered(result: CommandResult, id: string, publicUrl: string | undefined) {
   switch (result.kind) {
     case 'done':
     case 'started':
@@ -183,7 +181,7 @@ function answered(
     case 'start_failed':
       return 'rollout' in result.result
         ? accepted(result.result.rollout, publicUrl)
-        : startRefusal(result.result, publicUrl, locate);
+        : startRefusal(result.result, publicUrl, NOT_IN_THIS_BODY);
     case 'not_found':
       return noRollout(id);
     default:

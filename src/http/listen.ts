@@ -50,6 +50,11 @@ export async function listen(app: Application, { host, port, timeouts }: ListenO
     },
     app,
   );
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
   server.on('clientError', answerClientError);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -63,7 +68,7 @@ export async function listen(app: Application, { host, port, timeouts }: ListenO
     port: (server.address() as AddressInfo).port,
     close(deadline, announce = 0) {
       life.leave();
-      closing ??= shut(server, () => life.stop(), deadline, Math.min(announce, deadline));
+      closing ??= shut(server, sockets, () => life.stop(), deadline, Math.min(announce, deadline));
       return closing;
     },
   };
@@ -71,12 +76,22 @@ export async function listen(app: Application, { host, port, timeouts }: ListenO
 
 const SWEEP: Millis = 50;
 
-async function shut(server: Server, stop: () => void, deadline: Millis, announce: Millis): Promise<void> {
+async function shut(
+  server: Server,
+  sockets: ReadonlySet<Socket>,
+  stop: () => void,
+  deadline: Millis,
+  announce: Millis,
+): Promise<void> {
   if (announce > 0) await new Promise((resolve) => setTimeout(resolve, announce));
   stop();
   const cut = setTimeout(() => server.closeAllConnections(), Math.max(0, deadline - announce));
-  // Node looks for idle connections once. Those of streams become idle later, and would be kept alive for a minute.
-  const sweep = setInterval(() => server.closeIdleConnections(), SWEEP);
+  // Node looks for idle connections once, and only for those that have had a request. Those of streams become idle later;
+  // those that clients open ahead of need would be held until their headers are late.
+  const sweep = setInterval(() => {
+    server.closeIdleConnections();
+    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+  }, SWEEP);
   try {
     await new Promise<void>((resolve) => {
       server.close(() => resolve());

@@ -2,6 +2,7 @@
 import type { ErrorRequestHandler, Express, RequestHandler } from 'express';
 import express from 'express';
 import type { Logger, Recorder, TokenStore } from '../app/ports.ts';
+import { BadCursor, StoreUnavailable } from '../app/ports.ts';
 import type { UseCases } from '../app/usecases.ts';
 import type { Millis } from '../domain/plan.ts';
 import type { Services } from './bind.ts';
@@ -22,7 +23,6 @@ import { readiness } from './readiness.ts';
 import { requestIdOf, sendProblem } from './respond.ts';
 import { rolloutRoutes } from './rollouts.ts';
 import type { Route } from './route.ts';
-import { isUnavailable } from './unavailable.ts';
 
 export interface ServerOptions {
   readonly usecases: UseCases;
@@ -169,13 +169,15 @@ function failures(log: Logger): ErrorRequestHandler {
 
 function refusalOf(error: unknown): Refused {
   if (error instanceof URIError) return refuse('malformed_url', 'the path is not valid percent-encoded UTF-8');
-  if ((error as { code?: unknown } | null)?.code === 'invalid_cursor') {
+  if (error instanceof BadCursor) {
     const detail = 'wanted a cursor as it was given in nextCursor';
     return refuse('invalid_parameter', `cursor: ${detail}`, {
       errors: [{ parameter: 'cursor', code: 'invalid_value', detail }],
     });
   }
-  if (isUnavailable(error))
-    return refuse('store_unavailable', 'the database cannot be reached now', { headers: { 'Retry-After': '2' } });
+  if (error instanceof StoreUnavailable)
+    return refuse('store_unavailable', 'the database cannot be reached now', {
+      headers: { 'Retry-After': String(error.retryAfter) },
+    });
   return refuse('internal', 'an unexpected error; the log has it under the request id');
 }

@@ -1,7 +1,7 @@
 /** Tests generated from the OpenAPI document: what it says of every operation is tried. */
 import type { Express } from 'express';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { PRINCIPAL_ROLES } from '../../src/app/ports.ts';
+import { PRINCIPAL_ROLES, StoreUnavailable } from '../../src/app/ports.ts';
 import type { Act } from '../../src/app/usecases.ts';
 import { may } from '../../src/app/usecases.ts';
 import { PROBLEM_CODES, PROBLEMS } from '../../src/http/problem.ts';
@@ -153,32 +153,20 @@ describe('every operation', () => {
   });
 
   it('answers 503 with Retry-After while the database is away, where it needs it, and no word of the inside', async () => {
-    const outages = [
-      Object.assign(new Error('connect ECONNREFUSED 10.0.0.7:5432'), { code: 'ECONNREFUSED' }),
-      Object.assign(new Error('terminating connection due to administrator command'), { code: '57P01' }),
-      Object.assign(new Error('cannot execute INSERT in a read-only transaction'), { code: '25006' }),
-      new Error('timeout exceeded when trying to connect'),
-      new Error('Query read timeout'),
-      new Error('the store failed', {
-        cause: new AggregateError([Object.assign(new Error('x'), { code: 'ECONNRESET' })]),
-      }),
-    ];
+    const cause = Object.assign(new Error('connect ECONNREFUSED 10.0.0.7:5432'), { code: 'ECONNREFUSED' });
     const id = await h.started();
-    for (const outage of outages) {
-      h.fake.breakWith(outage);
-      for (const { method, path, operation } of operationsOf(document)) {
-        const needsStore = ACTS[operation.operationId] !== undefined && operation.operationId !== 'getMetrics';
-        const response = await h.call(method, concrete(path, id), { body: BODIES[operation.operationId] });
-        if (!needsStore) {
-          expect(response.status, operation.operationId).toBe(200);
-          continue;
-        }
-        expect(response.status, operation.operationId).toBe(503);
-        expect(response.body.code).toBe('store_unavailable');
-        expect(response.headers['retry-after']).toBe('2');
-        expect(response.text).not.toMatch(/10\.0\.0\.7|terminating|INSERT/);
+    h.fake.breakWith(new StoreUnavailable(`Postgres cannot be used now: ${cause.message}`, { cause }));
+    for (const { method, path, operation } of operationsOf(document)) {
+      const needsStore = ACTS[operation.operationId] !== undefined && operation.operationId !== 'getMetrics';
+      const response = await h.call(method, concrete(path, id), { body: BODIES[operation.operationId] });
+      if (!needsStore) {
+        expect(response.status, operation.operationId).toBe(200);
+        continue;
       }
-      h.fake.breakWith(null);
+      expect(response.status, operation.operationId).toBe(503);
+      expect(response.body.code).toBe('store_unavailable');
+      expect(response.headers['retry-after']).toBe('2');
+      expect(response.text).not.toMatch(/10\.0\.0\.7|ECONN|Postgres/);
     }
     expect(h.log.filter((line) => line.level === 'error')).toEqual([]);
   });

@@ -147,6 +147,17 @@ describe('the way out', () => {
     await closed;
   });
 
+  it('does not wait for connections that were opened and never used', async () => {
+    const h = await harness();
+    const socket = connect(h.server.port, '127.0.0.1');
+    await new Promise((resolve) => socket.once('connect', resolve));
+    await h.call('get', '/healthz');
+    const started = performance.now();
+    await h.server.close(9_000);
+    expect(performance.now() - started).toBeLessThan(2_000);
+    socket.destroy();
+  });
+
   it('cuts what is left at the deadline', async () => {
     const h = await harness();
     Object.assign(h.fake, { list: () => new Promise(() => {}) });

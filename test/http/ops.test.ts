@@ -1,5 +1,6 @@
 import { Router } from 'express';
 import { describe, expect, it } from 'vitest';
+import { StoreUnavailable } from '../../src/app/ports.ts';
 import { fakeUseCases } from '../support/usecases-fake.ts';
 import { harness, isProblem, TOKENS } from './harness.ts';
 
@@ -175,7 +176,7 @@ describe('tokens', () => {
 
   it('cannot be checked while the database is away: 503, not 401', async () => {
     const h = await harness({
-      tokens: { authenticate: () => Promise.reject(Object.assign(new Error('away'), { code: 'ECONNREFUSED' })) },
+      tokens: { authenticate: () => Promise.reject(new StoreUnavailable('away')) },
     });
     expect((await h.call('get', '/rollouts')).status).toBe(503);
     expect((await h.call('get', '/healthz')).status).toBe(200);

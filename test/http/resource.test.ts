@@ -3,7 +3,6 @@ import type { Phase, Rollout } from '../../src/domain/rollout.ts';
 import { rateLimiter, slots } from '../../src/http/rate.ts';
 import { linkOf, present } from '../../src/http/resource.ts';
 import { rolloutSchema } from '../../src/http/schemas.ts';
-import { isUnavailable } from '../../src/http/unavailable.ts';
 
 const AT = Date.UTC(2026, 0, 31, 12);
 const rollout = (phase: Phase, over: Partial<Rollout> = {}): Rollout => ({
@@ -221,29 +220,5 @@ describe('slots', () => {
     expect(again).not.toBeNull();
     expect(places.take('a')).toBeNull();
     expect(places.take('b')).not.toBeNull();
-  });
-});
-
-describe('an outage', () => {
-  it.each([
-    [Object.assign(new Error(), { code: 'ECONNREFUSED' }), true],
-    [Object.assign(new Error(), { code: '57P03' }), true],
-    [Object.assign(new Error(), { code: '53300' }), true],
-    [Object.assign(new Error(), { code: 'store_unavailable' }), true],
-    [new Error('Connection terminated unexpectedly'), true],
-    [new AggregateError([Object.assign(new Error(), { code: 'ETIMEDOUT' })]), true],
-    [Object.assign(new Error('duplicate key'), { code: '23505' }), false],
-    [Object.assign(new Error('syntax error'), { code: '42601' }), false],
-    [new TypeError('x is not a function'), false],
-    ['ECONNREFUSED', false],
-    [null, false],
-  ])('%o: %s', (error, expected) => {
-    expect(isUnavailable(error)).toBe(expected);
-  });
-
-  it('of a cause that causes itself is decided too', () => {
-    const error = new Error('round');
-    error.cause = error;
-    expect(isUnavailable(error)).toBe(false);
   });
 });

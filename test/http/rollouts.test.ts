@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
+import { BadCursor } from '../../src/app/ports.ts';
 import { evaluation, planDocument, planFor } from '../support/usecases-fake.ts';
 import { harness } from './harness.ts';
 
@@ -313,7 +314,7 @@ describe('GET /rollouts', () => {
 
   it('refuses a cursor that the store does not know as a fault of the request', async () => {
     const h = await harness();
-    h.fake.breakWith(Object.assign(new Error('not a cursor'), { code: 'invalid_cursor' }));
+    h.fake.breakWith(new BadCursor('xyz'));
     const response = await h.call('get', '/rollouts?cursor=xyz');
     expect(response.status).toBe(400);
     expect(response.body.errors).toEqual([expect.objectContaining({ parameter: 'cursor' })]);

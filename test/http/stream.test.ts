@@ -1,10 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { type Principal, StoreUnavailable } from '../../src/app/ports.ts';
+import type { Command } from '../../src/domain/command.ts';
 import type { Harness } from './harness.ts';
 import { harness, TOKENS } from './harness.ts';
 import type { Stream } from './sse.ts';
 import { open } from './sse.ts';
 
+const someone: Principal = { id: 'p', name: 'p', role: 'admin' };
 const auth = { Authorization: `Bearer ${TOKENS.viewer}` };
 const follow = (h: Harness, id: string, headers: Record<string, string> = {}, query = ''): Promise<Stream> =>
   open(`${h.base}/rollouts/${id}/events${query}`, { ...auth, ...headers });
@@ -107,7 +110,7 @@ describe('the live stream', () => {
     const id = await h.started();
     const stream = await follow(h, id);
     await expect.poll(() => stream.events.length).toBe(1);
-    h.fake.breakWith(Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' }));
+    h.fake.breakWith(new StoreUnavailable('away'));
     await stream.closed;
     expect(h.log.filter((line) => line.level === 'error')).toEqual([]);
     const refused = await fetch(`${h.base}/rollouts/${id}/events`, {
@@ -195,10 +198,46 @@ describe('the live stream', () => {
 });
 
 describe('no fact is lost and none repeated', () => {
+  it('when a fact lands between the look at the facts and the wait', async () => {
+    const h = await harness();
+    const id = await h.started();
+    await h.fake.toFirstStep(id);
+    const { facts } = h.fake;
+    let asked = 0;
+    Object.assign(h.fake, {
+      facts: async (...args: Parameters<typeof facts>) => {
+        const page = await facts(...args);
+        asked += 1;
+        if (asked === 1) await h.call('post', `/rollouts/${id}/pause`);
+        return page;
+      },
+    });
+    const stream = await follow(h, id);
+    await expect.poll(() => stream.events.map((e) => e.event), { timeout: 5_000 }).toContain('paused');
+    stream.leave();
+    await stream.closed;
+  });
+
+  it('when there are more facts than one page holds', async () => {
+    const h = await harness();
+    const id = await h.started();
+    await h.fake.toFirstStep(id);
+    for (let i = 0; i < 220; i += 1) {
+      await h.fake.command(id, { name: 'pause', reason: '' }, someone, {});
+      await h.fake.command(id, { name: 'resume' }, someone, {});
+    }
+    await runToTheEnd(h, id);
+    const stream = await follow(h, id);
+    await stream.closed;
+    const ids = stream.events.map((e) => e.id);
+    expect(ids.length).toBeGreaterThan(440);
+    expect(ids).toEqual([...ids.slice(0, -1).map((_, i) => String(i + 1)), 'end']);
+  });
+
   it('whenever readers come, leave and come back while facts arrive', async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.array(fc.record({ facts: fc.integer({ min: 0, max: 4 }), pause: fc.integer({ min: 0, max: 3 }) }), {
+        fc.array(fc.record({ facts: fc.integer({ min: 0, max: 4 }), pause: fc.integer({ min: 0, max: 15 }) }), {
           minLength: 3,
           maxLength: 12,
         }),
@@ -211,8 +250,10 @@ describe('no fact is lost and none repeated', () => {
 
           const write = async (): Promise<void> => {
             for (const { facts, pause } of bursts) {
-              for (let i = 0; i < facts; i += 1)
-                await h.call('post', `/rollouts/${id}/${i % 2 === 0 ? 'pause' : 'resume'}`);
+              for (let i = 0; i < facts; i += 1) {
+                const wanted: Command = i % 2 === 0 ? { name: 'pause', reason: '' } : { name: 'resume' };
+                await h.fake.command(id, wanted, someone, {});
+              }
               await new Promise((resolve) => setTimeout(resolve, pause));
             }
             await h.call('post', `/rollouts/${id}/abort`);
