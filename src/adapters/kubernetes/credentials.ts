@@ -5,8 +5,9 @@
 import { readFile } from 'node:fs/promises';
 import http from 'node:http';
 import https from 'node:https';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import type { KubeConfig } from '@kubernetes/client-node';
+import { parse } from 'yaml';
 
 export interface CredentialSource {
   /** Kubeconfig as YAML text. */
@@ -39,6 +40,8 @@ export interface Credentials {
 const MAX_SOCKETS = 64;
 /** Tokens and certificates are asked for again after this long; client-node rereads token files every 60 s. */
 const KEEP_ACCESS_MS = 10_000;
+/** Longer than the deadline of any call and the life of any watch stream. */
+const RETIRE_MS = 60_000;
 
 interface Held {
   readonly config: KubeConfig;
@@ -53,19 +56,22 @@ interface Held {
 export async function openCredentials(cluster: string, source: CredentialSource): Promise<Credentials> {
   let held = await load(cluster, source, 1);
   let reloading: Promise<void> | null = null;
-  let refreshing: Promise<Held> | null = null;
+  let refreshing: Promise<void> | null = null;
 
   const refreshed = async (): Promise<Held> => {
-    if (held.agents !== null && performance.now() < held.until) return held;
-    refreshing ??= refresh(held)
-      .then((next) => {
-        held = next;
-        return next;
-      })
-      .finally(() => {
-        refreshing = null;
-      });
-    return refreshing;
+    while (held.agents === null || performance.now() >= held.until) {
+      const from = held;
+      refreshing ??= refresh(from)
+        .then((next) => {
+          // A reload that came in between has the newer source.
+          if (held === from) held = next;
+        })
+        .finally(() => {
+          refreshing = null;
+        });
+      await refreshing;
+    }
+    return held;
   };
 
   return {
@@ -78,8 +84,8 @@ export async function openCredentials(cluster: string, source: CredentialSource)
       if (held.generation > generation) return;
       reloading ??= load(cluster, source, held.generation + 1)
         .then((next) => {
-          discard(held);
-          held = next;
+          // The connections stay: other calls are under way on them. The next refresh replaces them where it must.
+          held = { ...next, agents: held.agents };
         })
         .finally(() => {
           reloading = null;
@@ -131,7 +137,8 @@ async function fill(config: KubeConfig, cluster: string, source: CredentialSourc
     return;
   }
   try {
-    config.loadFromString(source.kubeconfig ?? (await readFile(source.kubeconfigFile as string, 'utf8')));
+    const text = source.kubeconfig ?? (await readFile(source.kubeconfigFile as string, 'utf8'));
+    config.loadFromString(withTokenFiles(text, source.kubeconfigFile));
   } catch (error) {
     throw new Error(
       `cluster ${cluster}: the kubeconfig ${source.kubeconfigFile ?? ''} cannot be read: ${words(error)}`,
@@ -139,6 +146,23 @@ async function fill(config: KubeConfig, cluster: string, source: CredentialSourc
     );
   }
   if (source.kubeconfigFile !== undefined) config.makePathsAbsolute(dirname(source.kubeconfigFile));
+}
+
+interface KubeconfigUser {
+  readonly user?: { readonly tokenFile?: string; readonly 'auth-provider'?: unknown };
+}
+
+/** client-node does not know `tokenFile` (2.0.1 looks for "token-file"): said in the words of its token file provider. */
+function withTokenFiles(text: string, file: string | undefined): string {
+  const parsed: unknown = parse(text);
+  if (typeof parsed !== 'object' || parsed === null) throw new Error('it is no YAML mapping');
+  const { users, ...rest } = parsed as { readonly users?: readonly KubeconfigUser[] };
+  const provided = (users ?? []).map((entry) => {
+    if (entry.user?.tokenFile === undefined) return entry;
+    const tokenFile = file === undefined ? entry.user.tokenFile : resolve(dirname(file), entry.user.tokenFile);
+    return { ...entry, user: { ...entry.user, 'auth-provider': { name: 'tokenFile', config: { tokenFile } } } };
+  });
+  return JSON.stringify({ ...rest, users: provided });
 }
 
 /** Asks client-node for headers and TLS material; keeps the connections where the material is the same. */
@@ -153,7 +177,7 @@ async function refresh(held: Held): Promise<Held> {
   );
   const material = JSON.stringify(tls);
   const agents = held.agents?.material === material ? held.agents : { material, ...agentsFor(held, options, tls) };
-  if (held.agents !== null && held.agents !== agents) discard(held);
+  if (held.agents !== null && held.agents !== agents) retire(held.agents);
   return { ...held, agents, headers: headersOf(options), until: performance.now() + KEEP_ACCESS_MS };
 }
 
@@ -180,6 +204,14 @@ function headersOf(options: https.RequestOptions): Record<string, string> {
   if (typeof options.auth === 'string')
     headers['Authorization'] = `Basic ${Buffer.from(options.auth).toString('base64')}`;
   return headers;
+}
+
+/** Calls under way finish, watches move over when their stream ends. */
+function retire({ call, watch }: { readonly call: http.Agent; readonly watch: http.Agent }): void {
+  setTimeout(() => {
+    call.destroy();
+    watch.destroy();
+  }, RETIRE_MS).unref();
 }
 
 function discard(held: Held): void {

@@ -43,7 +43,10 @@ export interface Shelf {
   close(): void;
 }
 
-const REFUSED: ReadonlySet<string> = new Set(['forbidden', 'kind_not_served', 'unauthorized', 'rejected', 'not_found']);
+const REFUSED: ReadonlySet<string> = new Set(['forbidden', 'kind_not_served', 'rejected']);
+
+/** What a reopened stream replays follows its headers at once; this is how long that may take. */
+const CATCH_UP_MS = 100;
 
 const keyOf = (namespace: string | undefined, name: string): string => `${namespace ?? ''}/${name}`;
 
@@ -65,10 +68,13 @@ export function openShelf(source: ShelfSource, kind: KindRef, log: Logger, times
   let alive = false;
   /** The last stream died in silence: the next one counts only once it has spoken. */
   let suspicious = false;
+  /** The last stream broke: the next one has to catch up. */
+  let behind = false;
   let closed = false;
   let deniedUntil = 0;
   let failures = 0;
   let timer: NodeJS.Timeout | undefined;
+  let settle: NodeJS.Timeout | undefined;
   const waiting = Promise.withResolvers<void>();
   const what = { kind: `${kind.plural}.${kind.group}`, namespace: kind.namespace };
 
@@ -76,6 +82,16 @@ export function openShelf(source: ShelfSource, kind: KindRef, log: Logger, times
     clearTimeout(timer);
     timer = setTimeout(then, ms);
     timer.unref();
+  };
+
+  const trust = (): void => {
+    behind = false;
+    alive = !suspicious;
+  };
+
+  const distrust = (): void => {
+    clearTimeout(settle);
+    alive = false;
   };
 
   const pause = (): number => {
@@ -107,11 +123,12 @@ export function openShelf(source: ShelfSource, kind: KindRef, log: Logger, times
       if (fresh !== undefined && newer(held.metadata.resourceVersion, fresh.metadata.resourceVersion))
         objects.set(key, held);
     }
+    behind = false;
     watch();
   };
 
   const start = (): void => {
-    alive = false;
+    distrust();
     relist().catch((error: unknown) => {
       log.error({ ...what, err: error }, 'a bug in the read cache: reading one by one');
       deny(String(error));
@@ -134,7 +151,8 @@ export function openShelf(source: ShelfSource, kind: KindRef, log: Logger, times
     stream = source.watch(kind, version, seconds, {
       opened() {
         openedAt = performance.now();
-        alive = !suspicious;
+        if (behind) settle = setTimeout(trust, CATCH_UP_MS);
+        else trust();
         deniedUntil = 0;
         waiting.resolve();
         later(seconds * 1000 + graceMs, () => {
@@ -145,15 +163,16 @@ export function openShelf(source: ShelfSource, kind: KindRef, log: Logger, times
         });
       },
       line(text) {
-        suspicious = false;
-        alive = true;
+        if (!take(text)) return;
         failures = 0;
-        take(text);
+        suspicious = false;
+        if (!behind) trust();
       },
       ended(end) {
         if (closed) return;
-        alive = false;
+        distrust();
         waiting.resolve();
+        behind = end.kind !== 'polite';
         if (end.kind === 'polite') {
           const early = performance.now() - openedAt < seconds * 500;
           suspicious = suspicious && early;
@@ -176,32 +195,34 @@ export function openShelf(source: ShelfSource, kind: KindRef, log: Logger, times
     });
   };
 
-  const take = (text: string): void => {
+  /** false: the stream is of no use any more. */
+  const take = (text: string): boolean => {
     const event = parsed(text);
     if (event === null) {
       log.warn(what, 'a watch sent something that is no event: listing again');
       broken();
-      return;
+      return false;
     }
     const { type, object } = event;
     if (type === 'ERROR') {
       // Usually 410: the version is older than what the server remembers.
       log.debug({ ...what, status: object['code'] }, `watch: ${String(object['message'])}`);
       broken();
-      return;
+      return false;
     }
     version = object.metadata.resourceVersion ?? version;
     const key = keyOf(object.metadata.namespace, object.metadata.name);
-    if (type === 'BOOKMARK') return;
+    if (type === 'BOOKMARK') return true;
     const held = objects.get(key);
-    if (newer(held?.metadata.resourceVersion, version)) return;
+    if (newer(held?.metadata.resourceVersion, version)) return true;
     if (type === 'DELETED') objects.delete(key);
     else objects.set(key, object);
+    return true;
   };
 
   const broken = (): void => {
     stream?.close();
-    alive = false;
+    distrust();
     later(pause(), start);
   };
 
@@ -226,7 +247,7 @@ export function openShelf(source: ShelfSource, kind: KindRef, log: Logger, times
     },
     close() {
       closed = true;
-      alive = false;
+      distrust();
       clearTimeout(timer);
       stream?.close();
       waiting.resolve();

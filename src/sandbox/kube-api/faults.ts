@@ -7,7 +7,7 @@ export interface FaultRule {
   readonly path?: string | RegExp;
   /** How often; without it, until undone. */
   readonly times?: number;
-  /** Wait before anything else. */
+  /** Wait before anything else; with `after`, between the work and the answer. */
   readonly delayMs?: number;
   /** Answer with this status instead. */
   readonly status?: number;

@@ -342,16 +342,19 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
     const counted = `${address.verb} ${address.plural}`;
     counts.set(counted, (counts.get(counted) ?? 0) + 1);
     const rule = faults.take(address.verb, url);
-    if (rule?.delayMs !== undefined) await new Promise((resolve) => setTimeout(resolve, rule.delayMs));
+    if (rule?.after !== true) await pause(rule);
     if (rule !== null && rule.after !== true && breakAnswer(rule, response)) return;
     const reply = await answer(address, request, response, rule).catch(refusalToReply);
     if (reply === null || response.destroyed) return;
+    if (rule?.after === true) await pause(rule);
     if (rule?.after === true && breakAnswer(rule, response)) return;
     send(response, reply);
   };
 
   const server = createServer((request, response) => {
     handle(request, response).catch((error: unknown) => {
+      // The client went away in the middle of its request.
+      if (request.socket.destroyed) return;
       // A bug in this server must not look like a behaviour of Kubernetes.
       response.destroy(error instanceof Error ? error : new Error(String(error)));
       throw error;
@@ -479,6 +482,10 @@ function send(response: ServerResponse, { status, body, contentType: type, heade
   });
   response.end(bytes);
 }
+
+const pause = async (rule: FaultRule | null): Promise<void> => {
+  if (rule?.delayMs !== undefined) await new Promise((resolve) => setTimeout(resolve, rule.delayMs));
+};
 
 /** Breaks the answer as the rule says; false: the rule leaves the answer alone. */
 function breakAnswer(rule: FaultRule, response: ServerResponse): boolean {
