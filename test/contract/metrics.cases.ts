@@ -158,7 +158,7 @@ export function metricsContract(world: () => MetricsWorld, open: () => MetricsPr
     const target = shop({ stable: { deployment: 'shop-v1' }, canary: { deployment: 'shop-v1' } });
     const reading = await measure(target, 'canary');
     expect(reading).toMatchObject({ ok: false, code: 'no_data' });
-    expect(reading.ok ? '' : reading.message).toContain('tell the two versions');
+    expect(reading.ok ? '' : reading.message).toContain('tell the requests of the two versions');
     expect(await open().share(target, world().window)).toBeNull();
   });
 

@@ -87,3 +87,14 @@ test('views by Service and by Deployment are asked by their own names', async ()
   expect(queries[0]).toContain('backend_name=~"shop-canary|shop-stable"');
   expect(queries[1]).toContain('deployment=~"shop-v1|shop-v2"');
 });
+
+test('a mesh whose views have no latency says so', async () => {
+  const prometheus = await fakePrometheus(success([]));
+  const target = shop({ stable: { service: 'a', deployment: 'a' }, canary: { service: 'b', deployment: 'b' } });
+  const provider = open(prometheus.url, { viewsOf: () => linkerdRouteViews });
+  const question = { kind: 'latency', target, role: 'canary', window: 1000, quantile: 0.5 } as const;
+  const reading = await provider.measure(question);
+  await prometheus.stop();
+  expect(reading).toMatchObject({ ok: false, code: 'no_data' });
+  expect(reading.ok ? '' : reading.message).toContain('tell the latencies of the two versions');
+});

@@ -248,7 +248,7 @@ test('istio: what is a failure, and what is not', () =>
         '0+64x80',
       [requestsOf('request_protocol="grpc",response_code="503",grpc_response_status="14",response_flags="UF"')]:
         '0+128x80',
-      [requestsOf('request_protocol="grpc",response_code="502",response_flags="-"')]: '0+256x80',
+      [requestsOf('request_protocol="grpc",response_code="511",response_flags="-"')]: '0+256x80',
       // Made up by a fault rule: neither a request nor a failure of the version.
       [requestsOf('request_protocol="http",response_code="503",response_flags="FI"')]: '0+512x80',
       [requestsOf('request_protocol="http",response_code="200",response_flags="DI"')]: '0+512x80',

@@ -11,7 +11,7 @@ import type { FigureTable } from '../prometheus/figures.ts';
 import { GroupCommit } from '../prometheus/group-commit.ts';
 import { bucketsLane, countsLane, type Pair, pairKey, queryLane, type TableLane } from '../prometheus/lanes.ts';
 import { checkQuery, renderQuery } from '../prometheus/placeholders.ts';
-import { combined, errorRatio, latencyQuantile, type Sight } from '../prometheus/sights.ts';
+import { combined, errorRatio, latencyQuantile, type Sight, type Words } from '../prometheus/sights.ts';
 import { errorRatioQuery, type Latency, quantileQuery } from '../prometheus/templates.ts';
 
 export interface PrometheusOptions {
@@ -55,7 +55,10 @@ function open(options: PrometheusOptions): MetricsProvider {
     maxResponseBytes: options.maxResponseBytes ?? 8 * 1024 * 1024,
     maxSampleAge: options.maxSampleAgeMs ?? 5 * 60_000,
     maxSampleAhead: MAX_AHEAD,
-    onRequest: (result, took) => options.recorder.metricsQuery(NAME, result, took),
+    onRequest: (result, took) => {
+      options.recorder.metricsQuery(NAME, result, took);
+      options.log.debug({ provider: NAME, result, tookMs: Math.round(took) }, 'metrics query answered');
+    },
   });
   const { server } = client;
   const crowded = (): Trouble =>
@@ -81,6 +84,7 @@ function open(options: PrometheusOptions): MetricsProvider {
 
   async function measureErrorRate({ target, role, window }: Question): Promise<Reading> {
     const views = told(viewsOf(target), target);
+    if (views.length === 0) return { ok: false, code: 'no_data', message: cannotTell(target, 'requests'), query: '' };
     const sights = views.map(async ({ view, pair }): Promise<Sight> => {
       const table = await counts(view, pair, window);
       const name = pair[role];
@@ -93,6 +97,7 @@ function open(options: PrometheusOptions): MetricsProvider {
   async function measureLatency(question: Question, quantile: number): Promise<Reading> {
     const { target, role, window } = question;
     const views = told(viewsOf(target), target).filter(({ view }) => view.latency !== null);
+    if (views.length === 0) return { ok: false, code: 'no_data', message: cannotTell(target, 'latencies'), query: '' };
     const sights = views.map(async ({ view, pair }): Promise<Sight> => {
       const latency = view.latency as Latency;
       const table = await buckets(view, latency, pair, window);
@@ -114,17 +119,15 @@ function open(options: PrometheusOptions): MetricsProvider {
     return customReading(server, promql, answer);
   }
 
-  function words(views: readonly Told[], target: Target, role: Role, window: Millis) {
-    const name = views[0]?.pair[role] ?? String(target[role].deployment);
+  function words(views: readonly Told[], target: Target, role: Role, window: Millis): Words {
+    const name = who(target, views[0]?.pair[role] ?? '');
     const metrics = [...new Set(views.flatMap(({ view }) => view.requests.map(({ metric }) => metric)))];
-    const noRequest =
-      views.length === 0
-        ? `no metrics of mesh "${target.mesh}" tell the two versions of ${target.namespace}/${target.service} apart; ` +
-          'give stable and canary names of their own, or use a check of kind prometheus'
-        : `${server} knows of no request to ${who(target, name)} in the last ${duration(window)} (${metrics.join(', ')}); ` +
-          'check that traffic reaches it and that the proxies are scraped';
-    const aboveAll = `the latency of ${who(target, name)} lies above the highest bucket of the histogram at ${server}: nobody can tell how far`;
-    return { noRequest, aboveAll };
+    return {
+      noRequest:
+        `${server} knows of no request to ${name} in the last ${duration(window)} (${metrics.join(', ')}); ` +
+        'check that traffic reaches it and that the proxies are scraped',
+      aboveAll: `the latency of ${name} lies above the highest bucket of the histogram at ${server}: nobody can tell how far`,
+    };
   }
 
   return {
@@ -182,6 +185,10 @@ const told = (views: readonly View[], target: Target): readonly Told[] =>
     const apart = typeof stable === 'string' && typeof canary === 'string' && stable !== canary;
     return apart ? [{ view, pair: { namespace: target.namespace, stable, canary } }] : [];
   });
+
+const cannotTell = (target: Target, what: 'requests' | 'latencies'): string =>
+  `no metrics of mesh "${target.mesh}" tell the ${what} of the two versions of ${target.namespace}/${target.service} apart; ` +
+  'give stable and canary names of their own, or use a check of kind prometheus';
 
 const who = (target: Target, name: string): string => `${target.namespace}/${name}`;
 
