@@ -18,7 +18,8 @@ import type { Users } from './traffic.ts';
 /** Users' first requests: the stable version must have a past before it is compared with. */
 const WARM_UP_MS = 2_000;
 
-async function demo(chosen: Arguments, screen: Screen, signal: AbortSignal): Promise<boolean> {
+/** The results, once everything is stopped. */
+async function demo(chosen: Arguments, screen: Screen, signal: AbortSignal): Promise<readonly Result[]> {
   const started = Date.now();
   screen.line(
     'SIMULATED: cluster, mesh and users are simulated in this process and the demo changes nothing outside it;',
@@ -35,12 +36,8 @@ async function demo(chosen: Arguments, screen: Screen, signal: AbortSignal): Pro
     await sleep(WARM_UP_MS, undefined, { signal });
     const results = await releases(stack, screen, signal);
     report(screen, chosen, results);
-    if (chosen.once) {
-      screen.line(JSON.stringify(summary(chosen.mesh, results)));
-      return asExpected(results);
-    }
-    await explore(stack, screen, results, signal);
-    return true;
+    if (!chosen.once) await explore(stack, screen, results, signal);
+    return results;
   } finally {
     screen.line('stopping', 'quiet');
     await stack.stop();
@@ -177,7 +174,11 @@ async function main(): Promise<number> {
   const asked = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => asked.abort());
   try {
-    return (await demo(parsed.arguments, createScreen(process.stdout), asked.signal)) ? 0 : 1;
+    const { mesh, once } = parsed.arguments;
+    const results = await demo(parsed.arguments, createScreen(process.stdout), asked.signal);
+    // The last line is for programs.
+    if (once) process.stdout.write(`${JSON.stringify(summary(mesh, results))}\n`);
+    return !once || asExpected(results) ? 0 : 1;
   } catch (error) {
     if (asked.signal.aborted) return 130;
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);

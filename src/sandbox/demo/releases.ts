@@ -31,7 +31,7 @@ export const RELEASES: readonly Release[] = [
   },
 ];
 
-const FAULT_AFTER_MS = 1_500;
+const FAULT_AFTER_MS = 1_000;
 const DEADLINE_MS = 90_000;
 /** Requests under way when the rollout ended still count as its. */
 const LAST_ANSWERS_MS = 500;
@@ -39,9 +39,9 @@ const LAST_ANSWERS_MS = 500;
 export const demoPlan = (target: object, image: string) => ({
   target,
   steps: [
-    { weight: 10, hold: '4s' },
-    { weight: 25, hold: '4s' },
-    { weight: 50, hold: '4s' },
+    { weight: 10, hold: '5s' },
+    { weight: 25, hold: '5s' },
+    { weight: 50, hold: '5s' },
   ],
   analysis: {
     interval: '1s',
