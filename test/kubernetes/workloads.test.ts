@@ -93,7 +93,7 @@ const PODS: readonly PodRow[] = [
     what: 'crash loop',
     status: app(waiting('CrashLoopBackOff', BACK_OFF), { restartCount: 4, lastState: died(1, 'Error', 1) }),
     reason: 'CrashLoopBackOff',
-    says: `pod myapp-v2-x: CrashLoopBackOff; ${BACK_OFF}; container app: last exit 1 (Error), 4 restarts`,
+    says: `pod myapp-v2-x: CrashLoopBackOff: ${BACK_OFF}; container app: last exit 1 (Error), 4 restarts`,
     fatal: true,
   },
   {

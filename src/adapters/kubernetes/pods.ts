@@ -79,7 +79,9 @@ function complaintsOf(pod: KubeObject, now: number): Complaint[] {
   const status = (pod.status ?? {}) as PodStatus;
   const say = (reason: string, words: readonly string[], rank: number, fatal = false): Complaint => ({
     reason,
-    message: `pod ${pod.metadata.name}: ${[reason, ...words].filter((part) => part !== '').join('; ')}`,
+    message: [`pod ${pod.metadata.name}`, reason, words.filter((part) => part !== '').join('; ')]
+      .filter((part) => part !== '')
+      .join(': '),
     fatal,
     rank,
   });

@@ -7,129 +7,31 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { parse as parseYaml } from 'yaml';
 import type { KubeObject } from '../../adapters/kubernetes/kube.ts';
 import { type Address, addressOf, attributesOf, numberFrom } from './address.ts';
+import type { KubeApi, KubeApiOptions, Seeding, Write } from './api.ts';
 import { discover } from './discovery.ts';
 import { type FaultRule, openFaults } from './faults.ts';
 import { isObject, type Json, type JsonObject, objectAt, textAt } from './json.ts';
 import { ALL_KINDS, type Kind, NAMESPACE } from './kinds.ts';
 import { type Account, openRbac } from './rbac.ts';
+import { managerRequired, methodNotAllowed, notFound, notServed, unsupportedPatch } from './refusal.ts';
+import { breakAnswer, json, pause, type Reply, refusalToReply, send } from './replies.ts';
 import {
-  badRequest,
-  failure,
-  managerRequired,
-  methodNotAllowed,
-  notFound,
-  notServed,
-  Refusal,
-  unsupportedPatch,
-} from './refusal.ts';
+  bodyOf,
+  contentType,
+  mannersOf,
+  nameFor,
+  nameSelector,
+  PATCH_TYPES,
+  pageOf,
+  parseBody,
+  typed,
+} from './requests.ts';
 import { labelTest } from './selector.ts';
 import { apiVersionOf, itemThrough, labelsOf, openStorage, textThrough, versionOf } from './storage.ts';
 import { openWatches } from './watches.ts';
 import { type Manners, type Outcome, openWrites, type Place } from './writes.ts';
-
-export interface KubeApiOptions {
-  /** Default: a free one. */
-  readonly port?: number;
-  /** Default: ALL_KINDS. */
-  readonly kinds?: readonly Kind[];
-  /** Accounts by bearer token; without it everybody may do everything. */
-  readonly tokens?: Readonly<Record<string, Account>>;
-  /** Events kept per kind for watches that start in the past. Default 1000. */
-  readonly watchHistory?: number;
-  /** Time between bookmarks of a watch that asked for them. Default 60 s, as a real server's. */
-  readonly bookmarkMs?: number;
-  /** Milliseconds since 1970, for timestamps. */
-  readonly now?: () => number;
-}
-
-/** One accepted write. */
-export interface Write {
-  readonly seq: number;
-  /** Milliseconds since 1970. */
-  readonly at: number;
-  /** create, update, patch, apply, delete; put and remove: seeded, not through HTTP. */
-  readonly verb: string;
-  readonly path: string;
-  readonly user: string | null;
-  readonly fieldManager: string;
-  /** false: accepted, but the object was like that already. */
-  readonly changed: boolean;
-  readonly before: KubeObject | null;
-  readonly after: KubeObject | null;
-}
-
-export interface Seeding {
-  /** Field manager of the seed. Default "kubectl". */
-  readonly manager?: string;
-  /** "Apply": owned as by server-side apply (Flux, Argo CD). */
-  readonly operation?: 'Update' | 'Apply';
-}
-
-export interface KubeApi {
-  readonly url: string;
-  /** Kubeconfig (YAML) of one cluster with one context; with `token`, its bearer token. */
-  kubeconfig(token?: string): string;
-  /**
-   * Creates or replaces an object with everything in it (status, labels, uid, creationTimestamp, generation if given).
-   * Its namespace is made where it is missing. Schemas are enforced (throws), the admission webhook is not asked.
-   */
-  put(object: JsonObject | KubeObject, seeding?: Seeding): KubeObject;
-  get(group: string, plural: string, namespace: string, name: string): KubeObject | undefined;
-  /** All of a kind, of one namespace or ('') of all. */
-  list(group: string, plural: string, namespace?: string): readonly KubeObject[];
-  /** false: there was no such object. Finalizers do not hold it. */
-  remove(group: string, plural: string, namespace: string, name: string): boolean;
-  readonly journal: readonly Write[];
-  /** Injects a fault into matching requests; the answer undoes it. Rules are asked in the order in which they came. */
-  fail(rule: FaultRule): () => void;
-  readonly requests: {
-    /** All requests, faulty ones too. */
-    readonly total: number;
-    /** By verb ("get", "list", "watch", "patch", ...). */
-    readonly verbs: Readonly<Record<string, number>>;
-    /** Requests of a verb for a plural ("" for discovery). */
-    count(verb: string, plural: string): number;
-    reset(): void;
-  };
-  readonly watches: {
-    /** Open streams. */
-    readonly open: number;
-    /** true: all streams stay open and say nothing (a watch that died silently). */
-    mute(on: boolean): void;
-    /** Ends all streams, politely or by cutting the connection. */
-    end(how?: 'politely' | 'cut'): void;
-  };
-  /** Forgets past events: watches that start before now get 410. */
-  compact(): void;
-  /** Gives out a bearer token, or changes what it may do. From then on access is enforced. */
-  grant(token: string, account: Account): void;
-  /** The token is no longer accepted (401). */
-  revoke(token: string): void;
-  /** Starts or stops serving a kind, as installing or deleting its CRD does; objects are kept. */
-  serve(kind: Kind): void;
-  unserve(group: string, plural: string): void;
-  stop(): Promise<void>;
-}
-
-const PATCH_TYPES = ['application/json-patch+json', 'application/merge-patch+json', 'application/apply-patch+yaml'];
-const MAX_BODY = 3 * 1024 * 1024;
-
-interface Reply {
-  readonly status: number;
-  readonly body: string;
-  readonly contentType: string;
-  readonly headers?: Readonly<Record<string, string>>;
-}
-
-const json = (status: number, body: string, headers: Readonly<Record<string, string>> = {}): Reply => ({
-  status,
-  body,
-  contentType: 'application/json',
-  headers,
-});
 
 /** Starts the server on 127.0.0.1. */
 export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeApi> {
@@ -470,146 +372,8 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
   };
 }
 
-// ── helpers ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-function send(response: ServerResponse, { status, body, contentType: type, headers = {} }: Reply): void {
-  const bytes = Buffer.from(body);
-  response.writeHead(status, {
-    'content-type': type,
-    'content-length': bytes.length,
-    'cache-control': 'no-cache, private',
-    ...headers,
-  });
-  response.end(bytes);
-}
-
-const pause = async (rule: FaultRule | null): Promise<void> => {
-  if (rule?.delayMs !== undefined) await new Promise((resolve) => setTimeout(resolve, rule.delayMs));
-};
-
-/** Breaks the answer as the rule says; false: the rule leaves the answer alone. */
-function breakAnswer(rule: FaultRule, response: ServerResponse): boolean {
-  if (rule.hang === true) return true;
-  if (rule.drop === true) {
-    response.destroy();
-    return true;
-  }
-  if (rule.status === undefined) return false;
-  const headers = rule.retryAfter === undefined ? {} : { 'retry-after': String(rule.retryAfter) };
-  if (rule.body !== undefined)
-    send(response, { status: rule.status, body: rule.body.text, contentType: rule.body.contentType, headers });
-  else
-    send(
-      response,
-      json(
-        rule.status,
-        JSON.stringify(failure(rule.status, REASONS[rule.status] ?? '', rule.message ?? `injected: ${rule.status}`)),
-        headers,
-      ),
-    );
-  return true;
-}
-
-const REASONS: Readonly<Record<number, string>> = {
-  400: 'BadRequest',
-  401: 'Unauthorized',
-  403: 'Forbidden',
-  404: 'NotFound',
-  409: 'Conflict',
-  422: 'Invalid',
-  429: 'TooManyRequests',
-  500: 'InternalError',
-  503: 'ServiceUnavailable',
-  504: 'Timeout',
-};
-
-function refusalToReply(error: unknown): Reply {
-  if (!(error instanceof Refusal)) throw error;
-  if (typeof error.body === 'string')
-    return { status: error.status, body: error.body, contentType: 'text/plain; charset=utf-8', headers: error.headers };
-  return json(error.status, JSON.stringify(error.body), error.headers);
-}
-
-async function bodyOf(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > MAX_BODY)
-      throw new Refusal(413, failure(413, 'RequestEntityTooLarge', `Request entity too large: limit is ${MAX_BODY}`));
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
-}
-
-const contentType = (request: IncomingMessage): string =>
-  (request.headers['content-type'] ?? 'application/json').split(';')[0]?.trim() ?? '';
-
-function parseBody(request: IncomingMessage, text: string): Json {
-  if (text === '') return {};
-  try {
-    return (contentType(request).endsWith('yaml') ? parseYaml(text) : JSON.parse(text)) as Json;
-  } catch (error) {
-    throw badRequest(`the object provided is unrecognized: ${error instanceof Error ? error.message : String(error)}`);
-  }
-}
-
-function typed(place: Place, body: Json): JsonObject {
-  if (!isObject(body)) throw badRequest('the object provided is no object');
-  const apiVersion = apiVersionOf(place.kind, place.version.name);
-  if (body['apiVersion'] !== apiVersion || body['kind'] !== place.kind.kind)
-    throw badRequest(
-      `the API version or kind in the data (${String(body['apiVersion'])}, ${String(body['kind'])}) does not match the expected (${apiVersion}, ${place.kind.kind})`,
-    );
-  return body;
-}
-
-function nameFor(object: JsonObject): string {
-  const metadata = objectAt(object, 'metadata');
-  const prefix = textAt(metadata, 'generateName');
-  const name =
-    textAt(metadata, 'name') ??
-    (prefix === undefined ? undefined : `${prefix}${Math.random().toString(36).slice(2, 7)}`);
-  if (name === undefined) throw badRequest('resource name may not be empty');
-  return name;
-}
-
-function mannersOf({ query }: Address, request: IncomingMessage): Manners {
-  const unknown = query.get('fieldValidation');
-  const dryRun = query.get('dryRun');
-  if (dryRun !== null && dryRun !== 'All')
-    throw badRequest(`dryRun: Unsupported value: "${dryRun}": supported values: "All"`);
-  const agent = (request.headers['user-agent'] ?? 'unknown').split('/')[0] ?? 'unknown';
-  return {
-    manager: query.get('fieldManager') ?? agent,
-    dryRun: dryRun === 'All',
-    force: query.get('force') === 'true',
-    unknown: unknown === 'Strict' || unknown === 'Ignore' ? unknown : 'Warn',
-    seed: false,
-  };
-}
-
 const isMarked = (outcome: Outcome): boolean =>
   objectAt(outcome.stored?.object, 'metadata')['deletionTimestamp'] !== undefined;
-
-function nameSelector(query: URLSearchParams): string | null {
-  const selector = query.get('fieldSelector');
-  if (selector === null) return null;
-  const found = /^metadata\.name==?([\w.-]+)$/.exec(selector);
-  if (found === null) throw badRequest(`field label not supported: ${selector}`);
-  return found[1] as string;
-}
-
-function pageOf<T>(
-  all: readonly T[],
-  query: URLSearchParams,
-): { page: readonly T[]; next: string | null; left: number } {
-  const start = numberFrom(query, 'continue') ?? 0;
-  const limit = numberFrom(query, 'limit') ?? 0;
-  const page = limit > 0 ? all.slice(start, start + limit) : all.slice(start);
-  const end = start + page.length;
-  return { page, next: end < all.length ? String(end) : null, left: all.length - end };
-}
 
 const pathOf = ({ kind, namespace, name }: Pick<Place, 'kind' | 'namespace' | 'name'>): string => {
   const root = kind.group === '' ? `/api/${kind.storage}` : `/apis/${kind.group}/${kind.storage}`;
