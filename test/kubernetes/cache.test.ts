@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { CacheTuning } from '../../src/adapters/kubernetes/cache.ts';
 import { type OpenedKube, openKube } from '../../src/adapters/kubernetes/client.ts';
 import type { Kube, KubeObject, ObjectRef } from '../../src/adapters/kubernetes/kube.ts';
+import { SHELF_TIMES } from '../../src/adapters/kubernetes/shelf.ts';
 import { type KubeApi, startKubeApi } from '../../src/sandbox/kube-api/index.ts';
 import { type KubeLog, kubeLog } from '../support/kube-log.ts';
 import { deployment, virtualService } from '../support/kube-objects.ts';
@@ -243,6 +244,11 @@ describe('what is answered', () => {
 });
 
 describe('when the watch fails', () => {
+  it('by default its silence is noticed, and the list made again, within 30 s', () => {
+    const deadlineOfTheList = 2_500;
+    expect(SHELF_TIMES.streamMs + SHELF_TIMES.graceMs + deadlineOfTheList).toBeLessThan(30_000);
+  });
+
   it('a watch that goes silent is noticed, and what it did not say is found', async () => {
     seed();
     const kube = await open();

@@ -106,6 +106,15 @@ describe('journal', () => {
     expect(written.map((write) => write.seq)).toEqual([before + 1, before + 2, before + 3]);
   });
 
+  it('can be kept short: the newest entries stay, and their numbers go on', async () => {
+    http.close();
+    await api.stop();
+    await start({ journalLimit: 10 });
+    for (let i = 0; i < 100; i += 1) api.put(virtualService([100 - i, i]));
+    expect(api.journal.length).toBeLessThanOrEqual(20);
+    expect(api.journal.at(-1)?.seq).toBe(101);
+  });
+
   it('an entry is a snapshot: later writes do not change it', async () => {
     api.put(virtualService());
     const [entry] = api.journal.slice(-1);

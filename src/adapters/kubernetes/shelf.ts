@@ -24,6 +24,14 @@ export interface ShelfTimes {
   readonly deniedMs: number;
 }
 
+export const SHELF_TIMES: ShelfTimes = {
+  streamMs: 24_000,
+  graceMs: 3_000,
+  firstPauseMs: 500,
+  longestPauseMs: 30_000,
+  deniedMs: 600_000,
+};
+
 export interface ShelfSource {
   /** All objects and the resourceVersion of the whole. */
   list(kind: KindRef): Promise<Kube<{ readonly items: readonly KubeObject[]; readonly resourceVersion: string }>>;
@@ -56,11 +64,7 @@ const newer = (a: string | undefined, b: string | undefined): boolean =>
 const comparable = (a: string | undefined, b: string | undefined): boolean => !Number.isNaN(Number(a) - Number(b));
 
 export function openShelf(source: ShelfSource, kind: KindRef, log: Logger, times: Partial<ShelfTimes> = {}): Shelf {
-  const streamMs = times.streamMs ?? 24_000;
-  const graceMs = times.graceMs ?? 3_000;
-  const firstPauseMs = times.firstPauseMs ?? 500;
-  const longestPauseMs = times.longestPauseMs ?? 30_000;
-  const deniedMs = times.deniedMs ?? 600_000;
+  const { streamMs, graceMs, firstPauseMs, longestPauseMs, deniedMs } = { ...SHELF_TIMES, ...times };
 
   let objects = new Map<string, KubeObject>();
   let version = '';

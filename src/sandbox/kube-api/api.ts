@@ -16,6 +16,8 @@ export interface KubeApiOptions {
   readonly watchHistory?: number;
   /** Time between bookmarks of a watch that asked for them. Default 60 s, as a real server's. */
   readonly bookmarkMs?: number;
+  /** Newest entries that the journal keeps at least. Default: all. For benchmarks, whose writes would fill the memory. */
+  readonly journalLimit?: number;
   /** Milliseconds since 1970, for timestamps. */
   readonly now?: () => number;
 }

@@ -43,6 +43,8 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
   const faults = openFaults();
   const rbac = openRbac(options.tokens ?? null);
   const journal: Write[] = [];
+  const journalLimit = options.journalLimit ?? Number.POSITIVE_INFINITY;
+  let writesSeen = 0;
   const counts = new Map<string, number>();
 
   const kindOf = (group: string, plural: string): Kind | undefined =>
@@ -66,8 +68,11 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
   ): void => {
     const before = outcome.before?.object ?? null;
     const after = deleted ? null : (outcome.stored?.object ?? before);
+    writesSeen += 1;
+    // Trimmed in slabs: a shift per write would copy the list every time.
+    if (journal.length >= journalLimit * 2) journal.splice(0, journal.length - journalLimit);
     journal.push({
-      seq: journal.length + 1,
+      seq: writesSeen,
       at: now(),
       verb,
       path,
