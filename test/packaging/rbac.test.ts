@@ -1,0 +1,147 @@
+import { readFile } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { RBAC_FILE, type Rights, rbacText } from '../../scripts/chart-rbac.ts';
+import { readWorkload } from '../../src/adapters/kubernetes/workloads.ts';
+import type { PolicyRule } from '../../src/adapters/mesh.ts';
+import { loadMeshes } from '../../src/adapters/registry.ts';
+import { decision, targetOf } from '../support/mesh-objects.ts';
+import { type MeshWorld, meshWorld } from '../support/mesh-world.ts';
+
+const shipped = JSON.parse(await readFile(RBAC_FILE, 'utf8')) as { readonly api: Rights; readonly worker: Rights };
+const meshes = await loadMeshes();
+const rulesOf = (rights: Rights, ...kinds: string[]): readonly PolicyRule[] => [
+  ...rights.common,
+  ...kinds.flatMap((kind) => rights.meshes[kind] ?? []),
+];
+const all = (rights: Rights): readonly PolicyRule[] => rulesOf(rights, ...Object.keys(rights.meshes));
+
+/** "patch virtualservices" for every right that is given. */
+const grants = (rules: readonly PolicyRule[]): string[] => [
+  ...new Set(
+    rules.flatMap(({ resources, verbs }) =>
+      resources.flatMap((resource) => verbs.map((verb) => `${verb} ${resource}`)),
+    ),
+  ),
+];
+
+describe("the chart's Kubernetes rights", () => {
+  it('are what the meshes ask for: run `node scripts/chart-rbac.ts` when this fails', async () => {
+    expect(await readFile(RBAC_FILE, 'utf8')).toBe(await rbacText());
+    expect(Object.keys(shipped.worker.meshes).toSorted()).toEqual([...meshes.keys()].toSorted());
+    expect(Object.keys(shipped.api.meshes).toSorted()).toEqual([...meshes.keys()].toSorted());
+  });
+
+  it.each(['api', 'worker'] as const)('of the %s name everything they mean', (role) => {
+    for (const rule of all(shipped[role])) {
+      for (const list of [rule.apiGroups, rule.resources, rule.verbs]) {
+        expect(list.length).toBeGreaterThan(0);
+        expect(list.join(' ')).not.toContain('*');
+      }
+      expect(Object.keys(rule).toSorted()).toEqual(['apiGroups', 'resources', 'verbs']);
+    }
+  });
+
+  it.each(['api', 'worker'] as const)(
+    'of the %s hold no secrets, nothing that makes or deletes, nothing that raises rights',
+    (role) => {
+      const verbs = new Set(all(shipped[role]).flatMap((rule) => rule.verbs));
+      for (const verb of ['create', 'update', 'delete', 'deletecollection', 'bind', 'escalate', 'impersonate'])
+        expect(verbs).not.toContain(verb);
+      const resources = new Set(all(shipped[role]).flatMap((rule) => rule.resources));
+      for (const resource of [
+        'secrets',
+        'configmaps',
+        'serviceaccounts',
+        'serviceaccounts/token',
+        'roles',
+        'rolebindings',
+        'clusterroles',
+        'nodes',
+        'pods/exec',
+        'pods/log',
+        'deployments/scale',
+      ])
+        expect(resources).not.toContain(resource);
+    },
+  );
+
+  it('of the API only look', () => {
+    expect(new Set(all(shipped.api).flatMap((rule) => rule.verbs))).toEqual(new Set(['get', 'list', 'watch']));
+  });
+
+  it('of the worker write routes, and nothing else', () => {
+    const written = all(shipped.worker).filter((rule) => rule.verbs.includes('patch'));
+    expect(written.flatMap((rule) => rule.resources).toSorted()).toEqual([
+      'httproutes',
+      'trafficsplits',
+      'virtualservices',
+    ]);
+  });
+});
+
+/** Everything that a rollout asks of the cluster, by somebody with exactly the rights that are shipped. */
+describe.each([...meshes.values()])('with the shipped rights for $kind alone', (mesh) => {
+  let world: MeshWorld;
+  const used = new Set<string>();
+  beforeAll(async () => {
+    world = await meshWorld(mesh);
+    world.api.put({
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata: { name: 'myapp-v2', namespace: 'production' },
+      spec: { replicas: 1, selector: { matchLabels: { app: 'myapp' } } },
+      status: { replicas: 1, readyReplicas: 0 },
+    });
+    for (const role of ['api', 'worker'] as const)
+      world.api.grant(role, { user: role, rules: rulesOf(shipped[role], mesh.kind) });
+  });
+  afterAll(() => world.stop());
+
+  it('a worker reads, watches, judges readiness, advises and writes', async () => {
+    const kube = await world.connect({ token: 'worker', watchAfter: 1 });
+    const router = world.open(kube);
+    const target = targetOf(mesh, mesh.example);
+    for (let look = 0; look < 3; look += 1) {
+      expect(await router.read()).toMatchObject({ ok: true });
+      expect(await readWorkload(kube, 'production', 'myapp-v2')).toMatchObject({
+        ok: true,
+        settled: false,
+        crash: null,
+      });
+    }
+    const advice = await mesh.advice(target, kube);
+    expect(JSON.stringify(advice)).not.toMatch(/forbidden|may not/i);
+    const reading = await world.read(router);
+    expect(await router.rehearse(decision(25), reading.token)).toMatchObject({ kind: 'applied' });
+    expect(await router.apply(decision(25), reading.token)).toMatchObject({ kind: 'applied' });
+    await expect.poll(() => world.api.watches.open).toBeGreaterThan(0);
+    for (const grant of grants(rulesOf(shipped.worker, mesh.kind))) {
+      const [verb = '', plural = ''] = grant.split(' ');
+      if (world.api.requests.count(verb, plural) > 0) used.add(grant);
+    }
+  });
+
+  it('uses every right that it has: what is never asked for is not given', () => {
+    expect([...used].toSorted()).toEqual(grants(rulesOf(shipped.worker, mesh.kind)).toSorted());
+  });
+
+  it('an API looks and cannot write, not even in rehearsal', async () => {
+    const kube = await world.connect({ token: 'api', watchAfter: 0 });
+    const router = world.open(kube);
+    const reading = await world.read(router);
+    expect(await readWorkload(kube, 'production', 'myapp-v2')).toMatchObject({ ok: true });
+    expect(JSON.stringify(await mesh.advice(targetOf(mesh, mesh.example), kube))).not.toMatch(/forbidden|may not/i);
+    const before = world.writes();
+    for (const attempt of [
+      router.rehearse(decision(50, 2), reading.token),
+      router.apply(decision(50, 2), reading.token),
+    ])
+      expect(await attempt).toMatchObject({ kind: 'trouble', trouble: { code: 'forbidden' } });
+    expect(world.writes()).toBe(before);
+  });
+
+  it('nobody without a token does anything', async () => {
+    const kube = await world.connect();
+    expect(await world.open(kube).read({ fresh: true })).toMatchObject({ ok: false, code: 'forbidden' });
+  });
+});
