@@ -140,7 +140,11 @@ const LEASH = [
 ].join('\n');
 
 function run(dir: string, command: readonly string[]): Running {
-  const child = spawn('/bin/sh', ['-c', LEASH, 'sh', dir, ...command], { stdio: ['pipe', 'ignore', 'pipe'] });
+  const child = spawn('/bin/sh', ['-c', LEASH, 'sh', dir, ...command], {
+    // A session of its own: a closing terminal would end the shell alone, and Prometheus takes a hang-up for a reload.
+    detached: true,
+    stdio: ['pipe', 'ignore', 'pipe'],
+  });
   let said = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     said = (said + text).slice(-4_000);

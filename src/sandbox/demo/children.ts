@@ -35,6 +35,8 @@ export async function startMain(args: readonly string[], env: Environment, logFi
   const log = await open(logFile, 'a', 0o600);
   const child = spawn(process.execPath, ['--import', LEASH, MAIN, ...args], {
     env: closed(env),
+    // A session of its own: the terminal's Ctrl-C and hang-up are for the parent, which ends its children in order.
+    detached: true,
     stdio: ['pipe', log.fd, log.fd],
   });
   const started = owned(child, logFile);
@@ -69,7 +71,7 @@ export async function startRedis(dir: string): Promise<{ readonly url: string; r
   const process_ = spawn(
     '/bin/sh',
     ['-c', SHELL_LEASH, 'sh', 'redis-server', ...settings, '--maxmemory-policy', 'noeviction'],
-    { stdio: ['pipe', log.fd, log.fd] },
+    { detached: true, stdio: ['pipe', log.fd, log.fd] },
   );
   const started = owned(process_, logFile);
   await log.close();
@@ -86,22 +88,45 @@ export async function startRedis(dir: string): Promise<{ readonly url: string; r
   );
 }
 
+export interface Guard {
+  /** Deletes this directory, too. */
+  remember(dir: string): void;
+  /** After an orderly stop: there is nothing left to do. */
+  done(): void;
+}
+
+const GUARD = `
+dirs=
+while IFS= read -r line; do
+  [ "$line" = done ] && exit 0
+  dirs="$dirs$line
+"
+done
+[ "$(head -n 1 "$2/postmaster.pid" 2>/dev/null)" = "$1" ] && kill -INT "$1" 2>/dev/null
+n=0
+while [ -e "$2/postmaster.pid" ] && [ "$n" -lt 50 ]; do n=$((n + 1)); sleep 0.2; done
+sleep 2 # the others end by themselves meanwhile
+printf '%s' "$dirs" | while IFS= read -r dir; do rm -rf -- "$dir"; done`;
+
 /**
- * Ends the private PostgreSQL of `dataDir` and deletes `remove` when this process is killed: that server outlives its
- * clients on purpose. `done` after an orderly stop: there is nothing left to do then.
+ * When this process is killed, ends the private PostgreSQL of `dataDir` (that server outlives its clients on purpose) and
+ * deletes what it was told to remember.
  */
-export function guardPostgres(pid: number, dataDir: string, remove: readonly string[]): { done(): void } {
-  const script = `cat >/dev/null
-    [ "$(head -n 1 "$2/postmaster.pid" 2>/dev/null)" = "$1" ] && kill -INT "$1" 2>/dev/null
-    n=0; while [ -e "$2/postmaster.pid" ] && [ "$n" -lt 50 ]; do n=$((n + 1)); sleep 0.2; done
-    shift 2; rm -rf -- "$@"`;
-  const guard = spawn('/bin/sh', ['-c', script, 'sh', String(pid), dataDir, ...remove], {
-    // A session of its own: the terminal's Ctrl-C is for the demo.
+export function guardPostgres(pid: number, dataDir: string): Guard {
+  const guard = spawn('/bin/sh', ['-c', GUARD, 'sh', String(pid), dataDir], {
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
   });
+  guard.stdin.on('error', () => undefined); // ended by somebody else: nothing depends on it
   guard.unref();
-  return { done: () => void guard.stdin?.end() };
+  const tell = (line: string): void => void guard.stdin.write(`${line}\n`);
+  return {
+    remember: tell,
+    done() {
+      tell('done');
+      guard.stdin.end();
+    },
+  };
 }
 
 /** To be called in the same turn as `spawn`: its events come soon after. */

@@ -1,11 +1,12 @@
 /** Everything that the demo runs: PostgreSQL, the sandbox, perhaps Redis, and Sluice. Stopped in the reverse order. */
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { startEmbeddedPostgres } from '../embedded-postgres.ts';
 import type { Sandbox } from '../sandbox.ts';
 import { startSandbox } from '../sandbox.ts';
 import type { Mesh, Seed } from '../seeds.ts';
+import type { Guard } from './children.ts';
 import { guardPostgres, startRedis } from './children.ts';
 import type { Service } from './service.ts';
 import { startService } from './service.ts';
@@ -62,22 +63,16 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     running.add(() => rm(dir, { recursive: true, force: true }));
     const logFile = join(dir, 'sluice.log');
     progress('starting PostgreSQL, the cluster, the mesh and Prometheus');
-    const parts = await Promise.allSettled([
+    const [database, sandbox, redisUrl] = await all([
       startDatabase(dir, running),
       startCluster({ mesh, ...(seed === undefined ? {} : { seed }), ...(rps === undefined ? {} : { rps }) }, running),
-      redis ? startQueue(dir, running) : undefined,
+      redis ? startQueue(dir, running) : Promise.resolve(undefined),
     ]);
-    const failed = parts.find((part) => part.status === 'rejected');
-    if (failed !== undefined) throw failed.reason;
-    const [databaseUrl, sandbox, redisUrl] = parts.map((part) => (part as PromiseFulfilledResult<unknown>).value) as [
-      string,
-      Sandbox,
-      string | undefined,
-    ];
+    database.guard.remember(dirname(sandbox.kubeconfig));
     progress('starting Sluice');
     const { kubeconfig, prometheusUrl } = sandbox;
     const service = await startService({
-      databaseUrl,
+      databaseUrl: database.url,
       kubeconfig,
       prometheusUrl,
       logFile,
@@ -91,15 +86,24 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   }
 }
 
-async function startDatabase(dir: string, running: Ends): Promise<string> {
+/** Like Promise.all, but waits for all of them: what has been started must be known before it can be stopped. */
+async function all<T extends readonly Promise<unknown>[]>(
+  parts: readonly [...T],
+): Promise<{ readonly [I in keyof T]: Awaited<T[I]> }> {
+  await Promise.allSettled(parts);
+  return Promise.all(parts) as Promise<{ readonly [I in keyof T]: Awaited<T[I]> }>;
+}
+
+async function startDatabase(dir: string, running: Ends): Promise<{ readonly url: string; readonly guard: Guard }> {
   const postgres = await startEmbeddedPostgres({ dir: join(dir, 'postgres') });
-  const guard = guardPostgres(postgres.pid, join(postgres.dir, 'data'), [dir, postgres.dir]);
+  const guard = guardPostgres(postgres.pid, join(postgres.dir, 'data'));
+  for (const own of [dir, postgres.dir]) guard.remember(own);
   running.add(async () => {
     await postgres.stop();
     await rm(postgres.dir, { recursive: true, force: true });
     guard.done();
   });
-  return postgres.url;
+  return { url: postgres.url, guard };
 }
 
 async function startCluster(options: Parameters<typeof startSandbox>[0], running: Ends): Promise<Sandbox> {
