@@ -1,9 +1,10 @@
 /** Commands of people and pipelines: load, decide, commit, wake. The tick brings them about. */
 import type { Command } from '../domain/command.ts';
-import { isRefused, order } from '../domain/command.ts';
+import { isRefused, movedOn, order } from '../domain/command.ts';
 import type { Rollout } from '../domain/rollout.ts';
 import { isLive } from '../domain/rollout.ts';
 import type { Logger, Principal, RolloutStore, TickQueue } from './ports.ts';
+import { StoreUnavailable } from './ports.ts';
 import type { StartPorts } from './start.ts';
 import { start } from './start.ts';
 import type { CommandResult } from './usecases.ts';
@@ -49,7 +50,7 @@ export async function command(ports: CommandPorts, request: CommandRequest): Pro
       await ports.queue.wake(rollout.id, 0, next.phase.name === 'rolling_back' ? 'rollback' : 'command');
     return { kind: 'done', rollout: next };
   }
-  throw new Error(
+  throw new StoreUnavailable(
     `rollout ${request.id}: ${RACES} attempts at ${request.command.name} lost against other writers; try again`,
   );
 }
@@ -63,8 +64,11 @@ export async function retry(
 ): Promise<CommandResult> {
   const loaded = await ports.store.load(request.id);
   if (loaded === null) return { kind: 'not_found' };
-  const { rollout } = loaded;
+  const { rollout, now } = loaded;
   if (rollout.phase.name !== 'ended' || rollout.phase.status === 'succeeded') return command(ports, request);
+  const { actor, expectedStep, expectedVersion } = request;
+  const moved = movedOn(rollout, { command: request.command, actor, at: now, expectedStep, expectedVersion });
+  if (moved !== null) return { kind: 'refused', refusal: moved, rollout };
   const result = await start(startPorts, {
     document: await ports.store.source(request.id),
     principal,

@@ -26,12 +26,18 @@ export type Applied =
   | { readonly kind: 'superseded'; readonly by: Stamp }
   | { readonly kind: 'trouble'; readonly trouble: RouteTrouble };
 
+export interface ReadOptions {
+  /** Straight from the API server, not from a cache that a watch keeps. */
+  readonly fresh?: boolean;
+  /** Somebody else's third destination is no reason not to read: the canary's share is to be taken away all the same. */
+  readonly goingBack?: boolean;
+}
+
 /** One mesh object of one rollout. Levels only; there is no "increase by". */
 export interface TrafficRouter {
   /** What is this object called, for people: "VirtualService production/myapp". */
   readonly object: string;
-  /** `fresh`: straight from the API server, not from a cache that a watch keeps. */
-  read(options?: { readonly fresh?: boolean }): Promise<Route>;
+  read(options?: ReadOptions): Promise<Route>;
   /**
    * Writes weights, stamp and decision in one request, on condition that the object is still the one that was read as
    * `token` and carries no newer stamp. Idempotent: repeating it changes nothing. Other fields are never touched.
@@ -219,6 +225,8 @@ export interface Page<T> {
 export interface RolloutStore {
   /** null: no such rollout. */
   load(id: string): Promise<Loaded | null>;
+  /** What became of an earlier request with this key; null: there was none. Asked before the preflight, which may look different now. */
+  replay(claim: IdempotencyClaim): Promise<Extract<Started, { kind: 'replayed' | 'key_reused' }> | null>;
   /** The plan as it was sent. */
   source(id: string): Promise<unknown>;
   /** Row, facts, measurements and outbox in one transaction; false: somebody else moved first, nothing was written. */

@@ -3,7 +3,7 @@ import type { Plan } from '../domain/plan.ts';
 import type { Rollout } from '../domain/rollout.ts';
 import { statusOf } from '../domain/rollout.ts';
 import type { PlanParser } from './plan-schema.ts';
-import type { Logger, NewRollout, Principal, RolloutStore, Started, TickQueue } from './ports.ts';
+import type { IdempotencyClaim, Logger, NewRollout, Principal, RolloutStore, Started, TickQueue } from './ports.ts';
 import { UnknownName } from './ports.ts';
 import type { Preflight, PreflightPorts } from './preflight.ts';
 import { preflight, previewChecks, timeline } from './preflight.ts';
@@ -31,6 +31,9 @@ export async function start(ports: StartPorts, request: StartRequest): Promise<S
   const parsed = parse(ports, request.document);
   if (!parsed.ok) return { kind: 'invalid', problems: parsed.problems };
   const { plan } = parsed;
+  const claim = claimOf(request);
+  const known = claim === null ? null : await ports.store.replay(claim);
+  if (known !== null) return known;
   const checked = await preflight(ports, plan);
   if (checked.findings.some((f) => f.level === 'fail')) return { kind: 'preflight_failed', findings: checked.findings };
   const rollout = newRollout(ports, request, plan, checked);
@@ -51,16 +54,18 @@ function parse(
   return { ok: false, problems: [{ pointer: '/target/cluster', code: 'unknown_cluster', message: unknown.message }] };
 }
 
+const claimOf = ({ principal, idempotency }: StartRequest): IdempotencyClaim | null =>
+  idempotency === null ? null : { principal: principal.id, ...idempotency };
+
 function newRollout(ports: StartPorts, request: StartRequest, plan: Plan, checked: Preflight): NewRollout {
-  const { principal, idempotency } = request;
   return {
     id: ports.newId(),
     plan,
     source: request.document,
-    createdBy: principal.name,
+    createdBy: request.principal.name,
     epochAbove: checked.stamp?.epoch ?? 0,
     observedWeight: checked.canaryWeightNow,
-    idempotency: idempotency === null ? null : { principal: principal.id, ...idempotency },
+    idempotency: claimOf(request),
     warnings: checked.findings
       .filter((f) => f.level === 'warn' || f.level === 'unknown')
       .map((f) => `${f.check}: ${f.message}`),

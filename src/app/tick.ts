@@ -102,7 +102,14 @@ async function look(
   if (waits) return { at, route: null, workloads: null, measurements: [], share: null, blocked };
   // A rollback asks nothing of metrics or pods: only the object decides when it is over.
   if (rollout.phase.name === 'rolling_back')
-    return { at, route: await router.read({ fresh: true }), workloads: null, measurements: [], share: null, blocked };
+    return {
+      at,
+      route: await router.read({ fresh: true, goingBack: true }),
+      workloads: null,
+      measurements: [],
+      share: null,
+      blocked,
+    };
   const [route, workloads, evaluated] = await Promise.all([
     router.read(),
     lookAtWorkloads(ports, rollout),
@@ -203,7 +210,7 @@ async function bringAbout(
     if (applied.kind === 'trouble') return await keepTrouble(ports, rollout, look, applied, wait);
     // A conflict on the way up is decided anew by the next tick; on the way down the write is repeated at once.
     if (rollout.phase.name !== 'rolling_back') return 0;
-    look = { ...look, route: await router.read({ fresh: true }) };
+    look = { ...look, route: await router.read({ fresh: true, goingBack: true }) };
   }
   return wait;
 }

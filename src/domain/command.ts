@@ -58,7 +58,8 @@ export function order(rollout: Rollout, given: Order): Change | Refusal {
   }
 }
 
-function movedOn(rollout: Rollout, { expectedStep, expectedVersion }: Order): Refusal | null {
+/** null: the rollout stands where the person saw it. */
+export function movedOn(rollout: Rollout, { expectedStep, expectedVersion }: Order): Refusal | null {
   const step = stepOf(rollout);
   const words = `rollout ${rollout.id} is ${statusOf(rollout)}${step === null ? '' : ` at ${stepWords(rollout, step)}`}`;
   if (expectedStep !== undefined && expectedStep !== step)

@@ -31,6 +31,7 @@ const moved = (...indexes: number[]): readonly MovedRule[] =>
     stable: null,
     canary: null as never,
     canaryWeight: 0,
+    foreign: null,
   }));
 
 const levels = (advice: readonly Advice[]): readonly string[] => advice.map(({ level }) => level);

@@ -52,7 +52,7 @@ function patched(object: KubeObject, ops: readonly PatchOp[]): KubeObject | 'con
     } else {
       if (op.op === 'replace' && !(last in node)) return null;
       if (op.path === '/metadata/resourceVersion' && op.value !== object.metadata.resourceVersion) return 'conflict';
-      node[last] = op.value;
+      node[last] = structuredClone(op.value);
     }
   }
   return copy as unknown as KubeObject;

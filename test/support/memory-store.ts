@@ -1,6 +1,7 @@
 /** The store port in memory, with the same answers as the one on Postgres: both run test/contract/store.cases.ts. */
 import type {
   Commit,
+  IdempotencyClaim,
   Loaded,
   MeshWrite,
   NewRollout,
@@ -46,6 +47,8 @@ export function memoryStore(now: () => number): MemoryStore {
 
   const holder = (key: string): Row | undefined =>
     [...rows.values()].find((r) => isLive(r.rollout) && !queued(r.rollout) && targetKey(r.rollout.plan.target) === key);
+  const ofTarget = (key: string): Row[] =>
+    [...rows.values()].filter((r) => isLive(r.rollout) && targetKey(r.rollout.plan.target) === key);
   const lastLive = (key: string): Row | undefined =>
     [...rows.values()].filter((r) => isLive(r.rollout) && targetKey(r.rollout.plan.target) === key).at(-1);
   const page = <T>(items: readonly T[], limit: number, cursor: string | null): Page<T> => {
@@ -85,9 +88,9 @@ export function memoryStore(now: () => number): MemoryStore {
     return rollout;
   };
 
-  const replay = (wanted: NewRollout): Started | null => {
-    if (wanted.idempotency === null) return null;
-    const { principal, key, hash } = wanted.idempotency;
+  const replay = (claim: IdempotencyClaim | null): Extract<Started, { kind: 'replayed' | 'key_reused' }> | null => {
+    if (claim === null) return null;
+    const { principal, key, hash } = claim;
     const known = keys.get(`${principal}\n${key}`);
     if (known === undefined) return null;
     const row = rows.get(known.id);
@@ -123,9 +126,12 @@ export function memoryStore(now: () => number): MemoryStore {
       const row = rows.get(id);
       if (row === undefined) return null;
       const { rollout } = row;
-      const behind = rollout.phase.name === 'pending' ? rollout.phase.behind : null;
-      const before = behind === null ? undefined : rows.get(behind);
-      return { rollout, now: now(), blocked: before !== undefined && isLive(before.rollout), dueAt: row.nextTickAt };
+      const earlier =
+        queued(rollout) && ofTarget(targetKey(rollout.plan.target)).some((r) => r.rollout.epoch < rollout.epoch);
+      return { rollout, now: now(), blocked: earlier, dueAt: row.nextTickAt };
+    },
+    async replay(claim) {
+      return replay(claim);
     },
     async source(id) {
       return rows.get(id)?.source;
@@ -145,10 +151,10 @@ export function memoryStore(now: () => number): MemoryStore {
       return true;
     },
     async start(wanted, behind) {
-      const known = replay(wanted);
+      const known = replay(wanted.idempotency);
       if (known !== null) return known;
       const key = targetKey(wanted.plan.target);
-      const held = holder(key);
+      const held = holder(key) ?? ofTarget(key)[0];
       if (held !== undefined && behind === 'nobody') return { kind: 'conflict', live: held.rollout };
       const rollout = insert(wanted, behind === 'live' ? (lastLive(key)?.rollout.id ?? null) : null);
       if (wanted.idempotency !== null)

@@ -13,7 +13,7 @@ import { planCache } from './plan-cache.ts';
 import { prune } from './retention.ts';
 import type { RolloutRow } from './rows.ts';
 import { ROLLOUT_COLUMNS, toRollout } from './rows.ts';
-import { start } from './start.ts';
+import { replay, start } from './start.ts';
 import { watchChanges } from './watch.ts';
 
 export interface RolloutStoreOptions {
@@ -36,6 +36,7 @@ export function postgresRolloutStore(db: Database, { channels, log }: RolloutSto
     load: (id) => load(db, plans, id),
     source: (id) => source(db, id),
     commit: (change) => commit(db, channels, change),
+    replay: (claim) => replay(db, claim),
     start: (rollout, behind) => start(db, rollout, behind),
     recordWrite: (id, write) => recordWrite(db, id, write),
     overdue: (grace, claim, limit) => overdue(db, grace, claim, limit),

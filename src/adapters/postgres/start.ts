@@ -1,6 +1,6 @@
 /** A new rollout: idempotency key, target, row, first fact, in one transaction. */
 import { randomUUID } from 'node:crypto';
-import type { NewRollout, Started } from '../../app/ports.ts';
+import type { IdempotencyClaim, NewRollout, Started } from '../../app/ports.ts';
 import { StoreUnavailable } from '../../app/ports.ts';
 import type { Instant, Target } from '../../domain/plan.ts';
 import { targetKey } from '../../domain/plan.ts';
@@ -62,6 +62,20 @@ async function within(tx: Queries, wanted: NewRollout, behind: Behind): Promise<
   }
   return { kind: 'created', rollout: await insert(tx, wanted, live.at(-1) ?? null) };
 }
+
+/** What became of an earlier request with this key; null: there was none. */
+export async function replay(db: Queries, claim: IdempotencyClaim): Promise<Replayed | null> {
+  const [known] = await db.rows<{ hash: string; rollout_id: string }>({
+    text: 'select hash, rollout_id from idempotency_key where principal = $1 and key = $2',
+    values: [claim.principal, claim.key],
+  });
+  if (known === undefined) return null;
+  if (known.hash !== claim.hash) return { kind: 'key_reused' };
+  const rollout = await rolloutOf(db, known.rollout_id);
+  return rollout === null ? null : { kind: 'replayed', rollout };
+}
+
+type Replayed = Extract<Started, { kind: 'replayed' | 'key_reused' }>;
 
 /** null: the key (if any) is ours now, for the length of the transaction or for good. */
 async function claimKey(tx: Queries, { id, idempotency }: NewRollout): Promise<Started | null> {

@@ -2,7 +2,7 @@
  * The write protocol, once for every kind of route: one JSON patch that holds the resourceVersion that was read, a test of
  * each destination, the decision and the weights. Nothing else of the object is sent, so nothing else can change.
  */
-import type { Applied, Decision, TrafficRouter } from '../../app/ports.ts';
+import type { Applied, Decision, ReadOptions, TrafficRouter } from '../../app/ports.ts';
 import type { Route, RouteTrouble } from '../../domain/observation.ts';
 import type { Weight } from '../../domain/plan.ts';
 import type { Stamp } from '../../domain/rollout.ts';
@@ -55,12 +55,16 @@ export class RouteRouter implements TrafficRouter {
     this.#kube = kube;
   }
 
-  async read(options?: { readonly fresh?: boolean }): Promise<Route> {
+  async read(options?: ReadOptions): Promise<Route> {
     const found = await this.find(options?.fresh === true);
     if (!found.ok) return found.trouble;
     const object = found.value;
     const split = this.#kind.split(object);
+    // Others have all of it, the canary nothing: there is nothing to take back.
+    if (!split.ok && split.code === 'foreign_weight' && options?.goingBack === true)
+      return { ...split, code: 'canary_absent' };
     if (!split.ok) return split;
+    if (split.foreign !== null && options?.goingBack !== true) return split.foreign;
     return {
       ok: true,
       canaryWeight: split.canaryWeight,
@@ -119,6 +123,7 @@ export class RouteRouter implements TrafficRouter {
     if (tokenOf(object) !== token) return { kind: 'conflict' };
     const split = this.#kind.split(object);
     if (!split.ok) return { kind: 'trouble', trouble: split };
+    if (split.foreign !== null && decision.canaryWeight !== 0) return { kind: 'trouble', trouble: split.foreign };
     const applied = { kind: 'applied', token, before: split.canaryWeight, after: decision.canaryWeight } as const;
     if (isInPlace(object, split, decision)) return applied;
     // A destination that stands alone has everything: there is no number that could give the other one a share.

@@ -40,8 +40,10 @@ export interface MovedRule {
   /** null: the canary stands alone in the rule and has all of it. */
   readonly stable: Destination | null;
   readonly canary: Destination;
-  /** In percent. */
+  /** Canary's share of what the two versions get together, in percent. */
   readonly canaryWeight: number;
+  /** A third destination has a share of the rule: nothing goes up here, but a rollback may still take the canary's away. */
+  readonly foreign: RouteTrouble | null;
 }
 
 export interface Split {
@@ -49,6 +51,7 @@ export interface Split {
   readonly rules: readonly MovedRule[];
   /** In percent. */
   readonly canaryWeight: number;
+  readonly foreign: RouteTrouble | null;
 }
 
 /** Finds the rules to move and what they ask for now. */
@@ -61,7 +64,12 @@ export function splitOf(rules: readonly Rule[], selection: Selection, naming: Na
     if ('ok' in one) return one;
     moved.push(one);
   }
-  return { ok: true, rules: moved, canaryWeight: together(moved.map((one) => one.canaryWeight)) };
+  return {
+    ok: true,
+    rules: moved,
+    canaryWeight: together(moved.map((one) => one.canaryWeight)),
+    foreign: moved.find((one) => one.foreign !== null)?.foreign ?? null,
+  };
 }
 
 /**
@@ -138,13 +146,13 @@ function movedRule(rule: Rule, naming: Naming): MovedRule | RouteTrouble {
   if (twice !== undefined) return refuse.twice(naming, rule, twice);
   const odd = destinations.find((d) => d.weight === null || d.weight < 0);
   if (odd !== undefined) return refuse.notAWeight(naming, rule, odd);
-  const foreign = others.find((d) => (d.weight ?? 0) > 0);
-  if (foreign !== undefined) return refuse.foreignWeight(naming, rule, foreign);
-  if (canary === undefined) return refuse.canaryAbsent(naming, [rule]);
+  const third = others.find((d) => (d.weight ?? 0) > 0);
+  const foreign = third === undefined ? null : refuse.foreignWeight(naming, rule, third);
+  if (canary === undefined) return foreign ?? refuse.canaryAbsent(naming, [rule]);
   const part = canary.weight ?? 0;
   const sum = part + (stable?.weight ?? 0);
-  if (sum === 0) return refuse.noWeight(naming, rule);
-  return { rule, stable: stable ?? null, canary, canaryWeight: (100 * part) / sum };
+  if (sum === 0) return foreign ?? refuse.noWeight(naming, rule);
+  return { rule, stable: stable ?? null, canary, canaryWeight: (100 * part) / sum, foreign };
 }
 
 // ── what is written ─────────────────────────────────────────────────────────────────────────────────────────────────
