@@ -108,11 +108,15 @@ describe('docker-compose.yml', () => {
     expect(services['migrate']?.depends_on).toEqual({ postgres: { condition: 'service_healthy' } });
   });
 
-  it('keeps Redis from dropping keys, and its data through a restart', () => {
+  it('keeps Redis from dropping keys, and the data of both servers through a restart', () => {
     expect(services['redis']?.command?.join(' ')).toContain(
       '--appendonly yes --maxmemory-policy noeviction --requirepass',
     );
     expect(services['redis']?.volumes).toContain('redis:/data');
+    expect(services['postgres']).toMatchObject({
+      image: 'postgres:18-bookworm',
+      volumes: ['postgres:/var/lib/postgresql'],
+    });
   });
 
   it('lets the servers that hold data reach nothing', () => {

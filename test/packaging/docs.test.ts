@@ -1,0 +1,78 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { parse, parseAllDocuments } from 'yaml';
+import { loadMeshes } from '../../src/adapters/registry.ts';
+import { VARIABLES } from '../../src/config.ts';
+import { chartFile, ROOT } from '../support/chart.ts';
+
+const page = (name: string): string => readFileSync(join(ROOT, 'docs', name), 'utf8');
+const operations = page('operations.md');
+
+describe('docs/operations.md', () => {
+  it('explains every setting, with its * and no others', () => {
+    const table = operations.split('\n').filter((line) => line.startsWith('| `'));
+    const named = table.flatMap((line) =>
+      [...(line.split('|')[1] ?? '').matchAll(/`([A-Z_]+)`(\*?)/g)].map(([, name, star]) => `${name}${star}`),
+    );
+    expect(named.toSorted()).toEqual(Object.keys(VARIABLES).toSorted());
+  });
+
+  it('explains every alert', () => {
+    const alerts = [...chartFile('files/alerts.yml').matchAll(/- alert: (\w+)/g)].map(([, name]) => name);
+    expect([...operations.matchAll(/^\| `(Sluice\w+)`/gm)].map(([, name]) => name)).toEqual(alerts);
+  });
+
+  it('shows YAML that is YAML, and clusters as the service reads them', () => {
+    for (const name of ['operations.md', 'slack.md'])
+      for (const [, block = ''] of page(name).matchAll(/^ *```yaml\n([\s\S]*?)^ *```/gm))
+        for (const document of parseAllDocuments(block)) expect(document.errors).toEqual([]);
+    expect(operations).toContain('tokenFrom:');
+  });
+
+  it('tells GitOps tools to leave the very fields alone that are written', async () => {
+    const block = /```yaml\n(spec:\n {2}ignoreDifferences[\s\S]*?)```/.exec(operations)?.[1] ?? '';
+    const { spec } = parse(block) as {
+      spec: { ignoreDifferences: { group: string; kind: string; jqPathExpressions: string[] }[] };
+    };
+    const written = [...(await loadMeshes()).values()].flatMap(({ rbac }) =>
+      rbac.filter(({ verbs }) => verbs.includes('patch')),
+    );
+    for (const { group, kind, jqPathExpressions } of spec.ignoreDifferences) {
+      const plural = `${kind.toLowerCase()}s`;
+      expect([
+        group,
+        written.some((rule) => rule.apiGroups.includes(group) && rule.resources.includes(plural)),
+      ]).toEqual([group, true]);
+      for (const path of jqPathExpressions) expect(path).toMatch(/\.weight$/);
+    }
+    expect(spec.ignoreDifferences).toHaveLength(new Set(written.flatMap(({ resources }) => resources)).size);
+  });
+});
+
+describe("docs/slack.md's manifest", () => {
+  const [, block = ''] = /```yaml\n([\s\S]*?)```/.exec(page('slack.md')) ?? [];
+  const manifest = parse(block) as {
+    features: { slash_commands: { command: string; url: string }[] };
+    oauth_config: { scopes: { bot: string[] } };
+    settings: { interactivity: { request_url: string } };
+  };
+
+  it('names the addresses that the service serves', () => {
+    const router = readFileSync(join(ROOT, 'src/http/slack.ts'), 'utf8');
+    const paths = [manifest.features.slash_commands[0]?.url, manifest.settings.interactivity.request_url].map(
+      (url) => new URL(url ?? '').pathname,
+    );
+    for (const path of paths) expect(router).toContain(`'${path}'`);
+    expect(manifest.features.slash_commands[0]?.command).toBe('/rollout');
+  });
+
+  it('asks for no more than is used', () => {
+    expect(manifest.oauth_config.scopes.bot.toSorted()).toEqual([
+      'channels:history',
+      'chat:write',
+      'commands',
+      'groups:history',
+    ]);
+  });
+});
