@@ -416,9 +416,16 @@ function reach(change: Change, at: Instant): Change {
 
 function succeed(change: Change, at: Instant): Change {
   const { rollout } = change;
-  const message = `Promoted to 100 % after ${duration(at - rollout.createdAt)}: every check passed at every step or a person decided`;
-  const outcome = { code: 'promoted', message, step: rollout.plan.steps.length, weight: 100 };
-  return end(change, at, 'succeeded', outcome, message);
+  const { steps, analysis } = rollout.plan;
+  const why =
+    rollout.movedBy.length > 0
+      ? `moved on by ${rollout.movedBy.join(', ')}`
+      : analysis.checks.length === 0
+        ? 'the plan has no checks'
+        : `${analysis.checks.map((check) => `"${check.name}"`).join(' and ')} passed at each`;
+  const way = steps.map((step) => step.weight).join(', ');
+  const message = `Promoted to 100 % after ${duration(at - rollout.createdAt)}, by way of ${way} %: ${why}`;
+  return end(change, at, 'succeeded', { code: 'promoted', message, step: steps.length, weight: 100 }, message);
 }
 
 function moveOn(change: Change, seen: Observation): Change {
@@ -445,11 +452,12 @@ function nextStep(change: Change, seen: Observation, step: number): Change {
   const { rollout } = change;
   const notReady = canaryNotReady(seen.workloads);
   if (notReady !== null) return waitForCanary(change, seen.at, notReady, rollout.plan.readyDeadline);
-  return enterStep(change, seen.at, step, goActor(rollout.phase));
+  const { phase } = rollout;
+  if ((phase.name !== 'progressing' && phase.name !== 'paused') || phase.go === null)
+    return enterStep(change, seen.at, step);
+  const moved = `${phase.go.actor} at ${weightAt(rollout.plan, phase.step)} %`;
+  return enterStep(patch(change, { movedBy: [...rollout.movedBy, moved] }), seen.at, step, phase.go.actor);
 }
-
-const goActor = (phase: Phase): string =>
-  (phase.name === 'progressing' || phase.name === 'paused') && phase.go !== null ? phase.go.actor : 'sluice';
 
 // ── rolling back ────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -143,6 +143,8 @@ export interface Rollout {
   readonly evaluatedAt: Instant | null;
   /** Times the weight was put back after somebody else had changed it. */
   readonly reasserts: number;
+  /** People whose promote moved it on, with the step: "ana at 25 %". Empty: every step was earned by its checks. */
+  readonly movedBy: readonly string[];
   /** Present trouble with the mesh object; null: none. */
   readonly meshTrouble: Trouble | null;
   /** Since when the canary has not been ready; null: ready, or never looked at. */

@@ -390,3 +390,14 @@ it('numbers facts without gaps and returns the very same rollout where nothing i
   expect(facts.map((f) => f.seq)).toEqual(facts.map((_, i) => rollout.factCount + 1 + i));
   expect(next.factCount).toBe(rollout.factCount + facts.length);
 });
+
+it('says on promotion how it was earned: by its checks, or by whom', () => {
+  const earned = atStep(3, null);
+  expect(observe(earned, asWanted(earned, 61_000)).facts.at(-1)?.message).toBe(
+    'Promoted to 100 % after 1 m 1 s, by way of 5, 25, 50 %: "errors" passed at each',
+  );
+  const go = { actor: 'ana', at: 0, full: true };
+  const hurried = aRollout({ generation: 2, phase: { name: 'progressing', step: 1, reachedAt: 0, from: 5, go } });
+  const full = becomes(hurried, asWanted(hurried, 10));
+  expect(observe(full, asWanted(full, 20)).facts.at(-1)?.message).toContain('moved on by ana at 25 %');
+});

@@ -57,6 +57,7 @@ const rollout = (phase: Phase, over: Partial<Rollout> = {}): Rollout => ({
   observedShare: null,
   evaluatedAt: null,
   reasserts: 0,
+  movedBy: [],
   meshTrouble: null,
   unreadySince: null,
   attempts: 0,

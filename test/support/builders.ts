@@ -60,6 +60,7 @@ export const aRollout = (part: Partial<Rollout> = {}): Rollout => ({
   observedShare: null,
   evaluatedAt: null,
   reasserts: 0,
+  movedBy: [],
   meshTrouble: null,
   unreadySince: null,
   attempts: 0,

@@ -77,6 +77,7 @@ export function memoryStore(now: () => number): MemoryStore {
       observedShare: null,
       evaluatedAt: null,
       reasserts: 0,
+      movedBy: [],
       meshTrouble: null,
       unreadySince: null,
       attempts: 0,

@@ -15,6 +15,7 @@ const DEFAULTS: Omit<State, 'phase'> = {
   observedShare: null,
   evaluatedAt: null,
   reasserts: 0,
+  movedBy: [],
   meshTrouble: null,
   unreadySince: null,
   attempts: 0,

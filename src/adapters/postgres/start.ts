@@ -173,6 +173,7 @@ const fresh = (wanted: NewRollout, epoch: number, createdAt: Instant, behind: st
   observedShare: null,
   evaluatedAt: null,
   reasserts: 0,
+  movedBy: [],
   meshTrouble: null,
   unreadySince: null,
   attempts: 0,
