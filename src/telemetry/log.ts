@@ -10,38 +10,56 @@ export interface LogOptions {
   readonly destination?: DestinationStream;
 }
 
-/** Fields that are never worth a log line, at any depth that our own objects have. */
-const NAMES = ['authorization', 'token', 'password', 'secret', 'cookie', 'signature', 'connectionString'];
-const redacted = [
-  ...NAMES,
-  ...NAMES.map((name) => `*.${name}`),
-  ...NAMES.map((name) => `*.*.${name}`),
-  'headers.authorization',
-  'err.config',
+/**
+ * A field whose name ends like this never shows its text, at any depth and in any spelling; also where JSON stands as
+ * text inside a message. The line is searched as it is written, so nothing can come in by another way.
+ */
+const SECRETIVE =
+  '[\\w.-]*(?:authorization|token|password|passwd|secret|cookie|signature|connectionstring|api[-_]?key)s?';
+const FIELD = new RegExp(`("${SECRETIVE}":)(?:"(?:[^"\\\\]|\\\\.)*"|-?\\d[\\d.]*)`, 'gi');
+const FIELD_IN_TEXT = new RegExp(`(\\\\"${SECRETIVE}\\\\":\\s*)\\\\".*?\\\\"`, 'gi');
+const LIST = new RegExp(`("${SECRETIVE}":)\\[[^\\]]*\\]`, 'gi');
+
+/** Secrets with a shape: struck out even where nobody knew their value. Our own tokens, Slack's, HTTP's, URLs with a password. */
+const SHAPES: readonly (readonly [RegExp, string])[] = [
+  [/slc_[A-Za-z0-9]+_[A-Za-z0-9_-]{20,}/g, '[token]'],
+  [/\bxox[a-z]-[A-Za-z0-9-]{10,}/g, '[token]'],
+  // With a digit or a capital: "bearer authentication" are two words.
+  [/\b([Bb]earer|[Bb]asic) +(?=[^\s"]*[A-Z0-9])[A-Za-z0-9._~+/=-]{8,}/g, '$1 [secret]'],
+  [/\b(password|passwd|token|secret|api_?key)=[^\s&"\\]+/gi, '$1=[secret]'],
+  [/(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/@"]*:)[^\s@"/]+@/gi, '$1[secret]@'],
 ];
 
-/** Our own tokens have a shape: struck out even where nobody knew their value. */
-const TOKEN = /slc_[A-Za-z0-9]+_[A-Za-z0-9_-]{20,}/g;
-const CREDENTIALS_IN_URL = /(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/@"]*:)[^\s@"/]+@/gi;
-
 export function openLog({ level, secrets, destination }: LogOptions): Logger {
-  const known = secrets.flatMap((secret) => [secret, encodeURIComponent(secret), JSON.stringify(secret).slice(1, -1)]);
-  const scrub = (line: string): string =>
-    known
-      .reduce((text, secret) => text.replaceAll(secret, '[secret]'), line)
-      .replace(TOKEN, '[token]')
-      .replace(CREDENTIALS_IN_URL, '$1[secret]@');
+  const known = spellings(secrets);
+  const scrub = (line: string): string => {
+    const fields = line
+      .replace(FIELD, '$1"[secret]"')
+      .replace(FIELD_IN_TEXT, '$1\\"[secret]\\"')
+      .replace(LIST, '$1"[secret]"');
+    const values = known.reduce((text, secret) => text.replaceAll(secret, '[secret]'), fields);
+    return SHAPES.reduce((text, [shape, instead]) => text.replace(shape, instead), values);
+  };
   const options = {
     level,
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
-    redact: { paths: redacted, censor: '[secret]' },
     serializers: { err: pino.stdSerializers.err },
     hooks: { streamWrite: scrub },
   };
   return wrap(destination === undefined ? pino(options) : pino(options, destination));
 }
+
+/** As given, in a URL, in JSON; the longest first, so that none leaves the tail of another. Very short ones are words, not secrets. */
+const spellings = (secrets: readonly string[]): readonly string[] =>
+  [
+    ...new Set(
+      secrets
+        .filter((secret) => secret.length >= 4)
+        .flatMap((secret) => [secret, encodeURIComponent(secret), JSON.stringify(secret).slice(1, -1)]),
+    ),
+  ].toSorted((a, b) => b.length - a.length);
 
 function wrap(log: pino.Logger): Logger {
   return {

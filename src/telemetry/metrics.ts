@@ -1,6 +1,6 @@
 /** What is counted, and the only file that knows prom-client. Labels are few and bounded: never an id. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { Logger, Recorder, RolloutStore, TickQueue } from '../app/ports.ts';
+import type { Logger, Recorder, RolloutStore, StoreGauges, TickQueue } from '../app/ports.ts';
 
 export interface RecorderSources {
   readonly gauges: RolloutStore['gauges'];
@@ -9,6 +9,7 @@ export interface RecorderSources {
 }
 
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+const SOURCE_DEADLINE = 2_000;
 const STATUSES = ['pending', 'progressing', 'paused', 'rolling_back'] as const;
 
 /** A registry of its own: two services in one process (tests) do not share series. */
@@ -40,26 +41,39 @@ export function openRecorder({ gauges, depth, log }: RecorderSources): Recorder 
   const queued = gauge('sluice_queue_depth', 'Wakes in the queue.', ['state']);
   const up = gauge('sluice_up', 'Whether a part answered when these metrics were collected.', ['part']);
 
+  const down = new Set<string>();
   /** A part that does not answer must not hide the others: its gauges are left out and it is said to be down. */
-  const collect = async (part: string, read: () => Promise<void>, reset: () => void): Promise<void> => {
+  const collect = async <T>(
+    part: string,
+    read: () => Promise<T>,
+    forget: () => void,
+    set: (found: T) => void,
+  ): Promise<void> => {
     try {
-      await read();
+      set(await inTime(read()));
       up.set({ part }, 1);
+      down.delete(part);
     } catch (error) {
-      reset();
+      forget();
       up.set({ part }, 0);
-      log.warn({ err: error, part }, 'a part gave no figures for /metrics');
+      // Asked several times a minute; the first time says it.
+      if (!down.has(part)) log.warn({ err: error, part }, 'a part gives no figures for /metrics');
+      down.add(part);
     }
   };
-  const readStore = async (): Promise<void> => {
-    const { byStatus, rollbackStuckSeconds, maxTickLagSeconds, outboxPending } = await gauges();
+  const setStore = ({ byStatus, rollbackStuckSeconds, maxTickLagSeconds, outboxPending }: StoreGauges): void => {
     for (const status of STATUSES) rollouts.set({ status }, byStatus[status] ?? 0);
     stuck.set(rollbackStuckSeconds);
     latest.set(maxTickLagSeconds);
     outbox.set(outboxPending);
   };
-  const readQueue = async (): Promise<void> => {
-    for (const [state, n] of Object.entries(await depth())) queued.set({ state }, n);
+  /** reset() of a gauge without labels shows 0, and 0 is good news here: it is removed. */
+  const forgetStore = (): void => {
+    rollouts.reset();
+    for (const figure of [stuck, latest, outbox]) figure.remove();
+  };
+  const setQueue = (depth: object): void => {
+    for (const [state, n] of Object.entries(depth)) queued.set({ state }, n);
   };
 
   return {
@@ -77,12 +91,23 @@ export function openRecorder({ gauges, depth, log }: RecorderSources): Recorder 
     httpRequest: (route, method, status, took) => http.observe({ route, method, status: String(status) }, took / 1000),
     async expose() {
       await Promise.all([
-        collect('store', readStore, () => {
-          for (const figure of [rollouts, stuck, latest, outbox]) figure.reset();
-        }),
-        collect('queue', readQueue, () => queued.reset()),
+        collect('store', gauges, forgetStore, setStore),
+        collect('queue', depth, () => queued.reset(), setQueue),
       ]);
       return { contentType: registry.contentType, body: await registry.metrics() };
     },
   };
+}
+
+/** Prometheus gives up after 10 s by default; what else there is must have arrived by then. */
+async function inTime<T>(answer: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${SOURCE_DEADLINE} ms`)), SOURCE_DEADLINE);
+  });
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
