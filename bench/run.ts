@@ -1,0 +1,61 @@
+/**
+ * `npm run bench`: what the service can take on this machine, as tables or as JSON lines. Not a test: nothing here fails
+ * because a machine is slow.
+ */
+import { parseArgs } from 'node:util';
+import { capacity } from './capacity.ts';
+import { machine } from './support/machine.ts';
+import { openReport } from './support/report.ts';
+import type { QueueKind } from './support/stage.ts';
+
+const HELP = `npm run bench -- [options]
+  --only capacity,reaction,api   which benchmarks (all)
+  --quick                        a look, in at most three minutes
+  --queue redis,postgres         back ends of the queue (both)
+  --rollouts 500,1000            numbers of active rollouts that capacity tries, rising
+  --seconds 30                   how long each is measured
+  --concurrency 300              ticks at once in the worker
+  --query-delay 5                milliseconds that a Prometheus query takes
+  --profile DIR                  CPU profile of the worker (capacity)
+  --json                         JSON lines instead of tables
+`;
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string', default: 'capacity,reaction,api' },
+    quick: { type: 'boolean', default: false },
+    queue: { type: 'string' },
+    rollouts: { type: 'string' },
+    seconds: { type: 'string' },
+    concurrency: { type: 'string', default: '100' },
+    'query-delay': { type: 'string', default: '5' },
+    profile: { type: 'string' },
+    json: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+if (values.help) {
+  process.stdout.write(HELP);
+  process.exit(0);
+}
+
+const { quick } = values;
+const numbers = (text: string): number[] => text.split(',').map(Number);
+const report = openReport(values.json, machine());
+const wanted = values.only.split(',');
+const queues = (values.queue ?? (quick ? 'redis' : 'redis,postgres')).split(',') as QueueKind[];
+
+if (wanted.includes('capacity'))
+  for (const queue of queues)
+    await capacity(
+      {
+        queue,
+        rollouts: numbers(values.rollouts ?? (quick ? '500' : '500,1000,2000,3500,5000')),
+        seconds: Number(values.seconds ?? (quick ? 15 : 30)),
+        concurrency: Number(values.concurrency),
+        queryDelay: Number(values['query-delay']),
+        profile: values.profile ?? null,
+      },
+      report,
+    );
