@@ -44,7 +44,8 @@ export async function startPodServer(
     timers.add(timer);
     incoming.resume();
   });
-  server.keepAliveTimeout = 60_000;
+  // Never closed for idleness: that races with the next request on the connection.
+  server.keepAliveTimeout = 0;
   await new Promise<void>((fulfil, reject) => {
     server.once('error', reject);
     server.listen(0, '127.0.0.1', fulfil);

@@ -18,6 +18,8 @@ export interface Users extends Seen {
 export interface Traffic {
   /** All since the start. */
   readonly users: () => Users;
+  /** Failed requests since the start, by what users got: "myapp-v2 500", "nobody 503", "ECONNRESET". */
+  readonly failures: () => Readonly<Record<string, number>>;
   /** Per second, the oldest first, for the last ten minutes. `at`: start of the second, Unix time in milliseconds. */
   readonly timeline: () => readonly (Users & { readonly at: number })[];
   setRate(requestsPerSecond: number): void;
@@ -58,13 +60,15 @@ export function startTraffic(options: TrafficOptions): Traffic {
   const agent = new Agent({ keepAlive: true, maxSockets: MAX_IN_FLIGHT });
   const total: Book = new Map();
   const seconds = new Map<number, Book>();
+  const failures = new Map<string, number>();
   let rate = bounded(options.requestsPerSecond);
   let due = 0;
   let last = performance.now();
   let inFlight = 0;
   let stopped = false;
 
-  const note = (by: string, failed: boolean, tookMs: number): void => {
+  const note = (by: string, failure: string | null, tookMs: number): void => {
+    if (failure !== null) failures.set(failure, (failures.get(failure) ?? 0) + 1);
     const second = Math.floor(Date.now() / 1000) * 1000;
     let book = seconds.get(second);
     if (book === undefined) {
@@ -74,7 +78,7 @@ export function startTraffic(options: TrafficOptions): Traffic {
     }
     for (const counts of [entry(total, by), entry(book, by)]) {
       counts.requests += 1;
-      if (failed) counts.failed += 1;
+      if (failure !== null) counts.failed += 1;
       if (tookMs > options.slowAfter) counts.slow += 1;
     }
   };
@@ -83,25 +87,27 @@ export function startTraffic(options: TrafficOptions): Traffic {
     const started = performance.now();
     inFlight += 1;
     let noted = false;
-    const done = (by: string, failed: boolean): void => {
+    const done = (by: string, failure: string | null): void => {
       if (noted) return;
       noted = true;
       inFlight -= 1;
-      if (!stopped) note(by, failed, performance.now() - started);
+      if (!stopped) note(by, failure, performance.now() - started);
     };
     const outgoing = request(
       { agent, host: hostname, port, path: options.path, headers: { host: options.host }, timeout: options.patience },
       (response) => {
         response.resume();
-        response.once('error', () => done('nobody', true));
+        response.once('error', (error) => done('nobody', codeOf(error)));
         response.once('end', () => {
-          const by = response.headers[SERVED_BY];
-          done(typeof by === 'string' ? by : 'nobody', (response.statusCode ?? 0) >= 500);
+          const { statusCode = 0, headers } = response;
+          const served = headers[SERVED_BY];
+          const by = typeof served === 'string' ? served : 'nobody';
+          done(by, statusCode >= 500 ? `${by} ${statusCode}` : null);
         });
       },
     );
-    outgoing.once('timeout', () => outgoing.destroy());
-    outgoing.once('error', () => done('nobody', true));
+    outgoing.once('timeout', () => outgoing.destroy(new Error('no answer in time')));
+    outgoing.once('error', (error) => done('nobody', codeOf(error)));
     outgoing.end();
   };
 
@@ -115,6 +121,7 @@ export function startTraffic(options: TrafficOptions): Traffic {
 
   return {
     users: () => summed(total),
+    failures: () => Object.fromEntries(failures),
     timeline: () => [...seconds].map(([at, book]) => ({ at, ...summed(book) })),
     setRate(requestsPerSecond) {
       rate = bounded(requestsPerSecond);
@@ -126,6 +133,8 @@ export function startTraffic(options: TrafficOptions): Traffic {
     },
   };
 }
+
+const codeOf = (error: NodeJS.ErrnoException): string => error.code ?? error.message;
 
 function bounded(rate: number): number {
   if (rate >= 0 && rate <= MAX_RATE) return rate;

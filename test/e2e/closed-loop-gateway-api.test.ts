@@ -1,4 +1,4 @@
 import { SEEDS } from '../../src/sandbox/seeds.ts';
 import { closedLoop } from './closed-loop.ts';
 
-closedLoop('gateway-api', SEEDS['gateway-api']);
+closedLoop('gateway-api', 'gateway-api', SEEDS['gateway-api'], ['postgres', 'redis']);

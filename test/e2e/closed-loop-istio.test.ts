@@ -1,4 +1,4 @@
 import { SEEDS } from '../../src/sandbox/seeds.ts';
 import { closedLoop } from './closed-loop.ts';
 
-closedLoop('istio', SEEDS['istio']);
+closedLoop('istio', 'istio', SEEDS['istio'], ['postgres', 'redis']);

@@ -135,8 +135,8 @@ async function rest(sandbox: Sandbox, seed: Seed): Promise<string> {
   return JSON.stringify([labels, own, seed.atRest(route)]);
 }
 
-/** The four endings, on both queue back ends. */
-export function closedLoop(mesh: Mesh, seed: Seed, name: string = mesh): void {
+/** The four endings, on each of the queue back ends. */
+export function closedLoop(name: string, mesh: Mesh, seed: Seed, queues: readonly QueueOn[]): void {
   describe(`closed loop with ${name}`, () => {
     let loop: Loop;
     beforeAll(async () => {
@@ -144,7 +144,7 @@ export function closedLoop(mesh: Mesh, seed: Seed, name: string = mesh): void {
     }, 60_000);
     afterAll(() => loop?.stop());
 
-    describe.each(['postgres', 'redis'] as const)('queue on %s', (queue) => {
+    describe.each(queues)('queue on %s', (queue) => {
       let service: Service;
       let sandbox: Sandbox;
       beforeAll(async () => {
@@ -158,7 +158,7 @@ export function closedLoop(mesh: Mesh, seed: Seed, name: string = mesh): void {
         const { rollout, users, weights } = await rollOut(sandbox, service, `myapp:good-${queue}`);
         expect(rollout).toMatchObject({ status: 'succeeded', outcome: { code: 'promoted' } });
         expect(weights).toEqual([0, 20, 60, 100]);
-        expect(users.failed).toBe(0);
+        expect(users.failed, JSON.stringify(sandbox.traffic.failures())).toBe(0);
         expect(users.requests).toBeGreaterThan(300);
         expect(await sandbox.weight()).toBe(100);
         expect(await rest(sandbox, seed)).toBe(before);
@@ -196,7 +196,9 @@ export function closedLoop(mesh: Mesh, seed: Seed, name: string = mesh): void {
           sandbox.crashCanary(),
         );
         expect(rollout).toMatchObject({ status: 'rolled_back', outcome: { code: 'CrashLoopBackOff' } });
-        expect(rollout.outcome?.message).toMatch(/pod myapp-v2-\w+-\w+: CrashLoopBackOff; back-off 40s restarting/);
+        expect(rollout.outcome?.message).toMatch(
+          /pod myapp-v2-\w+-\w+: CrashLoopBackOff: back-off 40s restarting failed container=app/,
+        );
         expect(weights.at(-1)).toBe(0);
         expect(await sandbox.weight()).toBe(0);
       });

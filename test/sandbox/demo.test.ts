@@ -144,6 +144,7 @@ describe('traffic', () => {
     const { requests, failed, by } = traffic.users();
     expect(requests).toBeGreaterThan(5);
     expect(failed).toBe(requests);
+    expect(traffic.failures()).toEqual({ ECONNREFUSED: failed });
     expect(Object.keys(by)).toEqual(['nobody']);
   });
 

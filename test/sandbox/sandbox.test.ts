@@ -8,17 +8,7 @@ import type { Sandbox } from '../../src/sandbox/sandbox.ts';
 import { startSandbox } from '../../src/sandbox/sandbox.ts';
 import { NAMESPACE } from '../../src/sandbox/seeds.ts';
 import { since } from '../../src/sandbox/traffic.ts';
-
-/** Polls until the value is there; the last one found is in the error. */
-async function until<T>(look: () => Promise<T>, fits: (found: T) => boolean, within = 20_000): Promise<T> {
-  const deadline = Date.now() + within;
-  for (;;) {
-    const found = await look();
-    if (fits(found)) return found;
-    if (Date.now() > deadline) throw new Error(`not in ${within} ms; the last was ${JSON.stringify(found)}`);
-    await sleep(100);
-  }
-}
+import { until } from './until.ts';
 
 /** null: an empty answer. */
 async function query(sandbox: Sandbox, text: string): Promise<number | null> {

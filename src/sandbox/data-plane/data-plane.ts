@@ -69,6 +69,8 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
   const entry = createServer((incoming, response) => {
     serve(incoming, response).catch((error: unknown) => response.destroy(error as Error));
   });
+  // Never closed for idleness: that races with the next request on the connection, and a user would see a reset.
+  entry.keepAliveTimeout = 0;
   const exporter = createServer((_, response) => {
     response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' });
     response.end(series.text());
