@@ -93,13 +93,15 @@ export const environment: Env = process.env;
 export function readConfig(env: Env): Read {
   const problems: string[] = [];
   const get = reader(env, problems);
-  problems.push(...misspelt(env));
+  const used = new Set<string>();
   const config: Config = {
-    databaseUrl:
-      get.url('DATABASE_URL', ['postgres:', 'postgresql:']) ??
-      get.required('DATABASE_URL', 'a Postgres URL, like postgres://user:password@host:5432/sluice'),
+    databaseUrl: get.required(
+      'DATABASE_URL',
+      'a Postgres URL, like postgres://user:password@host:5432/sluice',
+      get.url('DATABASE_URL', ['postgres:', 'postgresql:']),
+    ),
     redisUrl: get.url('REDIS_URL', ['redis:', 'rediss:']),
-    clusters: clustersOf(env, get, problems),
+    clusters: clustersOf(env, get, problems, used),
     host: get.text('HOST') ?? '0.0.0.0',
     port: get.integer('PORT', 0, 65_535) ?? 8080,
     publicUrl: get.url('SLUICE_PUBLIC_URL', ['http:', 'https:'])?.replace(/\/+$/, '') ?? null,
@@ -113,14 +115,27 @@ export function readConfig(env: Env): Read {
     slack: slackOf(get, problems),
     secrets: [],
   };
+  problems.push(...misspelt(env, used));
   if (problems.length > 0) return { ok: false, problems: [...new Set(problems)] };
-  return { ok: true, config: Object.freeze({ ...config, secrets: secretsOf(config) }) };
+  return { ok: true, config: deepFreeze({ ...config, secrets: secretsOf(config) }) };
 }
 
-/** A variable of ours that nobody reads is a spelling mistake. */
-function misspelt(env: Env): string[] {
+function deepFreeze<T extends object>(value: T): T {
+  for (const part of Object.values(value)) if (typeof part === 'object' && part !== null) deepFreeze(part);
+  return Object.freeze(value);
+}
+
+/** What Kubernetes sets for a Service named sluice or prometheus in the pod's namespace. Nobody's setting, nobody's mistake. */
+function isServiceLink(name: string, value: string | undefined): boolean {
+  if (/_SERVICE_(HOST|PORT(_\w+)?)$|_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$/.test(name)) return true;
+  return name.endsWith('_PORT') && /^(tcp|udp|sctp):\/\//.test(value ?? '');
+}
+
+/** A variable of ours that nobody reads is a spelling mistake. `used`: named by the clusters' file. */
+function misspelt(env: Env, used: ReadonlySet<string>): string[] {
   return Object.keys(env)
     .filter((name) => /^(SLUICE|PROMETHEUS|SLACK)_/.test(name) && !NAMES.includes(name) && !SECRET_FILES.includes(name))
+    .filter((name) => !used.has(name) && !isServiceLink(name, env[name]))
     .map(
       (name) =>
         `${name}: unknown; known: ${NAMES.filter((known) => known.split('_')[0] === name.split('_')[0]).join(', ')}`,
@@ -129,15 +144,19 @@ function misspelt(env: Env): string[] {
 
 type Reader = ReturnType<typeof reader>;
 
+/** Compose and charts set what nobody filled in to the empty text. */
+const given = (value: string | undefined): string | null => (value === undefined || value === '' ? null : value);
+
 function reader(env: Env, problems: string[]) {
   const text = (name: string): string | null => {
-    const file = SECRET_FILES.includes(`${name}_FILE`) ? env[`${name}_FILE`] : undefined;
-    const value = env[name];
-    if (file !== undefined && value !== undefined)
-      problems.push(`${name}: given twice, also as ${name}_FILE; remove one`);
-    if (file === undefined) return value === undefined || value === '' ? null : value;
+    const file = SECRET_FILES.includes(`${name}_FILE`) ? given(env[`${name}_FILE`]) : null;
+    const value = given(env[name]);
+    if (file !== null && value !== null) problems.push(`${name}: given twice, also as ${name}_FILE; remove one`);
+    if (file === null) return value;
     try {
-      return readFileSync(file, 'utf8').trim();
+      const found = readFileSync(file, 'utf8').trim();
+      if (found === '') problems.push(`${name}_FILE: wanted the value in ${file}; the file is empty`);
+      return given(found);
     } catch (error) {
       problems.push(`${name}_FILE: cannot read ${file}: ${(error as Error).message}`);
       return null;
@@ -156,9 +175,9 @@ function reader(env: Env, problems: string[]) {
   };
   return {
     text,
-    required(name: string, wanted: string): string {
-      problems.push(`${name}: wanted ${wanted}; found nothing`);
-      return '';
+    required(name: string, wanted: string, found: string | null): string {
+      if (found === null && text(name) === null) problems.push(`${name}: wanted ${wanted}; found nothing`);
+      return found ?? '';
     },
     url: (name: string, protocols: readonly string[]) =>
       checked(name, `a URL that begins with ${protocols.map((p) => `${p}//`).join(' or ')}`, (found) =>
@@ -170,7 +189,7 @@ function reader(env: Env, problems: string[]) {
         return /^\d+$/.test(found) && number >= min && number <= max ? number : null;
       }),
     duration: (name: string, min: number) =>
-      checked(name, 'a duration with a unit, like 15s or 90d', (found) => {
+      checked(name, `a duration with a unit, like 15s or 90d, of at least ${min / 1000} s`, (found) => {
         const ms = parseDuration(found);
         return ms !== null && ms >= min ? ms : null;
       }),
@@ -185,9 +204,13 @@ const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount/token';
 const SCRAPE_INTERVAL = 15_000;
 const TIMEOUT = 5_000;
 
-function clustersOf(env: Env, get: Reader, problems: string[]): readonly ClusterConfig[] {
+function clustersOf(env: Env, get: Reader, problems: string[], used: Set<string>): readonly ClusterConfig[] {
   const file = get.text('SLUICE_CLUSTERS_FILE');
-  if (file !== null) return clustersIn(file, env, problems);
+  if (file !== null) {
+    for (const name of ['PROMETHEUS_URL', 'SLUICE_KUBE_CONTEXT'].filter((other) => get.text(other) !== null))
+      problems.push(`${name}: has no effect beside SLUICE_CLUSTERS_FILE; remove one`);
+    return clustersIn(file, env, problems, used);
+  }
   const url = get.url('PROMETHEUS_URL', ['http:', 'https:']);
   const kubeconfigFile = get.text('KUBECONFIG');
   const inCluster = kubeconfigFile === null && existsSync(SERVICE_ACCOUNT);
@@ -259,7 +282,7 @@ const clustersFile = z.strictObject({
     .refine((clusters) => Object.keys(clusters).length > 0, 'wanted at least one cluster'),
 });
 
-function clustersIn(file: string, env: Env, problems: string[]): readonly ClusterConfig[] {
+function clustersIn(file: string, env: Env, problems: string[], used: Set<string>): readonly ClusterConfig[] {
   let document: unknown;
   try {
     document = parse(readFileSync(file, 'utf8'));
@@ -274,8 +297,9 @@ function clustersIn(file: string, env: Env, problems: string[]): readonly Cluste
     return [];
   }
   const secret = (at: string, name: string): string => {
-    const value = env[name];
-    if (value === undefined || value === '')
+    used.add(name);
+    const value = given(env[name]);
+    if (value === null)
       problems.push(`SLUICE_CLUSTERS_FILE: ${file}: ${at} names the variable ${name}, which is not set`);
     return value ?? '';
   };
@@ -283,6 +307,8 @@ function clustersIn(file: string, env: Env, problems: string[]): readonly Cluste
     const at = `/clusters/${name}`;
     if ((kubeconfig === undefined) === !inCluster)
       problems.push(`SLUICE_CLUSTERS_FILE: ${file}: ${at}: wanted either kubeconfig or inCluster: true`);
+    if (kubeconfig !== undefined && !existsSync(kubeconfig))
+      problems.push(`SLUICE_CLUSTERS_FILE: ${file}: ${at}/kubeconfig: no file at ${kubeconfig}`);
     return {
       name,
       kubeconfigFile: kubeconfig ?? null,
@@ -335,13 +361,25 @@ function slackOf(get: Reader, problems: string[]): Config['slack'] {
 }
 
 function secretsOf(config: Config): readonly string[] {
-  const password = (url: string | null): string => (url === null ? '' : decodeURIComponent(new URL(url).password));
-  const auth = config.clusters.flatMap(({ prometheus: { auth: a, url } }) => [
-    password(url),
-    a === null ? '' : a.kind === 'basic' ? a.password : a.kind === 'bearer' ? a.token : a.value,
-  ]);
+  const auth = config.clusters.flatMap(({ prometheus: { auth: a, url } }) => [...passwordsIn(url), ...authSecrets(a)]);
   const slack = config.slack === null ? [] : [...config.slack.signingSecrets, config.slack.token];
-  return [password(config.databaseUrl), password(config.redisUrl), ...auth, ...slack].filter(
-    (secret) => secret.length >= 4,
-  );
+  const all = [...passwordsIn(config.databaseUrl), ...passwordsIn(config.redisUrl), ...auth, ...slack];
+  return [...new Set(all)].filter((secret) => secret.length >= 4);
+}
+
+function authSecrets(auth: PrometheusConfig['auth']): readonly string[] {
+  if (auth === null) return [];
+  if (auth.kind !== 'basic') return [auth.kind === 'bearer' ? auth.token : auth.value];
+  return [auth.password, Buffer.from(`${auth.username}:${auth.password}`).toString('base64')];
+}
+
+/** As it stands in the URL, and as it is sent. */
+function passwordsIn(url: string | null): readonly string[] {
+  if (url === null) return [];
+  const { password } = new URL(url);
+  try {
+    return [password, decodeURIComponent(password)];
+  } catch {
+    return [password]; // a stray %: drivers take it as it stands
+  }
 }

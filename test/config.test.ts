@@ -1,0 +1,416 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Config, readConfig, VARIABLES } from '../src/config.ts';
+
+type Env = Record<string, string>;
+
+let dir: string;
+let kubeconfig: string;
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'sluice-config-'));
+  kubeconfig = await file('kubeconfig', 'apiVersion: v1');
+});
+afterAll(() => rm(dir, { recursive: true }));
+
+async function file(name: string, text: string): Promise<string> {
+  const path = join(dir, name);
+  await writeFile(path, text);
+  return path;
+}
+
+const least = (more: Env = {}): Env => ({
+  DATABASE_URL: 'postgres://sluice:pg-secret@db:5432/sluice',
+  KUBECONFIG: kubeconfig,
+  PROMETHEUS_URL: 'http://prometheus:9090',
+  ...more,
+});
+const without = (env: Env, ...names: string[]): Env =>
+  Object.fromEntries(Object.entries(env).filter(([name]) => !names.includes(name)));
+
+function config(env: Env): Config {
+  const read = readConfig(env);
+  if (!read.ok) throw new Error(read.problems.join('\n'));
+  return read.config;
+}
+function problems(env: Env): readonly string[] {
+  const read = readConfig(env);
+  if (read.ok) throw new Error('wanted problems, found none');
+  return read.problems;
+}
+
+describe('what is not said', () => {
+  it('has a default that the list of variables names', () => {
+    const found = config(least());
+    expect(found).toMatchObject({
+      host: '0.0.0.0',
+      port: 8080,
+      publicUrl: null,
+      redisUrl: null,
+      concurrency: 100,
+      retention: 90 * 86_400_000,
+      logLevel: 'info',
+      metricsOpen: false,
+      slack: null,
+      clusters: [
+        {
+          name: 'default',
+          kubeconfigFile: kubeconfig,
+          context: null,
+          inCluster: false,
+          prometheus: { url: 'http://prometheus:9090', auth: null, scrapeInterval: 15_000, timeout: 5_000 },
+        },
+      ],
+    });
+    for (const [name, value] of [
+      ['HOST', '0.0.0.0'],
+      ['PORT', '8080'],
+      ['SLUICE_CONCURRENCY', '100'],
+      ['SLUICE_RETENTION', '90d'],
+      ['PROMETHEUS_SCRAPE_INTERVAL', '15s'],
+      ['PROMETHEUS_TIMEOUT', '5s'],
+      ['LOG_LEVEL', 'info'],
+      ['SLUICE_METRICS_OPEN', 'false'],
+    ] as const)
+      expect(VARIABLES[name]).toContain(`(${value})`);
+  });
+
+  it('is also what is set to the empty text, as compose and charts do', () => {
+    const empty = Object.fromEntries(Object.keys(VARIABLES).map((name) => [name.replace('*', ''), '']));
+    expect(config({ ...empty, ...least() })).toEqual(config(least()));
+  });
+});
+
+describe('what is said', () => {
+  it('is read', () => {
+    const found = config(
+      least({
+        REDIS_URL: 'rediss://:redis-secret@cache:6379/2',
+        HOST: '127.0.0.1',
+        PORT: '0',
+        SLUICE_PUBLIC_URL: 'https://sluice.example.com/',
+        SLUICE_KUBE_CONTEXT: 'prod',
+        SLUICE_CONCURRENCY: '7',
+        SLUICE_RETENTION: '30d',
+        SLUICE_METRICS_OPEN: 'true',
+        LOG_LEVEL: 'debug',
+        PROMETHEUS_SCRAPE_INTERVAL: '30s',
+        PROMETHEUS_TIMEOUT: '2s',
+      }),
+    );
+    expect(found).toMatchObject({
+      redisUrl: 'rediss://:redis-secret@cache:6379/2',
+      host: '127.0.0.1',
+      port: 0,
+      publicUrl: 'https://sluice.example.com',
+      concurrency: 7,
+      retention: 30 * 86_400_000,
+      logLevel: 'debug',
+      metricsOpen: true,
+      clusters: [{ context: 'prod', prometheus: { scrapeInterval: 30_000, timeout: 2_000 } }],
+    });
+  });
+
+  it('cannot be changed afterwards, at any depth', () => {
+    const found = config(least());
+    expect(() => Object.assign(found, { port: 1 })).toThrow(TypeError);
+    expect(() => Object.assign(found.clusters[0]?.prometheus ?? {}, { url: 'http://elsewhere' })).toThrow(TypeError);
+  });
+
+  it('"forever" keeps every rollout', () => {
+    expect(config(least({ SLUICE_RETENTION: 'forever' })).retention).toBeNull();
+  });
+
+  it.each([
+    [
+      'basic',
+      { PROMETHEUS_USERNAME: 'ana', PROMETHEUS_PASSWORD: 'prom-secret' },
+      { kind: 'basic', username: 'ana', password: 'prom-secret' },
+    ],
+    ['bearer', { PROMETHEUS_BEARER_TOKEN: 'prom-secret' }, { kind: 'bearer', token: 'prom-secret' }],
+    [
+      'header',
+      { PROMETHEUS_HEADER_NAME: 'X-Scope-OrgID', PROMETHEUS_HEADER_VALUE: 'team-1' },
+      { kind: 'header', name: 'X-Scope-OrgID', value: 'team-1' },
+    ],
+  ])('Prometheus is asked with %s auth', (_, env, auth) => {
+    expect(config(least(env)).clusters[0]?.prometheus.auth).toEqual(auth);
+  });
+
+  it('Slack has one signing secret or, while it is rotated, several', () => {
+    const slack = {
+      SLACK_SIGNING_SECRET: 'old-secret, new-secret',
+      SLACK_BOT_TOKEN: 'xoxb-1',
+      SLACK_CHANNEL: 'C1',
+      SLACK_API_URL: 'http://127.0.0.1:1/api/',
+    };
+    expect(config(least(slack)).slack).toEqual({
+      signingSecrets: ['old-secret', 'new-secret'],
+      token: 'xoxb-1',
+      channel: 'C1',
+      apiUrl: 'http://127.0.0.1:1/api/',
+    });
+  });
+});
+
+describe('a problem', () => {
+  it('does not hide the others: all are listed at once, with name, wish and finding', () => {
+    expect(
+      problems({
+        DATABASE_URL: 'mysql://db',
+        PORT: '80808',
+        LOG_LEVEL: 'loud',
+        SLUICE_CONCURRENCY: 'many',
+        SLUICE_RETENTION: '90',
+        KUBECONFIG: '/nowhere/kubeconfig',
+      }),
+    ).toEqual([
+      'DATABASE_URL: wanted a URL that begins with postgres:// or postgresql://',
+      'PROMETHEUS_URL: wanted the address of Prometheus, like http://prometheus.monitoring:9090; found nothing',
+      'KUBECONFIG: no file at /nowhere/kubeconfig',
+      'PORT: wanted a whole number from 0 to 65535; found "80808"',
+      'SLUICE_CONCURRENCY: wanted a whole number from 1 to 10000; found "many"',
+      'SLUICE_RETENTION: wanted a duration with a unit, like 15s or 90d, of at least 3600 s; found "90"',
+      'LOG_LEVEL: wanted one of debug, info, warn, error; found "loud"',
+    ]);
+  });
+
+  it('is said of an empty environment in words that say what to set', () => {
+    expect(problems({})).toEqual([
+      'DATABASE_URL: wanted a Postgres URL, like postgres://user:password@host:5432/sluice; found nothing',
+      'PROMETHEUS_URL: wanted the address of Prometheus, like http://prometheus.monitoring:9090; found nothing',
+      expect.stringMatching(/^KUBECONFIG: wanted the path of a kubeconfig/),
+    ]);
+  });
+
+  it.each([
+    ['PORT', '-1'],
+    ['PORT', '1e3'],
+    ['PORT', '8080 '],
+    ['SLUICE_CONCURRENCY', '0'],
+    ['SLUICE_RETENTION', '1s'],
+    ['PROMETHEUS_TIMEOUT', '5'],
+    ['PROMETHEUS_URL', 'prometheus:9090'],
+    ['SLUICE_PUBLIC_URL', 'sluice.example.com'],
+    ['REDIS_URL', 'http://cache'],
+    ['SLUICE_METRICS_OPEN', 'yes'],
+  ])('is %s=%s', (name, value) => {
+    expect(problems(least({ [name]: value }))).toEqual([expect.stringMatching(new RegExp(`^${name}: wanted `))]);
+  });
+
+  it('never shows what may be a secret', () => {
+    const secrets = { DATABASE_URL: 'mysql://u:hidden-1@db', REDIS_URL: 'http://:hidden-2@cache' };
+    expect(problems(least(secrets)).join('\n')).not.toMatch(/hidden/);
+  });
+
+  it.each([
+    [
+      'two ways to authenticate',
+      { PROMETHEUS_BEARER_TOKEN: 'a', PROMETHEUS_HEADER_NAME: 'b', PROMETHEUS_HEADER_VALUE: 'c' },
+      /^PROMETHEUS_\*: wanted one way/,
+    ],
+    [
+      'a user without a password',
+      { PROMETHEUS_USERNAME: 'ana' },
+      /^PROMETHEUS_USERNAME and PROMETHEUS_PASSWORD: wanted both/,
+    ],
+    [
+      'a header without a value',
+      { PROMETHEUS_HEADER_NAME: 'X' },
+      /^PROMETHEUS_HEADER_NAME and PROMETHEUS_HEADER_VALUE: wanted both/,
+    ],
+    [
+      'Slack in part',
+      { SLACK_BOT_TOKEN: 'xoxb-1', SLACK_CHANNEL: 'C1' },
+      /^SLACK_SIGNING_SECRET: wanted, because Slack is set up in part/,
+    ],
+  ])('is %s', (_, env, message) => {
+    expect(problems(least(env))).toEqual([expect.stringMatching(message)]);
+  });
+});
+
+describe('a name that nobody reads', () => {
+  it.each(['SLUICE_CONCURENCY', 'PROMETHEUS_ADDRESS', 'SLACK_TOKEN', 'SLUICE_PORT'])(
+    '%s is refused, with the known ones',
+    (name) => {
+      const [problem, ...others] = problems(least({ [name]: '1' }));
+      expect(others).toEqual([]);
+      expect(problem).toMatch(new RegExp(`^${name}: unknown; known: `));
+      expect(problem).toContain(`${name.split('_')[0]}_`);
+    },
+  );
+
+  it('of another program is none of our business', () => {
+    expect(config(least({ PATH: '/bin', DATABASE_POOL: '5', SLUICED: 'x', HOSTNAME: 'pod' }))).toEqual(config(least()));
+  });
+
+  // A pod in whose namespace Services named sluice, prometheus and slack-bot exist.
+  it('is not one that Kubernetes sets for each Service', () => {
+    const links: Env = {};
+    for (const service of ['SLUICE', 'PROMETHEUS', 'SLACK_BOT'])
+      Object.assign(links, {
+        [`${service}_SERVICE_HOST`]: '10.0.0.1',
+        [`${service}_SERVICE_PORT`]: '8080',
+        [`${service}_SERVICE_PORT_HTTP`]: '8080',
+        [`${service}_PORT`]: 'tcp://10.0.0.1:8080',
+        [`${service}_PORT_8080_TCP`]: 'tcp://10.0.0.1:8080',
+        [`${service}_PORT_8080_TCP_PROTO`]: 'tcp',
+        [`${service}_PORT_8080_TCP_PORT`]: '8080',
+        [`${service}_PORT_8080_TCP_ADDR`]: '10.0.0.1',
+      });
+    expect(config(least(links))).toEqual(config(least()));
+  });
+});
+
+describe('a secret in a file', () => {
+  const starred = Object.keys(VARIABLES).filter((name) => name.endsWith('*'));
+
+  it.each(starred)('is looked for where %s may hold one', (name) => {
+    const variable = name.slice(0, -1);
+    const found = problems({ ...without(least(), variable), [`${variable}_FILE`]: '/nowhere/secret' });
+    expect(found).toContainEqual(expect.stringContaining(`${variable}_FILE: cannot read /nowhere/secret: ENOENT`));
+  });
+
+  it('is used without the line end that editors add', async () => {
+    const path = await file('database-url', 'postgres://sluice:from-file@db/sluice\n');
+    expect(config({ ...without(least(), 'DATABASE_URL'), DATABASE_URL_FILE: path }).databaseUrl).toBe(
+      'postgres://sluice:from-file@db/sluice',
+    );
+  });
+
+  it('that cannot be read, or is empty, is a problem', async () => {
+    expect(problems(least({ PROMETHEUS_BEARER_TOKEN_FILE: '/nowhere/token' }))).toEqual([
+      expect.stringMatching(/^PROMETHEUS_BEARER_TOKEN_FILE: cannot read \/nowhere\/token: ENOENT/),
+    ]);
+    const path = await file('empty', '\n');
+    expect(problems(least({ PROMETHEUS_BEARER_TOKEN_FILE: path }))).toEqual([
+      `PROMETHEUS_BEARER_TOKEN_FILE: wanted the value in ${path}; the file is empty`,
+    ]);
+  });
+
+  it('and in the environment as well is a problem', async () => {
+    const path = await file('token', 'a');
+    expect(problems(least({ PROMETHEUS_BEARER_TOKEN: 'b', PROMETHEUS_BEARER_TOKEN_FILE: path }))).toEqual([
+      'PROMETHEUS_BEARER_TOKEN: given twice, also as PROMETHEUS_BEARER_TOKEN_FILE; remove one',
+    ]);
+  });
+});
+
+describe('several clusters', () => {
+  const clusters = async (text: string, env: Env = {}): Promise<Env> => ({
+    ...without(least(env), 'PROMETHEUS_URL', 'KUBECONFIG'),
+    SLUICE_CLUSTERS_FILE: await file('clusters.yaml', text),
+  });
+
+  it('are read from the file, secrets from the variables that it names', async () => {
+    const env = await clusters(
+      `clusters:
+         eu: { kubeconfig: ${kubeconfig}, context: prod-eu, prometheus: { url: "https://prom.eu", scrapeInterval: 30s, auth: { kind: bearer, tokenFrom: PROMETHEUS_EU } } }
+         us: { inCluster: true, prometheus: { url: "https://prom.us", auth: { kind: basic, username: ana, passwordFrom: US_PASSWORD } } }`,
+      { PROMETHEUS_EU: 'eu-secret', US_PASSWORD: 'us-secret' },
+    );
+    const found = config(env);
+    expect(found.clusters).toEqual([
+      {
+        name: 'eu',
+        kubeconfigFile: kubeconfig,
+        context: 'prod-eu',
+        inCluster: false,
+        prometheus: {
+          url: 'https://prom.eu',
+          scrapeInterval: 30_000,
+          timeout: 5_000,
+          auth: { kind: 'bearer', token: 'eu-secret' },
+        },
+      },
+      {
+        name: 'us',
+        kubeconfigFile: null,
+        context: null,
+        inCluster: true,
+        prometheus: {
+          url: 'https://prom.us',
+          scrapeInterval: 15_000,
+          timeout: 5_000,
+          auth: { kind: 'basic', username: 'ana', password: 'us-secret' },
+        },
+      },
+    ]);
+    expect(found.secrets).toEqual(expect.arrayContaining(['eu-secret', 'us-secret']));
+  });
+
+  it.each([
+    ['not YAML', 'clusters: [', /: cannot read .*clusters\.yaml: /],
+    ['empty', '', /clusters\.yaml: \/: /],
+    ['without a cluster', 'clusters: {}', /\/clusters: wanted at least one cluster/],
+    [
+      'with an unknown field',
+      'clusters: { a: { inCluster: true, prometheus: { url: "http://p", querys: 1 } } }',
+      /\/clusters\/a\/prometheus: .*querys/,
+    ],
+    [
+      'with a duration without a unit',
+      'clusters: { a: { inCluster: true, prometheus: { url: "http://p", timeout: "5" } } }',
+      /\/clusters\/a\/prometheus\/timeout: wanted a duration with a unit; found "5"/,
+    ],
+    [
+      'with a cluster that cannot be reached',
+      'clusters: { a: { prometheus: { url: "http://p" } } }',
+      /\/clusters\/a: wanted either kubeconfig or inCluster: true/,
+    ],
+    [
+      'with a kubeconfig that is absent',
+      'clusters: { a: { kubeconfig: /nowhere/k, prometheus: { url: "http://p" } } }',
+      /\/clusters\/a\/kubeconfig: no file at \/nowhere\/k/,
+    ],
+    [
+      'with a variable that is not set',
+      'clusters: { a: { inCluster: true, prometheus: { url: "http://p", auth: { kind: bearer, tokenFrom: NOT_SET } } } }',
+      /\/clusters\/a names the variable NOT_SET, which is not set/,
+    ],
+  ])('in a file that is %s are a problem', async (_, text, message) => {
+    const found = problems(await clusters(text));
+    expect(found).toEqual([expect.stringMatching(/^SLUICE_CLUSTERS_FILE: /)]);
+    expect(found[0]).toMatch(message);
+  });
+
+  it('and one besides are a contradiction', async () => {
+    const env = await clusters(`clusters: { a: { inCluster: true, prometheus: { url: "http://p" } } }`);
+    expect(problems({ ...env, PROMETHEUS_URL: 'http://other' })).toEqual([
+      'PROMETHEUS_URL: has no effect beside SLUICE_CLUSTERS_FILE; remove one',
+    ]);
+  });
+});
+
+describe('the list of secrets', () => {
+  it('holds every one, as it is written and as it is sent', () => {
+    const { secrets } = config(
+      least({
+        DATABASE_URL: 'postgres://sluice:p%40ssw%C3%B6rd@db/x',
+        REDIS_URL: 'redis://:redis-secret@cache',
+        PROMETHEUS_USERNAME: 'ana',
+        PROMETHEUS_PASSWORD: 'prom-secret',
+        SLACK_SIGNING_SECRET: 'sign-1,sign-2',
+        SLACK_BOT_TOKEN: 'xoxb-1',
+        SLACK_CHANNEL: 'C1',
+      }),
+    );
+    expect(secrets.toSorted()).toEqual(
+      [
+        'p%40ssw%C3%B6rd',
+        'p@sswörd',
+        'redis-secret',
+        'prom-secret',
+        Buffer.from('ana:prom-secret').toString('base64'),
+        'sign-1',
+        'sign-2',
+        'xoxb-1',
+      ].toSorted(),
+    );
+  });
+
+  it('is read from a password with a stray % too', () => {
+    expect(config(least({ DATABASE_URL: 'postgres://sluice:half%of-it@db/x' })).secrets).toEqual(['half%of-it']);
+  });
+});
