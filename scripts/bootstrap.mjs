@@ -48,19 +48,23 @@ const hash = (text) => createHash('sha256').update(text).digest('hex');
 function whyInstall() {
   if (!existsSync(modules)) return 'nothing is installed yet';
   const text = lockText();
+  const wanted = Object.entries(JSON.parse(text).packages).filter(
+    ([path, { optional, link }]) => path !== '' && !optional && !link,
+  );
+  const lost = wanted.find(([path]) => !existsSync(join(root, path, 'package.json')));
+  if (lost !== undefined) return `${short(lost[0])} is missing`;
   if (existsSync(marker) && readFileSync(marker, 'utf8').trim() === hash(text)) return null;
   // No marker: somebody ran npm by hand. npm's own record says whether that was this lock file.
   const record = join(modules, '.package-lock.json');
   if (!existsSync(record)) return 'the last installation did not end';
   const installed = JSON.parse(readFileSync(record, 'utf8')).packages;
-  for (const [path, wanted] of Object.entries(JSON.parse(text).packages)) {
-    if (path === '' || wanted.optional || wanted.link) continue;
-    if (installed[path]?.version !== wanted.version)
-      return `package-lock.json changed (${path.replace('node_modules/', '')} ${wanted.version})`;
-  }
+  const other = wanted.find(([path, { version }]) => installed[path]?.version !== version);
+  if (other !== undefined) return `package-lock.json changed: ${short(other[0])} ${other[1].version}`;
   writeFileSync(marker, `${hash(text)}\n`);
   return null;
 }
+
+const short = (path) => path.replace('node_modules/', '');
 
 async function installPackages(why) {
   say(`Installing packages with npm ci (${why}); about a minute the first time`);

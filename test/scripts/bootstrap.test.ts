@@ -21,6 +21,8 @@ if (process.env.FAKE_NPM_FAILS) { console.error('npm error code ECONNRESET'); pr
 fs.rmSync('node_modules', { recursive: true, force: true });
 fs.mkdirSync('node_modules/.bin', { recursive: true });
 fs.mkdirSync('node_modules/node/bin', { recursive: true });
+fs.mkdirSync('node_modules/left');
+fs.writeFileSync('node_modules/left/package.json', '{}');
 fs.writeFileSync('node_modules/node/package.json', '{"version":"24.0.0"}');
 fs.writeFileSync('node_modules/node/installArchSpecificPackage.js', "require('node:fs').symlinkSync(" + JSON.stringify(process.execPath) + ", 'bin/node')");
 fs.writeFileSync('node_modules/.package-lock.json', fs.readFileSync('package-lock.json'));
@@ -94,7 +96,15 @@ describe('bootstrap', () => {
     await start();
     await sut.write('package-lock.json', lock('2.0.0'));
     const second = await start();
-    expect(second.lines[0]).toContain('(package-lock.json changed (left 2.0.0))');
+    expect(second.lines[0]).toContain('(package-lock.json changed: left 2.0.0)');
+    expect(await npmRuns()).toHaveLength(2);
+  });
+
+  it('installs again when a package was removed', async () => {
+    await start();
+    await rm(join(sut.root, 'node_modules', 'left'), { recursive: true });
+    const second = await start();
+    expect(second.lines[0]).toContain('(left is missing)');
     expect(await npmRuns()).toHaveLength(2);
   });
 
