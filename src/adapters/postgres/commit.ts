@@ -1,4 +1,4 @@
-/** Writing one version of a rollout: row, facts, measurements and messages in one statement, one round trip. */
+/** Writing one version of a rollout: row, facts, measurements (with their queries) and messages in one statement, one round trip. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Commit } from '../../app/ports.ts';
@@ -8,6 +8,8 @@ import type { Fact, FactType } from '../../domain/rollout.ts';
 import { statusOf } from '../../domain/rollout.ts';
 import type { Database, Statement } from './db.ts';
 import { timestamp, timestampOrNull } from './db.ts';
+import type { QueryText, QueryTexts } from './query-texts.ts';
+import { queryId } from './query-texts.ts';
 import { behindOf, toState } from './rows.ts';
 import { storable, storableJson } from './text.ts';
 import { brokenConstraint, isCollision, isOutcomeUnknown, isPassing, isRefusal } from './trouble.ts';
@@ -46,11 +48,15 @@ with moved as (
   select moved.id, f.seq, to_timestamp(f.at / 1000), f.type, f.actor, f.step, f.message, f.data
   from moved, json_to_recordset($11) as f (seq int, at float8, type text, actor text, step int, message text, data jsonb)
 ), measured as (
-  insert into measurement (rollout_id, at, step, check_name, verdict, code, reason, value, samples, stable_value, stable_samples, threshold, window_ms, query, stable_query)
-  select moved.id, $13::timestamptz, m.step, m.check_name, m.verdict, m.code, m.reason, m.value, m.samples, m.stable_value, m.stable_samples, m.threshold, m.window_ms, m.query, m.stable_query
+  insert into measurement (rollout_id, at, step, check_name, verdict, code, reason, value, samples, stable_value, stable_samples, threshold, window_ms, query_id, stable_query_id)
+  select moved.id, $13::timestamptz, m.step, m.check_name, m.verdict, m.code, m.reason, m.value, m.samples, m.stable_value, m.stable_samples, m.threshold, m.window_ms, m.query_id, m.stable_query_id
   from moved, json_to_recordset($12) as m (
     step int, check_name text, verdict text, code text, reason text, value float8, samples float8,
-    stable_value float8, stable_samples float8, threshold float8, window_ms float8, query text, stable_query text)
+    stable_value float8, stable_samples float8, threshold float8, window_ms float8, query_id uuid, stable_query_id uuid)
+), asked as (
+  insert into query_text (rollout_id, id, text)
+  select moved.id, t.id, t.text from moved, json_to_recordset($17) as t (id uuid, text text)
+  on conflict do nothing
 ), posted as (
   insert into outbox (channel, id, rollout_id, fact_seq)
   select channel, moved.id || ':' || seq, moved.id, seq
@@ -58,7 +64,12 @@ with moved as (
 )
 select case when $16 then pg_notify('${CHANGES}', moved.id || ':' || $3) end from moved`;
 
-const statement = (change: Commit, channels: readonly string[], attempt: string): Statement => {
+const statement = (
+  change: Commit,
+  channels: readonly string[],
+  attempt: string,
+  texts: readonly QueryText[],
+): Statement => {
   const { previous, next, facts, measurements, at, nextTickAt } = change;
   const { phase } = next;
   return {
@@ -81,6 +92,7 @@ const statement = (change: Commit, channels: readonly string[], attempt: string)
       channels,
       toldOf(facts),
       facts.length > 0,
+      JSON.stringify(texts),
     ],
   };
 };
@@ -100,8 +112,8 @@ const measurementRow = ({ check, step, verdict, code, reason, canary, stable, th
   stable_samples: stable?.ok === true ? stable.samples : null,
   threshold,
   window_ms: window,
-  query: canary.query,
-  stable_query: stable?.query ?? null,
+  query_id: queryId(canary.query),
+  stable_query_id: stable === null ? null : queryId(stable.query),
 });
 
 /** How long an outcome that is unknown is asked for. */
@@ -112,14 +124,26 @@ const SETTLE_PAUSE: Millis = 200;
  * true: this change is the row's next version. false: somebody else moved first, or the target is held by another
  * rollout; nothing was written. Throws StoreUnavailable where Postgres does not answer for long.
  */
-export async function commit(db: Database, channels: readonly string[], change: Commit): Promise<boolean> {
+export async function commit(
+  db: Database,
+  channels: readonly string[],
+  known: QueryTexts,
+  change: Commit,
+): Promise<boolean> {
   if (change.next.id !== change.previous.id || change.next.version !== change.previous.version + 1)
     throw new Error(
       `rollout ${change.previous.id}: version ${change.previous.version} must be followed by the next one, not by ${change.next.version}`,
     );
   // The server remembers which attempt made a version: after a lost connection, only that tells "mine" from "somebody's".
   const attempt = randomUUID();
-  const wanted = statement(change, channels, attempt);
+  const texts = known.unknown(change.previous.id, change.measurements);
+  const wanted = statement(change, channels, attempt, texts);
+  const written = await writtenOrSettled(db, change, wanted, attempt);
+  if (written && texts.length > 0) known.stored(change.previous.id, texts);
+  return written;
+}
+
+async function writtenOrSettled(db: Database, change: Commit, wanted: Statement, attempt: string): Promise<boolean> {
   try {
     return await wrote(db, wanted);
   } catch (error) {

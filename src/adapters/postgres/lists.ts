@@ -85,9 +85,12 @@ function numberOf(cursor: string | null): number {
 
 const MEASUREMENTS = `
 select m.id as seq, m.at, m.step, m.check_name as "check", m.verdict, m.code, m.reason, m.value, m.samples,
-  m.stable_value as "stableValue", m.stable_samples as "stableSamples", m.threshold, m.window_ms as "window", m.query,
-  m.stable_query as "stableQuery"
-from measurement m where m.rollout_id = $1 and m.id > $2 order by m.id limit $3`;
+  m.stable_value as "stableValue", m.stable_samples as "stableSamples", m.threshold, m.window_ms as "window",
+  coalesce(m.query, asked.text) as query, coalesce(m.stable_query, stable.text) as "stableQuery"
+from measurement m
+  left join query_text asked on asked.rollout_id = m.rollout_id and asked.id = m.query_id
+  left join query_text stable on stable.rollout_id = m.rollout_id and stable.id = m.stable_query_id
+where m.rollout_id = $1 and m.id > $2 order by m.id limit $3`;
 
 export async function listMeasurements(
   db: Database,

@@ -10,6 +10,7 @@ import { recordWrite } from './mesh-writes.ts';
 import { pendingMigrations } from './migrate.ts';
 import type { PlanCache } from './plan-cache.ts';
 import { planCache } from './plan-cache.ts';
+import { queryTexts } from './query-texts.ts';
 import { prune } from './retention.ts';
 import type { RolloutRow } from './rows.ts';
 import { ROLLOUT_COLUMNS, toRollout } from './rows.ts';
@@ -30,12 +31,13 @@ const PLANS = 8_192;
 
 export function postgresRolloutStore(db: Database, { channels, log }: RolloutStoreOptions): PostgresRolloutStore {
   const plans = planCache(PLANS);
+  const texts = queryTexts();
   const present = async (id: string) => (await load(db, plans, id))?.rollout ?? null;
   const { waitForChange, close } = watchChanges(db, log, present);
   return {
     load: (id) => load(db, plans, id),
     source: (id) => source(db, id),
-    commit: (change) => commit(db, channels, change),
+    commit: (change) => commit(db, channels, texts, change),
     replay: (claim) => replay(db, claim),
     start: (rollout, behind) => start(db, rollout, behind),
     recordWrite: (id, write) => recordWrite(db, id, write),
