@@ -79,18 +79,25 @@ interface Reading {
   readonly usage: Readonly<Record<string, Usage>>;
   readonly prometheus: PrometheusCounts;
   readonly kubernetes: number;
+  /** Bytes of the database. */
+  readonly stored: number;
 }
 
 async function reading(stage: Stage, worker: number): Promise<Reading> {
   const parts = Object.entries({ ...stage.pids, worker, bench: process.pid });
   const usage = await Promise.all(parts.map(async ([name, pid]) => [name, await usageOf(pid)] as const));
   const { requests } = await stage.cluster.ask<ClusterCounts>('counts');
+  const [size] = await stage.db.rows<{ bytes: number }>({
+    text: 'select pg_database_size(current_database()) as bytes',
+    values: [],
+  });
   return {
     at: performance.now(),
     busy: await machineBusy(),
     usage: Object.fromEntries(usage),
     prometheus: await stage.prometheus.ask<PrometheusCounts>('counts'),
     kubernetes: Object.values(requests).reduce((sum, n) => sum + n, 0),
+    stored: size?.bytes ?? 0,
   };
 }
 
@@ -124,8 +131,12 @@ function row(
     'passed %': judged === 0 ? null : round((100 * passed) / judged),
     'queries/s': round((after.prometheus.queries - before.prometheus.queries) / seconds),
     'k8s/s': round((after.kubernetes - before.kubernetes) / seconds, 2),
+    'stored kB/s': round((after.stored - before.stored) / 1000 / seconds, 0),
+    'heap MB': round(found.rss.heap, 0),
     'rss MB': round(found.rss.steady, 0),
     'rss peak MB': round(found.rss.peak, 0),
+    'worker ms/tick': round((1000 * spent('worker')) / found.lag.count, 2),
+    'postgres ms/tick': round((1000 * spent('postgres')) / found.lag.count, 2),
     'worker cpu %': cpu('worker'),
     'postgres cpu %': cpu('postgres'),
     'redis cpu %': after.usage['redis'] === undefined ? null : cpu('redis'),

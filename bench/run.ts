@@ -3,7 +3,9 @@
  * because a machine is slow.
  */
 import { parseArgs } from 'node:util';
+import { api } from './api.ts';
 import { capacity } from './capacity.ts';
+import { reaction } from './reaction.ts';
 import { machine } from './support/machine.ts';
 import { openReport } from './support/report.ts';
 import type { QueueKind } from './support/stage.ts';
@@ -44,6 +46,8 @@ const { quick } = values;
 const numbers = (text: string): number[] => text.split(',').map(Number);
 const report = openReport(values.json, machine());
 const wanted = values.only.split(',');
+const concurrency = Number(values.concurrency);
+const queryDelay = Number(values['query-delay']);
 const queues = (values.queue ?? (quick ? 'redis' : 'redis,postgres')).split(',') as QueueKind[];
 
 if (wanted.includes('capacity'))
@@ -53,9 +57,24 @@ if (wanted.includes('capacity'))
         queue,
         rollouts: numbers(values.rollouts ?? (quick ? '500' : '500,1000,2000,3500,5000')),
         seconds: Number(values.seconds ?? (quick ? 15 : 30)),
-        concurrency: Number(values.concurrency),
-        queryDelay: Number(values['query-delay']),
+        concurrency,
+        queryDelay,
         profile: values.profile ?? null,
       },
       report,
     );
+
+if (wanted.includes('reaction')) {
+  const runs = quick
+    ? [{ background: 0, failureLimit: 1, rollbacks: 60 }]
+    : [
+        { background: 0, failureLimit: 1, rollbacks: 200 },
+        { background: 1_000, failureLimit: 1, rollbacks: 200 },
+        { background: 1_000, failureLimit: 2, rollbacks: 200 },
+      ];
+  for (const run of runs) await reaction({ ...run, queue: queues[0] ?? 'redis', concurrency, queryDelay }, report);
+  report.table('reaction', 'interval 1 s');
+}
+
+if (wanted.includes('api'))
+  await api({ queue: queues[0] ?? 'redis', seconds: quick ? 5 : 15, posts: quick ? 50 : 200 }, report);

@@ -1,6 +1,6 @@
 /** What a benchmark's cluster holds: one service after the other, each with its VirtualService and two Deployments. */
-import type { Plan } from '../../src/domain/plan.ts';
-import type { JsonObject } from '../../src/sandbox/kube-api/index.ts';
+import type { Plan } from '../src/domain/plan.ts';
+import type { JsonObject } from '../src/sandbox/kube-api/index.ts';
 
 export const NAMESPACE = 'bench';
 export const WEIGHT = 5;

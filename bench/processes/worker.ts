@@ -16,7 +16,7 @@ export interface WorkerReport {
   /** Requests to Prometheus in milliseconds. */
   readonly query: Summary;
   /** Megabytes (10^6). */
-  readonly rss: { readonly steady: number; readonly peak: number };
+  readonly rss: { readonly steady: number; readonly peak: number; readonly heap: number };
 }
 
 const settings = argumentOf<Settings>();
@@ -81,7 +81,11 @@ serveParent(
       query: summary(window.queries),
       outcomes: window.outcomes,
       verdicts: window.verdicts,
-      rss: { steady: summary(window.memory).p50, peak: (process.resourceUsage().maxRSS * 1024) / 1e6 },
+      rss: {
+        steady: summary(window.memory).p50,
+        peak: (process.resourceUsage().maxRSS * 1024) / 1e6,
+        heap: process.memoryUsage().heapUsed / 1e6,
+      },
     }),
   },
   async () => {

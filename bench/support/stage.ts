@@ -59,7 +59,7 @@ export async function openStage({ queue, queryDelay = 5 }: StageOptions): Promis
     await migrate(postgres.url, { direction: 'up', log: () => undefined });
     const db = openDatabase({
       url: postgres.url,
-      log: openLog({ level: 'warn', secrets: [] }),
+      log: openLog({ level: 'error', secrets: [] }),
       applicationName: 'bench',
     });
     ends.push(() => db.close());
