@@ -298,3 +298,34 @@ test('group commit: a bug reaches those who asked, and the lane goes on', async 
   expect(fine).toMatchObject({ status: 'fulfilled', value: '14' });
   expect(await ask(15)).toBe('15');
 });
+
+test('group commit: however many ask, a lane sends no more often than its pace', async () => {
+  const sent: number[] = [];
+  const groups = new GroupCommit<number, string>({
+    maxInFlight: 4,
+    linger: 1,
+    pace: 100,
+    fresh: 10,
+    patience: 1_000,
+    tooLate: () => 'too late',
+  });
+  const lane = {
+    cut: (units: readonly number[]) => [units],
+    send: async (units: readonly number[]) => {
+      sent.push(performance.now());
+      return units.map(String);
+    },
+  };
+  const asked: Promise<string>[] = [];
+  const began = performance.now();
+  while (performance.now() - began < 450) {
+    asked.push(groups.ask('a', () => lane, String(asked.length), asked.length));
+    await sleep(1);
+  }
+  expect(await Promise.all(asked)).toEqual(asked.map((_, n) => String(n)));
+  expect(sent.length).toBeGreaterThan(2);
+  // Timers may come a millisecond early.
+  sent.slice(1).forEach((at, i) => {
+    expect(at - (sent[i] as number)).toBeGreaterThanOrEqual(98);
+  });
+});

@@ -38,6 +38,11 @@ export interface PrometheusOptions {
 const NAME = 'prometheus';
 /** Ticks of many rollouts come in bursts of a few milliseconds. */
 const LINGER = 5;
+/**
+ * Least time between two groups of one kind of question. Without it a fast Prometheus was asked ever more often by ever
+ * more rollouts (38 requests per second at 1,000 rollouts); with it, five per second for each kind.
+ */
+const PACE = 200;
 /** Shorter than any scrape interval in use: nothing new would be seen. */
 const FRESH = 1_000;
 /** Clocks of two hosts differ, without harm: windows are measured by Prometheus's clock alone. */
@@ -63,15 +68,18 @@ function open(options: PrometheusOptions): MetricsProvider {
   const { server } = client;
   const crowded = (): Trouble =>
     trouble('timeout', `no place among the ${maxInFlight} requests to ${server} in ${duration(timeoutMs)}; it is slow`);
-  const pacing = { linger: LINGER, fresh: FRESH, patience: timeoutMs, tooLate: crowded };
+  const pacing = { linger: LINGER, pace: PACE, fresh: FRESH, patience: timeoutMs, tooLate: crowded };
   // Places of their own: a team's slow custom query must not keep everybody's error rates waiting.
   const forQueries = Math.max(1, maxInFlight >> 1);
   const forTables = Math.max(1, maxInFlight - forQueries);
   const tables = new GroupCommit<Pair, FigureTable | Trouble>({ ...pacing, maxInFlight: forTables });
   const queries = new GroupCommit<string, Answer>({ ...pacing, maxInFlight: forQueries });
 
+  // A mesh's views are the same objects for all its targets: renamed and spelled out once, not for every question.
+  const ours = new WeakMap<View, View>();
+  const spelled = new WeakMap<View, string>();
   const viewsOf = (target: Target): readonly View[] =>
-    options.viewsOf(target).map((view) => renamed(view, options.metricNames ?? {}));
+    options.viewsOf(target).map((view) => kept(ours, view, () => renamed(view, options.metricNames ?? {})));
 
   const counts = (view: View, pair: Pair, window: Millis): Promise<FigureTable | Trouble> =>
     ask('counts', view, pair, window, () => countsLane(client, view, window, timeoutMs));
@@ -80,7 +88,7 @@ function open(options: PrometheusOptions): MetricsProvider {
     ask('buckets', view, pair, window, () => bucketsLane(client, view, latency, window, timeoutMs));
 
   const ask = (what: string, view: View, pair: Pair, window: Millis, lane: () => TableLane) =>
-    tables.ask(`${what} ${window} ${JSON.stringify(view)}`, lane, pairKey(pair), pair);
+    tables.ask(`${what} ${window} ${kept(spelled, view, () => JSON.stringify(view))}`, lane, pairKey(pair), pair);
 
   async function measureErrorRate({ target, role, window }: Question): Promise<Reading> {
     const views = told(viewsOf(target), target);
@@ -89,7 +97,12 @@ function open(options: PrometheusOptions): MetricsProvider {
       const table = await counts(view, pair, window);
       const name = pair[role];
       const seen = table.ok ? errorRatio(who(target, name), table.of(pair.namespace, name)) : table;
-      return { query: errorRatioQuery(view, pair.namespace, name, window), seen };
+      return {
+        get query() {
+          return errorRatioQuery(view, pair.namespace, name, window);
+        },
+        seen,
+      };
     });
     return combined(await Promise.all(sights), words(views, target, role, window));
   }
@@ -106,7 +119,12 @@ function open(options: PrometheusOptions): MetricsProvider {
       const seen = table.ok
         ? latencyQuantile(who(target, name), table.of(pair.namespace, name), quantile, scale)
         : table;
-      return { query: quantileQuery(view, latency, quantile, pair.namespace, name, window), seen };
+      return {
+        get query() {
+          return quantileQuery(view, latency, quantile, pair.namespace, name, window);
+        },
+        seen,
+      };
     });
     return combined(await Promise.all(sights), words(views, target, role, window));
   }
@@ -197,6 +215,14 @@ function shareIn(table: FigureTable | Trouble, { namespace, stable, canary }: Pa
   const toCanary = table.of(namespace, canary)?.requests ?? 0;
   const samples = toCanary + (table.of(namespace, stable)?.requests ?? 0);
   return samples > 0 && Number.isFinite(samples) ? { share: toCanary / samples, samples } : null;
+}
+
+function kept<K extends object, V>(cache: WeakMap<K, V>, key: K, make: () => V): V {
+  const found = cache.get(key);
+  if (found !== undefined) return found;
+  const made = make();
+  cache.set(key, made);
+  return made;
 }
 
 function renamed(view: View, names: Readonly<Record<string, string>>): View {

@@ -1,7 +1,7 @@
 /**
  * Many askers, few requests. Questions of one lane that come together leave together; while a lane has requests under way,
- * its new questions gather and leave as the next group. So the number of requests depends on how fast the far side answers,
- * not on how many ask.
+ * or had a group leave a moment ago, its new questions gather and leave as the next group. So the number of requests
+ * depends on the pace and on how fast the far side answers, not on how many ask.
  */
 import { Gate } from './gate.ts';
 
@@ -17,6 +17,8 @@ export interface GroupCommitOptions<Result> {
   readonly maxInFlight: number;
   /** How long the first question of an idle lane waits for others, in ms. */
   readonly linger: number;
+  /** Least time between two groups of one lane, in ms. 0: a group leaves as soon as the one before is answered. */
+  readonly pace?: number;
   /** For how long an answer is given again to the same question, in ms. */
   readonly fresh: number;
   /** How long a question may wait until its request leaves, in ms. */
@@ -41,6 +43,8 @@ interface LaneState<Unit, Result> {
   /** Under way, or answered a moment ago. */
   readonly known: Map<string, Promise<Result>>;
   busy: boolean;
+  /** When the last group left. */
+  leftAt: number;
 }
 
 export class GroupCommit<Unit, Result> {
@@ -74,6 +78,7 @@ export class GroupCommit<Unit, Result> {
       waitTimer: null,
       known: new Map(),
       busy: false,
+      leftAt: Number.NEGATIVE_INFINITY,
     };
     this.#lanes.set(name, state);
     return state;
@@ -81,8 +86,14 @@ export class GroupCommit<Unit, Result> {
 
   #firstInLine(name: string, state: LaneState<Unit, Result>): void {
     state.waitingSince = performance.now();
-    if (!state.busy) setTimeout(() => this.#depart(name, state), this.#options.linger);
+    if (!state.busy)
+      setTimeout(() => this.#depart(name, state), Math.max(this.#options.linger, this.#untilNext(state)));
     else state.waitTimer = setTimeout(() => this.#giveUp(name, state), this.#options.patience);
+  }
+
+  /** Milliseconds until the lane's pace lets the next group go. */
+  #untilNext({ leftAt }: LaneState<Unit, Result>): number {
+    return Math.max(0, leftAt + (this.#options.pace ?? 0) - performance.now());
   }
 
   #giveUp(name: string, state: LaneState<Unit, Result>): void {
@@ -99,13 +110,23 @@ export class GroupCommit<Unit, Result> {
     if (state.waitTimer !== null) clearTimeout(state.waitTimer);
     state.waitTimer = null;
     state.busy = true;
+    state.leftAt = performance.now();
     for (const [key, asked] of group) state.known.set(key, asked.promise);
     const askers = new Map([...group.values()].map((asked) => [asked.unit, asked]));
     const pieces = state.lane.cut([...askers.keys()]);
     void Promise.all(pieces.map((piece) => this.#sendPiece(state.lane, piece, askers, leaveBy))).then(() => {
       setTimeout(() => this.#forget(name, state, [...group.keys()]), this.#options.fresh).unref();
       state.busy = false;
-      if (state.waiting.size > 0) this.#depart(name, state);
+      if (state.waiting.size === 0) return;
+      const wait = this.#untilNext(state);
+      if (wait === 0) {
+        this.#depart(name, state);
+        return;
+      }
+      // They leave with the next group for certain: nothing has to end their waiting.
+      if (state.waitTimer !== null) clearTimeout(state.waitTimer);
+      state.waitTimer = null;
+      setTimeout(() => this.#depart(name, state), wait);
     });
   }
 

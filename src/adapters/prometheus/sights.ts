@@ -6,7 +6,7 @@ import { quantileOf, totalOf } from './quantile.ts';
 
 /** What one view saw. */
 export interface Sight {
-  /** The query for this view and workload alone. */
+  /** The query for this view and workload alone. Read of one sight only: writing it down costs more than judging it. */
   readonly query: string;
   readonly seen: Seen;
 }
@@ -68,18 +68,19 @@ export interface Words {
  * trouble is the answer.
  */
 export function combined(sights: readonly Sight[], words: Words): Reading {
-  const first = sights[0]?.query ?? '';
-  for (const { seen, query } of sights)
-    if (!seen.ok) return { ok: false, code: seen.code, message: seen.message, query };
-  const heard = sights.flatMap(({ query, seen }) =>
-    seen.ok && seen.value !== null ? [{ query, value: seen.value, samples: seen.samples }] : [],
+  for (const sight of sights)
+    if (!sight.seen.ok) return { ok: false, code: sight.seen.code, message: sight.seen.message, query: sight.query };
+  const heard = sights.flatMap((sight) =>
+    sight.seen.ok && sight.seen.value !== null ? [{ sight, value: sight.seen.value, samples: sight.seen.samples }] : [],
   );
   const busiest = Math.max(0, ...heard.map(({ samples }) => samples));
   const worst = heard
     .filter(({ samples }) => samples >= busiest * HEARD)
     .sort((a, b) => b.value - a.value || b.samples - a.samples)[0];
-  if (worst === undefined) return { ok: false, code: 'no_data', message: words.noRequest, query: first };
-  const { query, value, samples } = worst;
+  if (worst === undefined)
+    return { ok: false, code: 'no_data', message: words.noRequest, query: sights[0]?.query ?? '' };
+  const { value, samples } = worst;
+  const { query } = worst.sight;
   if (!Number.isFinite(value)) return { ok: false, code: 'infinite', message: words.aboveAll, query };
   return { ok: true, value, samples, query };
 }

@@ -1,6 +1,8 @@
 /** The only place where a value becomes PromQL text. */
 
 const PRINTABLE = /^[ !#-&(-[\]-_a-~]$/;
+/** Names of Kubernetes objects are: nothing to look at one by one. */
+const ALL_PRINTABLE = /^[ !#-&(-[\]-_a-~]*$/;
 
 /**
  * The value as it must stand between quotes so that Prometheus reads exactly this value.
@@ -10,6 +12,7 @@ const PRINTABLE = /^[ !#-&(-[\]-_a-~]$/;
  * U+FFFD in plain sight.
  */
 export function escaped(value: string): string {
+  if (ALL_PRINTABLE.test(value)) return value;
   let out = '';
   for (const char of value.toWellFormed()) out += PRINTABLE.test(char) ? char : escapedChar(char);
   return out;
