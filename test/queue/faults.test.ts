@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { type OpenQueue, openQueue } from '../../src/adapters/queue.ts';
 import type { TickWorker } from '../../src/app/ports.ts';
 import { startRedis } from '../support/redis.ts';
@@ -150,6 +150,7 @@ describe.each(BACK_ENDS)('with trouble on $kind', ({ kind, start }) => {
   it('bounds a wake by a second where the network swallows everything, and recovers', async () => {
     const url = new URL(server.url);
     const proxy = await startProxy(Number(url.port));
+    onTestFinished(() => proxy.close());
     url.port = String(proxy.port);
     const cut = await openQueue({ backend: { kind, url: url.href }, prefix: `fault${number}`, log });
     const worker = work(undefined, cut);
@@ -172,7 +173,6 @@ describe.each(BACK_ENDS)('with trouble on $kind', ({ kind, start }) => {
     console.info(`${kind}: works again ${Math.round(back)} ms after the network came back`);
     await worker.stop(3_000);
     await cut.close();
-    await proxy.close();
   });
 
   it('takes over what a killed worker was running', async () => {
@@ -227,8 +227,10 @@ describe.each(BACK_ENDS)('with trouble on $kind', ({ kind, start }) => {
 describe('Redis', () => {
   it('flushed in the middle takes further wakes, also for the ids it forgot', async () => {
     const server = await startRedis();
+    onTestFinished(() => server.stop());
     const log = recordingLog();
     const queue = await openQueue({ backend: { kind: 'redis', url: server.url }, log });
+    onTestFinished(() => queue.close());
     const runs: string[] = [];
     const worker = queue.work(
       async (id) => {
@@ -237,33 +239,31 @@ describe('Redis', () => {
       },
       { concurrency: 4 },
     );
-    try {
-      await queue.wake('running', 0, 'tick');
-      await queue.wake('scheduled', 2_000, 'tick');
-      await until('the first run', () => runs.length === 1, 5_000);
-      expect(await server.command('FLUSHALL')).toContain('OK');
-      expect(await queue.depth()).toEqual({ waiting: 0, delayed: 0, active: 0 });
-      await queue.wake('running', 0, 'tick');
-      await queue.wake('scheduled', 0, 'tick');
-      await until('both run', () => runs.length === 3, 8_000);
-      await sleep(1_000);
-      await queue.wake('running', 0, 'tick');
-      await queue.wake('scheduled', 100, 'tick');
-      await until('both run again', () => runs.length >= 5, 8_000);
-      expect(runs.slice(0, 3).toSorted()).toEqual(['running', 'running', 'scheduled']);
-    } finally {
-      await worker.stop(3_000);
-      await queue.close();
-      await server.stop();
-    }
+    onTestFinished(() => worker.stop(3_000));
+    await queue.wake('running', 0, 'tick');
+    await queue.wake('scheduled', 2_000, 'tick');
+    await until('the first run', () => runs.length === 1, 5_000);
+    expect(await server.command('FLUSHALL')).toContain('OK');
+    expect(await queue.depth()).toEqual({ waiting: 0, delayed: 0, active: 0 });
+    await queue.wake('running', 0, 'tick');
+    await queue.wake('scheduled', 0, 'tick');
+    await until('both run', () => runs.length === 3, 8_000);
+    await sleep(1_000);
+    await queue.wake('running', 0, 'tick');
+    await queue.wake('scheduled', 100, 'tick');
+    await until('both run again', () => runs.length >= 5, 8_000);
+    expect(runs.slice(0, 3).toSorted()).toEqual(['running', 'running', 'scheduled']);
   });
 
   it('that became a replica is reported, and does not make the worker spin', async () => {
     const server = await startRedis();
+    onTestFinished(() => server.stop());
     const log = recordingLog();
     const queue = await openQueue({ backend: { kind: 'redis', url: server.url }, log });
+    onTestFinished(() => queue.close());
     const runs: string[] = [];
     const worker = queue.work(async (id) => void runs.push(id), { concurrency: 50 });
+    onTestFinished(() => worker.stop(3_000));
     await server.command('REPLICAOF', '127.0.0.1', '1');
     expect(await queue.ping()).toMatch(/^the queue cannot be used \(redis\): READONLY/);
     const before = process.cpuUsage();
@@ -274,26 +274,23 @@ describe('Redis', () => {
     expect(await queue.ping()).toBeNull();
     await queue.wake('a', 0, 'tick');
     await until('the run', () => runs.length === 1, 10_000);
-    await worker.stop(3_000);
-    await queue.close();
-    await server.stop();
   });
 
   it('not there at the start is waited for', async () => {
     const server = await startRedis();
+    onTestFinished(() => server.stop());
     await server.kill();
     const log = recordingLog();
     const queue = await openQueue({ backend: { kind: 'redis', url: server.url }, log });
+    onTestFinished(() => queue.close());
     const runs: string[] = [];
     const worker = queue.work(async (id) => void runs.push(id), { concurrency: 1 });
+    onTestFinished(() => worker.stop(3_000));
     expect(await queue.ping()).toMatch(/^the queue cannot be used \(redis\): not connected: .*ECONNREFUSED/);
     await server.start();
     await until('it is there', async () => (await queue.ping()) === null, 5_000);
     await queue.wake('a', 0, 'tick');
     await until('the run', () => runs.length === 1, 5_000);
-    await worker.stop(3_000);
-    await queue.close();
-    await server.stop();
   });
 });
 
