@@ -87,7 +87,14 @@ export const plan = (sandbox: Sandbox) => ({
     failureLimit: 2,
     checks: [
       { name: 'errors', kind: 'error-rate', max: '5%', minSamples: 20 },
-      { name: 'latency', kind: 'latency', quantile: 0.95, max: '400ms', minSamples: 20 },
+      // Against the stable version, which shares this machine with the canary: a busy machine is nobody's fault.
+      {
+        name: 'latency',
+        kind: 'latency',
+        quantile: 0.95,
+        relative: { maxRatio: 2, tolerance: '300ms' },
+        minSamples: 20,
+      },
     ],
   },
 });
@@ -135,8 +142,75 @@ async function rest(sandbox: Sandbox, seed: Seed): Promise<string> {
   return JSON.stringify([labels, own, seed.atRest(route)]);
 }
 
-/** The four endings, on each of the queue back ends. */
-export function closedLoop(name: string, mesh: Mesh, seed: Seed, queues: readonly QueueOn[]): void {
+type Ending = (context: { readonly sandbox: Sandbox; readonly service: Service; readonly seed: Seed }) => Promise<void>;
+
+const ENDINGS = {
+  'promotes a good release step by step, and no user notices': async ({ sandbox, service, seed }) => {
+    const before = await rest(sandbox, seed);
+    const { rollout, users, weights } = await rollOut(sandbox, service, 'myapp:good');
+    expect(rollout, rollout.outcome?.message).toMatchObject({ status: 'succeeded', outcome: { code: 'promoted' } });
+    expect(weights).toEqual([0, 20, 60, 100]);
+    expect(users.failed, JSON.stringify(sandbox.traffic.failures())).toBe(0);
+    expect(users.requests).toBeGreaterThan(300);
+    expect(await sandbox.weight()).toBe(100);
+    expect(await rest(sandbox, seed)).toBe(before);
+    const applied = (await service.writes(rollout.id)).filter(({ result }) => result === 'applied');
+    expect(applied.map(({ canaryWeight }) => canaryWeight).toSorted((a, b) => a - b)).toEqual([20, 60, 100]);
+  },
+  'rolls a release back that answers with errors': async ({ sandbox, service }) => {
+    const { rollout, users, weights } = await rollOut(sandbox, service, 'myapp:bad', () =>
+      sandbox.setCanary({ errorRate: 0.3 }),
+    );
+    expect(rollout, rollout.outcome?.message).toMatchObject({
+      status: 'rolled_back',
+      outcome: { code: 'check_failed', check: 'errors' },
+    });
+    expect(weights.at(-1)).toBe(0);
+    expect(await sandbox.weight()).toBe(0);
+    // Users saw errors, of the canary only, and only in the seconds until the rollback.
+    expect(users.by['myapp-v2']?.failed).toBe(users.failed);
+    expect(users.failed).toBeGreaterThan(0);
+    expect(users.failed / users.requests).toBeLessThan(0.2);
+    const healed = sandbox.users();
+    await sleep(700);
+    expect(since(sandbox.users(), healed).failed).toBe(0);
+  },
+  'rolls a release back that is slow': async ({ sandbox, service }) => {
+    const { rollout, users, weights } = await rollOut(sandbox, service, 'myapp:slow', () =>
+      sandbox.setCanary({ latencyMs: 800 }),
+    );
+    expect(rollout, rollout.outcome?.message).toMatchObject({
+      status: 'rolled_back',
+      outcome: { code: 'check_failed', check: 'latency' },
+    });
+    expect(weights.at(-1)).toBe(0);
+    expect(users.failed).toBe(0);
+  },
+  "rolls a release back whose pods crash, in the pod's own words": async ({ sandbox, service }) => {
+    const { rollout, weights } = await rollOut(sandbox, service, 'myapp:crash', () => sandbox.crashCanary());
+    expect(rollout, rollout.outcome?.message).toMatchObject({
+      status: 'rolled_back',
+      outcome: { code: 'CrashLoopBackOff' },
+    });
+    expect(rollout.outcome?.message).toMatch(
+      /pod myapp-v2-\w+-\w+: CrashLoopBackOff: back-off 40s restarting failed container=app/,
+    );
+    expect(weights.at(-1)).toBe(0);
+    expect(await sandbox.weight()).toBe(0);
+  },
+} as const satisfies Readonly<Record<string, Ending>>;
+
+export type EndingName = keyof typeof ENDINGS;
+export const ALL_ENDINGS = Object.keys(ENDINGS) as readonly EndingName[];
+
+/** These endings, on each of these queue back ends. */
+export function closedLoop(
+  name: string,
+  mesh: Mesh,
+  seed: Seed,
+  queues: readonly QueueOn[],
+  endings: readonly EndingName[] = ALL_ENDINGS,
+): void {
   describe(`closed loop with ${name}`, () => {
     let loop: Loop;
     beforeAll(async () => {
@@ -146,62 +220,14 @@ export function closedLoop(name: string, mesh: Mesh, seed: Seed, queues: readonl
 
     describe.each(queues)('queue on %s', (queue) => {
       let service: Service;
-      let sandbox: Sandbox;
       beforeAll(async () => {
-        sandbox = loop.sandbox;
         service = await loop.service(queue);
       }, 60_000);
       afterAll(() => service?.stop());
 
-      it('promotes a good release step by step, and no user notices', { timeout: 60_000 }, async () => {
-        const before = await rest(sandbox, seed);
-        const { rollout, users, weights } = await rollOut(sandbox, service, `myapp:good-${queue}`);
-        expect(rollout).toMatchObject({ status: 'succeeded', outcome: { code: 'promoted' } });
-        expect(weights).toEqual([0, 20, 60, 100]);
-        expect(users.failed, JSON.stringify(sandbox.traffic.failures())).toBe(0);
-        expect(users.requests).toBeGreaterThan(300);
-        expect(await sandbox.weight()).toBe(100);
-        expect(await rest(sandbox, seed)).toBe(before);
-        const applied = (await service.writes(rollout.id)).filter(({ result }) => result === 'applied');
-        expect(applied.map(({ canaryWeight }) => canaryWeight).toSorted((a, b) => a - b)).toEqual([20, 60, 100]);
-      });
-
-      it('rolls a release back that answers with errors', { timeout: 60_000 }, async () => {
-        const { rollout, users, weights } = await rollOut(sandbox, service, `myapp:bad-${queue}`, () =>
-          sandbox.setCanary({ errorRate: 0.3 }),
-        );
-        expect(rollout).toMatchObject({ status: 'rolled_back', outcome: { code: 'check_failed', check: 'errors' } });
-        expect(weights.at(-1)).toBe(0);
-        expect(await sandbox.weight()).toBe(0);
-        // Users saw errors, of the canary only, and only in the seconds until the rollback.
-        expect(users.by['myapp-v2']?.failed).toBe(users.failed);
-        expect(users.failed).toBeGreaterThan(0);
-        expect(users.failed / users.requests).toBeLessThan(0.2);
-        const healed = sandbox.users();
-        await sleep(700);
-        expect(since(sandbox.users(), healed).failed).toBe(0);
-      });
-
-      it('rolls a release back that is slow', { timeout: 60_000 }, async () => {
-        const { rollout, users, weights } = await rollOut(sandbox, service, `myapp:slow-${queue}`, () =>
-          sandbox.setCanary({ latencyMs: 700 }),
-        );
-        expect(rollout).toMatchObject({ status: 'rolled_back', outcome: { code: 'check_failed', check: 'latency' } });
-        expect(weights.at(-1)).toBe(0);
-        expect(users.failed).toBe(0);
-      });
-
-      it("rolls a release back whose pods crash, in the pod's own words", { timeout: 60_000 }, async () => {
-        const { rollout, weights } = await rollOut(sandbox, service, `myapp:crash-${queue}`, () =>
-          sandbox.crashCanary(),
-        );
-        expect(rollout).toMatchObject({ status: 'rolled_back', outcome: { code: 'CrashLoopBackOff' } });
-        expect(rollout.outcome?.message).toMatch(
-          /pod myapp-v2-\w+-\w+: CrashLoopBackOff: back-off 40s restarting failed container=app/,
-        );
-        expect(weights.at(-1)).toBe(0);
-        expect(await sandbox.weight()).toBe(0);
-      });
+      it.each(endings)('%s', { timeout: 60_000 }, (ending) =>
+        ENDINGS[ending]({ sandbox: loop.sandbox, service, seed }),
+      );
     });
   });
 }

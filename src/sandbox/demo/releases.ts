@@ -26,7 +26,7 @@ export const RELEASES: readonly Release[] = [
   {
     name: 'slow',
     image: 'myapp:2.2',
-    fault: { words: 'every request takes 0.6 s', change: { latencyMs: 600 } },
+    fault: { words: 'every request takes 0.8 s', change: { latencyMs: 800 } },
     expected: 'rolled_back',
   },
 ];
@@ -49,7 +49,14 @@ export const demoPlan = (target: object, image: string) => ({
     failureLimit: 2,
     checks: [
       { name: 'errors', kind: 'error-rate', max: '5%', minSamples: 20 },
-      { name: 'latency', kind: 'latency', quantile: 0.95, max: '300ms', minSamples: 20 },
+      // Against the stable version, which shares this machine with the canary: a busy machine is nobody's fault.
+      {
+        name: 'latency',
+        kind: 'latency',
+        quantile: 0.95,
+        relative: { maxRatio: 2, tolerance: '300ms' },
+        minSamples: 20,
+      },
     ],
   },
   labels: { image },
