@@ -107,6 +107,12 @@ export function objectsOf(service: string, decision: string | null): readonly Js
   return [
     {
       apiVersion: 'networking.istio.io/v1',
+      kind: 'DestinationRule',
+      metadata: { name: service, namespace: NAMESPACE },
+      spec: { host: service, subsets: ['v1', 'v2'].map((version) => ({ name: version, labels: { version } })) },
+    },
+    {
+      apiVersion: 'networking.istio.io/v1',
       kind: 'VirtualService',
       metadata: {
         name: service,

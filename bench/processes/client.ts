@@ -71,7 +71,9 @@ const counter = () => {
   const statuses: Record<string, number> = {};
   const began = performance.now();
   return {
-    add({ status, took }: Answered) {
+    add({ status, took, text }: Answered) {
+      // A refusal is fast: counted as an answer, it would make the service look better than it is.
+      if (status >= 400) throw new Error(`HTTP ${status}: ${text.slice(0, 2_000)}`);
       latencies.push(took);
       statuses[status] = (statuses[status] ?? 0) + 1;
     },

@@ -61,7 +61,9 @@ const START_DEADLINE = 30_000;
 export async function startProcess(file: URL, { argument, logFile, node = [] }: ProcessOptions): Promise<Process> {
   const name = basename(file.pathname, '.ts');
   const log = await open(logFile, 'a');
-  const child = fork(fileURLToPath(file), [JSON.stringify(argument ?? null)], {
+  const child = fork(fileURLToPath(file), [], {
+    // Not as an argument: everybody on the machine can read those, and there is a password in it.
+    env: { ...process.env, BENCH_ARGUMENT: JSON.stringify(argument ?? null) },
     execArgv: [...node],
     stdio: ['ignore', log.fd, log.fd, 'ipc'],
   });
@@ -123,4 +125,4 @@ async function within<T>(work: Promise<T>, deadline: number, message: string): P
 }
 
 /** In the child: what `startProcess` was given. */
-export const argumentOf = <T>(): T => JSON.parse(process.argv[2] ?? 'null') as T;
+export const argumentOf = <T>(): T => JSON.parse(process.env['BENCH_ARGUMENT'] ?? 'null') as T;

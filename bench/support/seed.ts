@@ -37,7 +37,10 @@ export async function seed(stage: Stage, from: number, to: number, options: Plan
     await store.close();
   }
   await inSlices(decisions, (slice) => stage.cluster.ask('seed', slice));
-  return decisions.map(({ service }, i) => ({ service, id: idOf(from + i) }));
+  return Array.from({ length: Math.max(0, to - from) }, (_, i) => ({
+    service: serviceName(from + i),
+    id: idOf(from + i),
+  }));
 }
 
 type Store = ReturnType<typeof postgresRolloutStore>;
