@@ -25,7 +25,7 @@ export async function administer(
   flags: Flags,
   Usage: Wrong,
 ): Promise<string> {
-  const db = openDatabase({ url: databaseUrl, log: openLog({ level: 'warn', secrets: [] }), maxConnections: 2 });
+  const db = openDatabase({ url: databaseUrl, log: openLog({ level: 'error', secrets: [] }), maxConnections: 2 });
   const wanted = (name: keyof Flags): string => {
     const value = flags[name];
     if (value === undefined || value.trim() === '') throw new Usage(`${what} ${verb}: wanted --${name}`);

@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import type { ClusterSettings, Settings } from './compose.ts';
 import { type ClusterConfig, type Config, environment, readConfig, VARIABLES } from './config.ts';
+import { privateDatabase } from './development.ts';
 import { openLog } from './telemetry/log.ts';
 
 const HELP = `Sluice: progressive delivery for Istio and Linkerd
@@ -47,20 +48,26 @@ async function main(argv: readonly string[]): Promise<number> {
     case 'worker':
     case 'all': {
       const { serve } = await import('./serve.ts');
-      const config = configured();
-      return serve(role, config, settingsOf(config), logOf(config));
+      return withDatabase((env) => {
+        const config = checked(env);
+        return serve(role, config, settingsOf(config), logOf(config));
+      });
     }
     case 'migrate': {
       const { migrate } = await import('./adapters/postgres/migrate.ts');
-      const ran = await migrate(databaseUrl(), { direction: 'up', log: () => undefined });
-      process.stdout.write(ran.length === 0 ? 'the schema is up to date\n' : `migrated: ${ran.join(', ')}\n`);
-      return 0;
+      return withDatabase(async (env) => {
+        const ran = await migrate(databaseUrl(env), { direction: 'up', log: () => undefined });
+        process.stdout.write(ran.length === 0 ? 'the schema is up to date\n' : `migrated: ${ran.join(', ')}\n`);
+        return 0;
+      });
     }
     case 'token':
     case 'slack': {
       const { administer } = await import('./administer.ts');
-      process.stdout.write(await administer(databaseUrl(), role, verb ?? '', values, Usage));
-      return 0;
+      return withDatabase(async (env) => {
+        process.stdout.write(await administer(databaseUrl(env), role, verb ?? '', values, Usage));
+        return 0;
+      });
     }
     default:
       throw new Usage(`unknown command ${JSON.stringify(role)}; known: api, worker, all, migrate, token, slack`);
@@ -75,25 +82,31 @@ function parsed(argv: readonly string[]) {
   }
 }
 
-function configured(): Config {
-  const read = readConfig(environment);
+type Env = typeof environment;
+
+/** With the configured database, or on a developer's machine without one, with a private one. */
+async function withDatabase(run: (env: Env) => Promise<number>): Promise<number> {
+  const named = environment['DATABASE_URL'] !== undefined || environment['DATABASE_URL_FILE'] !== undefined;
+  const database = named ? null : await privateDatabase((line) => void process.stderr.write(`sluice: ${line}\n`));
+  try {
+    return await run(database === null ? environment : { ...environment, DATABASE_URL: database.url });
+  } finally {
+    await database?.release();
+  }
+}
+
+function checked(env: Env): Config {
+  const read = readConfig(env);
   if (read.ok) return read.config;
   throw new Usage(`the configuration is not complete:\n${read.problems.map((problem) => `  - ${problem}`).join('\n')}`);
 }
 
 /** What needs only the database must not ask for clusters. */
-function databaseUrl(): string {
-  const read = readConfig({
-    KUBECONFIG: import.meta.filename,
-    PROMETHEUS_URL: 'http://unused',
-    ...databaseVariables(),
-  });
-  if (read.ok) return read.config.databaseUrl;
-  throw new Usage(`the configuration is not complete:\n${read.problems.map((problem) => `  - ${problem}`).join('\n')}`);
+function databaseUrl(env: Env): string {
+  const own = Object.entries(env).filter(([name]) => name.startsWith('DATABASE_URL'));
+  return checked({ KUBECONFIG: import.meta.filename, PROMETHEUS_URL: 'http://unused', ...Object.fromEntries(own) })
+    .databaseUrl;
 }
-
-const databaseVariables = () =>
-  Object.fromEntries(Object.entries(environment).filter(([name]) => name.startsWith('DATABASE_URL')));
 
 const logOf = ({ logLevel, secrets }: Config) => openLog({ level: logLevel, secrets });
 

@@ -45,10 +45,24 @@ export function openLog({ level, secrets, destination }: LogOptions): Logger {
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
-    serializers: { err: pino.stdSerializers.err },
+    serializers: { err: (error: unknown) => shown(error) },
     hooks: { streamWrite: scrub },
   };
   return wrap(destination === undefined ? pino(options) : pino(options, destination));
+}
+
+/** What says something of an error, and no more: drivers hang their whole connection on theirs (4 kB a line, measured). */
+function shown(error: unknown, depth = 0): unknown {
+  if (!(error instanceof Error)) return error;
+  const { name, message, stack, cause } = error;
+  const code = (error as { code?: unknown }).code;
+  return {
+    type: name,
+    message,
+    ...(typeof code === 'string' || typeof code === 'number' ? { code } : {}),
+    ...(stack === undefined ? {} : { stack }),
+    ...(cause === undefined || depth >= 3 ? {} : { cause: shown(cause, depth + 1) }),
+  };
 }
 
 /** As given, in a URL, in JSON; the longest first, so that none leaves the tail of another. Very short ones are words, not secrets. */
