@@ -36,11 +36,17 @@ describe('a line', () => {
 
   it('shows an error with its message, stack and cause', () => {
     const { log, last } = open();
-    log.error({ err: new Error('commit failed', { cause: new Error('ECONNRESET') }) }, 'the tick failed');
-    expect(last()['err']).toMatchObject({
-      message: expect.stringContaining('commit failed'),
-      stack: expect.stringContaining('ECONNRESET'),
+    const lost = Object.assign(new Error('ECONNRESET'), {
+      code: 'ECONNRESET',
+      client: { every: 'thing of the driver' },
     });
+    log.error({ err: new Error('commit failed', { cause: lost }) }, 'the tick failed');
+    expect(last()['err']).toMatchObject({
+      message: 'commit failed',
+      stack: expect.stringContaining('log.test.ts'),
+      cause: { message: 'ECONNRESET', code: 'ECONNRESET' },
+    });
+    expect(JSON.stringify(last())).not.toContain('driver');
   });
 
   it('is left out below the level', () => {
