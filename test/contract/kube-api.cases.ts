@@ -363,19 +363,25 @@ export const cases: readonly Case[] = [
       expect(reply.status, reply.text).toBe(200);
       expect(reply.json().spec.http[1]).not.toHaveProperty('unheardOf');
       expect(weightsOf(reply.json())).toEqual([90, 10]);
+      if (server.minor >= 27)
+        expect(reply.headers['warning']).toBe(String.raw`299 - "unknown field \"spec.http[1].unheardOf\""`);
     },
   },
   {
-    name: 'fieldValidation=Strict refuses an unknown field with 400',
+    name: 'fieldValidation=Strict refuses an unknown field: 422 in a patch, 400 in a whole object',
     skip: ({ minor }) => (minor < 27 ? 'field validation is older than this server' : null),
     async run(server) {
       const subject = await split(server);
-      const reply = await subject.patch(
-        [{ op: 'add', path: '/spec/http/1/unheardOf', value: 1 }],
-        '?fieldValidation=Strict',
-      );
-      expect(reply.status, reply.text).toBe(400);
-      expect(reply.json().message).toContain('unknown field');
+      const strict = '?fieldValidation=Strict';
+      const patched = await subject.patch([{ op: 'add', path: '/spec/http/1/unheardOf', value: 1 }], strict);
+      expect(patched.status, patched.text).toBe(422);
+      expect(patched.json().message).toMatch(/strict decoding error: unknown field "spec\.http\[1\]\.unheardOf"$/);
+      const whole = await server.http.send('PUT', subject.path + strict, {
+        ...subject.first,
+        spec: { ...subject.first.spec, unheardOf: 1 },
+      });
+      expect(whole.status, whole.text).toBe(400);
+      expect(whole.json().message).toContain('unknown field "spec.unheardOf"');
     },
   },
   {
@@ -422,7 +428,7 @@ export const cases: readonly Case[] = [
     async run(server) {
       const subject = await split(server);
       const reply = await subject.patch([{ op: 'add', path: '/metadata/annotations', value: { a: 1 } }]);
-      expect([400, 422], reply.text).toContain(reply.status);
+      expect(reply.status, reply.text).toBe(422);
       expect((await subject.get()).metadata.annotations).toBeUndefined();
     },
   },
@@ -555,7 +561,11 @@ export const cases: readonly Case[] = [
     name: 'a deleted object is gone',
     async run(server) {
       const subject = await split(server);
-      expect((await server.http.send('DELETE', subject.path)).status).toBe(200);
+      const stale = { kind: 'DeleteOptions', apiVersion: 'v1', preconditions: { resourceVersion: '1' } };
+      expect((await server.http.send('DELETE', subject.path, stale)).status).toBe(409);
+      const reply = await server.http.send('DELETE', subject.path);
+      expect(reply.status).toBe(200);
+      expect(reply.json()).toMatchObject({ kind: 'Status', status: 'Success', details: { name: subject.name } });
       expect((await server.http.send('GET', subject.path)).status).toBe(404);
     },
   },
@@ -565,7 +575,9 @@ export const cases: readonly Case[] = [
       const subject = await split(server);
       await subject.merge({ metadata: { finalizers: ['example.com/hold'] } });
       await server.http.send('DELETE', subject.path);
-      expect((await subject.get()).metadata).toHaveProperty('deletionTimestamp');
+      const held = await subject.get();
+      expect(held.metadata).toHaveProperty('deletionTimestamp');
+      expect(held.metadata.generation).toBe(2);
       await subject.merge({ metadata: { finalizers: null } });
       expect((await server.http.send('GET', subject.path)).status).toBe(404);
     },
@@ -795,17 +807,121 @@ export const cases: readonly Case[] = [
     },
   },
   {
-    name: 'watch: the server ends it after timeoutSeconds, with a bookmark before the end where one was asked for',
+    name: 'watch: a quiet stream ends after timeoutSeconds without a word, not even the bookmark that was asked for',
+    async run(server) {
+      const subject = await split(server);
+      // A resourceVersion of nobody's object: the namespace is quiet from here on.
+      const watched = await server.http.watch(
+        `${subject.collection}?watch=true&allowWatchBookmarks=true&timeoutSeconds=2&resourceVersion=${subject.first.metadata.resourceVersion}`,
+        () => false,
+      );
+      expect(watched).toEqual({ status: 200, events: [], ended: 'by server' });
+    },
+  },
+  {
+    name: 'watch: from a resourceVersion that the server has forgotten it gets 410 as an event',
     async run(server) {
       const subject = await split(server);
       const watched = await server.http.watch(
-        `${subject.collection}?watch=true&allowWatchBookmarks=true&timeoutSeconds=3&resourceVersion=${subject.first.metadata.resourceVersion}`,
+        `${subject.collection}?watch=true&resourceVersion=1`,
+        (events) => events.length > 0,
+      );
+      expect(watched.status).toBe(200);
+      expect(watched.events).toMatchObject([
+        { type: 'ERROR', object: { kind: 'Status', code: 410, reason: 'Expired' } },
+      ]);
+      expect(watched.events[0]?.object.message).toMatch(/^too old resource version: 1 \(\d+\)$/);
+    },
+  },
+  {
+    name: 'list: a resourceVersion from the future is 504',
+    async run(server) {
+      const subject = await split(server);
+      const reply = await server.http.send('GET', `${subject.collection}?resourceVersion=99999999`);
+      expect(reply.status, reply.text).toBe(504);
+      expect(reply.json().message).toContain('Too large resource version');
+    },
+  },
+  {
+    name: 'a null where none is allowed is dropped, and a default takes its place',
+    async run(server) {
+      const subject = await split(server, [60, 40]);
+      const lost = await subject.patch([{ op: 'replace', path: weight(0), value: null }]);
+      expect(lost.status, lost.text).toBe(200);
+      expect(weightsOf(lost.json())).toEqual([undefined, 40]);
+      const nullable = await subject.patch([
+        { op: 'add', path: '/spec/http/1/retries', value: { retryRemoteLocalities: null, retryOn: null } },
+      ]);
+      expect(nullable.json().spec.http[1].retries).toEqual({ retryRemoteLocalities: null });
+      const route = new Subject(server, `${LINKERD}/v1beta3`, 'httproutes');
+      await route.create(httpRoute('policy.linkerd.io', 'v1beta3', [75, 25], route.named));
+      const filled = await route.patch([{ op: 'replace', path: '/spec/rules/0/backendRefs/0/weight', value: null }]);
+      expect(filled.json().spec.rules[0].backendRefs[0].weight).toBe(1);
+      const required = await route.patch([{ op: 'replace', path: '/spec/rules/0/backendRefs/0/name', value: null }]);
+      expect(required.status).toBe(422);
+      expect(required.json().message).toContain('Required value');
+    },
+  },
+  {
+    name: 'a weight beyond 32 bits passes the schema, which names the format and does not check it',
+    async run(server) {
+      const subject = await split(server);
+      const reply = await subject.patch([{ op: 'replace', path: weight(0), value: 10_000_000_000 }]);
+      expect(reply.status, reply.text).toBe(200);
+    },
+  },
+  {
+    name: 'JSON patch: the corners of the server’s own library',
+    async run(server) {
+      const subject = await split(server);
+      const status = async (op: unknown): Promise<number> => (await subject.patch([op], '?dryRun=All')).status;
+      expect(await status({ op: 'test', path: '/spec/absent', value: null })).toBe(200);
+      expect(await status({ op: 'test', path: '/spec/absent/deeper', value: null })).toBe(422);
+      expect(await status({ op: 'frob', path: '/spec' })).toBe(422);
+      expect(await status({ op: 'add', path: '/spec/hosts/-', value: 'more' })).toBe(200);
+      expect(await status({ op: 'add', path: '/spec/hosts/9', value: 'more' })).toBe(422);
+      expect(await status({ op: 'remove', path: '/metadata/resourceVersion' })).toBe(422);
+      expect(await status({ op: 'replace', path: '/metadata/resourceVersion', value: 'junk' })).toBe(500);
+      expect(await status({ op: 'replace', path: '/metadata/uid', value: 'junk' })).toBe(422);
+      expect((await server.http.send('PATCH', subject.path, '[{"op":', JSON_PATCH)).status).toBe(400);
+    },
+  },
+  {
+    name: 'a wrong dryRun is 422, a wrong apiVersion 400, a missing name 422',
+    async run(server) {
+      const subject = await split(server);
+      expect((await subject.patch([], '?dryRun=yes')).status).toBe(422);
+      const other = await server.http.send('PUT', subject.path, { ...subject.first, apiVersion: 'v1' });
+      expect(other.status).toBe(400);
+      expect(other.json().message).toContain('does not match the expected API version');
+      const nameless = await server.http.send('POST', subject.collection, { ...virtualService(), metadata: {} });
+      expect(nameless.status).toBe(422);
+      expect(nameless.json().message).toContain('name or generateName is required');
+    },
+  },
+  {
+    name: 'an unknown subresource is a 404 in JSON, as if the object were absent',
+    async run(server) {
+      const subject = await split(server);
+      const reply = await server.http.send('GET', `${subject.path}/scale`);
+      expect(reply.status).toBe(404);
+      expect(reply.json().reason).toBe('NotFound');
+    },
+  },
+  {
+    name: 'watch: the server ends it after timeoutSeconds, with a bookmark before the end where something happened',
+    async run(server) {
+      const subject = await split(server);
+      const watching = server.http.watch(
+        `${subject.collection}?watch=true&allowWatchBookmarks=true&timeoutSeconds=4&resourceVersion=${subject.first.metadata.resourceVersion}`,
         () => false,
       );
+      const changed = (await subject.patch(step(75, 25))).json();
+      const watched = await watching;
       expect(watched.ended).toBe('by server');
       expect(watched.events.at(-1)?.type).toBe('BOOKMARK');
       expect(Number(watched.events.at(-1)?.object.metadata.resourceVersion)).toBeGreaterThanOrEqual(
-        Number(subject.first.metadata.resourceVersion),
+        Number(changed.metadata.resourceVersion),
       );
     },
   },

@@ -17,10 +17,20 @@ async function inProcess(): Promise<Opened> {
   return { http, namespace: 'contract', what: 'in process', minor: 30, close };
 }
 
+async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
+  for (let left = 150; left > 0; left -= 1) {
+    if (await holds()) return;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  throw new Error(`after 30 s still not so: ${what}`);
+}
+
 /** Makes its CRDs and a namespace of its own, and takes away what it made. */
 async function real(kubeconfigFile: string): Promise<Opened> {
   const http = await openHttp({ kubeconfigFile });
   const version = (await http.send('GET', '/version')).json<{ minor: string }>();
+  const minor = Number.parseInt(version.minor, 10);
+  if (Number.isNaN(minor)) throw new Error(`/version has no minor number: ${JSON.stringify(version)}`);
   const definitions = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
   const made: string[] = [];
   for (const kind of KINDS) {
@@ -28,11 +38,11 @@ async function real(kubeconfigFile: string): Promise<Opened> {
     const reply = await http.send('POST', definitions, crd(kind));
     expect([201, 409], reply.text).toContain(reply.status);
     if (reply.status === 201) made.push(path);
-    await expect
-      .poll(async () => (await http.send('GET', path)).text, { timeout: 30_000 })
-      .toMatch(/"type":"Established","status":"True"/);
+    await until(`${path} is established`, async () =>
+      /"type":"Established","status":"True"/.test((await http.send('GET', path)).text),
+    );
     const served = `/apis/${kind.group}/${kind.storage}/${kind.plural}`;
-    await expect.poll(async () => (await http.send('GET', served)).status, { timeout: 30_000 }).toBe(200);
+    await until(`${served} is served`, async () => (await http.send('GET', served)).status === 200);
   }
   const namespace = `sluice-contract-${randomBytes(3).toString('hex')}`;
   const created = await http.send('POST', '/api/v1/namespaces', {
@@ -46,7 +56,7 @@ async function real(kubeconfigFile: string): Promise<Opened> {
     await http.send('DELETE', `/api/v1/namespaces/${namespace}`);
     http.close();
   };
-  return { http, namespace, what: 'real', minor: Number.parseInt(version.minor, 10), close };
+  return { http, namespace, what: 'real', minor, close };
 }
 
 function contract(name: string, open: () => Promise<Opened>): void {

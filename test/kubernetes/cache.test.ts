@@ -23,11 +23,11 @@ afterEach(async () => {
   await api.stop();
 });
 
-const open = async (tuning: CacheTuning = QUICK, token?: string): Promise<OpenedKube> => {
+const open = async (tuning: CacheTuning = QUICK, token?: string, timeoutMs = 2_000): Promise<OpenedKube> => {
   const kube = await openKube({
     cluster: 'default',
     kubeconfig: api.kubeconfig(token),
-    timeoutMs: 1_000,
+    timeoutMs,
     log,
     cache: tuning,
   });
@@ -145,7 +145,8 @@ describe('who is asked', () => {
       api.put(deployment(`app-${i}-v1`));
       api.put(deployment(`app-${i}-v2`));
     }
-    const kube = await open({});
+    // Client and server share this process: the deadline leaves room for both, and so does the wait for the first list.
+    const kube = await open({ waitMs: 20_000 }, undefined, 20_000);
     const look = (i: number) =>
       Promise.all([
         kube.read(split(`app-${i}`)),

@@ -237,9 +237,14 @@ describe('trouble has a code, a status and words that help', () => {
     expect(api.requests.verbs['patch']).toBe(1);
   });
 
-  it('a long page of words is cut short', async () => {
+  it('many words are cut short', async () => {
     api.fail({ status: 500, message: 'x'.repeat(10_000) });
     expect(troubleOf(await kube.get(SPLIT)).message.length).toBeLessThan(700);
+  });
+
+  it('the reason at the end of a refusal that quotes the whole object is kept', async () => {
+    const long = { op: 'add', path: '/metadata/annotations', value: { a: 'x'.repeat(5_000), b: 7 } } as const;
+    expect(troubleOf(await kube.patch(SPLIT, [long])).message).toMatch(/annotations of type string$/);
   });
 
   it('recovers by itself when the fault is over', async () => {

@@ -96,7 +96,8 @@ function wordsOf(answer: Answer): string {
 const excerpt = (text: string): string => {
   const line = text.trim().replace(/\s+/g, ' ');
   if (line === '') return 'no words';
-  return line.length > SHOWN ? `${line.slice(0, SHOWN)}…` : line;
+  // The reason of a refused patch comes last, after the whole object.
+  return line.length > SHOWN ? `${line.slice(0, SHOWN / 4)} … ${line.slice((-SHOWN * 3) / 4)}` : line;
 };
 
 function remedy(code: KubeTroubleCode, asked: Asked): string {

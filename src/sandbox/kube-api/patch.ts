@@ -18,12 +18,13 @@ function index(list: readonly Json[], part: string, highest: number): number {
   return at;
 }
 
+/** undefined: the last part is absent. Where the path ends earlier, the patch fails. */
 function valueAt(root: Json, path: readonly string[]): Json | undefined {
   let here: Json | undefined = root;
   for (const part of path) {
     if (isList(here)) here = here[index(here, part, here.length - 1)];
     else if (isObject(here)) here = Object.hasOwn(here, part) ? here[part] : undefined;
-    else return undefined;
+    else throw new PatchFailed(`nothing at ${part}`);
   }
   return here;
 }
@@ -67,26 +68,24 @@ const drop: Edit = (holder, key) => {
 
 function operate(root: Json, op: JsonObject): Json {
   const path = parts(op['path']);
-  const given = (): Json => {
-    if (op['value'] === undefined) throw new PatchFailed(`${op['op']} needs a value`);
-    return op['value'];
-  };
+  // The server's library takes an absent value for null.
+  const value = op['value'] ?? null;
   switch (op['op']) {
     case 'add':
-      return path.length === 0 ? given() : edit(root, path, put(given(), 'add'));
+      return path.length === 0 ? value : edit(root, path, put(value, 'add'));
     case 'replace':
-      return path.length === 0 ? given() : edit(root, path, put(given(), 'replace'));
+      return path.length === 0 ? value : edit(root, path, put(value, 'replace'));
     case 'remove':
       return edit(root, path, drop);
     case 'test':
-      if (!equal(valueAt(root, path) ?? null, given())) throw new PatchFailed(`test failed at ${op['path']}`);
+      if (!equal(valueAt(root, path) ?? null, value)) throw new PatchFailed(`test failed at ${op['path']}`);
       return root;
     case 'copy':
     case 'move': {
       const from = parts(op['from']);
-      const value = valueAt(root, from);
-      if (value === undefined) throw new PatchFailed(`nothing at ${op['from']}`);
-      return edit(op['op'] === 'move' ? edit(root, from, drop) : root, path, put(value, 'add'));
+      const moved = valueAt(root, from);
+      if (moved === undefined) throw new PatchFailed(`nothing at ${op['from']}`);
+      return edit(op['op'] === 'move' ? edit(root, from, drop) : root, path, put(moved, 'add'));
     }
     default:
       throw new PatchFailed(`unexpected operation ${JSON.stringify(op['op'])}`);

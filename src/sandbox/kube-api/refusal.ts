@@ -74,6 +74,46 @@ export function invalid(kind: Kind, name: string, complaints: readonly Complaint
   });
 }
 
+/** A patched object that cannot be decoded: the message carries the whole object, its reason comes last. */
+export const undecodable = (object: JsonObject, reason: string): Refusal => {
+  const message = `Invalid value: ${JSON.stringify(JSON.stringify(object))}: ${reason}`;
+  return refuse(422, 'Invalid', ` "" is invalid: patch: ${message}`, {
+    causes: [{ reason: 'FieldValueInvalid', message, field: 'patch' }],
+  });
+};
+
+export const invalidOptions = (message: string): Refusal =>
+  refuse(422, 'Invalid', `PatchOptions.meta.k8s.io "" is invalid: ${message}`, {
+    group: 'meta.k8s.io',
+    kind: 'PatchOptions',
+  });
+
+export const needsRevision = (kind: Kind, name: string): Refusal => {
+  const message = 'Invalid value: 0x0: must be specified for an update';
+  return refuse(422, 'Invalid', `${resourceName(kind)} "${name}" is invalid: metadata.resourceVersion: ${message}`, {
+    ...named(kind, name),
+    causes: [{ reason: 'FieldValueInvalid', message, field: 'metadata.resourceVersion' }],
+  });
+};
+
+/** A resourceVersion that is no number: the server's own failure. */
+export const unparsable = (revision: string): Refusal =>
+  refuse(500, '', `strconv.ParseUint: parsing ${JSON.stringify(revision)}: invalid syntax`);
+
+export const fromTheFuture = (wanted: number, present: number): Refusal =>
+  refuse(504, 'Timeout', `Timeout: Too large resource version: ${wanted}, current: ${present}`, {
+    causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
+    retryAfterSeconds: 1,
+  });
+
+export const deleted = (kind: Kind, name: string, uid: string): JsonObject => ({
+  kind: 'Status',
+  apiVersion: 'v1',
+  metadata: {},
+  status: 'Success',
+  details: { ...named(kind, name), uid },
+});
+
 export const unsupportedPatch = (accepted: readonly string[]): Refusal =>
   refuse(
     415,
@@ -82,11 +122,7 @@ export const unsupportedPatch = (accepted: readonly string[]): Refusal =>
   );
 
 export const managerRequired = (): Refusal =>
-  refuse(
-    422,
-    'Invalid',
-    'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
-  );
+  invalidOptions('fieldManager: Required value: is required for apply patch');
 
 export const methodNotAllowed = (): Refusal =>
   refuse(405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource', {});

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { parse as parseYaml } from 'yaml';
 import { type Address, numberFrom } from './address.ts';
 import { isObject, type Json, type JsonObject, objectAt, textAt } from './json.ts';
-import { badRequest, failure, Refusal } from './refusal.ts';
+import { badRequest, failure, invalid, invalidOptions, Refusal } from './refusal.ts';
 import { apiVersionOf } from './storage.ts';
 import type { Manners, Place } from './writes.ts';
 
@@ -42,20 +42,25 @@ export function parseBody(request: IncomingMessage, text: string): Json {
 export function typed(place: Place, body: Json): JsonObject {
   if (!isObject(body)) throw badRequest('the object provided is no object');
   const apiVersion = apiVersionOf(place.kind, place.version.name);
-  if (body['apiVersion'] !== apiVersion || body['kind'] !== place.kind.kind)
+  if (body['apiVersion'] !== apiVersion)
     throw badRequest(
-      `the API version or kind in the data (${String(body['apiVersion'])}, ${String(body['kind'])}) does not match the expected (${apiVersion}, ${place.kind.kind})`,
+      `the API version in the data (${String(body['apiVersion'])}) does not match the expected API version (${apiVersion})`,
+    );
+  if (body['kind'] !== place.kind.kind)
+    throw badRequest(
+      `the kind in the data (${String(body['kind'])}) does not match the expected kind (${place.kind.kind})`,
     );
   return body;
 }
 
-export function nameFor(object: JsonObject): string {
+export function nameFor({ kind }: Place, object: JsonObject): string {
   const metadata = objectAt(object, 'metadata');
   const prefix = textAt(metadata, 'generateName');
   const name =
     textAt(metadata, 'name') ??
     (prefix === undefined ? undefined : `${prefix}${Math.random().toString(36).slice(2, 7)}`);
-  if (name === undefined) throw badRequest('resource name may not be empty');
+  const message = 'Required value: name or generateName is required';
+  if (name === undefined) throw invalid(kind, '', [{ field: 'metadata.name', reason: 'FieldValueRequired', message }]);
   return name;
 }
 
@@ -63,7 +68,7 @@ export function mannersOf({ query }: Address, request: IncomingMessage): Manners
   const unknown = query.get('fieldValidation');
   const dryRun = query.get('dryRun');
   if (dryRun !== null && dryRun !== 'All')
-    throw badRequest(`dryRun: Unsupported value: "${dryRun}": supported values: "All"`);
+    throw invalidOptions(`dryRun: Unsupported value: []string{"${dryRun}"}: supported values: "All"`);
   const agent = (request.headers['user-agent'] ?? 'unknown').split('/')[0] ?? 'unknown';
   return {
     manager: query.get('fieldManager') ?? agent,
@@ -71,6 +76,7 @@ export function mannersOf({ query }: Address, request: IncomingMessage): Manners
     force: query.get('force') === 'true',
     unknown: unknown === 'Strict' || unknown === 'Ignore' ? unknown : 'Warn',
     seed: false,
+    patching: contentType(request) === PATCH_TYPES[0] || contentType(request) === PATCH_TYPES[1],
   };
 }
 

@@ -15,6 +15,7 @@ export interface Schema {
   readonly maximum?: number;
   readonly minItems?: number;
   readonly maxItems?: number;
+  /** Documentation: the server does not check it. */
   readonly format?: 'int32' | 'int64' | 'double';
   readonly nullable?: boolean;
   readonly default?: Json;
@@ -67,6 +68,11 @@ function pruneObject(value: JsonObject, schema: Schema, path: string, dropped: s
     const known = schema.properties?.[key] ?? schema.additionalProperties;
     if (known === undefined && !isOpen(schema)) {
       dropped.push(at);
+      changed = true;
+      continue;
+    }
+    // A null that may not be one is dropped without a word, so that a default can take its place.
+    if (child === null && known !== undefined && known.nullable !== true) {
       changed = true;
       continue;
     }
@@ -173,7 +179,6 @@ function checkNumber(value: number, schema: Schema, path: string, out: Complaint
     });
   if (schema.minimum !== undefined && value < schema.minimum) bound(`greater than or equal to ${schema.minimum}`);
   if (schema.maximum !== undefined && value > schema.maximum) bound(`less than or equal to ${schema.maximum}`);
-  if (schema.format === 'int32' && (value | 0) !== value) bound(`of type int32: "${value}"`);
 }
 
 function checkText(value: string, schema: Schema, path: string, out: Complaint[]): void {

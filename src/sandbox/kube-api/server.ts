@@ -15,7 +15,7 @@ import { type FaultRule, openFaults } from './faults.ts';
 import { isObject, type Json, type JsonObject, objectAt, textAt } from './json.ts';
 import { ALL_KINDS, type Kind, NAMESPACE } from './kinds.ts';
 import { type Account, openRbac } from './rbac.ts';
-import { managerRequired, methodNotAllowed, notFound, notServed, unsupportedPatch } from './refusal.ts';
+import { fromTheFuture, managerRequired, methodNotAllowed, notFound, notServed, unsupportedPatch } from './refusal.ts';
 import { breakAnswer, json, pause, type Reply, refusalToReply, send } from './replies.ts';
 import {
   bodyOf,
@@ -50,12 +50,19 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
   const kindOf = (group: string, plural: string): Kind | undefined =>
     kinds.find((kind) => kind.group === group && kind.plural === plural);
 
-  const placeOf = (address: Address, name = address.name): Place => {
+  const placeOf = (address: Address): Place => {
     const kind = kindOf(address.group, address.plural);
     const version = kind === undefined ? undefined : versionOf(kind, address.version);
-    const known = address.subresource === '' || (address.subresource === 'status' && kind?.statusSubresource === true);
-    if (kind === undefined || version === undefined || !known) throw notServed();
-    return { kind, version, namespace: address.namespace, name, status: address.subresource === 'status' };
+    if (kind === undefined || version === undefined) throw notServed();
+    const known = address.subresource === '' || (address.subresource === 'status' && kind.statusSubresource);
+    if (!known) throw notFound(kind, address.name);
+    return {
+      kind,
+      version,
+      namespace: address.namespace,
+      name: address.name,
+      status: address.subresource === 'status',
+    };
   };
 
   const record = (
@@ -95,6 +102,8 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
 
   const list = (address: Address): Reply => {
     const { kind, version, namespace } = placeOf(address);
+    const atLeast = numberFrom(address.query, 'resourceVersion') ?? 0;
+    if (atLeast > storage.revision()) throw fromTheFuture(atLeast, storage.revision());
     const chosen = labelTest(address.query.get('labelSelector'));
     const name = nameSelector(address.query);
     const entries = storage
@@ -104,7 +113,8 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
     const items = page.map((entry) => itemThrough(entry, version)).join(',');
     const metadata = {
       resourceVersion: String(storage.revision()),
-      ...(next === null ? {} : { continue: next, remainingItemCount: left }),
+      continue: next ?? '',
+      ...(next === null ? {} : { remainingItemCount: left }),
     };
     const head = `{"apiVersion":"${apiVersionOf(kind, version.name)}","kind":"${kind.kind}List","metadata":${JSON.stringify(metadata)}`;
     return json(200, `${head},"items":[${items}]}`);
@@ -177,8 +187,9 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
     };
     switch (address.verb) {
       case 'create': {
-        const object = typed(placeOf(address), body);
-        const place = placeOf(address, nameFor(object));
+        const collection = placeOf(address);
+        const object = typed(collection, body);
+        const place = { ...collection, name: nameFor(collection, object) };
         return done('create', place, writes.create(place, object, manners));
       }
       case 'update': {
@@ -296,6 +307,7 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
       force: true,
       unknown: 'Ignore',
       seed: true,
+      patching: false,
     };
     const place: Place = { kind, version: known, namespace, name, status: false };
     const outcome = writes.seed(place, object, manners, seeding.operation ?? 'Update');

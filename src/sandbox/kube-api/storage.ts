@@ -55,15 +55,18 @@ interface Shelf {
 
 const keyOf = (namespace: string, name: string): string => `${namespace}/${name}`;
 
+const BEGINNING = 100;
+
 export function openStorage(history: number): Storage {
   const shelves = new Map<string, Shelf>();
-  let revision = 1;
+  // Not 1: a server that has just started has a past, and a watch from there is too old.
+  let revision = BEGINNING;
 
   const shelfOf = (kind: Kind): Shelf => {
     const id = `${kind.group}/${kind.plural}`;
     let shelf = shelves.get(id);
     if (shelf === undefined) {
-      shelf = { entries: new Map(), listeners: new Set(), events: [], oldest: 0 };
+      shelf = { entries: new Map(), listeners: new Set(), events: [], oldest: BEGINNING };
       shelves.set(id, shelf);
     }
     return shelf;

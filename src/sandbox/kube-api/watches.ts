@@ -52,15 +52,19 @@ export function openWatches(storage: Storage, bookmarkMs: number): Watches {
       (request.namespace === '' || entry.namespace === request.namespace) &&
       (request.name === null || entry.name === request.name) &&
       request.labels(labelsOf(entry));
-    const send = ({ type, entry, before }: Event): void => {
+    let seen: number | null = null;
+    const send = ({ type, revision, entry, before }: Event): void => {
+      seen = revision;
       const shown = shownAs(type, selects(entry), before !== null && selects(before));
       if (shown !== null) line(shown, textThrough(entry, version));
     };
+    // A stream that met no event sends no bookmark either: a real server has nothing to mark there.
     const bookmark = (): void => {
+      if (seen === null) return;
       const object = {
         kind: kind.kind,
         apiVersion: apiVersionOf(kind, version.name),
-        metadata: { resourceVersion: String(storage.revision()), creationTimestamp: null },
+        metadata: { resourceVersion: String(seen), creationTimestamp: null },
       };
       line('BOOKMARK', JSON.stringify(object));
     };

@@ -1,5 +1,6 @@
 /** The way of a write through the API server: prune, default, validate, admit, compare, store. */
 import { randomUUID } from 'node:crypto';
+import { admit, bodyOf, checkIdentity, checkRevision, checkSchema, checkTexts, unknownFields } from './checks.ts';
 import { equal, isList, isObject, type Json, type JsonObject, numberAt, objectAt, textAt, without } from './json.ts';
 import { type Kind, type KindVersion, NAMESPACE } from './kinds.ts';
 import { afterUpdate, apply, type Owners, type Writer } from './ownership.ts';
@@ -8,17 +9,13 @@ import {
   alreadyExists,
   applyConflicts,
   badRequest,
-  deniedByWebhook,
-  invalid,
+  deleted,
   modified,
+  needsRevision,
   notFound,
   patchRefused,
 } from './refusal.ts';
-import { type Complaint, validate } from './schema.ts';
 import { apiVersionOf, conform, type Entry, type Storage, viewThrough } from './storage.ts';
-
-/** In bytes, keys and values of all annotations of one object. */
-export const ANNOTATIONS_LIMIT = 262_144;
 
 export interface Place {
   readonly kind: Kind;
@@ -36,6 +33,8 @@ export interface Manners {
   readonly unknown: 'Ignore' | 'Warn' | 'Strict';
   /** Seeding goes past the webhook and may set what the server sets otherwise. */
   readonly seed: boolean;
+  /** The object is the result of a patch, not one that was sent whole. */
+  readonly patching: boolean;
 }
 
 export interface Outcome {
@@ -104,13 +103,11 @@ export function openWrites(storage: Storage, now: () => number): Writes {
   ): Outcome {
     const { kind, version } = place;
     const { object: fitted, dropped } = conform(wanted, version);
-    const warnings = unknownFields(dropped, manners);
+    checkTexts(wanted, manners);
+    const warnings = unknownFields(wanted, [...dropped, ...unknownMetadata(wanted)], manners);
+    checkIdentity(place, before, fitted, manners);
     checkRevision(place, before, fitted, manners);
-    const complaints = [
-      ...validateMetadata(fitted, before),
-      ...(version.schema === null ? [] : validate(bodyOf(fitted), version.schema)),
-    ];
-    if (complaints.length > 0) throw invalid(kind, place.name, complaints);
+    checkSchema(place, fitted);
 
     const body = manners.seed ? fitted : withStatus(place, before, fitted);
     const stored: JsonObject = {
@@ -159,7 +156,8 @@ export function openWrites(storage: Storage, now: () => number): Writes {
     },
     replace(place, body, manners) {
       const before = existing(place);
-      if (textAt(objectAt(body, 'metadata'), 'resourceVersion') === undefined) throw needsRevision(place);
+      if (textAt(objectAt(body, 'metadata'), 'resourceVersion') === undefined)
+        throw needsRevision(place.kind, place.name);
       return finish(place, before, body, manners, null);
     },
     jsonPatch(place, ops, manners) {
@@ -186,22 +184,18 @@ export function openWrites(storage: Storage, now: () => number): Writes {
       return finish(place, before, merged.object, manners, merged.owners);
     },
     remove(place, preconditions, manners) {
+      const { kind, namespace, name, version } = place;
       const before = existing(place);
       const metadata = objectAt(before.object, 'metadata');
       const wanted = textAt(preconditions, 'resourceVersion');
-      if (wanted !== undefined && wanted !== metadata['resourceVersion']) throw modified(place.kind, place.name);
-      const answer = viewThrough(before, place.version);
-      if (manners.dryRun) return { before, stored: null, created: false, answer, warnings: [] };
-      const finalizers = metadata['finalizers'];
-      if (isList(finalizers) && finalizers.length > 0 && !manners.seed) {
-        const marked = {
-          ...before.object,
-          metadata: { ...metadata, deletionTimestamp: metadata['deletionTimestamp'] ?? seconds() },
-        };
-        const stored = storage.store(place.kind, place.namespace, place.name, marked, before.owners);
-        return { before, stored, created: false, answer: viewThrough(stored, place.version), warnings: [] };
+      if (wanted !== undefined && wanted !== metadata['resourceVersion']) throw modified(kind, name);
+      const gone = deleted(kind, name, textAt(metadata, 'uid') ?? '');
+      if (manners.dryRun) return { before, stored: null, created: false, answer: gone, warnings: [] };
+      if (hasFinalizers(metadata)) {
+        const stored = storage.store(kind, namespace, name, markedForDeletion(before.object, seconds()), before.owners);
+        return { before, stored, created: false, answer: viewThrough(stored, version), warnings: [] };
       }
-      return { before, stored: storage.remove(before), created: false, answer, warnings: [] };
+      return { before, stored: storage.remove(before), created: false, answer: gone, warnings: [] };
     },
     seed(place, object, manners, operation) {
       const before = storage.find(place.kind, place.namespace, place.name) ?? null;
@@ -211,9 +205,7 @@ export function openWrites(storage: Storage, now: () => number): Writes {
   };
 }
 
-// ── the checks ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-const bodyOf = (object: JsonObject): JsonObject => without(object, 'apiVersion', 'kind', 'metadata');
+// ── helpers ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 function attempt(patch: () => JsonObject): JsonObject {
   try {
@@ -225,68 +217,11 @@ function attempt(patch: () => JsonObject): JsonObject {
   }
 }
 
-function unknownFields(dropped: readonly string[], manners: Manners): readonly string[] {
-  const words = dropped.map((field) => `unknown field "${field}"`);
-  if (words.length > 0 && manners.unknown === 'Strict') throw badRequest(`strict decoding error: ${words.join(', ')}`);
-  return manners.unknown === 'Warn' ? words : [];
-}
-
-const sized = new WeakMap<JsonObject, number>();
-
-function annotationBytes(annotations: JsonObject): number {
-  let bytes = sized.get(annotations);
-  if (bytes === undefined) {
-    bytes = Object.entries(annotations).reduce(
-      (sum, [key, value]) => sum + Buffer.byteLength(key) + Buffer.byteLength(String(value)),
-      0,
-    );
-    sized.set(annotations, bytes);
-  }
-  return bytes;
-}
-
-function validateMetadata(object: JsonObject, before: Entry | null): Complaint[] {
-  const metadata = objectAt(object, 'metadata');
-  for (const field of ['labels', 'annotations']) {
-    const wrong = Object.entries(objectAt(metadata, field)).find(([, value]) => typeof value !== 'string');
-    if (wrong !== undefined)
-      throw badRequest(
-        `json: cannot unmarshal ${typeof wrong[1]} into Go struct field ObjectMeta.metadata.${field} of type string`,
-      );
-  }
-  const annotations = objectAt(metadata, 'annotations');
-  if (annotationBytes(annotations) > ANNOTATIONS_LIMIT)
-    return [
-      {
-        field: 'metadata.annotations',
-        reason: 'FieldValueTooLong',
-        message: `Too long: must have at most ${ANNOTATIONS_LIMIT} bytes`,
-      },
-    ];
-  const name = textAt(metadata, 'name');
-  if (before !== null && name !== before.name)
-    throw badRequest(`the name of the object (${name}) does not match the name on the URL (${before.name})`);
-  return [];
-}
-
-const needsRevision = ({ kind, name }: Place): Error =>
-  invalid(kind, name, [
-    {
-      field: 'metadata.resourceVersion',
-      reason: 'FieldValueInvalid',
-      message: 'Invalid value: 0x0: must be specified for an update',
-    },
-  ]);
-
-function checkRevision(place: Place, before: Entry | null, object: JsonObject, manners: Manners): void {
-  if (before === null || manners.seed) return;
-  const wanted = textAt(objectAt(object, 'metadata'), 'resourceVersion');
-  if (wanted === undefined || wanted === '') {
-    if (place.kind.builtIn) return;
-    throw needsRevision(place);
-  }
-  if (wanted !== String(before.revision)) throw modified(place.kind, place.name);
-}
+/** Fields of metadata that nobody knows. */
+const unknownMetadata = (object: JsonObject): readonly string[] =>
+  Object.keys(objectAt(object, 'metadata'))
+    .filter((key) => !METADATA.has(key) && key !== 'managedFields' && key !== 'selfLink')
+    .map((key) => `metadata.${key}`);
 
 /** The main endpoint leaves the status alone, `/status` everything else. */
 function withStatus(place: Place, before: Entry | null, object: JsonObject): JsonObject {
@@ -296,11 +231,6 @@ function withStatus(place: Place, before: Entry | null, object: JsonObject): Jso
 }
 
 const pick = (object: JsonObject, key: string): JsonObject => (object[key] === undefined ? {} : { [key]: object[key] });
-
-function admit(kind: Kind, object: JsonObject): void {
-  const objection = kind.webhook?.reject(object) ?? null;
-  if (objection !== null) throw deniedByWebhook(kind.webhook?.name ?? '', objection);
-}
 
 const withoutBookkeeping = (metadata: JsonObject): JsonObject =>
   without(metadata, 'managedFields', 'resourceVersion', 'generation');
@@ -335,8 +265,21 @@ function seenByController(kind: Kind, object: JsonObject, generation: number, ma
 const dryAnswer = (object: JsonObject, version: KindVersion, kind: Kind): JsonObject =>
   conform({ ...object, apiVersion: apiVersionOf(kind, version.name) }, version).object;
 
+const hasFinalizers = (metadata: JsonObject): boolean => {
+  const finalizers = metadata['finalizers'];
+  return isList(finalizers) && finalizers.length > 0;
+};
+
 const isGone = (object: JsonObject): boolean => {
   const metadata = objectAt(object, 'metadata');
-  const finalizers = metadata['finalizers'];
-  return metadata['deletionTimestamp'] !== undefined && (!isList(finalizers) || finalizers.length === 0);
+  return metadata['deletionTimestamp'] !== undefined && !hasFinalizers(metadata);
 };
+
+/** The mark counts as a change of what is wanted: it moves the generation. */
+function markedForDeletion(object: JsonObject, now: string): JsonObject {
+  const metadata = objectAt(object, 'metadata');
+  if (metadata['deletionTimestamp'] !== undefined) return object;
+  const generation = numberAt(metadata, 'generation');
+  const next = generation === undefined ? {} : { generation: generation + 1 };
+  return { ...object, metadata: { ...metadata, ...next, deletionTimestamp: now, deletionGracePeriodSeconds: 0 } };
+}
