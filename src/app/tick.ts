@@ -49,6 +49,7 @@ export async function tick(ports: TickPorts, id: string): Promise<void> {
   const started = ports.monotonic();
   const loaded = await ports.store.load(id);
   if (loaded === null || loaded.rollout.phase.name === 'ended') return;
+  const loadedAt = ports.monotonic();
   const { rollout, now, blocked, dueAt } = loaded;
   const log = ports.log.child({ rolloutId: id, version: rollout.version });
   const lag = dueAt === null ? 0 : Math.max(0, now - dueAt);
@@ -78,7 +79,7 @@ export async function tick(ports: TickPorts, id: string): Promise<void> {
   for (const fact of change.facts) log.info({ fact: fact.type, step: fact.step, seq: fact.seq }, fact.message);
   await ports.crashPoint?.('committed');
 
-  const wakeIn = await bringAbout(ports, router, next, seen, log);
+  const wakeIn = await bringAbout(ports, router, next, seen, loadedAt, log);
   ports.recorder.tick(lag, ports.monotonic() - started, next.phase.name === 'ended' ? 'ended' : 'committed');
   if (wakeIn !== null) await ports.queue.wake(id, wakeIn, next.phase.name === 'rolling_back' ? 'rollback' : 'tick');
 }
@@ -193,14 +194,17 @@ async function bringAbout(
   router: TrafficRouter,
   rollout: Rollout,
   seen: Observation,
+  loadedAt: Millis,
   log: Logger,
 ): Promise<Millis | null> {
   const due = nextTickAt(rollout, seen.at);
   const wait = due === null ? null : Math.max(0, due - seen.at);
+  // The tick itself took time: counted from now, the next look would be late by as much.
+  const remaining = wait === null ? null : Math.max(0, wait - (ports.monotonic() - loadedAt));
   let look = seen;
   for (let attempt = 1; attempt <= OBSERVED_WRITES; attempt += 1) {
     const weight = weightToWrite(rollout, look);
-    if (weight === null || look.route?.ok !== true) return wait;
+    if (weight === null || look.route?.ok !== true) return remaining;
     const applied = await write(ports, router, rollout, weight, look.route.token, log);
     if (applied.kind === 'applied') {
       await ports.crashPoint?.('recorded');
