@@ -73,6 +73,7 @@ export interface KubeClient {
   /**
    * May be answered from a list that a watch keeps up to date, at most `maxAge` old (default 5 s); falls back to `get`.
    * Callers that write use the object's resourceVersion as precondition, so a stale answer costs a retry and nothing else.
+   * Deployments may come without pod template, annotations and field managers.
    */
   read(ref: ObjectRef, maxAge?: number): Promise<Kube<KubeObject>>;
   list(kind: KindRef, options?: { readonly labelSelector?: string }): Promise<Kube<readonly KubeObject[]>>;

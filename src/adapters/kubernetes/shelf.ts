@@ -10,6 +10,7 @@
  */
 import type { Logger } from '../../app/ports.ts';
 import type { KindRef, Kube, KubeObject, ObjectRef } from './kube.ts';
+import { slim } from './slim.ts';
 import type { Stream, StreamEvents } from './transport.ts';
 
 export interface ShelfTimes {
@@ -119,7 +120,9 @@ export function openShelf(source: ShelfSource, kind: KindRef, log: Logger, times
       return;
     }
     const before = objects;
-    objects = new Map(listed.value.items.map((item) => [keyOf(item.metadata.namespace, item.metadata.name), item]));
+    objects = new Map(
+      listed.value.items.map((item) => [keyOf(item.metadata.namespace, item.metadata.name), slim(item)]),
+    );
     version = listed.value.resourceVersion;
     // An object that this process wrote while the list was under way may be newer than the list.
     for (const [key, held] of before) {
@@ -221,7 +224,7 @@ export function openShelf(source: ShelfSource, kind: KindRef, log: Logger, times
     const held = objects.get(key);
     if (newer(held?.metadata.resourceVersion, version)) return true;
     if (type === 'DELETED') objects.delete(key);
-    else objects.set(key, object);
+    else objects.set(key, slim(object));
     return true;
   };
 
@@ -246,7 +249,7 @@ export function openShelf(source: ShelfSource, kind: KindRef, log: Logger, times
       const told = object.metadata.resourceVersion;
       // Nothing held although the watch is past this version: the object has been deleted since it was read.
       const seen = known ?? (version === '' ? undefined : version);
-      if (seen === undefined || newer(told, seen)) objects.set(key, object);
+      if (seen === undefined || newer(told, seen)) objects.set(key, slim(object));
       // Older or newer, who knows: the next read is a GET.
       else if (!comparable(told, seen)) objects.delete(key);
     },
