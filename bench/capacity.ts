@@ -19,8 +19,8 @@ export interface CapacityOptions {
   readonly concurrency: number;
   /** Milliseconds that a query takes. */
   readonly queryDelay: number;
-  /** Directory for the worker's CPU profile; null: none. */
-  readonly profile: string | null;
+  /** Options of Node for the worker. */
+  readonly node: readonly string[];
 }
 
 const INTERVAL = 10_000;
@@ -58,7 +58,7 @@ async function hold(stage: Stage, rollouts: number, options: CapacityOptions): P
   const worker = await startProcess(programOf('worker'), {
     argument: stage.settings(options.concurrency),
     logFile: stage.logFile,
-    node: options.profile === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profile}`],
+    node: options.node,
   });
   try {
     await spread(stage, ids, INTERVAL, LEAD);

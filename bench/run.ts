@@ -18,6 +18,7 @@ const HELP = `npm run bench -- [options]
   --seconds 30                   how long each is measured
   --concurrency 300              ticks at once in the worker
   --query-delay 5                milliseconds that a Prometheus query takes
+  --node OPTIONS                 options of Node for the worker, like --max-old-space-size=256
   --profile DIR                  CPU profile of the worker (capacity)
   --json                         JSON lines instead of tables
 `;
@@ -29,8 +30,9 @@ const { values } = parseArgs({
     queue: { type: 'string' },
     rollouts: { type: 'string' },
     seconds: { type: 'string' },
-    concurrency: { type: 'string', default: '100' },
+    concurrency: { type: 'string', default: '300' },
     'query-delay': { type: 'string', default: '5' },
+    node: { type: 'string' },
     profile: { type: 'string' },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -59,7 +61,10 @@ if (wanted.includes('capacity'))
         seconds: Number(values.seconds ?? (quick ? 15 : 30)),
         concurrency,
         queryDelay,
-        profile: values.profile ?? null,
+        node: [
+          ...(values.node?.split(' ') ?? []),
+          ...(values.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${values.profile}`]),
+        ],
       },
       report,
     );

@@ -1,8 +1,8 @@
 /**
- * First step of `npm test` and `npm run demo`: brings a fresh clone to where the next command can run, and says what it
+ * First step of `npm test`, `npm run demo` and `npm run bench`: brings a fresh clone to where the next command can run, and says what it
  * does. Plain JavaScript without dependencies, for any Node from 20 on: nothing is installed yet when it starts.
  *
- *   node scripts/bootstrap.mjs --for test|demo -- <script> [arguments]
+ *   node scripts/bootstrap.mjs --for test|demo|bench -- <script> [arguments]
  *
  * What follows `--` is then run by the project's own Node. It cannot be the next command of the npm script: a shell that
  * has found `node` once does not look again, and would go on with the old one.
@@ -332,8 +332,8 @@ async function main(argv) {
   const own = split === -1 ? argv : argv.slice(0, split);
   const rest = split === -1 ? [] : argv.slice(split + 1);
   const purpose = own[0] === '--for' ? own[1] : undefined;
-  if (own.length !== 2 || (purpose !== 'test' && purpose !== 'demo'))
-    throw new Trouble('usage: node scripts/bootstrap.mjs --for test|demo -- <script> [arguments]');
+  if (own.length !== 2 || !['test', 'demo', 'bench'].includes(purpose))
+    throw new Trouble('usage: node scripts/bootstrap.mjs --for test|demo|bench -- <script> [arguments]');
   if (process.platform === 'win32')
     throw new Trouble(
       'Sluice runs on Linux and macOS. On Windows use WSL: https://learn.microsoft.com/windows/wsl/install',
@@ -346,7 +346,12 @@ async function main(argv) {
   if (why !== null) await installPackages(why);
   await provideNode();
   // What is asked for beyond the script itself is a part of the tests, or the demo's options.
-  const wanted = purpose === 'test' || rest.includes('--redis') ? ['redis', 'prometheus'] : ['prometheus'];
+  const wanted =
+    purpose === 'bench'
+      ? ['redis']
+      : purpose === 'test' || rest.includes('--redis')
+        ? ['redis', 'prometheus']
+        : ['prometheus'];
   await provideServers(wanted, purpose === 'test' && rest.length > 1);
   if (rest.length > 0) handOver(rest);
 }
