@@ -1,0 +1,18 @@
+/** What every judge in the benchmark is: something that is shown ticks, and at any of them rolls back or goes on. */
+import type { Scenario } from './scenarios.ts';
+import type { Tick } from './stream.ts';
+
+export type Answer = 'go' | 'rollback' | 'promote';
+
+export interface Run {
+  /** The canary's share that the judge's own ramp wants now. On the common schedule nobody asks. */
+  readonly weight: number;
+  observe(tick: Tick): Answer;
+}
+
+export interface Judge {
+  readonly name: string;
+  /** Has it a ramp of its own? */
+  readonly native: boolean;
+  start(scenario: Scenario): Run;
+}

@@ -1,0 +1,75 @@
+/** One simulated rollout, judged by several judges on the same stream, or by one on its own ramp. */
+import type { Judge } from './judge.ts';
+import { seeded } from './random.ts';
+import type { Scenario } from './scenarios.ts';
+import { open, TICK } from './stream.ts';
+
+export type Schedule = 'same' | 'native';
+
+export interface Outcome {
+  /** Seconds into the rollout; null: never rolled back. */
+  readonly rolledBack: number | null;
+  /** Seconds until all traffic; null: rolled back. */
+  readonly promoted: number | null;
+  /** Requests that failed or were slow and would not have been. */
+  readonly harm: number;
+}
+
+const END = 1800;
+/** A promoted bug goes on at full traffic until people have seen it. */
+const NOTICED_AFTER = 600;
+
+/** 5, 10, 20, 30, 50 % for 5, 5, 5, 5 and 10 minutes. */
+const commonWeight = (t: number): number => (t < 300 ? 0.05 : t < 600 ? 0.1 : t < 900 ? 0.2 : t < 1200 ? 0.3 : 0.5);
+
+export function onCommonSchedule(scenario: Scenario, judges: readonly Judge[], seed: number): readonly Outcome[] {
+  const stream = open(scenario, seeded(seed));
+  const runs = judges.map((judge) => judge.start(scenario));
+  const ended: (Outcome | null)[] = judges.map(() => null);
+  let harm = 0;
+  for (let t = 0; t < END; t += TICK) {
+    const tick = stream.next(commonWeight(t));
+    harm += tick.harm;
+    let going = false;
+    runs.forEach((run, i) => {
+      if (ended[i] !== null) return;
+      if (run.observe(tick) === 'rollback') ended[i] = { rolledBack: t + TICK, promoted: null, harm };
+      else going = true;
+    });
+    if (!going) break;
+  }
+  const missed = ended.includes(null) ? harm + afterPromotion(scenario, END, seed) : 0;
+  return ended.map((outcome) => outcome ?? { rolledBack: null, promoted: END, harm: missed });
+}
+
+export function onOwnRamp(scenario: Scenario, judge: Judge, seed: number): Outcome {
+  const stream = open(scenario, seeded(seed));
+  const run = judge.start(scenario);
+  let harm = 0;
+  // Flagger may freeze for ever without a verdict: nobody waits longer than an hour.
+  for (let t = 0; t < 2 * END; t += TICK) {
+    const tick = stream.next(run.weight);
+    harm += tick.harm;
+    const answer = run.observe(tick);
+    if (answer === 'rollback') return { rolledBack: t + TICK, promoted: null, harm };
+    if (answer === 'promote') {
+      return { rolledBack: null, promoted: t + TICK, harm: harm + afterPromotion(scenario, t + TICK, seed) };
+    }
+  }
+  return { rolledBack: null, promoted: null, harm };
+}
+
+function afterPromotion(scenario: Scenario, from: number, seed: number): number {
+  if (scenario.healthy) return 0;
+  // Only its expectation counts, and that is the same for any weight: measured at half of the traffic, doubled.
+  const stream = open({ ...scenario, rps: (t) => scenario.rps(t + from), ...later(scenario, from) }, seeded(seed));
+  let harm = 0;
+  for (let t = 0; t < NOTICED_AFTER; t += TICK) harm += 2 * stream.next(0.5).harm;
+  return harm;
+}
+
+const later = (scenario: Scenario, from: number): Partial<Scenario> => ({
+  onset: Math.max(0, scenario.onset - from),
+  stable: (t, noise) => scenario.stable(t + from, noise),
+  canary: (t, noise) => scenario.canary(t + from, noise),
+});
