@@ -73,7 +73,7 @@ export const VARIABLES = {
   PROMETHEUS_SCRAPE_INTERVAL: 'time between two scrapes of the proxies (15s)',
   PROMETHEUS_TIMEOUT: 'deadline of one query (5s)',
   SLUICE_CLUSTERS_FILE: 'YAML with several clusters, instead of KUBECONFIG and PROMETHEUS_*',
-  SLUICE_CONCURRENCY: 'ticks at once in one process (100)',
+  SLUICE_CONCURRENCY: 'ticks at once in one process (300)',
   SLUICE_RETENTION: 'how long ended rollouts are kept, or "forever" (90d)',
   SLUICE_METRICS_OPEN: 'true: /metrics needs no token (false)',
   LOG_LEVEL: 'debug, info, warn or error (info)',
@@ -105,7 +105,7 @@ export function readConfig(env: Env): Read {
     host: get.text('HOST') ?? '0.0.0.0',
     port: get.integer('PORT', 0, 65_535) ?? 8080,
     publicUrl: get.url('SLUICE_PUBLIC_URL', ['http:', 'https:'])?.replace(/\/+$/, '') ?? null,
-    concurrency: get.integer('SLUICE_CONCURRENCY', 1, 10_000) ?? 100,
+    concurrency: get.integer('SLUICE_CONCURRENCY', 1, 10_000) ?? 300,
     retention:
       get.text('SLUICE_RETENTION') === 'forever'
         ? null

@@ -48,7 +48,7 @@ describe('what is not said', () => {
       port: 8080,
       publicUrl: null,
       redisUrl: null,
-      concurrency: 100,
+      concurrency: 300,
       retention: 90 * 86_400_000,
       logLevel: 'info',
       metricsOpen: false,
@@ -66,7 +66,7 @@ describe('what is not said', () => {
     for (const [name, value] of [
       ['HOST', '0.0.0.0'],
       ['PORT', '8080'],
-      ['SLUICE_CONCURRENCY', '100'],
+      ['SLUICE_CONCURRENCY', '300'],
       ['SLUICE_RETENTION', '90d'],
       ['PROMETHEUS_SCRAPE_INTERVAL', '15s'],
       ['PROMETHEUS_TIMEOUT', '5s'],
