@@ -19,7 +19,7 @@ import { postgresTokenStore } from './adapters/postgres/tokens.ts';
 import { inspectCheck } from './adapters/prometheus/inspect.ts';
 import { openQueue, type QueueOptions } from './adapters/queue.ts';
 import { loadMeshes, loadProviders, meshFor } from './adapters/registry.ts';
-import { command, retry, supersede } from './app/commands.ts';
+import { command, retry } from './app/commands.ts';
 import { startDelivery } from './app/deliver.ts';
 import { inboundStep } from './app/inbound.ts';
 import { planParser } from './app/plan-schema.ts';
@@ -97,7 +97,6 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     parser,
     clusters: [...clusters.keys()],
     newId: () => `ro_${randomBytes(12).toString('base64url').replaceAll(/[-_]/g, '0')}`,
-    supersede: (live, by) => supersede(commandPorts, live, by),
   };
   const useCases: UseCases = {
     start: (document, principal, idempotency) => start(startPorts, { document, principal, idempotency }),

@@ -53,6 +53,7 @@ async function underWay(store: Store, n: number, options: PlanOptions): Promise<
       plan: planFor(service, options),
       source: {},
       createdBy: 'token bench',
+      objectKey: service,
       epochAbove: 0,
       observedWeight: 0,
       idempotency: null,

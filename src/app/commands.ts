@@ -1,7 +1,6 @@
 /** Commands of people and pipelines: load, decide, commit, wake. The tick brings them about. */
 import type { Command } from '../domain/command.ts';
 import { isRefused, movedOn, order } from '../domain/command.ts';
-import type { Rollout } from '../domain/rollout.ts';
 import { isLive } from '../domain/rollout.ts';
 import type { Logger, Principal, RolloutStore, TickQueue } from './ports.ts';
 import { StoreUnavailable } from './ports.ts';
@@ -77,9 +76,4 @@ export async function retry(
   return result.kind === 'created' || result.kind === 'joined'
     ? { kind: 'started', rollout: result.rollout }
     : { kind: 'start_failed', result };
-}
-
-/** The live rollout goes back to weight 0 and ends as superseded; `by` waits behind it. */
-export async function supersede(ports: CommandPorts, live: Rollout, by: string): Promise<void> {
-  await command(ports, { id: live.id, command: { name: 'supersede', by }, actor: `rollout ${by}` });
 }

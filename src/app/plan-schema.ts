@@ -268,6 +268,17 @@ function crossChecks(plan: Plan, providers: readonly string[], inspect: InspectC
         message: `wanted a weight above ${before.weight} of the step before; found ${s.weight}`,
       });
   });
+  const relative = plan.analysis.checks
+    .filter((c) => c.threshold.relative !== undefined)
+    .map((c) => JSON.stringify(c.name));
+  plan.steps.forEach((s, i) => {
+    if (s.weight === 100 && relative.length > 0)
+      problems.push({
+        pointer: `/steps/${i}/weight`,
+        code: 'nothing_to_compare',
+        message: `at 100 % the stable version has no traffic, so the relative limits of ${relative.join(', ')} cannot be judged: leave this step out (a rollout ends at 100 % anyway), or give only absolute limits`,
+      });
+  });
   const names = new Set<string>();
   plan.analysis.checks.forEach((c, i) => {
     const at = `/analysis/checks/${i}`;

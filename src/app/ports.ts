@@ -50,8 +50,8 @@ export interface TrafficRouter {
 export interface MeshGateway {
   /** Opens the router of a target. The target has passed the mesh's schema. Throws UnknownName for an unknown cluster. */
   router(target: Target): TrafficRouter;
-  /** Both Deployments, with what their pods say where they are not ready. */
-  workload(target: Target, role: Role): Promise<Workload>;
+  /** One version's Deployment, with what its pods say where they are not ready. `fresh`: as for the router. */
+  workload(target: Target, role: Role, options?: Pick<ReadOptions, 'fresh'>): Promise<Workload>;
   /** Warnings about the object that do not forbid a rollout (GitOps owners, second objects for the host). Empty: none. */
   advice(target: Target): Promise<readonly Advice[]>;
 }
@@ -163,8 +163,10 @@ export interface Loaded {
   readonly rollout: Rollout;
   /** The database's clock. */
   readonly now: Instant;
-  /** The rollout that this one waits behind is still live. */
+  /** A rollout that this one waits behind is still live. */
   readonly blocked: boolean;
+  /** A later rollout of the same target, of the kind that takes over, waits behind this one; null: none. */
+  readonly supersededBy: string | null;
   /** When this tick was due; null: never again. */
   readonly dueAt: Instant | null;
 }
@@ -192,6 +194,8 @@ export interface NewRollout {
   /** The plan as it was sent. */
   readonly source: unknown;
   readonly createdBy: string;
+  /** Name of the mesh object, unique over clusters: one live rollout moves it at a time, whatever their services are called. */
+  readonly objectKey: string;
   /** The epoch must be above this one: that of the stamp found on the object, 0 if none. */
   readonly epochAbove: number;
   readonly observedWeight: number | null;

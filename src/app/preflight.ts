@@ -1,5 +1,6 @@
 /** What the cluster says of a plan before anything is written: named findings, the timeline, what each check measures now. */
-import type { Route, RouteTroubleCode } from '../domain/observation.ts';
+import { plain } from '../domain/format.ts';
+import type { Route, RouteReading } from '../domain/observation.ts';
 import type { Millis, Plan } from '../domain/plan.ts';
 import { weightAt } from '../domain/plan.ts';
 import type { Stamp } from '../domain/rollout.ts';
@@ -32,6 +33,7 @@ export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Pref
   ]);
   const findings = [
     await routeFinding(router, plan, route),
+    ...startingPoint(plan, route, stable),
     workloadFinding('stable', stable),
     workloadFinding('canary', canary),
     ...advice.map((a) => finding(a.check, a.level, a.message)),
@@ -46,14 +48,6 @@ export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Pref
 }
 
 type Router = ReturnType<MeshGateway['router']>;
-
-/** The write could not be rehearsed here: the API server is away, or only the workers may write (as the chart sets it up). */
-const NOT_THE_PLANS_FAULT: ReadonlySet<RouteTroubleCode> = new Set([
-  'timeout',
-  'unavailable',
-  'forbidden',
-  'unauthorized',
-]);
 
 async function routeFinding(router: Router, plan: Plan, route: Route): Promise<Finding> {
   if (!route.ok) {
@@ -74,16 +68,43 @@ async function routeFinding(router: Router, plan: Plan, route: Route): Promise<F
   );
   if (rehearsed.kind === 'trouble') {
     const { code, message } = rehearsed.trouble;
-    return finding('route', NOT_THE_PLANS_FAULT.has(code) ? 'unknown' : 'fail', message);
+    // Only workers may write where the API has an account of its own: that is no fault and nothing to warn of.
+    if (code === 'forbidden' || code === 'unauthorized')
+      return readable(router, route, '; the write itself is tried by the worker');
+    return finding('route', code === 'timeout' || code === 'unavailable' ? 'unknown' : 'fail', message);
   }
+  return readable(router, route, '');
+}
+
+function readable(router: Router, route: RouteReading, note: string): Finding {
   const scope = route.carriesAllTraffic
     ? ''
     : '; other rules of the object also carry traffic of the service, which stays where it is';
   return finding(
     'route',
     'pass',
-    `${router.object}: the canary has ${route.canaryWeight} % now and can be moved${scope}`,
+    `${router.object}: the canary has ${plain(route.canaryWeight)} % now and can be moved${scope}${note}`,
   );
+}
+
+/** The first weight must not be a way down onto pods that are not there, nor a mistake about which version is which. */
+function startingPoint(plan: Plan, route: Route, stable: Workload): readonly Finding[] {
+  const first = weightAt(plan, 0);
+  if (!route.ok || route.canaryWeight <= first) return [];
+  const has = `the canary has ${plain(route.canaryWeight)} % already, and the first step has ${first} %`;
+  if (route.canaryWeight === 100)
+    return [
+      finding(
+        'starting-point',
+        'fail',
+        `${has}: an earlier rollout promoted this version. Swap stable and canary in the plan, or give the stable version the traffic first`,
+      ),
+    ];
+  const ready = stable.ok && stable.ready > 0;
+  const advice = ready
+    ? 'the traffic goes down to it first'
+    : 'the stable version has no ready pod to take the difference; scale it up';
+  return [finding('starting-point', ready ? 'warn' : 'fail', `${has}: ${advice}`)];
 }
 
 type Workload = Awaited<ReturnType<MeshGateway['workload']>>;

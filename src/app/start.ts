@@ -17,8 +17,6 @@ export interface StartPorts extends PreflightPorts {
   readonly log: Logger;
   /** A new, unguessable, URL-safe id. */
   readonly newId: () => string;
-  /** Ends the live rollout so that `by` can follow; false: it had moved on. */
-  readonly supersede: (live: Rollout, by: string) => Promise<void>;
 }
 
 export interface StartRequest {
@@ -63,6 +61,7 @@ function newRollout(ports: StartPorts, request: StartRequest, plan: Plan, checke
     plan,
     source: request.document,
     createdBy: request.principal.name,
+    objectKey: `${plan.target.cluster} ${ports.meshes.router(plan.target).object}`,
     epochAbove: checked.stamp?.epoch ?? 0,
     observedWeight: checked.canaryWeightNow,
     idempotency: claimOf(request),
@@ -81,8 +80,9 @@ async function onConflict(ports: StartPorts, plan: Plan, rollout: NewRollout, li
     case 'queue':
       return answer(ports, await ports.store.start(rollout, 'live'));
     case 'supersede': {
+      // It waits like a queued one; what is before it sees that and goes back (`Loaded.supersededBy`), also after a crash here.
       const queued = await ports.store.start(rollout, 'live');
-      if (queued.kind === 'created') await ports.supersede(live, queued.rollout.id);
+      await ports.queue.wake(live.id, 0, 'command');
       return answer(ports, queued);
     }
     default:

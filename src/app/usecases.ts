@@ -116,7 +116,6 @@ export function actOf(command: Command): Act {
     case 'retry':
       return 'start';
     case 'give_up':
-    case 'supersede':
       return 'give_up';
     default:
       return command satisfies never;

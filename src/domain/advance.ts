@@ -6,6 +6,7 @@
  */
 import type { Change } from './change.ts';
 import {
+  ENDS_AS,
   end,
   enterStep,
   heal,
@@ -22,7 +23,7 @@ import type { Observation, Route, RouteReading, RouteTrouble, Workloads } from '
 import { isMissing, isRefusal } from './observation.ts';
 import type { Instant, Weight } from './plan.ts';
 import { isPromotionStep, weightAt } from './plan.ts';
-import type { PauseCause, Phase, RollbackReason, Rollout, TerminalStatus } from './rollout.ts';
+import type { PauseCause, Phase, RollbackReason, Rollout, Trouble } from './rollout.ts';
 import { compareStamps, desiredWeight, stampOf } from './rollout.ts';
 import { anyFailing, blindFor, tallied } from './tally.ts';
 
@@ -46,34 +47,54 @@ export function observe(rollout: Rollout, seen: Observation): Change {
 /** A write that the mesh refused or that could not be made: kept as trouble, tried again by a later tick. */
 export function writeFailed(rollout: Rollout, at: Instant, trouble: RouteTrouble): Change {
   if (rollout.phase.name === 'ended') return unchanged(rollout);
-  return noteTrouble(unchanged(rollout), at, trouble);
+  return noteTrouble(unchanged(rollout), at, 'write', trouble);
 }
+
+/** A write that landed: what is found instead of it from now on was put there by others. */
+export const writeLanded = (rollout: Rollout): Change =>
+  rollout.phase.name === 'ended' || rollout.appliedGeneration === rollout.generation
+    ? unchanged(rollout)
+    : patch(unchanged(rollout), { appliedGeneration: rollout.generation });
 
 // ── what every phase does with the route ────────────────────────────────────────────────────────────────────────────
 
-function noteRoute(change: Change, seen: Observation): Change {
+function noteRoute(given: Change, seen: Observation): Change {
   const { route, at } = seen;
-  if (route === null) return change;
+  if (route === null) return given;
   if (!route.ok) {
-    const gone = change.rollout.phase.name === 'rolling_back' && route.code === 'canary_absent';
-    return gone ? change : noteTrouble(change, at, route);
+    const gone = given.rollout.phase.name === 'rolling_back' && route.code === 'canary_absent';
+    return gone ? given : noteTrouble(given, at, 'read', route);
   }
+  const change = aboveOurOwn(given, route);
   const { rollout } = change;
   const noted =
     rollout.observedWeight === route.canaryWeight ? change : patch(change, { observedWeight: route.canaryWeight });
   // Readable again is not enough after a failed write: only the wanted weight in place proves that writing works.
-  if (!(desiredWeight(rollout) === null || inPlace(rollout, route))) return noted;
-  if (rollout.meshTrouble === null) return rollout.attempts === 0 ? noted : patch(noted, { attempts: 0 });
+  const proven = desiredWeight(rollout) === null || inPlace(rollout, route);
+  if (rollout.meshTrouble === null) return proven && rollout.attempts > 0 ? patch(noted, { attempts: 0 }) : noted;
+  if (rollout.meshTrouble.on === 'write' && !proven) return noted;
   const message = `the mesh object answers as wanted again after ${duration(at - rollout.meshTrouble.since)}`;
   return record(patch(noted, { meshTrouble: null, attempts: 0 }), at, 'mesh_recovered', message);
 }
 
-function noteTrouble(change: Change, at: Instant, trouble: RouteTrouble): Change {
+/** A newer stamp of this very rollout: the database was restored from before it. Our next decision must be above it. */
+function aboveOurOwn(change: Change, route: RouteReading): Change {
+  const { id, generation } = change.rollout;
+  const ours = route.stamp !== null && route.stamp.rollout === id && route.stamp.generation > generation;
+  return ours && route.stamp !== null ? patch(change, { generation: route.stamp.generation + 1 }) : change;
+}
+
+function noteTrouble(
+  change: Change,
+  at: Instant,
+  on: Trouble['on'],
+  trouble: Pick<RouteTrouble, 'code' | 'message'>,
+): Change {
   const { rollout } = change;
   const { code, message } = trouble;
   const same = rollout.meshTrouble?.code === code;
   const since = rollout.meshTrouble?.since ?? at;
-  const next = patch(change, { meshTrouble: { since, code, message }, attempts: rollout.attempts + 1 });
+  const next = patch(change, { meshTrouble: { on, since, code, message }, attempts: rollout.attempts + 1 });
   return same ? next : record(next, at, 'mesh_trouble', message, { code });
 }
 
@@ -97,10 +118,10 @@ const inPlace = (rollout: Rollout, route: Route | null): boolean => {
 function whilePending(change: Change, seen: Observation): Change {
   const { at, workloads, route } = seen;
   const { rollout } = change;
-  const { phase, plan } = rollout;
+  const { phase } = rollout;
   if (phase.name !== 'pending') return change;
-  const late = pastDeadline(change, at);
-  if (late !== null) return late;
+  const over = pastDeadline(change, seen) ?? superseded(change, seen);
+  if (over !== null) return over;
   if (phase.behind !== null) {
     if (seen.blocked) return change;
     const message = `the rollout before this one (${phase.behind}) has ended`;
@@ -110,7 +131,7 @@ function whilePending(change: Change, seen: Observation): Change {
   if (crashed !== null) return crashed;
   const waitingFor = notReadyToStart(route, workloads);
   if (waitingFor === null) return enterStep(change, at, 0);
-  return waitForCanary(change, at, waitingFor, plan.readyDeadline);
+  return waitForCanary(change, seen, waitingFor);
 }
 
 /** null: the first weight may be set; otherwise what is waited for. */
@@ -129,14 +150,16 @@ function canaryNotReady(workloads: Workloads | null): string | null {
   return `deployment ${canary.name} has ${canary.ready} of ${canary.replicas} pods ready${canary.crash === null ? '' : `; ${canary.crash.message}`}`;
 }
 
-function waitForCanary(change: Change, at: Instant, what: string, deadline: number): Change {
+function waitForCanary(change: Change, seen: Observation, what: string): Change {
   const { rollout } = change;
+  const { at, workloads } = seen;
+  const { readyDeadline } = rollout.plan;
   if (rollout.unreadySince === null) {
-    return record(patch(change, { unreadySince: at }), at, 'waiting_for_canary', `no traffic goes up yet: ${what}`);
+    return record(patch(change, { unreadySince: at }), at, 'waiting_for_canary', `no traffic moves yet: ${what}`);
   }
-  if (at - rollout.unreadySince < deadline) return change;
-  const message = `Rolled back ${positionWords(rollout, at)}: the canary was not ready within ${duration(deadline)}: ${what}`;
-  return rollBack(change, null, at, 'canary_unready', { code: 'canary_unready', message });
+  if (at - rollout.unreadySince < readyDeadline) return change;
+  const message = `Rolled back ${positionWords(rollout, at)}: not ready within ${duration(readyDeadline)}: ${what}`;
+  return rollBack(change, workloads, at, 'canary_unready', { code: 'canary_unready', message });
 }
 
 // ── at a step: progressing or paused ────────────────────────────────────────────────────────────────────────────────
@@ -145,7 +168,8 @@ function waitForCanary(change: Change, at: Instant, what: string, deadline: numb
 function atStep(change: Change, seen: Observation): Change {
   const judged = tallied(readyAgain(change, seen), seen);
   return (
-    pastDeadline(judged, seen.at) ??
+    pastDeadline(judged, seen) ??
+    superseded(judged, seen) ??
     failedCheck(judged, seen) ??
     canaryCrashed(judged, seen.workloads, seen.at) ??
     tooLongBlind(judged, seen) ??
@@ -159,12 +183,19 @@ const readyAgain = (change: Change, seen: Observation): Change =>
     ? patch(change, { unreadySince: null })
     : change;
 
-function pastDeadline(change: Change, at: Instant): Change | null {
+function pastDeadline(change: Change, { at, workloads }: Observation): Change | null {
   const { rollout } = change;
   const { deadline } = rollout.plan;
   if (deadline === null || at - rollout.createdAt < deadline) return null;
   const message = `Rolled back ${positionWords(rollout, at)}: the plan's deadline of ${duration(deadline)} has passed`;
-  return startRollback(change, at, 'deadline', { code: 'deadline', message });
+  return rollBack(change, workloads, at, 'deadline', { code: 'deadline', message });
+}
+
+/** A later rollout of the target, by its plan, takes this one's place once the weight is 0. */
+function superseded(change: Change, { at, workloads, supersededBy }: Observation): Change | null {
+  if (supersededBy === null) return null;
+  const message = `Superseded by rollout ${supersededBy} ${positionWords(change.rollout, at)}`;
+  return rollBack(change, workloads, at, 'superseded', { code: 'superseded', message });
 }
 
 function failedCheck(change: Change, seen: Observation): Change | null {
@@ -234,17 +265,19 @@ function rollBack(
   reason: RollbackReason,
   cause: Parameters<typeof startRollback>[3],
 ): Change {
-  const stable = workloads?.stable;
-  const gone = stable !== undefined && (stable.ok ? stable.ready === 0 : stable.code === 'not_found');
-  const weight = weightOf(change.rollout.phase, change.rollout);
-  if (!gone || weight === 0) return startRollback(change, at, reason, cause);
-  const found = stable.ok ? `deployment ${stable.name} has no ready pod (0 of ${stable.replicas})` : stable.message;
+  const found = stableGone(workloads);
+  if (found === null || change.rollout.phase.name === 'pending') return startRollback(change, at, reason, cause);
   const message = `The canary fails, but there is no stable version to go back to: ${found}. Restore it and the rollback follows by itself, or abort to force it. The reason: ${cause.message}`;
   return pauseAt(change, at, 'stable_unavailable', message);
 }
 
-const weightOf = (phase: Phase, rollout: Rollout): number =>
-  phase.name === 'pending' ? 0 : phase.name === 'ended' ? 0 : weightAt(rollout.plan, phase.step);
+/** null: the stable version has a ready pod, or nothing is known of it; otherwise what was found instead. */
+function stableGone(workloads: Workloads | null): string | null {
+  const stable = workloads?.stable;
+  if (stable === undefined) return null;
+  if (!stable.ok) return stable.code === 'not_found' ? stable.message : null;
+  return stable.ready > 0 ? null : `deployment ${stable.name} has no ready pod (0 of ${stable.replicas})`;
+}
 
 /** Pauses where the mesh object is gone, changed by others or not to be reached. null: none of these. */
 function routeStopped(change: Change, seen: Observation): Change | null {
@@ -256,7 +289,7 @@ function routeStopped(change: Change, seen: Observation): Change | null {
     if (isMissing(route.code)) return pauseAt(change, at, 'target_missing', route.message);
     if (isRefusal(route.code)) return pauseAt(change, at, 'route_refused', route.message);
   }
-  if (meshTrouble !== null && at - meshTrouble.since >= plan.meshPatience && !isHandsOff(rollout.phase)) {
+  if (meshTrouble !== null && at - meshTrouble.since >= plan.meshPatience && !waitsElsewhere(rollout.phase)) {
     return pauseAt(change, at, 'mesh_unreachable', `for ${duration(at - meshTrouble.since)}: ${meshTrouble.message}`);
   }
   if (!route.ok) return change;
@@ -267,7 +300,8 @@ function routeStopped(change: Change, seen: Observation): Change | null {
   return drifted(rollout, route) ? onDrift(change, route, at) : null;
 }
 
-const isHandsOff = (phase: Phase): boolean =>
+/** Pauses that a mesh out of reach does not make worse. */
+const waitsElsewhere = (phase: Phase): boolean =>
   phase.name === 'paused' && phase.cause !== 'operator' && phase.cause !== 'approval' && phase.cause !== 'no_data';
 
 /** Somebody else changed what we had read back in place (or what stood before our next write). */
@@ -280,6 +314,9 @@ function drifted(rollout: Rollout, route: RouteReading): boolean {
   if (phase.reachedAt !== null) {
     return !sameWeight(route.canaryWeight, wanted) || !ours || route.stamp?.generation !== rollout.generation;
   }
+  const landed =
+    rollout.appliedGeneration === rollout.generation || (ours && route.stamp?.generation === rollout.generation);
+  if (landed) return !inPlace(rollout, route);
   // Not yet in force: until our write lands, the object must be what it was when the step was entered.
   const beforeOurWrite = ours && route.stamp?.generation === rollout.generation - 1 && phase.from !== null;
   return beforeOurWrite && !sameWeight(route.canaryWeight, wanted) && !sameWeight(route.canaryWeight, phase.from);
@@ -316,7 +353,7 @@ function onDrift(change: Change, route: RouteReading, at: Instant): Change {
   const restarted = patch(seenIt, {
     phase: { ...phase, reachedAt: null },
     reasserts: rollout.reasserts + 1,
-    evaluatedAt: null,
+    ...anew(rollout),
   });
   return record(
     restarted,
@@ -325,6 +362,16 @@ function onDrift(change: Change, route: RouteReading, at: Instant): Change {
     `canary weight ${wanted} % is put back (${rollout.reasserts + 1} of at most ${plan.drift.maxReasserts} times)`,
   );
 }
+
+/**
+ * The weight has to be written once more: under a new generation, so that what is found afterwards can be told from what
+ * was there before, and with verdicts of this time in force. Failures stay counted: a fight over weights forgives none.
+ */
+export const anew = (rollout: Rollout): Partial<Rollout> => ({
+  generation: rollout.generation + 1,
+  evaluatedAt: null,
+  tallies: Object.fromEntries(Object.entries(rollout.tallies).map(([name, tally]) => [name, { ...tally, last: null }])),
+});
 
 /** Leaves the pauses that end by themselves. */
 function healed(change: Change, seen: Observation): Change {
@@ -379,9 +426,16 @@ function goOn(change: Change, seen: Observation): Change {
 /** The wanted weight is not in place yet, and must not be put there while the canary is not ready. */
 function raiseWaits(change: Change, seen: Observation): Change {
   const { rollout } = change;
-  const notReady = canaryNotReady(seen.workloads);
-  if (!raises(rollout, seen) || notReady === null) return change;
-  return waitForCanary(change, seen.at, notReady, rollout.plan.readyDeadline);
+  const notReady = notReadyFor(rollout, seen);
+  return notReady === null ? change : waitForCanary(change, seen, notReady);
+}
+
+/** What the traffic would be moved onto is not ready for it. A rollback asks nothing here: it was decided. */
+function notReadyFor(rollout: Rollout, seen: Observation): string | null {
+  if (rollout.phase.name === 'rolling_back') return null;
+  const wanted = desiredWeight(rollout);
+  if (wanted === null || seen.route?.ok !== true || sameWeight(wanted, seen.route.canaryWeight)) return null;
+  return wanted > seen.route.canaryWeight ? canaryNotReady(seen.workloads) : stableGone(seen.workloads);
 }
 
 const raises = (rollout: Rollout, seen: Observation): boolean => {
@@ -396,7 +450,11 @@ const raises = (rollout: Rollout, seen: Observation): boolean => {
 export function weightToWrite(rollout: Rollout, seen: Observation): Weight | null {
   const wanted = desiredWeight(rollout);
   if (wanted === null || seen.route === null || !seen.route.ok || inPlace(rollout, seen.route)) return null;
-  if (raises(rollout, seen) && canaryNotReady(seen.workloads) !== null) return null;
+  if (notReadyFor(rollout, seen) !== null) return null;
+  // "Stay where you are": a pause that came before the step's weight was written does not write it.
+  const { phase } = rollout;
+  if (phase.name === 'paused' && phase.cause === 'operator' && phase.reachedAt === null && raises(rollout, seen))
+    return null;
   return wanted;
 }
 
@@ -451,7 +509,7 @@ const allPassed = (rollout: Rollout): boolean =>
 function nextStep(change: Change, seen: Observation, step: number): Change {
   const { rollout } = change;
   const notReady = canaryNotReady(seen.workloads);
-  if (notReady !== null) return waitForCanary(change, seen.at, notReady, rollout.plan.readyDeadline);
+  if (notReady !== null) return waitForCanary(change, seen, notReady);
   const { phase } = rollout;
   if ((phase.name !== 'progressing' && phase.name !== 'paused') || phase.go === null)
     return enterStep(change, seen.at, step);
@@ -461,16 +519,6 @@ function nextStep(change: Change, seen: Observation, step: number): Change {
 
 // ── rolling back ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const ENDS_AS: Record<RollbackReason, TerminalStatus> = {
-  analysis: 'rolled_back',
-  no_data: 'rolled_back',
-  canary_crashed: 'rolled_back',
-  canary_unready: 'rolled_back',
-  deadline: 'rolled_back',
-  aborted: 'aborted',
-  superseded: 'superseded',
-};
-
 /** Over only when weight 0 and our stamp were read back. No metric is asked, and no trouble ends it. */
 function whileRollingBack(change: Change, seen: Observation): Change {
   const { rollout } = change;
@@ -479,8 +527,17 @@ function whileRollingBack(change: Change, seen: Observation): Change {
   const { route, at } = seen;
   // The route no longer knows the canary and the stable version takes everything: there is nothing left to take back.
   const gone = route !== null && !route.ok && route.code === 'canary_absent';
-  if (!gone && !inPlace(rollout, route)) return change;
+  if (!gone && !inPlace(rollout, route)) return reverted(change, route, at);
   const took = duration(at - phase.since);
   const message = `all traffic is on the stable version, read back ${took} after the decision. ${phase.outcome.message}`;
   return end(change, at, ENDS_AS[phase.reason], phase.outcome, message);
+}
+
+/** Our 0 had landed and is gone again: written again for ever, but no faster than the back-off allows, and not in silence. */
+function reverted(change: Change, route: Route | null, at: Instant): Change {
+  const { rollout } = change;
+  if (route?.ok !== true || rollout.appliedGeneration !== rollout.generation) return change;
+  const by = route.lastWriter === null ? '' : ` (last written by ${route.lastWriter})`;
+  const message = `somebody puts the canary back to ${plain(route.canaryWeight)} % during the rollback${by}; stop that writer`;
+  return noteTrouble(change, at, 'write', { code: 'reverted', message });
 }

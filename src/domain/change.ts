@@ -62,6 +62,9 @@ export function enterStep(change: Change, at: Instant, step: number, actor = SYS
   );
 }
 
+/** A word to go on was about what the person saw: it outlives no pause whose cause changes that. */
+const KEEPS_WORD: ReadonlySet<PauseCause> = new Set(['approval', 'no_data', 'mesh_unreachable']);
+
 export function pauseAt(change: Change, at: Instant, cause: PauseCause, message: string, actor = SYSTEM): Change {
   const { phase } = change.rollout;
   if (phase.name !== 'progressing' && phase.name !== 'paused') return change;
@@ -77,7 +80,7 @@ export function pauseAt(change: Change, at: Instant, cause: PauseCause, message:
     step,
     reachedAt,
     from,
-    go: cause === 'operator' ? null : go,
+    go: KEEPS_WORD.has(cause) ? go : null,
   };
   return record(patch(change, { phase: next }), at, 'paused', message, { cause }, actor);
 }
@@ -120,6 +123,9 @@ type Cause = Pick<Outcome, 'code' | 'message'> & Partial<Pick<Outcome, 'check' |
 /**
  * Starts the way back to weight 0. A new generation even where the weight is 0 already: the stamp on the object is what
  * stops a worker that was stalled since before from raising the weight afterwards.
+ *
+ * A rollout that never entered a step has written nothing, so there is nothing to take back, and the object may be
+ * another's: it ends as it is. (A stalled worker's write would need a commit that this one makes impossible.)
  */
 export function startRollback(
   change: Change,
@@ -131,6 +137,7 @@ export function startRollback(
   const { rollout } = change;
   const { step, weight } = positionOf(rollout);
   const outcome: Outcome = { ...cause, step, weight };
+  if (rollout.phase.name === 'pending') return end(change, at, ENDS_AS[reason], outcome, outcome.message, actor);
   const next = patch(change, {
     phase: { name: 'rolling_back', reason, since: at, outcome, step },
     generation: rollout.generation + 1,
@@ -138,6 +145,16 @@ export function startRollback(
   });
   return record(next, at, 'rollback_started', outcome.message, { reason, outcome }, actor);
 }
+
+export const ENDS_AS: Readonly<Record<RollbackReason, TerminalStatus>> = {
+  analysis: 'rolled_back',
+  no_data: 'rolled_back',
+  canary_crashed: 'rolled_back',
+  canary_unready: 'rolled_back',
+  deadline: 'rolled_back',
+  aborted: 'aborted',
+  superseded: 'superseded',
+};
 
 export function end(
   change: Change,

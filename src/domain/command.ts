@@ -1,16 +1,17 @@
 /** What people and pipelines may ask of a rollout. Pure: a refusal is a value with a code. */
+
+import { anew } from './advance.ts';
 import type { Change } from './change.ts';
 import { end, patch, pauseAt, positionWords, record, startRollback, stepWords, unchanged, unpause } from './change.ts';
 import type { Instant } from './plan.ts';
-import type { Rollout } from './rollout.ts';
-import { statusOf, stepOf } from './rollout.ts';
+import type { PauseCause, Rollout } from './rollout.ts';
+import { isHandsOff, statusOf, stepOf } from './rollout.ts';
 
 export type Command =
   | { readonly name: 'promote'; readonly full: boolean }
   | { readonly name: 'pause'; readonly reason: string }
   | { readonly name: 'resume' }
   | { readonly name: 'abort'; readonly reason: string }
-  | { readonly name: 'supersede'; readonly by: string }
   /** Tries a stuck rollback or a healing pause again now. (A retry of an ended rollout starts a new one: `app/commands.ts`.) */
   | { readonly name: 'retry' }
   /** A person takes over a rollback that cannot be written: ends as `failed`. */
@@ -27,7 +28,14 @@ export interface Order {
 }
 
 export interface Refusal {
-  readonly code: 'moved_on' | 'not_started' | 'finished' | 'rolling_back' | 'not_rolling_back' | 'not_paused';
+  readonly code:
+    | 'moved_on'
+    | 'not_started'
+    | 'finished'
+    | 'rolling_back'
+    | 'not_rolling_back'
+    | 'not_paused'
+    | 'resume_first';
   readonly message: string;
 }
 
@@ -47,8 +55,6 @@ export function order(rollout: Rollout, given: Order): Change | Refusal {
       return resume(rollout, given);
     case 'abort':
       return abort(rollout, given, command.reason);
-    case 'supersede':
-      return supersede(rollout, given, command.by);
     case 'retry':
       return retry(rollout, given);
     case 'give_up':
@@ -98,6 +104,11 @@ function promote(rollout: Rollout, { actor, at }: Order, full: boolean): Change 
       return phase.status === 'succeeded' ? unchanged(rollout) : finished(rollout);
     case 'progressing':
     case 'paused': {
+      if (phase.name === 'paused' && ASKS_TO_RESUME.has(phase.cause))
+        return {
+          code: 'resume_first',
+          message: `rollout ${rollout.id} stands still for another reason (${phase.cause}): ${phase.message}. Resume or abort it first`,
+        };
       if (phase.go !== null && (phase.go.full || !full)) return unchanged(rollout);
       if (phase.step >= rollout.plan.steps.length && phase.name === 'progressing') return unchanged(rollout);
       const going =
@@ -120,6 +131,16 @@ function promote(rollout: Rollout, { actor, at }: Order, full: boolean): Change 
       return phase satisfies never;
   }
 }
+
+/** Causes that a promotion would not end: what the person saw is not what stands there. */
+const ASKS_TO_RESUME: ReadonlySet<PauseCause> = new Set([
+  'drift',
+  'fighting',
+  'foreign_rollout',
+  'target_missing',
+  'route_refused',
+  'stable_unavailable',
+]);
 
 function pause(rollout: Rollout, { actor, at }: Order, reason: string): Change | Refusal {
   const { phase } = rollout;
@@ -163,16 +184,12 @@ function resume(rollout: Rollout, { actor, at }: Order): Change | Refusal {
         return { code: 'not_paused', message: `rollout ${rollout.id} waits for approval: promote it to go on` };
       const going = unpause(unchanged(rollout), at, `Resumed by ${actor}`, actor);
       const now = going.rollout.phase;
-      if (now.name !== 'progressing') return going;
-      // The weights were out of our hands: put them back, and let the step's clock and the counts start anew.
-      const anew = phase.cause === 'operator' ? now : { ...now, reachedAt: null };
-      return patch(going, {
-        phase: anew,
-        reasserts: 0,
-        attempts: 0,
-        tallies: phase.cause === 'operator' ? rollout.tallies : {},
-        evaluatedAt: null,
-      });
+      if (now.name !== 'progressing' || phase.cause === 'operator') return going;
+      const counts = { reasserts: 0, attempts: 0, tallies: {}, evaluatedAt: null };
+      // The weights were out of our hands: they are put back, and the step's clock starts anew.
+      if (isHandsOff(phase.cause))
+        return patch(going, { ...anew(rollout), ...counts, phase: { ...now, reachedAt: null, go: null } });
+      return patch(going, { ...counts, phase: { ...now, go: null } });
     }
     default:
       return phase satisfies never;
@@ -189,41 +206,8 @@ function abort(rollout: Rollout, { actor, at }: Order, reason: string): Change |
     case 'pending':
     case 'progressing':
     case 'paused': {
-      if (phase.name === 'pending' && phase.behind !== null) return neverStarted(rollout, at, actor, reason);
       const message = `Aborted by ${actor} ${positionWords(rollout, at)}${reason === '' ? '' : `: ${reason}`}`;
       return startRollback(unchanged(rollout), at, 'aborted', { code: 'aborted', message }, actor);
-    }
-    default:
-      return phase satisfies never;
-  }
-}
-
-/** A rollout that waits behind another one must not touch the object: that is the other one's. */
-function neverStarted(rollout: Rollout, at: Instant, actor: string, reason: string): Change {
-  const message = `Aborted by ${actor} before it started${reason === '' ? '' : `: ${reason}`}`;
-  return end(unchanged(rollout), at, 'aborted', { code: 'aborted', message, step: 0, weight: 0 }, message, actor);
-}
-
-function supersede(rollout: Rollout, { actor, at }: Order, by: string): Change | Refusal {
-  const { phase } = rollout;
-  switch (phase.name) {
-    case 'ended':
-    case 'rolling_back':
-      return unchanged(rollout);
-    case 'pending':
-    case 'progressing':
-    case 'paused': {
-      const message = `Superseded by rollout ${by} ${positionWords(rollout, at)}`;
-      if (phase.name === 'pending' && phase.behind !== null)
-        return end(
-          unchanged(rollout),
-          at,
-          'superseded',
-          { code: 'superseded', message, step: 0, weight: 0 },
-          message,
-          actor,
-        );
-      return startRollback(unchanged(rollout), at, 'superseded', { code: 'superseded', message }, actor);
     }
     default:
       return phase satisfies never;

@@ -29,6 +29,8 @@ export type RouteTroubleCode =
   | 'shape' // the object has a form that this router does not know
   | 'unauthorized'
   | 'forbidden'
+  | 'superseded' // the object carries a newer decision than ours
+  | 'reverted' // somebody puts the weights back as soon as we write them
   | 'rejected' // admission webhook or schema said no
   | 'timeout'
   | 'unavailable'; // 5xx, 429, network
@@ -119,7 +121,7 @@ export interface Measurement {
   readonly check: string;
   readonly step: number;
   readonly verdict: Verdict;
-  /** Named result: within, above_max, below_min, above_stable, too_few_samples, share_off, or a NoValueCode. */
+  /** Named result: within, above_max, below_min, above_stable, too_few_samples, share_off, unreached, or a NoValueCode. */
   readonly code: string;
   /** The reason in words with numbers. */
   readonly reason: string;
@@ -131,11 +133,14 @@ export interface Measurement {
   readonly window: number;
 }
 
-/** Share of the service's requests that reached the canary. */
+/** Where the service's requests went. */
 export interface ShareReading {
+  /** Part of the requests that reached the canary, of those that reached either version; 0 where none did. */
   readonly share: number;
-  /** Requests behind it, both versions. */
+  /** Requests that reached either version. */
   readonly samples: number;
+  /** Requests of callers that reached no pod of either version; 0 also where the mesh's metrics cannot tell. */
+  readonly unreached: number;
 }
 
 /** One tick's look at the world: the reducer's input. Parts that were not looked at are null. */
@@ -148,8 +153,10 @@ export interface Observation {
   readonly measurements: readonly Measurement[];
   /** null: not asked, or no answer. */
   readonly share: ShareReading | null;
-  /** Is the rollout that this one waits behind still live? false when it waits behind none. */
+  /** Is a rollout that this one waits behind still live? false when it waits behind none. */
   readonly blocked: boolean;
+  /** A later rollout of the same target that is to take its place; null: none. */
+  readonly supersededBy: string | null;
 }
 
 export type ByRole<T> = { readonly [role in Role]: T };

@@ -109,6 +109,8 @@ export interface Tally {
 export type Verdict = 'pass' | 'fail' | 'inconclusive' | 'error';
 
 export interface Trouble {
+  /** What failed: a read is healed by a read, a write only by finding the wanted weight in place. */
+  readonly on: 'read' | 'write';
   readonly since: Instant;
   readonly code: string;
   readonly message: string;
@@ -145,6 +147,8 @@ export interface Rollout {
   readonly reasserts: number;
   /** People whose promote moved it on, with the step: "ana at 25 %". Empty: every step was earned by its checks. */
   readonly movedBy: readonly string[];
+  /** Generation whose write is known to have landed: whatever is found instead of it afterwards was put there by others. */
+  readonly appliedGeneration: number | null;
   /** Present trouble with the mesh object; null: none. */
   readonly meshTrouble: Trouble | null;
   /** Since when the canary has not been ready; null: ready, or never looked at. */
@@ -210,7 +214,7 @@ export function desiredWeight(rollout: Rollout): Weight | null {
     case 'progressing':
       return weightAt(plan, phase.step);
     case 'paused':
-      return HANDS_OFF.has(phase.cause) ? null : weightAt(plan, phase.step);
+      return isHandsOff(phase.cause) ? null : weightAt(plan, phase.step);
     default:
       return phase satisfies never;
   }
@@ -224,6 +228,8 @@ const HANDS_OFF: ReadonlySet<PauseCause> = new Set([
   'target_missing',
   'route_refused',
 ]);
+
+export const isHandsOff = (cause: PauseCause): boolean => HANDS_OFF.has(cause);
 
 export const stampOf = (rollout: Rollout): Stamp => ({
   rollout: rollout.id,

@@ -66,7 +66,12 @@ export function nextTickAt(rollout: Rollout, now: Instant): Instant | null {
       if (attempts > 0) return now + Math.min(backOff(attempts), interval);
       if (phase.reachedAt === null) return now + notYetInForce(rollout);
       const holdEnds = phase.name === 'paused' ? null : phase.reachedAt + (plan.steps[phase.step]?.hold ?? 0);
-      const evaluation = rollout.evaluatedAt === null ? now + firstLook(rollout) : rollout.evaluatedAt + interval;
+      const evaluation =
+        plan.analysis.checks.length === 0
+          ? now + interval
+          : rollout.evaluatedAt === null
+            ? now + firstLook(rollout)
+            : rollout.evaluatedAt + interval;
       // An evaluation in the past was tried in this tick and had no window yet, or comes with the next interval.
       const next = evaluation > now ? evaluation : now + firstLook(rollout);
       return holdEnds !== null && holdEnds > now ? Math.min(next, holdEnds) : next;

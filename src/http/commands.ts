@@ -65,6 +65,7 @@ const REFUSALS = [
   'rolling_back',
   'not_rolling_back',
   'not_paused',
+  'resume_first',
 ] as const;
 type CommandRefusal = (typeof REFUSALS)[number] | (typeof START_REFUSALS)[number];
 

@@ -69,6 +69,11 @@ export const PROBLEMS = {
     title: 'The rollout waits for something else',
     suggestion: 'Promote it: it waits for approval.',
   },
+  resume_first: {
+    status: 409,
+    title: 'The rollout stands still for a reason that a promotion does not end',
+    suggestion: 'Read the pause, then resume or abort.',
+  },
   moved_on: { status: 412, title: 'The rollout has moved on', suggestion: 'Read the rollout again and decide anew.' },
   body_too_large: {
     status: 413,

@@ -152,6 +152,14 @@ describe('points at the field that is wrong', () => {
     expect(problemsOf(document).length).toBeGreaterThan(0);
   });
 
+  it('refuses relative limits at 100 %, where the stable version has no traffic to compare with', () => {
+    const document = { ...plan(), steps: [{ weight: 50 }, { weight: 100 }] };
+    expect(problemsOf(document)).toMatchObject([{ pointer: '/steps/1/weight', code: 'nothing_to_compare' }]);
+    expect(
+      problemsOf({ ...document, analysis: { checks: [{ name: 'errors', kind: 'error-rate', max: '1%' }] } }),
+    ).toEqual([]);
+  });
+
   it('reports every problem at once', () => {
     expect(problemsOf({ target: { mesh: 'x' }, steps: [{ weight: 0 }], surplus: 1 }).map((p) => p.pointer)).toEqual(
       expect.arrayContaining(['/target/mesh', '/steps/0/weight', '/surplus']),

@@ -31,6 +31,7 @@ export const wanted = (
     plan: { ...plan, target: { ...plan.target, service, namespace } },
     source: { target: { service }, steps: ['as it was sent'] },
     createdBy: 'token ci',
+    objectKey: `default VirtualService ${namespace}/${service}`,
     epochAbove: 0,
     observedWeight: 0,
     idempotency: null,
@@ -273,6 +274,28 @@ export function storeContract(name: string, open: () => Promise<OpenStore>): voi
     });
 
     describe('commit', () => {
+      test('two services that share one mesh object are one target: the second conflicts or waits', async () => {
+        const objectKey = `default VirtualService production/shared-${randomUUID()}`;
+        const first = await use.created({ objectKey });
+        const second = await store.start(wanted({ objectKey }), 'nobody');
+        expect(second).toMatchObject({ kind: 'conflict', live: { id: first.id } });
+        const waiting = await use.created({ objectKey }, 'live');
+        expect(waiting.phase).toEqual({ name: 'pending', behind: first.id });
+        expect((await store.load(waiting.id))?.blocked).toBe(true);
+      });
+
+      test('a rollout that takes over is seen by all before it, and by none after it', async () => {
+        const objectKey = `default VirtualService production/taken-${randomUUID()}`;
+        const first = await use.created({ objectKey });
+        const second = await use.created({ objectKey }, 'live');
+        const plan = { ...first.plan, onConflict: 'supersede' as const };
+        const taker = await use.created({ objectKey, plan }, 'live');
+        const last = await use.created({ objectKey }, 'live');
+        const seen = async (id: string) => (await store.load(id))?.supersededBy;
+        expect([await seen(first.id), await seen(second.id)]).toEqual([taker.id, taker.id]);
+        expect([await seen(taker.id), await seen(last.id)]).toEqual([null, null]);
+      });
+
       test('writes row, facts, measurements and the time of the next tick', async () => {
         const { id, createdAt } = await use.created();
         const before = await use.loaded(id);
@@ -300,7 +323,7 @@ export function storeContract(name: string, open: () => Promise<OpenStore>): voi
           tallies: { errors: { consecutiveFailures: 1, last: 'fail', blindSince: null, lastReason: 'too many' } },
           observedShare: 0.25,
           evaluatedAt: createdAt + 2,
-          meshTrouble: { since: 4, code: 'timeout', message: 'slow' },
+          meshTrouble: { on: 'write', since: 4, code: 'timeout', message: 'slow' },
           attempts: 2,
         } satisfies Partial<Rollout>;
         const at = before.now;

@@ -33,21 +33,37 @@ describe('while pending', () => {
     expect(desiredWeight(next)).toBeNull();
   });
 
-  it('rolls back when the canary is not ready within the deadline', () => {
+  it('ends without touching the object when the canary is not ready within the deadline: nothing was written', () => {
     const rollout = aRollout({ unreadySince: 1000 });
     const canary = { ...ready('myapp-v2'), ready: 1, settled: false };
-    const seen = asWanted(rollout, 601_000, { workloads: { stable: ready('myapp-v1'), canary } });
+    const seen = asWanted(rollout, 601_000, {
+      route: aRoute(100, null),
+      workloads: { stable: ready('myapp-v1', 0), canary },
+    });
     const next = becomes(rollout, seen);
-    expect(next.phase).toMatchObject({ name: 'rolling_back', reason: 'canary_unready' });
-    expect(next.phase.name === 'rolling_back' && next.phase.outcome.message).toContain('1 of 3 pods ready');
+    expect(next.phase).toMatchObject({ name: 'ended', status: 'rolled_back' });
+    expect(next.phase.name === 'ended' && next.phase.outcome.message).toContain('1 of 3 pods ready');
+    expect(weightToWrite(next, seen)).toBeNull();
   });
 
-  it('rolls back at once, with the pod’s words, when the canary crash-loops', () => {
+  it('ends at once, with the pod’s words, when the canary crash-loops', () => {
     const rollout = aRollout();
     const canary = { ...ready('myapp-v2'), ready: 0, settled: false, crash };
     const next = becomes(rollout, asWanted(rollout, 1000, { workloads: { stable: ready('myapp-v1'), canary } }));
-    expect(next.phase).toMatchObject({ name: 'rolling_back', reason: 'canary_crashed' });
-    expect(next.phase.name === 'rolling_back' && next.phase.outcome.message).toContain(crash.message);
+    expect(next.phase).toMatchObject({ name: 'ended', status: 'rolled_back' });
+    expect(next.phase.name === 'ended' && next.phase.outcome.message).toContain(crash.message);
+  });
+
+  it('past its deadline while it waits behind another, ends without touching what the other one did', () => {
+    const rollout = aRollout({ plan: aPlan({ deadline: 5000 }), phase: { name: 'pending', behind: 'r0' } });
+    const seen = { ...asWanted(rollout, 6000, { blocked: true }), route: null, workloads: null };
+    expect(becomes(rollout, seen).phase).toMatchObject({ name: 'ended', status: 'rolled_back' });
+  });
+
+  it('gives its place to a later rollout that takes over, also while it waits', () => {
+    const rollout = aRollout({ phase: { name: 'pending', behind: 'r0' } });
+    const seen = { ...asWanted(rollout, 6000, { blocked: true, supersededBy: 'r9' }), route: null, workloads: null };
+    expect(becomes(rollout, seen).phase).toMatchObject({ name: 'ended', status: 'superseded' });
   });
 
   it('touches nothing while it waits behind another rollout, and goes on when that has ended', () => {
@@ -228,6 +244,51 @@ describe('at a step', () => {
     }
   });
 
+  it('goes back for a later rollout that takes over, and waits where there is no stable version to go back to', () => {
+    const rollout = atStep(1, 0);
+    const seen = asWanted(rollout, 10, { supersededBy: 'r9' });
+    expect(becomes(rollout, seen).phase).toMatchObject({ name: 'rolling_back', reason: 'superseded' });
+    const stable = { ...ready('myapp-v1'), ready: 0, settled: false };
+    expect(becomes(rollout, { ...seen, workloads: { stable, canary: ready('myapp-v2') } }).phase).toMatchObject({
+      cause: 'stable_unavailable',
+    });
+  });
+
+  it('does not go back at the deadline to a stable version that is gone', () => {
+    const rollout = atStep(2, 0, { plan: aPlan({ deadline: 5000 }) });
+    const stable = { ...ready('myapp-v1'), ready: 0, settled: false };
+    const seen = asWanted(rollout, 6000, { workloads: { stable, canary: ready('myapp-v2') } });
+    expect(becomes(rollout, seen).phase).toMatchObject({ name: 'paused', cause: 'stable_unavailable' });
+  });
+
+  it('lowers nothing onto a stable version that is gone, where nobody decided to go back', () => {
+    const rollout = atStep(0, null);
+    const stable = { ...ready('myapp-v1'), ready: 0, settled: false };
+    const seen = asWanted(rollout, 10, { route: aRoute(100, null), workloads: { stable, canary: ready('myapp-v2') } });
+    expect(weightToWrite(rollout, seen)).toBeNull();
+    expect(
+      weightToWrite(rollout, { ...seen, workloads: { stable: ready('myapp-v1'), canary: ready('myapp-v2') } }),
+    ).toBe(5);
+  });
+
+  it('stays where it is when a person pauses before the step’s weight was written', () => {
+    const phase = {
+      name: 'paused',
+      cause: 'operator',
+      held: false,
+      since: 0,
+      message: 'm',
+      step: 1,
+      reachedAt: null,
+      from: 5,
+      go: null,
+    } as const;
+    const rollout = aRollout({ generation: 2, phase });
+    expect(
+      weightToWrite(rollout, asWanted(rollout, 10, { route: aRoute(5, { ...stampOf(rollout), generation: 1 }) })),
+    ).toBeNull();
+  });
+
   it('rolls back at the plan’s deadline', () => {
     const rollout = atStep(0, 0, { plan: aPlan({ deadline: 5000 }) });
     expect(becomes(rollout, asWanted(rollout, 4999)).phase.name).toBe('progressing');
@@ -264,6 +325,31 @@ describe('when somebody else changes the route', () => {
     const back = becomes(next, asWanted(next, 20));
     expect(back.phase).toMatchObject({ reachedAt: 20 });
     expect(becomes(back, drift(back)).phase).toMatchObject({ name: 'paused', cause: 'fighting' });
+  });
+
+  it.each([
+    ['kept the annotation', (r: Rollout) => stampOf(r)],
+    ['wiped it', () => null],
+  ])('sees a controller that reverts at once and %s: not a hot loop of writes but drift', (_, stamp) => {
+    const rollout = atStep(1, null, { appliedGeneration: 2 });
+    expect(becomes(rollout, asWanted(rollout, 10, { route: aRoute(0, stamp(rollout)) })).phase).toMatchObject({
+      cause: 'drift',
+    });
+    const plan = aPlan({ drift: { then: 'reassert', maxReasserts: 1 } });
+    const reasserting = becomes({ ...rollout, plan }, asWanted(rollout, 10, { route: aRoute(0, stamp(rollout)) }));
+    expect(reasserting).toMatchObject({ reasserts: 1, generation: rollout.generation + 1 });
+    const again = { ...reasserting, appliedGeneration: reasserting.generation };
+    expect(becomes(again, asWanted(again, 20, { route: aRoute(0, stamp(again)) })).phase).toMatchObject({
+      cause: 'fighting',
+    });
+  });
+
+  it('needs a verdict of the time after the weight was put back before it goes on', () => {
+    const plan = aPlan({ drift: { then: 'reassert', maxReasserts: 3 } });
+    const passed = { errors: { consecutiveFailures: 0, last: 'pass' as const, blindSince: null, lastReason: '' } };
+    const rollout = becomes(atStep(1, 0, { plan, tallies: passed }), drift(atStep(1, 0)));
+    const back = becomes(rollout, asWanted(rollout, 20));
+    expect(becomes(back, asWanted(back, 70_000)).phase).toMatchObject({ step: 1 });
   });
 
   it('sees a lost annotation as drift', () => {
@@ -338,6 +424,23 @@ describe('trouble with the mesh', () => {
   });
 });
 
+it('goes above a newer stamp of its own: the database was restored from before it', () => {
+  const rollout = atStep(1, 0);
+  const newer = { ...stampOf(rollout), generation: 9 };
+  const paused = becomes(rollout, asWanted(rollout, 10, { route: aRoute(50, newer) }));
+  expect(paused.phase).toMatchObject({ cause: 'drift' });
+  expect(paused.generation).toBe(10);
+});
+
+it('a read that failed is healed by a read; a write that failed only by the weight in place', () => {
+  const rollout = atStep(1, null);
+  const unread = becomes(rollout, asWanted(rollout, 10, { route: trouble('timeout') }));
+  const lagging = aRoute(5, { ...stampOf(rollout), generation: 1 });
+  expect(becomes(unread, asWanted(rollout, 20, { route: lagging })).meshTrouble).toBeNull();
+  const unwritten = writeFailed(rollout, 10, trouble('timeout')).rollout;
+  expect(becomes(unwritten, asWanted(rollout, 20, { route: lagging })).meshTrouble).not.toBeNull();
+});
+
 describe('while rolling back', () => {
   const going = (): Rollout => {
     const rollout = atStep(1, 0, {
@@ -366,6 +469,14 @@ describe('while rolling back', () => {
     expect(rollout.phase).toMatchObject({ name: 'rolling_back', since: 20_000 });
     expect(rollout.attempts).toBe(100);
     expect(rollout.meshTrouble?.code).toBe('forbidden');
+  });
+
+  it('writes its 0 again and again where somebody puts the weight back, but backs off and says so', () => {
+    const rollout = { ...going(), appliedGeneration: going().generation };
+    const seen = asWanted(rollout, 21_000, { route: aRoute(25, stampOf(rollout)), workloads: null });
+    const next = becomes(rollout, seen);
+    expect(next).toMatchObject({ phase: { name: 'rolling_back' }, attempts: 1, meshTrouble: { code: 'reverted' } });
+    expect(weightToWrite(next, seen)).toBe(0);
   });
 
   it('is over when the route no longer knows the canary', () => {

@@ -59,7 +59,6 @@ const command = fc.constantFrom<Command>(
   { name: 'pause', reason: '' },
   { name: 'resume' },
   { name: 'abort', reason: '' },
-  { name: 'supersede', by: 'r2' },
   { name: 'retry' },
   { name: 'give_up', reason: '' },
 );
@@ -153,6 +152,7 @@ const seen = (rollout: Rollout, at: number, e: Extract<Event, { kind: 'look' }>)
   measurements: e.verdicts.map((v, i) => measured(v, { check: names[i] ?? 'errors' })),
   share: null,
   blocked: false,
+  supersededBy: null,
 });
 
 interface Move {

@@ -58,6 +58,7 @@ const rollout = (phase: Phase, over: Partial<Rollout> = {}): Rollout => ({
   evaluatedAt: null,
   reasserts: 0,
   movedBy: [],
+  appliedGeneration: null,
   meshTrouble: null,
   unreadySince: null,
   attempts: 0,

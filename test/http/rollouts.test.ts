@@ -138,7 +138,11 @@ describe('POST /rollouts', () => {
     expect(queued.body.status).toBe('pending');
     const newest = await h.call('post', '/rollouts', { body: planDocument({ onConflict: 'supersede' }) });
     expect(newest.status).toBe(202);
+    await h.fake.tick(live);
+    await h.fake.tick(queued.body.id as string);
     expect((await h.call('get', `/rollouts/${live}`)).body.status).toBe('rolling_back');
+    expect((await h.call('get', `/rollouts/${queued.body.id}`)).body.status).toBe('superseded');
+    expect((await h.call('get', `/rollouts/${newest.body.id}`)).body.status).toBe('pending');
   });
 
   it('points at every field that is wrong, with its place in the text', async () => {
@@ -259,7 +263,7 @@ describe('GET /rollouts', () => {
       (await h.call('get', `/rollouts?${query}`)).body.items.map((r: { id: string }) => r.id);
     expect(await idsOf('status=progressing')).toEqual([a]);
     expect(await idsOf('status=progressing&status=pending')).toEqual([c, a]);
-    expect(await idsOf('status=progressing,rolling_back')).toEqual([b, a]);
+    expect(await idsOf('status=progressing,aborted')).toEqual([b, a]);
     const page = await h.call('get', '/rollouts?status=progressing,pending&limit=1');
     const next = new URL(/<(.+)>/.exec(page.headers['link'] ?? '')?.[1] ?? '', h.base);
     expect(next.searchParams.get('status')).toBe('progressing,pending');

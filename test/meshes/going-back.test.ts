@@ -52,3 +52,28 @@ it('a third destination stops every way up, but not the way back to 0', async ()
     stamp: { generation: 2 },
   });
 });
+
+it('several rules: one that lost its canary does not end the rollback of the other', async () => {
+  const kube = memoryKube();
+  const rule = (name: string, ...route: [string, number][]) => ({
+    name,
+    route: route.map(([subset, weight]) => ({ destination: { host: 'myapp', subset }, weight })),
+  });
+  kube.put({
+    ...withThird,
+    spec: { hosts: ['myapp'], http: [rule('api', ['v1', 100]), rule('web', ['v1', 75], ['v2', 25])] },
+  });
+  const target = { ...goingBack.plan.target, virtualService: { name: 'myapp', routes: ['api', 'web'] } };
+  const router = istio.open(target, kube);
+  expect(await router.read()).toMatchObject({ ok: false, code: 'canary_absent' });
+  const seen = await router.read({ fresh: true, goingBack: true });
+  if (!seen.ok) throw new Error(seen.message);
+  expect(seen.canaryWeight).toBe(25);
+  expect(await router.apply(decisionOf(goingBack, 0), seen.token)).toMatchObject({ kind: 'applied' });
+  const [api, web] = (kube.object('myapp') as unknown as typeof withThird).spec.http;
+  expect(api?.route).toHaveLength(1);
+  expect(web?.route.map((entry) => entry.weight)).toEqual([100, 0]);
+
+  kube.put({ ...withThird, spec: { hosts: ['myapp'], http: [rule('api', ['v1', 100]), rule('web', ['v1', 100])] } });
+  expect(await router.read({ fresh: true, goingBack: true })).toMatchObject({ ok: false, code: 'canary_absent' });
+});

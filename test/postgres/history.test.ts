@@ -98,12 +98,14 @@ describe('the history is append-only', () => {
 describe('the schema guards the aggregate', () => {
   test('two live rollouts of one target cannot exist, whatever the program does', async () => {
     const rollout = await use.created();
-    const twin = `insert into rollout select 'twin', epoch + 1000000, target_key, cluster, namespace, service, mesh, plan, source, created_at, created_by,
-      version, commit_id, generation, status, state, behind, next_tick_at, claimed_until, ended_at from rollout where id = $1`;
-    await expect(sql.query(twin, [rollout.id])).rejects.toMatchObject({
-      code: '23505',
-      constraint: 'rollout_live_target',
-    });
+    const twin = (targetKey: string, objectKey: string): string =>
+      `insert into rollout select 'twin', epoch + 1000000, ${targetKey}, cluster, namespace, service, mesh, plan, source, created_at, created_by,
+      version, commit_id, generation, status, state, behind, next_tick_at, claimed_until, ended_at, ${objectKey} from rollout where id = $1`;
+    for (const [sqlText, constraint] of [
+      [twin('target_key', "'another'"), 'rollout_live_target'],
+      [twin("'another'", 'object_key'), 'rollout_live_object'],
+    ] as const)
+      await expect(sql.query(sqlText, [rollout.id])).rejects.toMatchObject({ code: '23505', constraint });
   });
 
   test('an ended rollout has an end, a live one has none, and an unknown status is refused', async () => {
@@ -173,7 +175,7 @@ describe('text that Postgres refuses', () => {
   ])('%s in what a third party said does not stop the commit', async (_, text) => {
     const { id } = await use.created();
     const { rollout, now } = await use.loaded(id);
-    const trouble = { since: now, code: 'rejected', message: text };
+    const trouble = { on: 'write' as const, since: now, code: 'rejected', message: text };
     const facts = [
       { seq: 2, at: now, type: 'mesh_trouble' as const, actor: text, step: 0, message: text, data: { [text]: text } },
     ];

@@ -60,6 +60,7 @@ async function started(): Promise<Rollout> {
       plan: aPlan(),
       source: {},
       createdBy: 'token ci',
+      objectKey: `object of ${Math.random()}`,
       epochAbove: 0,
       observedWeight: 0,
       idempotency: null,

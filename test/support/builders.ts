@@ -61,6 +61,7 @@ export const aRollout = (part: Partial<Rollout> = {}): Rollout => ({
   evaluatedAt: null,
   reasserts: 0,
   movedBy: [],
+  appliedGeneration: null,
   meshTrouble: null,
   unreadySince: null,
   attempts: 0,
@@ -99,6 +100,7 @@ export const asWanted = (rollout: Rollout, at: number, part: Partial<Observation
   measurements: [],
   share: null,
   blocked: false,
+  supersededBy: null,
   ...part,
 });
 

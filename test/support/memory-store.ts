@@ -12,11 +12,12 @@ import type {
   StoreGauges,
 } from '../../src/app/ports.ts';
 import type { Measurement } from '../../src/domain/observation.ts';
-import { targetKey } from '../../src/domain/plan.ts';
+import { type Target, targetKey } from '../../src/domain/plan.ts';
 import type { Fact, Rollout } from '../../src/domain/rollout.ts';
 import { isLive, statusOf } from '../../src/domain/rollout.ts';
 
 interface Row {
+  objectKey: string;
   rollout: Rollout;
   source: unknown;
   nextTickAt: number | null;
@@ -45,12 +46,11 @@ export function memoryStore(now: () => number): MemoryStore {
   let epoch = 0;
   let measured = 0;
 
-  const holder = (key: string): Row | undefined =>
-    [...rows.values()].find((r) => isLive(r.rollout) && !queued(r.rollout) && targetKey(r.rollout.plan.target) === key);
-  const ofTarget = (key: string): Row[] =>
-    [...rows.values()].filter((r) => isLive(r.rollout) && targetKey(r.rollout.plan.target) === key);
-  const lastLive = (key: string): Row | undefined =>
-    [...rows.values()].filter((r) => isLive(r.rollout) && targetKey(r.rollout.plan.target) === key).at(-1);
+  /** Live rollouts of the same service or the same mesh object. */
+  const rivals = (target: Target, objectKey: string): Row[] =>
+    [...rows.values()].filter(
+      (r) => isLive(r.rollout) && (r.objectKey === objectKey || targetKey(r.rollout.plan.target) === targetKey(target)),
+    );
   const page = <T>(items: readonly T[], limit: number, cursor: string | null): Page<T> => {
     const from = cursor === null ? 0 : Number(cursor);
     return {
@@ -78,6 +78,7 @@ export function memoryStore(now: () => number): MemoryStore {
       evaluatedAt: null,
       reasserts: 0,
       movedBy: [],
+      appliedGeneration: null,
       meshTrouble: null,
       unreadySince: null,
       attempts: 0,
@@ -85,7 +86,15 @@ export function memoryStore(now: () => number): MemoryStore {
     };
     const message = `created by ${createdBy}`;
     const created: Fact = { seq: 1, at, type: 'created', actor: createdBy, step: null, message, data: { warnings } };
-    rows.set(id, { rollout, source: wanted.source, nextTickAt: at, facts: [created], measurements: [], writes: [] });
+    rows.set(id, {
+      objectKey: wanted.objectKey,
+      rollout,
+      source: wanted.source,
+      nextTickAt: at,
+      facts: [created],
+      measurements: [],
+      writes: [],
+    });
     return rollout;
   };
 
@@ -127,9 +136,12 @@ export function memoryStore(now: () => number): MemoryStore {
       const row = rows.get(id);
       if (row === undefined) return null;
       const { rollout } = row;
-      const earlier =
-        queued(rollout) && ofTarget(targetKey(rollout.plan.target)).some((r) => r.rollout.epoch < rollout.epoch);
-      return { rollout, now: now(), blocked: earlier, dueAt: row.nextTickAt };
+      const others = rivals(rollout.plan.target, row.objectKey);
+      const earlier = queued(rollout) && others.some((r) => r.rollout.epoch < rollout.epoch);
+      const taker = others.find(
+        (r) => queued(r.rollout) && r.rollout.epoch > rollout.epoch && r.rollout.plan.onConflict === 'supersede',
+      );
+      return { rollout, now: now(), blocked: earlier, supersededBy: taker?.rollout.id ?? null, dueAt: row.nextTickAt };
     },
     async replay(claim) {
       return replay(claim);
@@ -141,7 +153,7 @@ export function memoryStore(now: () => number): MemoryStore {
       const row = rows.get(change.previous.id);
       if (row === undefined || row.rollout.version !== change.previous.version) return false;
       if (queued(row.rollout) && !queued(change.next) && isLive(change.next)) {
-        const held = holder(targetKey(change.next.plan.target));
+        const held = rivals(change.next.plan.target, row.objectKey).find((r) => r !== row && !queued(r.rollout));
         if (held !== undefined) return false;
       }
       row.rollout = change.next;
@@ -154,10 +166,10 @@ export function memoryStore(now: () => number): MemoryStore {
     async start(wanted, behind) {
       const known = replay(wanted.idempotency);
       if (known !== null) return known;
-      const key = targetKey(wanted.plan.target);
-      const held = holder(key) ?? ofTarget(key)[0];
+      const live = rivals(wanted.plan.target, wanted.objectKey);
+      const held = live.find((r) => !queued(r.rollout)) ?? live[0];
       if (held !== undefined && behind === 'nobody') return { kind: 'conflict', live: held.rollout };
-      const rollout = insert(wanted, behind === 'live' ? (lastLive(key)?.rollout.id ?? null) : null);
+      const rollout = insert(wanted, behind === 'live' ? (live.at(-1)?.rollout.id ?? null) : null);
       if (wanted.idempotency !== null)
         keys.set(`${wanted.idempotency.principal}\n${wanted.idempotency.key}`, {
           hash: wanted.idempotency.hash,

@@ -208,6 +208,7 @@ export function slackWorld(): SlackWorld {
           plan,
           source: {},
           createdBy: 'token ci',
+          objectKey: `object of ${Math.random()}`,
           epochAbove: 0,
           observedWeight: 0,
           idempotency: null,

@@ -3,7 +3,7 @@
  * store in memory. Only the mesh and the metrics are made up, and `tick` says what they show.
  */
 import { z } from 'zod';
-import { command, retry, supersede } from '../../src/app/commands.ts';
+import { command, retry } from '../../src/app/commands.ts';
 import { planParser } from '../../src/app/plan-schema.ts';
 import type { Logger, MeshGateway, MetricsGateway, TickQueue, TrafficRouter } from '../../src/app/ports.ts';
 import type { StartPorts } from '../../src/app/start.ts';
@@ -114,8 +114,8 @@ export function fakeUseCases(): FakeUseCases {
   const now = (): number => Date.now() + offset;
   const store = memoryStore(now);
 
-  const router: TrafficRouter = {
-    object: 'VirtualService production/myapp',
+  const router = (target: Target): TrafficRouter => ({
+    object: `VirtualService ${target.namespace}/${target.service}`,
     async read() {
       if (routeRefusal !== null) return { ok: false, code: 'not_found', message: routeRefusal };
       return { ok: true, canaryWeight: 0, stamp: null, carriesAllTraffic: true, token: '1', lastWriter: null };
@@ -126,9 +126,9 @@ export function fakeUseCases(): FakeUseCases {
     async rehearse() {
       return { kind: 'applied', token: '1', before: 0, after: 5 };
     },
-  };
+  });
   const meshes: MeshGateway = {
-    router: () => router,
+    router,
     async workload(target, role) {
       return { ...ready, name: target[role].deployment };
     },
@@ -163,7 +163,6 @@ export function fakeUseCases(): FakeUseCases {
       made += 1;
       return `ro_${made}`;
     },
-    supersede: (live, by) => supersede(commandPorts, live, by),
   };
 
   const whole = async <T>(answer: () => Promise<T>): Promise<T> => {
@@ -195,6 +194,7 @@ export function fakeUseCases(): FakeUseCases {
         workloads: { stable: { ...ready, name: stable.deployment }, canary: { ...ready, name: canary.deployment } },
         measurements: [],
         share: null,
+        supersededBy: (await store.load(id))?.supersededBy ?? null,
         blocked: false,
         ...seen,
       };

@@ -174,9 +174,9 @@ const selectionOf = ({ httpRoute: { rule, rules, index } }: GatewayApiTarget): S
   ...(index === undefined ? {} : { index }),
 });
 
-function splitIn(object: KubeObject, t: GatewayApiTarget): Split | RouteTrouble {
+function splitIn(object: KubeObject, t: GatewayApiTarget, goingBack: boolean): Split | RouteTrouble {
   if (!isRecord(object.spec)) return notRead(namingOf(t), 'it has no spec');
-  return splitOf(rulesOf(object, t), selectionOf(t), namingOf(t));
+  return splitOf(rulesOf(object, t), selectionOf(t), namingOf(t), goingBack);
 }
 
 /** True only where the route is for all clients of the Service and no other rule of it leads to either version. */
@@ -204,7 +204,7 @@ const kindOf = (t: GatewayApiTarget): RouteKind => ({
   field: 'rules',
   known: TALKED[t.httpRoute.group] ?? [],
   versions: (served) => (TALKED[t.httpRoute.group] ?? []).filter((talked) => served.includes(talked)),
-  split: (object) => splitIn(object, t),
+  split: (object, goingBack) => splitIn(object, t, goingBack),
   carriesAllTraffic: (object, split) => carriesAllTraffic(object, split, t),
   parts: (_object, _split, canary) => wholeParts(canary),
 });
@@ -217,7 +217,7 @@ async function advice(t: GatewayApiTarget, kube: KubeClient): Promise<readonly A
   // The router's own reading says what is wrong with an object that cannot be read.
   if (!found.ok) return [];
   const object = found.value;
-  const split = splitIn(object, t);
+  const split = splitIn(object, t, false);
   const version = object.apiVersion.split('/')[1] ?? 'v1';
   const routes = await kube.list({ group: kind.group, version, plural: 'httproutes', namespace: t.namespace });
   return [

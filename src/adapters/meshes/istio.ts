@@ -166,10 +166,10 @@ const selectionOf = ({ virtualService: { route, routes, index } }: IstioTarget):
   ...(index === undefined ? {} : { index }),
 });
 
-function splitIn(object: KubeObject, t: IstioTarget): Split | RouteTrouble {
+function splitIn(object: KubeObject, t: IstioTarget, goingBack: boolean): Split | RouteTrouble {
   const { protocol } = t.virtualService;
   if (!isRecord(object.spec)) return notRead(namingOf(t), 'it has no spec');
-  return splitOf(rulesOf(object, protocol, t), selectionOf(t), namingOf(t));
+  return splitOf(rulesOf(object, protocol, t), selectionOf(t), namingOf(t), goingBack);
 }
 
 /**
@@ -224,7 +224,7 @@ const kindOf = (t: IstioTarget): RouteKind => ({
   field: t.virtualService.protocol,
   known: TALKED,
   versions,
-  split: (object) => splitIn(object, t),
+  split: (object, goingBack) => splitIn(object, t, goingBack),
   carriesAllTraffic: (object, split) => carriesAllTraffic(object, split, t),
   parts: (_object, _split, canary) => wholeParts(canary),
 });
@@ -245,7 +245,7 @@ async function advice(t: IstioTarget, kube: KubeClient): Promise<readonly Advice
     list('virtualservices', t.namespace),
     ...[...namespaces].map((namespace) => list('destinationrules', namespace)),
   ]);
-  const split = splitIn(object, t);
+  const split = splitIn(object, t, false);
   const moved: readonly MovedRule[] = split.ok ? split.rules : [];
   return [
     ...objectAdvice(object, {

@@ -59,7 +59,7 @@ const namingOf = (t: LinkerdSmiTarget): Naming => ({
   fields: null,
 });
 
-function splitIn(object: KubeObject, t: LinkerdSmiTarget): Split | RouteTrouble {
+function splitIn(object: KubeObject, t: LinkerdSmiTarget, goingBack: boolean): Split | RouteTrouble {
   const naming = namingOf(t);
   if (!isRecord(object.spec) || !Array.isArray(object.spec['backends']))
     return notRead(naming, 'it has no spec.backends');
@@ -76,7 +76,7 @@ function splitIn(object: KubeObject, t: LinkerdSmiTarget): Split | RouteTrouble 
     };
   });
   const rule: Rule = { index: 0, name: null, destinations, delegate: null, tests: [] };
-  return splitOf([rule], { index: 0 }, naming);
+  return splitOf([rule], { index: 0 }, naming, goingBack);
 }
 
 /** Thousandths where the object has them. Later versions of the API take whole numbers only. */
@@ -105,7 +105,7 @@ const kindOf = (t: LinkerdSmiTarget): RouteKind => ({
   field: 'backends',
   known: TALKED,
   versions: (served) => TALKED.filter((talked) => served.includes(talked)),
-  split: (object) => splitIn(object, t),
+  split: (object, goingBack) => splitIn(object, t, goingBack),
   carriesAllTraffic: (object) => carriesAllTraffic(object, t),
   parts: (object, _split, canary) => partsOf(object, canary),
 });

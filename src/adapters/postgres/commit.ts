@@ -124,6 +124,8 @@ const SETTLE_PAUSE: Millis = 200;
  * true: this change is the row's next version. false: somebody else moved first, or the target is held by another
  * rollout; nothing was written. Throws StoreUnavailable where Postgres does not answer for long.
  */
+const HELD: ReadonlySet<string> = new Set(['rollout_live_target', 'rollout_live_object']);
+
 export async function commit(
   db: Database,
   channels: readonly string[],
@@ -157,7 +159,7 @@ async function wrote(db: Database, wanted: Statement): Promise<boolean> {
     return (await db.rows(wanted)).length > 0;
   } catch (error) {
     // It stopped waiting behind another rollout, and a third one holds the target.
-    if (brokenConstraint(error) === 'rollout_live_target') return false;
+    if (HELD.has(brokenConstraint(error) ?? '')) return false;
     throw error;
   }
 }

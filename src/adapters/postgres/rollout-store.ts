@@ -61,8 +61,15 @@ export function postgresRolloutStore(db: Database, { channels, log }: RolloutSto
 const LOAD = `
 select ${ROLLOUT_COLUMNS}, r.next_tick_at, now() as now, case when $2 then r.plan end as plan,
   r.behind is not null and exists (
-    select from rollout b where b.target_key = r.target_key and b.ended_at is null and b.epoch < r.epoch
-  ) as blocked
+    select from rollout b
+    where (b.target_key = r.target_key or b.object_key = r.object_key) and b.ended_at is null and b.epoch < r.epoch
+  ) as blocked,
+  (
+    select b.id from rollout b
+    where b.takes_over and b.behind is not null and b.ended_at is null and b.epoch > r.epoch
+      and (b.target_key = r.target_key or b.object_key = r.object_key)
+    order by b.epoch desc limit 1
+  ) as superseded_by
 from rollout r where r.id = $1`;
 
 interface LoadedRow extends RolloutRow {
@@ -70,6 +77,7 @@ interface LoadedRow extends RolloutRow {
   readonly now: Instant;
   readonly plan: Plan | null;
   readonly blocked: boolean;
+  readonly superseded_by: string | null;
 }
 
 async function load(db: Database, plans: PlanCache, id: string): Promise<Loaded | null> {
@@ -78,7 +86,13 @@ async function load(db: Database, plans: PlanCache, id: string): Promise<Loaded 
   const plan = known ?? row?.plan;
   if (row === undefined || plan === undefined || plan === null) return null;
   if (known === undefined) plans.set(id, plan);
-  return { rollout: toRollout(row, plan), now: row.now, blocked: row.blocked, dueAt: row.next_tick_at };
+  return {
+    rollout: toRollout(row, plan),
+    now: row.now,
+    blocked: row.blocked,
+    supersededBy: row.superseded_by,
+    dueAt: row.next_tick_at,
+  };
 }
 
 async function source(db: Database, id: string): Promise<unknown> {

@@ -16,6 +16,7 @@ const DEFAULTS: Omit<State, 'phase'> = {
   evaluatedAt: null,
   reasserts: 0,
   movedBy: [],
+  appliedGeneration: null,
   meshTrouble: null,
   unreadySince: null,
   attempts: 0,

@@ -51,10 +51,11 @@ async function within(tx: Queries, wanted: NewRollout, behind: Behind): Promise<
   if (known !== null) return known;
   const { target } = wanted.plan;
   // Starts of one target go one after the other: who is before whom must be clear, also among those that wait.
-  await tx.rows({ text: 'select pg_advisory_xact_lock(hashtextextended($1, 0))', values: [targetKey(target)] });
+  for (const key of [targetKey(target), wanted.objectKey].sort())
+    await tx.rows({ text: 'select pg_advisory_xact_lock(hashtextextended($1, 0))', values: [key] });
   const earlier = await rolloutOf(tx, wanted.id);
   if (earlier !== null) return { kind: 'created', rollout: earlier };
-  const live = await liveOf(tx, target);
+  const live = await liveOf(tx, target, wanted.objectKey);
   const [holder] = live;
   if (holder !== undefined && behind === 'nobody') {
     const rollout = await rolloutOf(tx, holder);
@@ -106,18 +107,19 @@ async function rolloutOf(tx: Queries, id: string): Promise<Rollout | null> {
 }
 
 /** Live rollouts of the target: the one that holds it (or will next), then those that wait, in their order. */
-async function liveOf(tx: Queries, target: Target): Promise<readonly string[]> {
+async function liveOf(tx: Queries, target: Target, objectKey: string): Promise<readonly string[]> {
   const rows = await tx.rows<{ id: string }>({
-    text: 'select id from rollout where target_key = $1 and ended_at is null order by behind is not null, epoch',
-    values: [targetKey(target)],
+    text: `select id from rollout where (target_key = $1 or object_key = $2) and ended_at is null
+      order by behind is not null, epoch`,
+    values: [targetKey(target), objectKey],
   });
   return rows.map(({ id }) => id);
 }
 
 const INSERT = `
 with created as (
-  insert into rollout (id, epoch, target_key, cluster, namespace, service, mesh, plan, source, created_at, created_by, version, commit_id, generation, status, state, behind, next_tick_at)
-  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $10)
+  insert into rollout (id, epoch, target_key, cluster, namespace, service, mesh, plan, source, created_at, created_by, version, commit_id, generation, status, state, behind, next_tick_at, object_key, takes_over)
+  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $10, $20, $21)
   returning id
 )
 insert into fact (rollout_id, seq, at, type, actor, step, message, data)
@@ -154,6 +156,8 @@ async function insert(tx: Queries, wanted: NewRollout, behind: string | null): P
       behind,
       created(rollout, behind),
       storableJson({ warnings, observedWeight, behind, epoch: rollout.epoch }),
+      wanted.objectKey,
+      plan.onConflict === 'supersede',
     ],
   });
   return rollout;
@@ -174,6 +178,7 @@ const fresh = (wanted: NewRollout, epoch: number, createdAt: Instant, behind: st
   evaluatedAt: null,
   reasserts: 0,
   movedBy: [],
+  appliedGeneration: null,
   meshTrouble: null,
   unreadySince: null,
   attempts: 0,

@@ -28,7 +28,8 @@ export interface RouteKind {
   versions(served: readonly string[]): readonly string[];
   /** Versions that could be talked, for people. */
   readonly known: readonly string[];
-  split(object: KubeObject): Split | RouteTrouble;
+  /** `goingBack`: see `splitOf`. */
+  split(object: KubeObject, goingBack: boolean): Split | RouteTrouble;
   /** Does every request for the service pass the rules of the split? */
   carriesAllTraffic(object: KubeObject, split: Split): boolean;
   /** What to write for a canary weight, in the units of this object. */
@@ -59,12 +60,8 @@ export class RouteRouter implements TrafficRouter {
     const found = await this.find(options?.fresh === true);
     if (!found.ok) return found.trouble;
     const object = found.value;
-    const split = this.#kind.split(object);
-    // Others have all of it, the canary nothing: there is nothing to take back.
-    if (!split.ok && split.code === 'foreign_weight' && options?.goingBack === true)
-      return { ...split, code: 'canary_absent' };
+    const split = this.#kind.split(object, options?.goingBack === true);
     if (!split.ok) return split;
-    if (split.foreign !== null && options?.goingBack !== true) return split.foreign;
     return {
       ok: true,
       canaryWeight: split.canaryWeight,
@@ -121,9 +118,8 @@ export class RouteRouter implements TrafficRouter {
     const newer = newerStamp(object, decision);
     if (newer !== null) return { kind: 'superseded', by: newer };
     if (tokenOf(object) !== token) return { kind: 'conflict' };
-    const split = this.#kind.split(object);
+    const split = this.#kind.split(object, goesBack(decision));
     if (!split.ok) return { kind: 'trouble', trouble: split };
-    if (split.foreign !== null && decision.canaryWeight !== 0) return { kind: 'trouble', trouble: split.foreign };
     const applied = { kind: 'applied', token, before: split.canaryWeight, after: decision.canaryWeight } as const;
     if (isInPlace(object, split, decision)) return applied;
     // A destination that stands alone has everything: there is no number that could give the other one a share.
@@ -164,7 +160,7 @@ export class RouteRouter implements TrafficRouter {
 
   /** 200 is not proof: fields unknown to the served version are dropped, and webhooks change objects. null: all is there. */
   #notKept(answer: KubeObject, decision: Decision): RouteTrouble | null {
-    const split = this.#kind.split(answer);
+    const split = this.#kind.split(answer, goesBack(decision));
     if (split.ok && isInPlace(answer, split, decision)) return null;
     const weight = split.ok
       ? `canary weight ${split.canaryWeight} % where ${decision.canaryWeight} % was written`
@@ -183,17 +179,17 @@ export class RouteRouter implements TrafficRouter {
     // Looked at again also so that a cache behind `read` does not hand out the same stale object at once.
     if (answer.code === 'conflict') return this.#whatStands(decision, before, { kind: 'conflict' });
     const trouble = refuse.fromKube(this.#kind.naming, answer);
-    if (answer.code === 'invalid') return this.#afterInvalid(trouble, token);
+    if (answer.code === 'invalid') return this.#afterInvalid(trouble, token, decision);
     // The patch may have been stored although no answer came.
     if (!dryRun && outcomeUnknown(answer)) return this.#whatStands(decision, before, { kind: 'trouble', trouble });
     return { kind: 'trouble', trouble };
   }
 
   /** 422 says the same for a destination that moved and for a schema that said no: look again. */
-  async #afterInvalid(trouble: RouteTrouble, token: string): Promise<Applied> {
+  async #afterInvalid(trouble: RouteTrouble, token: string, decision: Decision): Promise<Applied> {
     const found = await this.find(true);
     if (!found.ok) return { kind: 'trouble', trouble: found.trouble };
-    const split = this.#kind.split(found.value);
+    const split = this.#kind.split(found.value, goesBack(decision));
     if (!split.ok) return { kind: 'trouble', trouble: split };
     return tokenOf(found.value) === token ? { kind: 'trouble', trouble } : { kind: 'conflict' };
   }
@@ -204,11 +200,14 @@ export class RouteRouter implements TrafficRouter {
     if (!found.ok) return otherwise;
     const newer = newerStamp(found.value, decision);
     if (newer !== null) return { kind: 'superseded', by: newer };
-    const split = this.#kind.split(found.value);
+    const split = this.#kind.split(found.value, goesBack(decision));
     if (!split.ok || !isInPlace(found.value, split, decision)) return otherwise;
     return { kind: 'applied', token: tokenOf(found.value), before, after: decision.canaryWeight };
   }
 }
+
+/** Weight 0 is what a rollback writes; no step of a plan has it. */
+const goesBack = (decision: Decision): boolean => decision.canaryWeight === 0;
 
 const tokenOf = (object: KubeObject): string => object.metadata.resourceVersion ?? '';
 

@@ -51,25 +51,36 @@ export interface Split {
   readonly rules: readonly MovedRule[];
   /** In percent. */
   readonly canaryWeight: number;
-  readonly foreign: RouteTrouble | null;
 }
 
-/** Finds the rules to move and what they ask for now. */
-export function splitOf(rules: readonly Rule[], selection: Selection, naming: Naming): Split | RouteTrouble {
+/**
+ * Finds the rules to move and what they ask for now.
+ *
+ * `goingBack`: the canary's share is to be taken away whatever else the rules say: rules that know no canary are passed
+ * over, and a third destination is no reason to stop. Only where no rule gives the canary anything is it absent.
+ */
+export function splitOf(
+  rules: readonly Rule[],
+  selection: Selection,
+  naming: Naming,
+  goingBack: boolean,
+): Split | RouteTrouble {
   const chosen = choose(rules, selection, naming);
   if ('ok' in chosen) return chosen;
   const moved: MovedRule[] = [];
+  const withoutCanary: Rule[] = [];
   for (const rule of chosen) {
+    if (goingBack && !holds(rule, 'canary')) {
+      withoutCanary.push(rule);
+      continue;
+    }
     const one = movedRule(rule, naming);
     if ('ok' in one) return one;
+    if (one.foreign !== null && !goingBack) return one.foreign;
     moved.push(one);
   }
-  return {
-    ok: true,
-    rules: moved,
-    canaryWeight: together(moved.map((one) => one.canaryWeight)),
-    foreign: moved.find((one) => one.foreign !== null)?.foreign ?? null,
-  };
+  if (moved.length === 0) return refuse.canaryAbsent(naming, withoutCanary);
+  return { ok: true, rules: moved, canaryWeight: together(moved.map((one) => one.canaryWeight)) };
 }
 
 /**
@@ -151,8 +162,9 @@ function movedRule(rule: Rule, naming: Naming): MovedRule | RouteTrouble {
   if (canary === undefined) return foreign ?? refuse.canaryAbsent(naming, [rule]);
   const part = canary.weight ?? 0;
   const sum = part + (stable?.weight ?? 0);
-  if (sum === 0) return foreign ?? refuse.noWeight(naming, rule);
-  return { rule, stable: stable ?? null, canary, canaryWeight: (100 * part) / sum, foreign };
+  // Others have all of it: the canary has nothing.
+  if (sum === 0 && foreign === null) return refuse.noWeight(naming, rule);
+  return { rule, stable: stable ?? null, canary, canaryWeight: sum === 0 ? 0 : (100 * part) / sum, foreign };
 }
 
 // ── what is written ─────────────────────────────────────────────────────────────────────────────────────────────────
