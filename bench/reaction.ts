@@ -125,9 +125,10 @@ function timesOf(
   failureLimit: number,
 ): Times {
   const at = withdrawn.get(service);
-  const deciding = shown === null ? undefined : evaluations(shown.answers)[failureLimit - 1];
+  // Fewer than the limit where one answer, given again within its second, was the evidence of two evaluations.
+  const deciding = shown === null ? undefined : evaluations(shown.answers).slice(0, failureLimit).at(-1);
   if (at === undefined || shown === null || deciding === undefined)
-    throw new Error(`${service} went to 0 without ${failureLimit} answers that showed its fault`);
+    throw new Error(`${service} went to 0 without an answer that showed its fault`);
   return { fromAnswer: at - deciding, fromFault: at - shown.visible };
 }
 

@@ -18,7 +18,7 @@ const HELP = `npm run bench -- [options]
   --seconds 30                   how long each is measured
   --concurrency 300              ticks at once in the worker
   --query-delay 5                milliseconds that a Prometheus query takes
-  --node OPTIONS                 options of Node for the worker, like --max-old-space-size=256
+  --node=OPTIONS                 options of Node for the worker, as --node=--max-old-space-size=256
   --profile DIR                  CPU profile of the worker (capacity)
   --json                         JSON lines instead of tables
 `;
