@@ -31,9 +31,24 @@ export interface View {
   /** Summed: failed requests. */
   readonly errors: readonly Selector[];
   /** Histogram of latencies (its name without _bucket); null: this view has none. */
-  readonly latency: (Selector & { readonly unit: 'ms' | 's'; /** Highest finite bucket bound in ms. */ readonly highestBound: number }) | null;
+  readonly latency:
+    | (Selector & {
+        readonly unit: 'ms' | 's' /** Highest finite bucket bound in ms. */;
+        readonly highestBound: number;
+      })
+    | null;
   /** false: the view may not be used for the traffic share (it does not see all callers, or sees retries). */
   readonly share: boolean;
+  /** Requests that reached no pod, which are in no other number of the view. Absent: the view's mesh has none, or cannot tell. */
+  readonly unreached?: Unreached;
+}
+
+/** Requests that found no pod to go to. No version's name is on them, so they are counted by the Service that was called. */
+export interface Unreached extends Selector {
+  /** Label that holds the host as the proxy knew it (a full name, or what the caller wrote), label that holds the caller's namespace. */
+  readonly labels: { readonly host: string; readonly caller: string };
+  /** Fields of the target's VersionRef that hold the version's own host; the first that is there counts. */
+  readonly hosts: readonly string[];
 }
 
 export interface MeshModule {

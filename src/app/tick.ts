@@ -8,13 +8,15 @@
 import { observe, weightToWrite, writeFailed } from '../domain/advance.ts';
 import type { Change } from '../domain/change.ts';
 import { stepWords } from '../domain/change.ts';
-import { measurement, shareObjection } from '../domain/judge.ts';
+import { measurement } from '../domain/judge.ts';
 import type { Measurement, Observation, Reading, Route, ShareReading, Workloads } from '../domain/observation.ts';
 import type { Check, Instant, Millis, Weight } from '../domain/plan.ts';
 import { weightAt } from '../domain/plan.ts';
 import type { Rollout } from '../domain/rollout.ts';
 import { stampOf } from '../domain/rollout.ts';
 import { checksDue, nextTickAt, windowAt } from '../domain/schedule.ts';
+import type { Doubt } from '../domain/share.ts';
+import { doubtOf, NO_DOUBT } from '../domain/share.ts';
 import type {
   Applied,
   CrashPoint,
@@ -116,8 +118,8 @@ async function look(
     lookAtWorkloads(ports, rollout),
     evaluate(ports, rollout, at),
   ]);
-  const objection = evaluated.objection(route);
-  return { at, route, workloads, measurements: evaluated.judged(objection), share: evaluated.share, blocked };
+  const doubt = evaluated.doubt(route);
+  return { at, route, workloads, measurements: evaluated.judged(doubt), share: evaluated.share, blocked };
 }
 
 async function lookAtWorkloads({ meshes }: TickPorts, rollout: Rollout): Promise<Workloads> {
@@ -128,11 +130,11 @@ async function lookAtWorkloads({ meshes }: TickPorts, rollout: Rollout): Promise
 
 interface Evaluated {
   readonly share: ShareReading | null;
-  objection(route: Route): string | null;
-  judged(objection: string | null): readonly Measurement[];
+  doubt(route: Route): Doubt;
+  judged(doubt: Doubt): readonly Measurement[];
 }
 
-const NOTHING: Evaluated = { share: null, objection: () => null, judged: () => [] };
+const NOTHING: Evaluated = { share: null, doubt: () => NO_DOUBT, judged: () => [] };
 
 /** Asks the due checks, both versions at once, all in parallel. */
 async function evaluate(ports: TickPorts, rollout: Rollout, at: Instant): Promise<Evaluated> {
@@ -148,9 +150,8 @@ async function evaluate(ports: TickPorts, rollout: Rollout, at: Instant): Promis
   const wanted = weightAt(plan, phase.step);
   return {
     share,
-    objection: (route) => (route.ok ? shareObjection(plan.analysis, route, wanted, share) : null),
-    judged: (objection) =>
-      answers.map((a) => measurement(a.check, phase.step, a.window, a.canary, a.stable, objection)),
+    doubt: (route) => doubtOf(plan, route, wanted, share),
+    judged: (doubt) => answers.map((a) => measurement(a.check, phase.step, a.window, a.canary, a.stable, doubt)),
   };
 }
 

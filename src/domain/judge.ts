@@ -1,8 +1,10 @@
 /** From two readings to a verdict. Pure: thresholds, samples, words. */
 import { count, latency, percent, plain } from './format.ts';
-import type { Measurement, NoValueCode, Reading, RouteReading, ShareReading } from './observation.ts';
-import type { Analysis, Check, Millis, Weight } from './plan.ts';
+import type { Measurement, NoValueCode, Reading } from './observation.ts';
+import type { Check, Millis } from './plan.ts';
 import type { Verdict } from './rollout.ts';
+import type { Doubt, Unreached } from './share.ts';
+import { lostPart, unreachedWords } from './share.ts';
 
 type Judged = Pick<Measurement, 'verdict' | 'code' | 'reason' | 'threshold'>;
 
@@ -119,38 +121,48 @@ export function judge(check: Check, canary: Reading, stable: Reading | null): Ju
   };
 }
 
-/** Requests of both versions together below which a measured share says nothing. */
-const SHARE_MIN_SAMPLES = 100;
+/** Part of the canary's requests that may be lost on their way before a pass means nothing. */
+const LOST_AT_MOST = 0.05;
+
+/** The limit of the check itself, where it allows more failures than that. */
+const mattersTo = (check: Check, unreached: Unreached): boolean =>
+  lostPart(unreached) > Math.max(LOST_AT_MOST, check.kind === 'error-rate' ? (check.threshold.max ?? 0) : 0);
 
 /**
- * How far a measured share may be from the wanted one: four standard deviations of a binomial share,
- * plus a fifth of the smaller side for the seconds in which the mesh's proxies pick up the change.
+ * The canary's error rate with the requests that never got to it; null: it could not be asked for its own. Of its own
+ * requests those beside the lost ones count: the check may look back over another window.
  */
-export const shareTolerance = (wanted: number, samples: number): number =>
-  4 * Math.sqrt((wanted * (1 - wanted)) / Math.max(samples, 1)) + 0.2 * Math.min(wanted, 1 - wanted) + 0.005;
-
-/** null: nothing to object to; otherwise why the canary's numbers cannot be trusted to speak for the wanted weight. */
-export function shareObjection(
-  analysis: Analysis,
-  route: RouteReading,
-  wanted: Weight,
-  share: ShareReading | null,
-): string | null {
-  const enforced = analysis.trafficShare === 'enforce' || (analysis.trafficShare === 'auto' && route.carriesAllTraffic);
-  if (!enforced || share === null || share.samples < SHARE_MIN_SAMPLES || wanted === 100) return null;
-  const want = wanted / 100;
-  if (Math.abs(share.share - want) <= shareTolerance(want, share.samples)) return null;
-  return (
-    `the canary got ${percent(share.share)} of ${count(share.samples)} requests where ${wanted} % was wanted: ` +
-    'ejected pods, a broken circuit, or a route that callers do not use'
-  );
+function withFailures(canary: Reading, { requests, answered }: Unreached): Reading | null {
+  if (!canary.ok && canary.code !== 'no_data') return null;
+  const failed = canary.ok ? canary.value * answered : 0;
+  const samples = answered + requests;
+  const query = `${canary.query}\n# and ${count(requests)} requests that reached no pod, counted as failures`;
+  return { ok: true, value: (failed + requests) / samples, samples, query };
 }
 
-/** A pass means nothing while the canary does not get its share; a failure stays a failure. */
-export const withShare = (judged: Judged, objection: string | null): Judged =>
-  objection === null || judged.verdict !== 'pass'
-    ? judged
-    : { ...judged, verdict: 'inconclusive', code: 'share_off', reason: objection };
+/** A pass means nothing while the canary does not get its share or requests are lost; a failure stays a failure. */
+export function withDoubt(
+  judged: Judged,
+  check: Check,
+  canary: Reading,
+  stable: Reading | null,
+  { shareOff, unreached }: Doubt,
+): Judged & Pick<Measurement, 'canary'> {
+  const plain = { ...judged, canary };
+  if (judged.verdict === 'fail') return plain;
+  if (unreached !== null && mattersTo(check, unreached)) {
+    const words = unreachedWords(unreached);
+    const blamed = check.kind === 'error-rate' && unreached.canarys ? withFailures(canary, unreached) : null;
+    const again = blamed === null ? null : judge(check, blamed, stable);
+    if (blamed !== null && again?.verdict === 'fail')
+      return { ...again, code: 'unreached', reason: `${words}; with these, ${again.reason}`, canary: blamed };
+    if (judged.verdict === 'pass' || judged.code === 'no_data')
+      return { ...plain, verdict: 'inconclusive', code: 'unreached', reason: words };
+  }
+  return shareOff === null || judged.verdict !== 'pass'
+    ? plain
+    : { ...plain, verdict: 'inconclusive', code: 'share_off', reason: shareOff };
+}
 
 export function measurement(
   check: Check,
@@ -158,7 +170,13 @@ export function measurement(
   window: Millis,
   canary: Reading,
   stable: Reading | null,
-  objection: string | null,
+  doubt: Doubt,
 ): Measurement {
-  return { check: check.name, step, window, canary, stable, ...withShare(judge(check, canary, stable), objection) };
+  return {
+    check: check.name,
+    step,
+    window,
+    stable,
+    ...withDoubt(judge(check, canary, stable), check, canary, stable, doubt),
+  };
 }

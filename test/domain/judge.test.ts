@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { judge, shareObjection, shareTolerance, withShare } from '../../src/domain/judge.ts';
+import { judge } from '../../src/domain/judge.ts';
 import type { NoValueCode, Reading } from '../../src/domain/observation.ts';
-import { aCheck, aPlan, aReading, aRoute } from '../support/builders.ts';
+import { aCheck, aReading } from '../support/builders.ts';
 
 const no = (code: NoValueCode): Reading => ({ ok: false, code, message: `no value: ${code}`, query: 'q' });
 const relative = aCheck({ threshold: { relative: { maxRatio: 1.5, tolerance: 0.01 } } });
@@ -86,45 +86,6 @@ describe('judging one evaluation', () => {
           expect(canary.ok && (canary.samples ?? 20) >= 20).toBe(true);
         },
       ),
-    );
-  });
-});
-
-describe('the traffic share', () => {
-  const { analysis } = aPlan();
-  const route = aRoute(25, null);
-
-  it('objects when the canary gets far less than was wanted, and turns only passes into inconclusive', () => {
-    const objection = shareObjection(analysis, route, 25, { share: 0.003, samples: 5000 });
-    expect(objection).toContain('0.3 % of 5,000 requests where 25 % was wanted');
-    const pass = judge(aCheck(), aReading(0), null);
-    expect(withShare(pass, objection)).toMatchObject({ verdict: 'inconclusive', code: 'share_off' });
-    const fail = judge(aCheck(), aReading(0.5), null);
-    expect(withShare(fail, objection)).toBe(fail);
-  });
-
-  it('does not object to chance, to few samples, or where the split does not carry all traffic', () => {
-    expect(shareObjection(analysis, route, 25, { share: 0.24, samples: 5000 })).toBeNull();
-    expect(shareObjection(analysis, route, 25, { share: 0, samples: 99 })).toBeNull();
-    expect(shareObjection(analysis, route, 25, null)).toBeNull();
-    expect(
-      shareObjection(analysis, { ...route, carriesAllTraffic: false }, 25, { share: 0, samples: 5000 }),
-    ).toBeNull();
-    expect(
-      shareObjection({ ...analysis, trafficShare: 'enforce' }, { ...route, carriesAllTraffic: false }, 25, {
-        share: 0,
-        samples: 5000,
-      }),
-    ).not.toBeNull();
-  });
-
-  it('tolerates a binomial share at any weight and size (property: four deviations)', () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 1, max: 99 }), fc.integer({ min: 100, max: 1e6 }), (weight, n) => {
-        const p = weight / 100;
-        const deviation = Math.sqrt((p * (1 - p)) / n);
-        expect(shareTolerance(p, n)).toBeGreaterThan(4 * deviation);
-      }),
     );
   });
 });

@@ -133,7 +133,7 @@ test('the share is answered from the counts that the error rate has just fetched
   prometheus.answer(everything);
   const provider = open(prometheus.url);
   await errorRates(provider, numbered(7));
-  expect(await provider.share(numbered(7), 30_000)).toEqual({ share: 1 / 3, samples: 1500 });
+  expect(await provider.share(numbered(7), 30_000)).toEqual({ share: 1 / 3, samples: 1500, unreached: 0 });
   expect(prometheus.requests).toHaveLength(2);
 });
 

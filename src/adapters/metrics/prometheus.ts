@@ -5,6 +5,7 @@ import type { Reading, ShareReading } from '../../domain/observation.ts';
 import type { Millis, Role, Target } from '../../domain/plan.ts';
 import type { View } from '../mesh.ts';
 import { type Answer, type Trouble, trouble } from '../prometheus/answer.ts';
+import { calledFor } from '../prometheus/called.ts';
 import { openClient, type PrometheusAuth } from '../prometheus/client.ts';
 import { customReading } from '../prometheus/custom.ts';
 import type { FigureTable } from '../prometheus/figures.ts';
@@ -201,7 +202,8 @@ const told = (views: readonly View[], target: Target): readonly Told[] =>
     const stable = target.stable[view.key];
     const canary = target.canary[view.key];
     const apart = typeof stable === 'string' && typeof canary === 'string' && stable !== canary;
-    return apart ? [{ view, pair: { namespace: target.namespace, stable, canary } }] : [];
+    const called = view.unreached === undefined ? [] : calledFor(view.unreached, target);
+    return apart ? [{ view, pair: { namespace: target.namespace, stable, canary, called } }] : [];
   });
 
 const cannotTell = (target: Target, what: 'requests' | 'latencies'): string =>
@@ -210,11 +212,14 @@ const cannotTell = (target: Target, what: 'requests' | 'latencies'): string =>
 
 const who = (target: Target, name: string): string => `${target.namespace}/${name}`;
 
-function shareIn(table: FigureTable | Trouble, { namespace, stable, canary }: Pair): ShareReading | null {
+function shareIn(table: FigureTable | Trouble, { namespace, stable, canary, called }: Pair): ShareReading | null {
   if (!table.ok) return null;
   const toCanary = table.of(namespace, canary)?.requests ?? 0;
   const samples = toCanary + (table.of(namespace, stable)?.requests ?? 0);
-  return samples > 0 && Number.isFinite(samples) ? { share: toCanary / samples, samples } : null;
+  const unreached = table.unreached(called);
+  const all = samples + unreached;
+  if (!(all > 0 && Number.isFinite(all))) return null;
+  return { share: samples > 0 ? toCanary / samples : 0, samples, unreached };
 }
 
 function kept<K extends object, V>(cache: WeakMap<K, V>, key: K, make: () => V): V {
@@ -235,5 +240,6 @@ function renamed(view: View, names: Readonly<Record<string, string>>): View {
     requests: view.requests.map(rename),
     errors: view.errors.map(rename),
     latency: view.latency === null ? null : rename(view.latency),
+    ...(view.unreached === undefined ? {} : { unreached: rename(view.unreached) }),
   };
 }

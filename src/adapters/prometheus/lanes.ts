@@ -1,6 +1,7 @@
 /** What can be asked in groups: the counts or latency buckets of one view over one window, and custom queries. */
 import type { View } from '../mesh.ts';
 import { type Answer, type Trouble, trouble } from './answer.ts';
+import type { Called } from './called.ts';
 import type { PrometheusClient } from './client.ts';
 import { type FigureTable, figureTable } from './figures.ts';
 import type { Lane } from './group-commit.ts';
@@ -11,9 +12,12 @@ export interface Pair {
   readonly namespace: string;
   readonly stable: string;
   readonly canary: string;
+  /** Services under whose names the canary's requests are lost; none where the view cannot tell. */
+  readonly called: readonly Called[];
 }
 
-export const pairKey = ({ namespace, stable, canary }: Pair): string => `${namespace}/${stable}/${canary}`;
+export const pairKey = ({ namespace, stable, canary, called }: Pair): string =>
+  [namespace, stable, canary, ...called.map((service) => `${service.namespace}/${service.name}`)].join('/');
 
 /** Pairs per query. Buckets bring some twenty rows per workload, counts two. */
 const COUNTS_PER_QUERY = 250;
@@ -73,13 +77,15 @@ const noTimeLeft = ({ server }: PrometheusClient): Trouble =>
 const versionsOf = (pairs: readonly Pair[]): Versions => ({
   namespaces: pairs.map(({ namespace }) => namespace),
   names: pairs.flatMap(({ stable, canary }) => [stable, canary]),
+  services: pairs.flatMap(({ called }) => called.map(({ name }) => name)),
 });
 
 function cut(pairs: readonly Pair[], perQuery: number): readonly (readonly Pair[])[] {
   const pieces: Pair[][] = [];
   let room = 0;
   for (const pair of pairs) {
-    const length = pair.namespace.length + pair.stable.length + pair.canary.length;
+    const services = pair.called.reduce((sum, { name }) => sum + name.length, 0);
+    const length = pair.namespace.length + pair.stable.length + pair.canary.length + services;
     const piece = pieces.at(-1);
     if (piece === undefined || piece.length === perQuery || length > room) {
       pieces.push([pair]);

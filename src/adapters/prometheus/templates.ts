@@ -5,19 +5,22 @@
  * the first sample of a series that was born inside the window, and the series of a canary always are. (A canary that
  * answers its first seven requests with 500 has an increase of 0.) So the births are added.
  */
-import type { Selector, View } from '../mesh.ts';
-import { oneOf, promDuration } from './text.ts';
+import type { Selector, Unreached, View } from '../mesh.ts';
+import { hostOf, oneOf, promDuration } from './text.ts';
 
 /** Which workloads: those named, in the namespaces named. */
 export interface Versions {
   readonly namespaces: readonly string[];
   readonly names: readonly string[];
+  /** Names of the Services by which they are called; none: requests that reached no pod are not asked for. */
+  readonly services?: readonly string[];
 }
 
 export type Latency = NonNullable<View['latency']>;
 
-/** Label that tells the two answers of `countsQuery` apart. */
+/** Label that tells the answers of `countsQuery` apart, and its value for requests that reached no pod. */
 export const COUNTED = 'counted';
+export const UNREACHED = 'unreached';
 
 /** How long a series may have been silent (missed scrapes, a target that was away) without counting as born again. */
 const SILENCE = '5m';
@@ -25,13 +28,25 @@ const SILENCE = '5m';
 /**
  * Requests and failures of all these workloads, in one evaluation: rows `{namespace, version, counted="requests"|"errors"}`.
  * Two answers, never a ratio: a version without failures has no failure series, and a ratio would then be as empty as that
- * of a version without traffic.
+ * of a version without traffic. Where the view knows of requests that reached no pod, also rows
+ * `{host, caller, counted="unreached"}` of Services with these names, in any namespace.
  */
 export function countsQuery(view: View, versions: Versions, window: number): string {
   const by = grouping(view, []);
   const requests = counted(view, view.requests, versions, window, by);
   const errors = counted(view, view.errors, versions, window, by);
-  return `label_replace(${requests}, "${COUNTED}", "requests", "", "") or label_replace(${errors}, "${COUNTED}", "errors", "", "")`;
+  const answers = [told('requests', requests), told('errors', errors)];
+  const { services = [] } = versions;
+  if (view.unreached !== undefined && services.length > 0)
+    answers.push(told(UNREACHED, unreached(view.unreached, services, window)));
+  return answers.join(' or ');
+}
+
+const told = (what: string, rows: string): string => `label_replace(${rows}, "${COUNTED}", "${what}", "", "")`;
+
+function unreached({ metric, matchers, labels }: Unreached, services: readonly string[], window: number): string {
+  const series = `${metric}{${[...matchers, hostOf(labels.host, services)].join(',')}}`;
+  return summed([series], window, ` by (${labels.host}, ${labels.caller}) `);
 }
 
 /** Requests by latency bucket of all these workloads: rows `{namespace, version, le}`. */
@@ -66,17 +81,24 @@ const buckets = ({ metric, matchers }: Latency): Selector => ({ metric: `${metri
 const grouping = ({ labels }: View, more: readonly string[]): string =>
   ` by (${[labels.namespace, labels.version, ...more].join(', ')}) `;
 
+function counted(view: View, selectors: readonly Selector[], versions: Versions, window: number, by: string): string {
+  return summed(
+    selectors.map((selector) => seriesText(view, selector, versions)),
+    window,
+    by,
+  );
+}
+
 /**
- * Sum over the selectors of growth and births. Each term gets a label of its own before the terms are united, because `or`
+ * Sum over the series of growth and births. Each term gets a label of its own before the terms are united, because `or`
  * drops a row whose labels it has seen already.
  */
-function counted(view: View, selectors: readonly Selector[], versions: Versions, window: number, by: string): string {
-  const terms = selectors.flatMap((selector) => {
-    const text = seriesText(view, selector, versions);
-    return [grown(text, window), born(text, window)].map((inner) => `sum${by}(${inner})`);
-  });
-  const told = terms.map((term, i) => (i === 0 ? term : `label_replace(${term}, "term", "${i}", "", "")`));
-  return `sum${by}(${told.join(' or ')})`;
+function summed(series: readonly string[], window: number, by: string): string {
+  const terms = series.flatMap((text) =>
+    [grown(text, window), born(text, window)].map((inner) => `sum${by}(${inner})`),
+  );
+  const apart = terms.map((term, i) => (i === 0 ? term : `label_replace(${term}, "term", "${i}", "", "")`));
+  return `sum${by}(${apart.join(' or ')})`;
 }
 
 /** First increase, then sum: the other way round a pod's restart counts as a burst of requests. */

@@ -44,6 +44,10 @@ export function oneOf(label: string, values: readonly string[]): string {
     : `${label}=~${quoted(distinct.map(literally).join('|'))}`;
 }
 
+/** A host that begins with one of these names: alone, with its namespace, in full, or with a port. */
+export const hostOf = (label: string, names: readonly string[]): string =>
+  `${label}=~${quoted(`(${[...new Set(names)].sort().map(literally).join('|')})([.:].*)?`)}`;
+
 /** Milliseconds as PromQL writes them: "30s", "1500ms". */
 export const promDuration = (ms: number): string => {
   const whole = Math.max(1, Math.round(ms));

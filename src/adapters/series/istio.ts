@@ -1,5 +1,5 @@
 /** How Istio's proxies count requests and latencies (standard metrics of Istio telemetry v2). */
-import type { Selector, View } from '../mesh.ts';
+import type { Selector, Unreached, View } from '../mesh.ts';
 
 const REQUESTS = 'istio_requests_total';
 
@@ -35,12 +35,30 @@ const view = (name: string, reporter: readonly string[], share: boolean): View =
   share,
 });
 
+/** What callers met: their own proxies, gateways and waypoints. */
+const CALLERS = ['reporter=~"source|waypoint"', NOT_INJECTED];
+
+/**
+ * No pod was chosen (UH: all ejected or not ready, UO: circuit open) or no destination was there (NC: the subset is
+ * missing), so the workload is "unknown". NR is left out: a request that no rule matched was never split.
+ *
+ * Counted by `destination_service`. That is the Service's full name, or where there is no destination the Host header, of
+ * which the caller's namespace completes a short name. `destination_service_namespace` must not be asked: it is "unknown"
+ * on these reports of all but recent proxies.
+ */
+const UNREACHED: Unreached = {
+  metric: REQUESTS,
+  matchers: [...CALLERS, 'destination_workload="unknown"', 'response_flags=~"(.*,)?(UH|UF|UO|NC|URX)(,.*)?"'],
+  labels: { host: 'destination_service', caller: 'source_workload_namespace' },
+  hosts: ['host', 'service'],
+};
+
 /**
  * `source` is what callers met: it alone sees refused connections, failed handshakes and timeouts, but a request that was
  * retried with success counts as one success. `destination` is what the version's own proxy saw: every attempt, also of
  * callers without a proxy and of mirrored requests, so it must not be used for the traffic share.
  */
 export const istioViews: readonly View[] = [
-  view('source', ['reporter=~"source|waypoint"', NOT_INJECTED], true),
+  { ...view('source', CALLERS, true), unreached: UNREACHED },
   view('destination', ['reporter="destination"'], false),
 ];

@@ -7,6 +7,9 @@ const INBOUND = ['direction="inbound"', 'route_name!="probe"'];
 /**
  * By workload, as the version's own proxy saw it: TrafficSplit and HTTPRoute alike. `deployment` and `namespace` come from
  * the scrape configuration of the Linkerd extension. A retry goes through the split again, so the share stays true to the weight.
+ *
+ * No `unreached`, here and below: a backend without a usable pod is passed over and the other one gets its requests. No
+ * caller sees an error, and what is missing shows in the share.
  */
 export const linkerdViews: readonly View[] = [
   {
