@@ -2,14 +2,22 @@
 import type { Logger } from './app/ports.ts';
 import { compose, type Settings } from './compose.ts';
 import type { Config } from './config.ts';
+import type { Millis } from './domain/plan.ts';
 import { listen } from './http/listen.ts';
 import { createServer } from './http/server.ts';
 import { slackRouter } from './http/slack.ts';
+import { shutDown } from './shutdown.ts';
 import { openRecorder } from './telemetry/metrics.ts';
 
 const VERSION = '0.1.0';
-/** Kubernetes gives 30 s by default; people and pipelines wait. */
-const STOP_WITHIN = 8_000;
+/** Kubernetes gives 30 s by default; people and pipelines wait. After this the process ends, whatever hangs. */
+const GONE_WITHIN: Millis = 9_500;
+/** Requests and ticks under way. (A worker takes up to a second more to let go of its queue.) */
+const FINISH_WITHIN: Millis = 6_500;
+const CLOSE_WITHIN: Millis = 1_500;
+/** Not ready, but still serving: load balancers notice before connections are refused. Nobody balances load on a terminal. */
+const ANNOUNCE: Millis = 1_000;
+const LINGER: Millis = 1_000;
 
 /** Runs until a signal. A worker answers /healthz, /readyz and /metrics too. Returns the exit code. */
 export async function serve(
@@ -49,12 +57,30 @@ export async function serve(
   );
 
   const signal = await stopSignal();
+  // Armed before anything is waited for: nothing that follows can keep the process.
+  setTimeout(() => {
+    log.warn({}, `still here ${GONE_WITHIN / 1000} s after ${signal}: ending now`);
+    process.exit(0);
+  }, GONE_WITHIN).unref();
   log.info({ signal }, 'stopping: no new work is taken, what is under way is finished');
-  await Promise.all([server.close(STOP_WITHIN), worker?.stop(STOP_WITHIN)]);
-  await service.close();
-  log.info({}, 'stopped');
+  const announce = process.stdout.isTTY ? 0 : ANNOUNCE;
+  const left = await shutDown(
+    [
+      {
+        within: FINISH_WITHIN + 1_000,
+        parts: [
+          { name: 'the HTTP server', stop: () => server.close(FINISH_WITHIN, announce) },
+          ...(worker === null ? [] : [{ name: 'the worker', stop: () => worker.stop(FINISH_WITHIN) }]),
+        ],
+      },
+      { within: CLOSE_WITHIN, parts: [{ name: 'the connections', stop: () => service.close() }] },
+    ],
+    log,
+  );
+  if (left.length > 0) log.warn({ left }, `stopped, but left behind: ${left.join(', ')}`);
+  else log.info({}, 'stopped');
   // What still holds the process (a driver's socket to a dead server) must not.
-  setTimeout(() => process.exit(0), 1_000).unref();
+  setTimeout(() => process.exit(0), LINGER).unref();
   return 0;
 }
 

@@ -1,5 +1,5 @@
 /** Clusters by name, each with its API server and its metrics: where the ports of mesh and metrics find the right one. */
-import type { MeshGateway, MetricsGateway, MetricsProvider } from '../app/ports.ts';
+import type { MeshGateway, MetricsGateway, MetricsProvider, ReadOptions } from '../app/ports.ts';
 import { UnknownName } from '../app/ports.ts';
 import type { Workload } from '../domain/observation.ts';
 import type { Target } from '../domain/plan.ts';
@@ -22,7 +22,12 @@ const clusterOf = (clusters: Clusters, name: string): Cluster => {
   return cluster;
 };
 
-type ReadWorkload = (kube: KubeClient, namespace: string, deployment: string) => Promise<Workload>;
+type ReadWorkload = (
+  kube: KubeClient,
+  namespace: string,
+  deployment: string,
+  options?: Pick<ReadOptions, 'fresh'>,
+) => Promise<Workload>;
 
 export function meshGateway(
   clusters: Clusters,
@@ -32,7 +37,8 @@ export function meshGateway(
   const kubeOf = (target: Target): KubeClient => clusterOf(clusters, target.cluster).kube;
   return {
     router: (target) => meshFor(meshes, target.mesh).open(target, kubeOf(target)),
-    workload: (target, role) => readWorkload(kubeOf(target), target.namespace, target[role].deployment),
+    workload: (target, role, options) =>
+      readWorkload(kubeOf(target), target.namespace, target[role].deployment, options),
     advice: (target) => meshFor(meshes, target.mesh).advice(target, kubeOf(target)),
   };
 }

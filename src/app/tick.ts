@@ -8,19 +8,30 @@
 import { observe, weightToWrite, writeFailed } from '../domain/advance.ts';
 import type { Change } from '../domain/change.ts';
 import { stepWords } from '../domain/change.ts';
+import { duration } from '../domain/format.ts';
 import { measurement } from '../domain/judge.ts';
-import type { Measurement, Observation, Reading, Route, ShareReading, Workloads } from '../domain/observation.ts';
+import type {
+  Measurement,
+  NoValueCode,
+  Observation,
+  Reading,
+  Route,
+  RouteTrouble,
+  ShareReading,
+} from '../domain/observation.ts';
 import type { Check, Instant, Millis, Weight } from '../domain/plan.ts';
 import { weightAt } from '../domain/plan.ts';
-import type { Rollout } from '../domain/rollout.ts';
+import type { Rollout, Stamp } from '../domain/rollout.ts';
 import { stampOf } from '../domain/rollout.ts';
 import { checksDue, nextTickAt, windowAt } from '../domain/schedule.ts';
 import type { Doubt } from '../domain/share.ts';
 import { doubtOf, NO_DOUBT } from '../domain/share.ts';
+import { type Decided, decide, glance, goesBack, goesBackWhateverIsMeasured, type Lookout } from './look.ts';
 import type {
   Applied,
   CrashPoint,
   Decision,
+  Loaded,
   Logger,
   MeshGateway,
   MetricsGateway,
@@ -41,27 +52,45 @@ export interface TickPorts {
   readonly log: Logger;
   /** Milliseconds of a monotonic clock, for durations within this process. */
   readonly monotonic: () => Millis;
+  /** Calls back after that time unless the answer is called before. Default: a timer of this process. */
+  readonly after?: (time: Millis, what: () => void) => () => void;
+  /** How long the checks of one tick may take together. Default 6 s: one query's own deadline and something to spare. */
+  readonly evaluateWithin?: Millis;
   readonly crashPoint?: CrashPoint;
 }
 
 const OBSERVED_WRITES = 3;
+const EVALUATE_WITHIN: Millis = 6_000;
 
-/** Looks at rollout `id` once and moves it as far as one look allows. */
+type TickOutcome = Parameters<Recorder['tick']>[2];
+
+/** Looks at rollout `id` once and moves it as far as one look allows. Throws: a bug, or the store cannot be used. */
 export async function tick(ports: TickPorts, id: string): Promise<void> {
   const started = ports.monotonic();
-  const loaded = await ports.store.load(id);
-  if (loaded === null || loaded.rollout.phase.name === 'ended') return;
+  let lag: Millis = 0;
+  const record = (outcome: TickOutcome): void => ports.recorder.tick(lag, ports.monotonic() - started, outcome);
+  try {
+    const loaded = await ports.store.load(id);
+    if (loaded === null || loaded.rollout.phase.name === 'ended') return;
+    lag = loaded.dueAt === null ? 0 : Math.max(0, loaded.now - loaded.dueAt);
+    record(await move(ports, loaded));
+  } catch (error) {
+    record('failed');
+    throw error;
+  }
+}
+
+async function move(ports: TickPorts, loaded: Loaded): Promise<TickOutcome> {
   const loadedAt = ports.monotonic();
-  const { rollout, now, blocked, dueAt } = loaded;
+  const { rollout, now, blocked, supersededBy } = loaded;
+  const { id } = rollout;
   const log = ports.log.child({ rolloutId: id, version: rollout.version });
-  const lag = dueAt === null ? 0 : Math.max(0, now - dueAt);
   await ports.crashPoint?.('loaded');
 
   const router = ports.meshes.router(rollout.plan.target);
-  const seen = await look(ports, router, rollout, now, blocked);
+  const { seen, change } = await look(ports, router, rollout, { at: now, blocked, supersededBy });
   await ports.crashPoint?.('observed');
 
-  const change = observe(rollout, seen);
   const next = bump(change);
   const committed = await ports.store.commit({
     previous: rollout,
@@ -75,15 +104,14 @@ export async function tick(ports: TickPorts, id: string): Promise<void> {
   if (!committed) {
     log.info({}, 'somebody else moved first; looking again');
     await ports.queue.wake(id, 0, 'command');
-    ports.recorder.tick(lag, ports.monotonic() - started, 'lost_race');
-    return;
+    return 'lost_race';
   }
   for (const fact of change.facts) log.info({ fact: fact.type, step: fact.step, seq: fact.seq }, fact.message);
   await ports.crashPoint?.('committed');
 
   const wakeIn = await bringAbout(ports, router, next, seen, loadedAt, log);
-  ports.recorder.tick(lag, ports.monotonic() - started, next.phase.name === 'ended' ? 'ended' : 'committed');
   if (wakeIn !== null) await ports.queue.wake(id, wakeIn, next.phase.name === 'rolling_back' ? 'rollback' : 'tick');
+  return next.phase.name === 'ended' ? 'ended' : 'committed';
 }
 
 /** Every commit is a new version, also where only the time of the next look changed. */
@@ -94,38 +122,26 @@ const kindOf = (rollout: Rollout, m: Measurement): string =>
 
 // ── look ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+/**
+ * First what needs no metrics: a canary that cannot run, or a deadline, must not wait for a Prometheus that hangs. Then,
+ * with the checks that are due, everything else.
+ */
 async function look(
   ports: TickPorts,
   router: TrafficRouter,
   rollout: Rollout,
-  at: Instant,
-  blocked: boolean,
-): Promise<Observation> {
-  const waits = rollout.phase.name === 'pending' && rollout.phase.behind !== null;
-  if (waits) return { at, route: null, workloads: null, measurements: [], share: null, blocked };
-  // A rollback asks nothing of metrics or pods: only the object decides when it is over.
-  if (rollout.phase.name === 'rolling_back')
-    return {
-      at,
-      route: await router.read({ fresh: true, goingBack: true }),
-      workloads: null,
-      measurements: [],
-      share: null,
-      blocked,
-    };
-  const [route, workloads, evaluated] = await Promise.all([
-    router.read(),
-    lookAtWorkloads(ports, rollout),
-    evaluate(ports, rollout, at),
-  ]);
-  const doubt = evaluated.doubt(route);
-  return { at, route, workloads, measurements: evaluated.judged(doubt), share: evaluated.share, blocked };
-}
-
-async function lookAtWorkloads({ meshes }: TickPorts, rollout: Rollout): Promise<Workloads> {
-  const { target } = rollout.plan;
-  const [stable, canary] = await Promise.all([meshes.workload(target, 'stable'), meshes.workload(target, 'canary')]);
-  return { stable, canary };
+  given: Pick<Observation, 'at' | 'blocked' | 'supersededBy'>,
+): Promise<Decided> {
+  const lookout: Lookout = { meshes: ports.meshes, router };
+  let seen = await glance(lookout, rollout, given);
+  if (goesBackWhateverIsMeasured(observe(rollout, seen).rollout)) {
+    const early = await decide(lookout, rollout, seen);
+    if (goesBack(early.change.rollout)) return early;
+    seen = early.seen;
+  }
+  const { share, doubt, judged } = await evaluate(ports, rollout, given.at);
+  const measurements = seen.route === null ? [] : judged(doubt(seen.route));
+  return decide(lookout, rollout, { ...seen, measurements, share });
 }
 
 interface Evaluated {
@@ -136,17 +152,26 @@ interface Evaluated {
 
 const NOTHING: Evaluated = { share: null, doubt: () => NO_DOUBT, judged: () => [] };
 
-/** Asks the due checks, both versions at once, all in parallel. */
+interface DueCheck {
+  readonly check: Check;
+  readonly window: Millis;
+  /** A string: why there is none to ask. */
+  readonly provider: MetricsProvider | string;
+}
+
+/** Asks the due checks, both versions and the share at once, all in parallel and all within one deadline. */
 async function evaluate(ports: TickPorts, rollout: Rollout, at: Instant): Promise<Evaluated> {
   const { phase, plan } = rollout;
   if ((phase.name !== 'progressing' && phase.name !== 'paused') || !checksDue(rollout, at)) return NOTHING;
-  const { checks } = plan.analysis;
-  const asked = await Promise.all(checks.map((check) => ask(ports, rollout, check, at)));
-  const answers = asked.filter((answer) => answer !== null);
-  if (answers.length === 0) return NOTHING;
-  const { window } = answers[0] as NonNullable<(typeof answers)[number]>;
-  const firstProvider = checks[0]?.provider ?? 'prometheus';
-  const share = await ports.metrics.provider(firstProvider, plan.target.cluster).share(plan.target, window);
+  const due = plan.analysis.checks.flatMap((check) => dueCheck(ports, rollout, check, at) ?? []);
+  const [first] = due;
+  if (first === undefined) return NOTHING;
+  const deadline = startDeadline(ports);
+  const [share, answers] = await Promise.all([
+    deadline.orElse(shareOf(ports, rollout, first), () => null),
+    Promise.all(due.map((one) => ask(ports, rollout, one, deadline))),
+  ]);
+  deadline.clear();
   const wanted = weightAt(plan, phase.step);
   return {
     share,
@@ -155,14 +180,46 @@ async function evaluate(ports: TickPorts, rollout: Rollout, at: Instant): Promis
   };
 }
 
-async function ask(ports: TickPorts, rollout: Rollout, check: Check, at: Instant) {
-  const { target } = rollout.plan;
-  const provider = ports.metrics.provider(check.provider, target.cluster);
-  const window = windowAt(rollout, check, at, provider.scrapeInterval);
-  if (window === null) return null;
+/** null: the step is too young for this check. */
+function dueCheck(ports: TickPorts, rollout: Rollout, check: Check, at: Instant): DueCheck | null {
+  const { provider, scrapeInterval } = providerOf(ports, rollout, check);
+  const window = windowAt(rollout, check, at, scrapeInterval);
+  return window === null ? null : { check, window, provider };
+}
+
+/** A provider that is not known any more (the configuration changed since the start) is an error of each of its checks. */
+function providerOf(
+  { metrics, log }: TickPorts,
+  { plan }: Rollout,
+  check: Check,
+): { provider: MetricsProvider | string; scrapeInterval: Millis } {
+  try {
+    const provider = metrics.provider(check.provider, plan.target.cluster);
+    return { provider, scrapeInterval: provider.scrapeInterval };
+  } catch (error) {
+    log.error({ err: error, provider: check.provider, check: check.name }, 'a check has no metrics provider');
+    return { provider: `metrics provider ${check.provider}: ${wordsOf(error)}`, scrapeInterval: 0 };
+  }
+}
+
+async function shareOf(
+  { log }: TickPorts,
+  { plan }: Rollout,
+  { provider, window }: DueCheck,
+): Promise<ShareReading | null> {
+  if (typeof provider === 'string') return null;
+  try {
+    return await provider.share(plan.target, window);
+  } catch (error) {
+    log.error({ err: error, provider: provider.name }, 'a metrics provider threw at the share: this is a bug');
+    return null;
+  }
+}
+
+async function ask(ports: TickPorts, rollout: Rollout, { check, window, provider }: DueCheck, deadline: Deadline) {
   const question = {
     kind: check.kind,
-    target,
+    target: rollout.plan.target,
     window,
     ...(check.quantile === undefined ? {} : { quantile: check.quantile }),
     ...(check.query === undefined ? {} : { query: check.query }),
@@ -170,22 +227,61 @@ async function ask(ports: TickPorts, rollout: Rollout, check: Check, at: Instant
   // A custom query is asked of the stable version only where a relative limit needs it; the built-in ones always, for the record.
   const wantsStable = check.kind !== 'prometheus' || check.threshold.relative !== undefined;
   const [canary, stable] = await Promise.all([
-    guarded(ports, provider, { ...question, role: 'canary' }),
-    wantsStable ? guarded(ports, provider, { ...question, role: 'stable' }) : Promise.resolve(null),
+    guarded(ports, provider, { ...question, role: 'canary' }, deadline),
+    wantsStable ? guarded(ports, provider, { ...question, role: 'stable' }, deadline) : Promise.resolve(null),
   ]);
   return { check, window, canary, stable };
 }
 
 /** A bug in a provider must not keep the tick from seeing a crashed canary or from rolling back: it is an error of this check. */
-async function guarded({ log }: TickPorts, provider: MetricsProvider, question: Question): Promise<Reading> {
-  try {
-    return await provider.measure(question);
-  } catch (error) {
-    log.error({ err: error, provider: provider.name, kind: question.kind }, 'a metrics provider threw: this is a bug');
-    const message = `metrics provider ${provider.name} failed: ${error instanceof Error ? error.message : String(error)}`;
-    return { ok: false, code: 'unavailable', message, query: question.query ?? question.kind };
-  }
+async function guarded(
+  { log }: TickPorts,
+  provider: MetricsProvider | string,
+  question: Question,
+  deadline: Deadline,
+): Promise<Reading> {
+  const query = question.query ?? question.kind;
+  const none = (code: NoValueCode, message: string): Reading => ({ ok: false, code, message, query });
+  if (typeof provider === 'string') return none('unavailable', provider);
+  const measured = async (): Promise<Reading> => {
+    try {
+      return await provider.measure(question);
+    } catch (error) {
+      log.error(
+        { err: error, provider: provider.name, kind: question.kind },
+        'a metrics provider threw: this is a bug',
+      );
+      return none('unavailable', `metrics provider ${provider.name} failed: ${wordsOf(error)}`);
+    }
+  };
+  return deadline.orElse(measured(), (within) =>
+    none('timeout', `metrics provider ${provider.name} gave no answer within ${duration(within)}; it is slow or hangs`),
+  );
 }
+
+const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+interface Deadline {
+  /** What `answer` gives, or after the deadline what `late` says instead. */
+  orElse<T>(answer: Promise<T>, late: (within: Millis) => T): Promise<T>;
+  clear(): void;
+}
+
+function startDeadline({ after = afterTimer, evaluateWithin = EVALUATE_WITHIN }: TickPorts): Deadline {
+  let clear = (): void => undefined;
+  const passed = new Promise<void>((resolve) => {
+    clear = after(evaluateWithin, resolve);
+  });
+  return {
+    orElse: (answer, late) => Promise.race([answer, passed.then(() => late(evaluateWithin))]),
+    clear: () => clear(),
+  };
+}
+
+const afterTimer = (time: Millis, what: () => void): (() => void) => {
+  const timer = setTimeout(what, time);
+  return () => clearTimeout(timer);
+};
 
 // ── bring about ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -211,8 +307,9 @@ async function bringAbout(
       await ports.crashPoint?.('recorded');
       return wait === null ? null : Math.min(wait, 250);
     }
-    if (applied.kind === 'superseded') return wait;
-    if (applied.kind === 'trouble') return await keepTrouble(ports, rollout, look, applied, wait);
+    if (applied.kind === 'superseded')
+      return await keepTrouble(ports, rollout, look.at, overtaken(router, rollout, applied.by), wait);
+    if (applied.kind === 'trouble') return await keepTrouble(ports, rollout, look.at, applied.trouble, wait);
     // A conflict on the way up is decided anew by the next tick; on the way down the write is repeated at once.
     if (rollout.phase.name !== 'rolling_back') return 0;
     look = { ...look, route: await router.read({ fresh: true, goingBack: true }) };
@@ -277,25 +374,30 @@ export function decisionOf(rollout: Rollout, canaryWeight: Weight): Decision {
   return { stamp: stampOf(rollout), canaryWeight, reason: reason.slice(0, 500), actor: 'sluice', at };
 }
 
+/** A newer decision is on the object: another installation's, or our own from before the database was restored. */
+function overtaken({ object }: TrafficRouter, { id, epoch, generation }: Rollout, by: Stamp): RouteTrouble {
+  const message =
+    by.rollout === id
+      ? `${object} carries generation ${by.generation} of this rollout where generation ${generation} was to be written: the database is behind the object (restored from a backup?). The next look decides above it`
+      : `${object} carries a newer decision, of rollout ${by.rollout} (epoch ${by.epoch}, generation ${by.generation}); this rollout has epoch ${epoch}, generation ${generation}. Another installation of Sluice writes to it: stop one of them and remove its decision (an annotation) from the object`;
+  return { ok: false, code: 'superseded', message };
+}
+
 /** The write failed: remembered on the row for the back-off and for people. Losing this commit loses nothing. */
 async function keepTrouble(
   ports: TickPorts,
   rollout: Rollout,
-  seen: Observation,
-  applied: Extract<Applied, { kind: 'trouble' }>,
+  at: Instant,
+  trouble: RouteTrouble,
   wait: Millis | null,
 ): Promise<Millis | null> {
-  const change = writeFailed(rollout, seen.at, applied.trouble);
+  const change = writeFailed(rollout, at, trouble);
   const next = bump(change);
-  const due = nextTickAt(next, seen.at);
-  await ports.store.commit({
-    previous: rollout,
-    next,
-    facts: change.facts,
-    measurements: [],
-    at: seen.at,
-    nextTickAt: due,
-  });
-  const backOff = due === null ? wait : Math.max(0, due - seen.at);
-  return backOff === null ? null : Math.max(backOff, (applied.trouble.retryAfter ?? 0) * 1000);
+  const due = nextTickAt(next, at);
+  const { facts } = change;
+  const kept = await ports.store.commit({ previous: rollout, next, facts, measurements: [], at, nextTickAt: due });
+  // Somebody else moved on: what is wanted now is on the row.
+  if (!kept) return 0;
+  const backOff = due === null ? wait : Math.max(0, due - at);
+  return backOff === null ? null : Math.max(backOff, (trouble.retryAfter ?? 0) * 1000);
 }

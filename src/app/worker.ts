@@ -3,7 +3,7 @@ import type { Millis } from '../domain/plan.ts';
 import type { Logger, RolloutStore, TickWorker } from './ports.ts';
 import type { Repeating } from './repeat.ts';
 import { repeat } from './repeat.ts';
-import { sweep } from './sweep.ts';
+import { openSweep, type Sweep } from './sweep.ts';
 
 export interface WorkerPorts {
   readonly store: Pick<RolloutStore, 'overdue' | 'prune'>;
@@ -14,7 +14,7 @@ export interface WorkerPorts {
   readonly log: Logger;
   /** How long ended rollouts are kept; null: for ever. */
   readonly retention: Millis | null;
-  /** Wall clock, for the retention alone. */
+  /** Wall clock: for the retention, and for ticks that never end. */
   readonly now: () => number;
 }
 
@@ -23,7 +23,12 @@ const GRACE: Millis = 2_000;
 /** Longer than an ordinary tick. A worker that dies in a swept tick delays its rollout by this; two sweeps that take one row cost a query. */
 const CLAIM: Millis = 6_000;
 const SWEEP_EVERY: Millis = 1_000;
+/** After a pass that took all it could: there is more to find, or a place comes free within moments. */
+const SWEEP_AGAIN: Millis = 100;
 const SWEEP_LIMIT = 50;
+const SWEEP_AT_ONCE = 100;
+/** Every call within a tick has a deadline; no tick of those takes this long. */
+const SWEEP_LOST: Millis = 60_000;
 const PRUNE_EVERY: Millis = 3_600_000;
 const PRUNE_LIMIT = 500;
 
@@ -34,15 +39,12 @@ export interface Worker {
 export function startWorker(ports: WorkerPorts): Worker {
   const { store, tick, log, retention, now } = ports;
   const ticks = ports.work(tick);
+  const sweep = openSweep(
+    { store, tick, log, now },
+    { grace: GRACE, claim: CLAIM, limit: SWEEP_LIMIT, atOnce: SWEEP_AT_ONCE, lostAfter: SWEEP_LOST },
+  );
   const loops = [
-    repeat(
-      'sweep',
-      async () =>
-        (await sweep({ store, tick, log }, { grace: GRACE, claim: CLAIM, limit: SWEEP_LIMIT })) === SWEEP_LIMIT
-          ? 0
-          : SWEEP_EVERY,
-      log,
-    ),
+    repeat('sweep', async () => ((await sweep.pass()).more ? SWEEP_AGAIN : SWEEP_EVERY), log),
     ...(retention === null ? [] : [repeat('retention', () => pruneOnce(store, now() - retention, log), log)]),
     ...ports.loops.map((start) => start()),
   ];
@@ -50,10 +52,22 @@ export function startWorker(ports: WorkerPorts): Worker {
     async stop(deadline) {
       await Promise.all([
         ticks.stop(deadline),
-        withinDeadline(Promise.all(loops.map((loop) => loop.stop())), deadline),
+        withinDeadline(
+          Promise.all(loops.map((loop) => loop.stop())).then(() => sweep.idle()),
+          deadline,
+        ),
       ]);
+      sayLeft(sweep, deadline, log);
     },
   };
+}
+
+function sayLeft({ underWay }: Sweep, deadline: Millis, log: Logger): void {
+  if (underWay.size > 0)
+    log.warn(
+      { running: underWay.size },
+      `stopped after ${deadline} ms with ${underWay.size} swept ticks under way; another worker looks at those rollouts again`,
+    );
 }
 
 async function pruneOnce(store: WorkerPorts['store'], before: number, log: Logger): Promise<Millis> {

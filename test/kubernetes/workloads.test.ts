@@ -19,7 +19,7 @@ afterEach(async () => {
   await api.stop();
 });
 
-const read = () => readWorkload(kube, 'production', 'myapp-v2', NOW);
+const read = () => readWorkload(kube, 'production', 'myapp-v2', { now: NOW });
 const podLists = (): number => api.requests.count('list', 'pods');
 
 describe('settled', () => {

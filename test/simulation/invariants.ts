@@ -88,6 +88,22 @@ export function violations(world: World): string[] {
   const forced = script.commands.some((c) => c.command.name === 'promote');
   if (script.badFrom === 0 && !forced) claim(end !== 'succeeded', 'I7: a bad canary was promoted');
 
+  // I8: who edits nothing is accused of nothing, and a canary that runs is not called crashed: copies that are behind lie.
+  const edited = script.edits.some((edit) => edit.weight !== null);
+  const accused = facts.find((f) => f.type === 'drift_seen' || (f.type === 'paused' && BY_OTHERS.has(f.data['cause'])));
+  claim(edited || accused === undefined, `I8: nobody edited anything: ${accused?.message}`);
+  const called = facts.find((f) => f.type === 'rollback_started' && BY_PODS.has(f.data['reason']));
+  claim(script.crashAt !== null || called === undefined, `I8: no pod crashed: ${called?.message}`);
+
+  // I9: where nothing else fails, a crash is answered within one interval, whether or not metrics answer.
+  const { crashAt } = script;
+  if (crashAt !== null && isCalm(script)) {
+    const answered = facts.some(
+      (f) => (f.type === 'rollback_started' || f.type === 'ended') && f.at <= crashAt + 20_000,
+    );
+    claim(answered, `I9: the canary crashed at ${crashAt}, and nothing came of it within 20 s`);
+  }
+
   // An end says the truth about the object at the time of the end.
   if (end === 'succeeded')
     claim(
@@ -96,6 +112,18 @@ export function violations(world: World): string[] {
     );
   return found;
 }
+
+const BY_OTHERS: ReadonlySet<unknown> = new Set([
+  'drift',
+  'fighting',
+  'foreign_rollout',
+  'target_missing',
+  'route_refused',
+]);
+const BY_PODS: ReadonlySet<unknown> = new Set(['canary_crashed', 'canary_unready']);
+
+const isCalm = ({ crashRate, stallRate, failRate, lostWakes, outage }: World['script']): boolean =>
+  crashRate + stallRate + failRate + lostWakes === 0 && outage === null;
 
 function mayMove({ previous, next, measurements }: Commit): boolean {
   const [from, to] = [stepOf(previous), stepOf(next)];

@@ -2,11 +2,11 @@
  * One seeded run of the production tick, commands and sweep against the production reducer and the production router,
  * over ports in memory whose every call may be slow, fail, be cut off by a crash, or come from a stalled twin.
  */
-import type { KubeClient, PatchOp } from '../../src/adapters/kubernetes/kube.ts';
+import type { KubeClient, KubeObject, PatchOp } from '../../src/adapters/kubernetes/kube.ts';
 import type { MeshModule } from '../../src/adapters/mesh.ts';
 import { command } from '../../src/app/commands.ts';
 import type { Commit, Logger, MeshGateway, MetricsProvider, Recorder, TickQueue } from '../../src/app/ports.ts';
-import { sweep } from '../../src/app/sweep.ts';
+import { openSweep } from '../../src/app/sweep.ts';
 import { tick } from '../../src/app/tick.ts';
 import type { Command } from '../../src/domain/command.ts';
 import type { Reading, Workload } from '../../src/domain/observation.ts';
@@ -47,10 +47,16 @@ export interface Script {
   readonly stallRate: number;
   readonly failRate: number;
   readonly lostWakes: number;
+  /** How often a read is answered by a copy that is behind, as one that another worker's watch keeps. */
+  readonly staleRate: number;
+  /** Metrics are asked and never answer. */
+  readonly hang: readonly [number, number] | null;
+  /** Until when the canary's pods are not ready. */
+  readonly readyFrom: number;
 }
 
 /** A guard taken away on purpose: shows that the invariants notice. */
-export type Sabotage = 'no_row_version' | 'no_resource_version';
+export type Sabotage = 'no_row_version' | 'no_resource_version' | 'no_fresh_reads';
 
 export interface World {
   readonly script: Script;
@@ -119,8 +125,16 @@ export function scriptOf(seed: number): Script {
     stallRate: random() < 0.5 ? random() * 0.03 : 0,
     failRate: random() < 0.5 ? random() * 0.1 : 0,
     lostWakes: random() < 0.3 ? random() * 0.3 : 0,
+    staleRate: random() < 0.5 ? random() * 0.5 : 0,
+    hang: maybe(0.2, () => window(span(200_000), span(600_000))),
+    readyFrom: random() < 0.2 ? span(60_000) : 0,
   };
 }
+
+const window = (from: number, length: number) => [from, from + length] as const;
+
+/** A copy is at most this old. */
+const STALE = 5_000;
 
 const AWAY = { ok: false as const, code: 'unavailable' as const, status: 503, message: 'the API server is away' };
 
@@ -137,7 +151,7 @@ export async function simulate(
     sabotage === 'no_row_version'
       ? { ...honest, commit: (change) => honest.commit(asIfCurrent(change, honest)) }
       : honest;
-  const kube = memoryKube();
+  const kube = remembering(memoryKube(), () => time.now());
   kube.put(object, 'kubectl-apply');
   const faulty = () => time.now() < FAULTS_UNTIL;
   const down = () => script.outage !== null && time.now() >= script.outage[0] && time.now() < script.outage[1];
@@ -155,10 +169,13 @@ export async function simulate(
   }
 
   const flaky = (): boolean => down() || (faulty() && time.random() < script.failRate);
+  /** How far behind the copy is that answers now; 0: it is not. */
+  const behind = (): number => (faulty() && time.random() < script.staleRate ? time.random() * STALE : 0);
+  const fresh = sabotage === 'no_fresh_reads' ? behind : () => 0;
   const slowKube: KubeClient = {
     ...kube,
-    get: (ref) => call(async () => (flaky() ? AWAY : kube.get(ref))),
-    read: (ref) => call(async () => (flaky() ? AWAY : kube.get(ref))),
+    get: (ref) => call(async () => (flaky() ? AWAY : kube.getAsOf(ref, fresh()))),
+    read: (ref) => call(async () => (flaky() ? AWAY : kube.getAsOf(ref, behind()))),
     patch: (ref, ops, options) =>
       call(async () => {
         if (down()) return AWAY;
@@ -175,14 +192,18 @@ export async function simulate(
   };
 
   const at = script.plan.target;
-  const workload = (name: string): Workload => {
-    const crashed = name === at.canary.deployment && script.crashAt !== null && time.now() >= script.crashAt;
+  const workload = (name: string, when: number): Workload => {
+    const isCanary = name === at.canary.deployment;
+    const crashed = isCanary && script.crashAt !== null && time.now() >= script.crashAt;
+    if (!crashed && isCanary && when < script.readyFrom)
+      return { ok: true, name, replicas: 2, ready: 0, settled: false, crash: null };
     const crash = { reason: 'CrashLoopBackOff', message: `pod ${name}-a: CrashLoopBackOff`, fatal: true };
     return { ok: true, name, replicas: 2, ready: crashed ? 0 : 2, settled: !crashed, crash: crashed ? crash : null };
   };
   const meshes: MeshGateway = {
     router: (target) => mesh.open(target, slowKube),
-    workload: (target, role) => call(async () => workload(target[role].deployment)),
+    workload: (target, role, options) =>
+      call(async () => workload(target[role].deployment, time.now() - (options?.fresh === true ? fresh() : behind()))),
     advice: async () => [],
   };
 
@@ -193,11 +214,15 @@ export async function simulate(
     const bad = role === 'canary' && script.badFrom !== null && now >= script.badFrom && kind === 'error-rate';
     return { ok: true, value: kind === 'latency' ? 40 : bad ? 0.2 : 0.001, samples: 500, query: 'q' };
   };
+  const hanging = (): Promise<never> | null =>
+    script.hang !== null && time.now() >= script.hang[0] && time.now() < script.hang[1]
+      ? new Promise<never>(() => {})
+      : null;
   const provider: MetricsProvider = {
     name: 'prometheus',
     scrapeInterval: 5_000,
-    measure: (question) => call(async () => measure(question.role, question.kind)),
-    share: async () => null,
+    measure: (question) => hanging() ?? call(async () => measure(question.role, question.kind)),
+    share: () => hanging() ?? Promise.resolve(null),
     ping: async () => null,
   };
 
@@ -228,13 +253,26 @@ export async function simulate(
     recorder: deaf,
     log: quiet,
     monotonic: () => time.now(),
+    after: (delay: number, what: () => void) => {
+      let wanted = true;
+      time.after(delay, () => {
+        if (wanted) what();
+      });
+      return () => {
+        wanted = false;
+      };
+    },
     crashPoint: async () => {
       if (faulty() && time.random() < script.crashRate) await new Promise<never>(() => {});
     },
   };
   const run = (id: string): Promise<void> => tick(ports, id);
+  const backstop = openSweep(
+    { store, tick: run, log: quiet, now: () => time.now() },
+    { grace: 3_000, claim: 5_000, limit: 100, atOnce: 100, lostAfter: 10_000 },
+  );
   const sweepOnce = (): void => {
-    void sweep({ store, tick: run, log: quiet }, { grace: 3_000, claim: 5_000, limit: 100 });
+    void backstop.pass();
     if (time.now() < END) time.after(2_000, sweepOnce);
   };
 
@@ -244,6 +282,7 @@ export async function simulate(
       plan: script.plan,
       source: {},
       createdBy: 'test',
+      objectKey: 'default VirtualService production/myapp',
       epochAbove: 0,
       observedWeight: 0,
       idempotency: null,
@@ -276,6 +315,35 @@ const asIfCurrent = (change: Commit, store: MemoryStore): Commit => ({
   ...change,
   previous: { ...change.previous, version: store.row(change.previous.id)?.rollout.version ?? 0 },
 });
+
+interface RememberingKube extends ReturnType<typeof memoryKube> {
+  /** The object as it was `age` milliseconds ago, as far back as it is known. */
+  getAsOf(ref: Parameters<KubeClient['get']>[0], age: number): ReturnType<KubeClient['get']>;
+}
+
+function remembering(kube: ReturnType<typeof memoryKube>, now: () => number): RememberingKube {
+  const past: { readonly at: number; readonly object: KubeObject }[] = [];
+  const note = (name: string): void => {
+    const object = kube.object(name);
+    if (object !== undefined && past.at(-1)?.object !== object) past.push({ at: now(), object });
+  };
+  return {
+    ...kube,
+    put(object, by) {
+      kube.put(object, by);
+      note(object.metadata.name);
+    },
+    async patch(ref, ops, options) {
+      const answer = await kube.patch(ref, ops, options);
+      note(ref.name);
+      return answer;
+    },
+    async getAsOf(ref, age) {
+      const then = past.findLast(({ at }) => at <= now() - age) ?? past[0];
+      return age === 0 || then === undefined ? kube.get(ref) : { ok: true, value: then.object };
+    },
+  };
+}
 
 interface Rule {
   name?: string;

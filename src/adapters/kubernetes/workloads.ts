@@ -34,15 +34,16 @@ interface DeploymentStatus {
 
 /**
  * Reads a Deployment; where it is not settled, its pods too, straight from the API server, so that a crash loop is seen
- * by the first look. `now`: milliseconds since 1970, to compare with the kubelet's timestamps.
+ * by the first look. `fresh`: the Deployment, too. `now`: milliseconds since 1970, to compare with the kubelet's timestamps.
  */
 export async function readWorkload(
   kube: KubeClient,
   namespace: string,
   deployment: string,
-  now: number = Date.now(),
+  { fresh = false, now = Date.now() }: { readonly fresh?: boolean; readonly now?: number } = {},
 ): Promise<Workload> {
-  const got = await kube.read({ group: 'apps', version: 'v1', plural: 'deployments', namespace, name: deployment });
+  const ref = { group: 'apps', version: 'v1', plural: 'deployments', namespace, name: deployment };
+  const got = await (fresh ? kube.get(ref) : kube.read(ref));
   if (!got.ok) return { ok: false, name: deployment, code: codeOf(got), message: got.message };
   const spec = (got.value.spec ?? {}) as DeploymentSpec;
   const status = (got.value.status ?? {}) as DeploymentStatus;

@@ -1,0 +1,224 @@
+import { describe, expect, it } from 'vitest';
+import { UnknownName } from '../../src/app/ports.ts';
+import { aCheck, aPlan } from '../support/builders.ts';
+import { crashing, good, never, tickWorld, unready } from './tick-world.ts';
+
+describe('metrics that do not answer', () => {
+  it('a crash-looping canary is at weight 0 although Prometheus never answers', async () => {
+    const world = await tickWorld({ provider: { measure: never, share: never } });
+    await world.atFirstStep();
+    expect(world.weight()).toBe(5);
+    world.pods.canary = crashing('myapp-v2');
+    const rollout = await world.tickAt(20_000);
+    expect(rollout.phase).toMatchObject({ name: 'rolling_back', reason: 'canary_crashed' });
+    expect(world.weight()).toBe(0);
+  });
+
+  it('the deadline of the plan is kept although Prometheus never answers', async () => {
+    const world = await tickWorld({ plan: aPlan({ deadline: 15_000 }), provider: { measure: never, share: never } });
+    await world.atFirstStep();
+    expect((await world.tickAt(20_000)).phase).toMatchObject({ name: 'rolling_back', reason: 'deadline' });
+    expect(world.weight()).toBe(0);
+  });
+
+  it('an evaluation ends in time, with a timeout for each check that was not answered', async () => {
+    const checks = [aCheck(), aCheck({ name: 'slow', kind: 'prometheus', query: 'slow' })];
+    const base = aPlan();
+    const world = await tickWorld({
+      plan: { ...base, analysis: { ...base.analysis, checks } },
+      provider: { measure: (question) => (question.kind === 'prometheus' ? never() : good()), share: never },
+      evaluateWithin: 30,
+    });
+    await world.atFirstStep();
+    await world.tickAt(20_000);
+    const { items } = await world.store.measurements('r1', 10, null);
+    expect(items.map((m) => [m.check, m.verdict, m.code])).toEqual([
+      ['errors', 'pass', 'within'],
+      ['slow', 'error', 'timeout'],
+    ]);
+    expect(items[1]?.reason).toContain('gave no answer within');
+  });
+
+  it('the share is asked while the checks are, not after them', async () => {
+    let answer: () => void = () => {};
+    const asked = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    const world = await tickWorld({
+      provider: {
+        // The check is answered only once the share has been asked.
+        measure: async () => {
+          await asked;
+          return good();
+        },
+        share: async () => {
+          answer();
+          return null;
+        },
+      },
+      evaluateWithin: 2_000,
+    });
+    await world.atFirstStep();
+    expect((await world.tickAt(20_000)).tallies['errors']).toMatchObject({ last: 'pass' });
+  });
+});
+
+describe('a metrics provider that throws', () => {
+  const bug = (): never => {
+    throw new Error('a bug');
+  };
+
+  it.each([
+    ['at the share', { provider: { share: bug } }, 'pass'],
+    ['at a check', { provider: { measure: bug } }, 'error'],
+    ['when it is looked for', { metrics: { provider: () => bug() } }, 'error'],
+    [
+      'because nobody knows it any more',
+      {
+        metrics: {
+          provider: () => {
+            throw new UnknownName('metrics provider', 'prometheus', ['datadog']);
+          },
+        },
+      },
+      'error',
+    ],
+    [
+      'at its scrape interval',
+      {
+        provider: {
+          get scrapeInterval(): number {
+            return bug();
+          },
+        },
+      },
+      'error',
+    ],
+  ])('%s stops no tick: the check says it, and a crash is still seen', async (_, tuning, verdict) => {
+    // A spread would call the getter.
+    const world = await tickWorld(
+      'provider' in tuning ? { metrics: { provider: () => withDefaults(tuning.provider) } } : tuning,
+    );
+    await world.atFirstStep();
+    expect((await world.tickAt(20_000)).tallies['errors']).toMatchObject({ last: verdict });
+    expect(world.errors.length).toBeGreaterThan(0);
+    world.pods.canary = crashing('myapp-v2');
+    await world.tickAt(31_000);
+    expect(world.weight()).toBe(0);
+  });
+
+  const withDefaults = (part: object) =>
+    Object.defineProperties(
+      { name: 'prometheus', scrapeInterval: 5_000, measure: good, share: async () => null, ping: async () => null },
+      Object.getOwnPropertyDescriptors(part),
+    );
+});
+
+describe('copies that are behind', () => {
+  it('an unchanged look asks the API server for nothing that a copy can answer', async () => {
+    const world = await tickWorld();
+    await world.atFirstStep();
+    await world.tickAt(20_000);
+    await world.tickAt(30_000);
+    expect(world.asked).toMatchObject({ fresh: 0, freshPods: 0, copies: 2 });
+  });
+
+  it('a copy from before our own write is no drift', async () => {
+    const world = await tickWorld();
+    const before = world.object();
+    await world.atFirstStep();
+    world.copyIs(before);
+    const rollout = await world.tickAt(20_000);
+    expect(rollout.phase).toMatchObject({ name: 'progressing', step: 0 });
+    expect(world.facts()).not.toContain('drift_seen');
+    expect(world.asked.fresh).toBe(1);
+  });
+
+  it('a drift that the API server confirms is one', async () => {
+    const world = await tickWorld();
+    const before = world.object();
+    await world.atFirstStep();
+    world.kube.put({ ...before, metadata: { ...before.metadata } }, 'kubectl-edit');
+    expect((await world.tickAt(20_000)).phase).toMatchObject({ name: 'paused', cause: 'drift' });
+  });
+
+  it('no weight goes up on a copy that says the canary is ready', async () => {
+    const world = await tickWorld();
+    await world.atFirstStep();
+    await world.tickAt(20_000);
+    world.pods.canaryCopy = world.pods.canary;
+    world.pods.canary = unready('myapp-v2', { ready: 1 });
+    const rollout = await world.tickAt(70_000);
+    expect(rollout.phase).toMatchObject({ name: 'progressing', step: 0 });
+    expect(world.weight()).toBe(5);
+    expect(world.facts().at(-1)).toBe('waiting_for_canary');
+  });
+
+  it('a copy that says no pod is ready does not roll back a canary that runs', async () => {
+    const world = await tickWorld();
+    await world.atFirstStep();
+    world.pods.canaryCopy = unready('myapp-v2');
+    expect((await world.tickAt(20_000)).phase).toMatchObject({ name: 'progressing', step: 0 });
+    world.pods.canary = unready('myapp-v2');
+    expect((await world.tickAt(31_000)).phase).toMatchObject({ name: 'rolling_back', reason: 'canary_crashed' });
+  });
+
+  it('an API server that does not answer the second look does not keep a dead canary in service', async () => {
+    const world = await tickWorld();
+    await world.atFirstStep();
+    world.pods.canaryCopy = unready('myapp-v2');
+    world.pods.canary = { ok: false, name: 'myapp-v2', code: 'timeout', message: 'no answer' };
+    expect((await world.tickAt(20_000)).phase).toMatchObject({ name: 'rolling_back', reason: 'canary_crashed' });
+    expect(world.weight()).toBe(0);
+  });
+});
+
+describe('a newer decision on the object', () => {
+  it('found at the write is trouble in words, and the next look waits', async () => {
+    const world = await tickWorld();
+    const before = world.object();
+    await world.tickAt(0);
+    world.stampObject({ rollout: 'other', epoch: 99, generation: 3 });
+    // A rollback is written on the object as the tick read it; the newer stamp comes in between.
+    const router = world.ports.meshes.router(world.rollout().plan.target);
+    const read = await router.read({ fresh: true });
+    const ports = {
+      ...world.ports,
+      meshes: {
+        ...world.ports.meshes,
+        router: () => ({
+          ...router,
+          object: router.object,
+          read: async () => ({ ...read, stamp: null }),
+          apply: router.apply.bind(router),
+          rehearse: router.rehearse.bind(router),
+        }),
+      },
+    };
+    expect(before.metadata.resourceVersion).not.toBe(world.object().metadata.resourceVersion);
+    Object.assign(world.ports, ports);
+    world.pods.canary = crashing('myapp-v2');
+    const delays: number[] = [];
+    for (let at = 300; at < 20_000; at += delays.at(-1) ?? 0) {
+      await world.tickAt(at);
+      delays.push(Math.max(1, world.wakes.at(-1)?.delay ?? 0));
+    }
+    const { phase, meshTrouble } = world.rollout();
+    expect(phase.name).toBe('rolling_back');
+    expect(meshTrouble).toMatchObject({ code: 'superseded' });
+    expect(meshTrouble?.message).toContain('rollout other (epoch 99, generation 3)');
+    expect(world.facts().filter((type) => type === 'mesh_trouble')).toHaveLength(1);
+    expect(delays.at(-1)).toBe(5_000);
+    expect(delays.length).toBeLessThan(12);
+  });
+});
+
+describe('what is counted', () => {
+  it('a tick that throws is recorded as failed, and throws', async () => {
+    const world = await tickWorld();
+    await world.atFirstStep();
+    Object.assign(world.store, { commit: () => Promise.reject(new Error('the store is away')) });
+    await expect(world.tickAt(20_000)).rejects.toThrow('the store is away');
+    expect(world.outcomes).toEqual(['committed', 'committed', 'failed']);
+  });
+});
