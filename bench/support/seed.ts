@@ -69,6 +69,7 @@ async function underWay(store: Store, n: number, options: PlanOptions): Promise<
     version: previous.version + 1,
     generation: 1,
     phase: { name: 'progressing', step: 0, reachedAt: at - AGE, from: 0, go: null },
+    appliedGeneration: 1,
     observedWeight: WEIGHT,
     evaluatedAt: at,
   };
