@@ -24,9 +24,9 @@ const of = (deployment: string, rate: number, failing: number, more: Partial<Tra
 const AWKWARD = 'a.b|c"}) or vector(0) #\\d{{x}}';
 
 export const traffic: readonly Traffic[] = [
-  of('shop-v1', 40, 0.05),
-  of('shop-v2', 10, 0.2, { latency: SLOW }),
-  of('shop-v2', 1000, 0.9, { namespace: 'staging' }),
+  of('shop-v1', 40, 0.05, { lost: { host: 'shop.production.svc.cluster.local', rate: 12 } }),
+  of('shop-v2', 10, 0.2, { latency: SLOW, lost: { host: 'shop', rate: 3 } }),
+  of('shop-v2', 1000, 0.9, { namespace: 'staging', lost: { host: 'shop', rate: 1000 } }),
   of('shop-v22', 1000, 0.9),
   of('cart-v1', 20, 0.1),
   of('cart-v2', 20, 0, { latency: HANGING }),
@@ -143,6 +143,13 @@ export function metricsContract(world: () => MetricsWorld, open: () => MetricsPr
     expect(share).toMatchObject({ share: expect.closeTo(0.2, 6) });
     expect(await open().share(named('mail'), world().window)).toMatchObject({ share: 0 });
     expect(await open().share(named('nonesuch'), world().window)).toBeNull();
+  });
+
+  test('requests that reached no pod, by the service that was called', async () => {
+    const share = await open().share(shop(), world().window);
+    // 15 per second beside 50 that were answered.
+    expect(share && share.unreached / share.samples).toBeCloseTo(0.3, 6);
+    expect(await open().share(named('cart'), world().window)).toMatchObject({ unreached: 0 });
   });
 
   test.each(customs)('custom query %s', async (query, expected) => {

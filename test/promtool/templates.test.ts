@@ -266,6 +266,59 @@ test('istio: what is a failure, and what is not', () =>
     ],
   }));
 
+const lost = (host: string, flags: string, more = '') =>
+  `istio_requests_total{reporter="source",source_workload_namespace="web",destination_workload="unknown",destination_workload_namespace="unknown",destination_service="${host}",destination_service_namespace="unknown",response_code="503",response_flags="${flags}"${more}}`;
+const lostRow = (host: string) => `{destination_service="${host}",source_workload_namespace="web",counted="unreached"}`;
+const lostQuery = (view: View, services: readonly string[]): string =>
+  countsQuery(view, { namespaces: ['production'], names: ['canary', 'stable'], services }, WINDOW);
+
+test('istio: requests that reached no pod are counted by the host that was called, beside those of the versions', () =>
+  promtool({
+    series: {
+      ...UP,
+      [istio(source, 'source').good('stable')]: steady,
+      [lost('shop.production.svc.cluster.local', 'UH')]: '0+1x80',
+      [lost('shop.production.svc.cluster.local', 'UO')]: '0+2x80',
+      [lost('shop.production.svc.cluster.local', 'UH', ',request_protocol="grpc",grpc_response_status="14"')]: '0+4x80',
+      // Born in the window, with 70 requests that no increase shows.
+      [lost('shop.production.svc.cluster.local', 'UF,URX')]: '_x39 70x40',
+      // No destination: the host is what the caller wrote.
+      [lost('shop.production:8080', 'NC')]: '0+8x80',
+      [lost('a.b', 'NC')]: '0+16x80',
+      // Another service, no rule for it, an injected fault, and what the pod's own proxy saw.
+      [lost('shop-admin.production.svc.cluster.local', 'UH')]: steady,
+      [lost('shop.production.svc.cluster.local', 'NR')]: steady,
+      [lost('shop.production.svc.cluster.local', 'FI')]: steady,
+      [lost('shop.production.svc.cluster.local', 'FI,UH')]: steady,
+      [lost('shop.production.svc.cluster.local', 'UH').replace('source"', 'destination"')]: steady,
+    },
+    expectations: [
+      {
+        expr: lostQuery(source, ['shop', 'cart']),
+        at: '10m',
+        samples: {
+          [row(source, 'stable', 'requests')]: 120,
+          [lostRow('shop.production.svc.cluster.local')]: 8 * 7 + 70,
+          [lostRow('shop.production:8080')]: 64,
+        },
+      },
+      {
+        expr: lostQuery(source, ['a.b']),
+        at: '10m',
+        samples: { [row(source, 'stable', 'requests')]: 120, [lostRow('a.b')]: 128 },
+      },
+      { expr: lostQuery(source, []), at: '10m', samples: { [row(source, 'stable', 'requests')]: 120 } },
+    ],
+  }));
+
+test.each([
+  ['istio destination', destination],
+  ['linkerd inbound', inbound],
+  ['linkerd backend', backend],
+])('%s: asks for none, so a service name changes nothing', (_name, view) => {
+  expect(lostQuery(view, ['shop'])).toBe(lostQuery(view, []));
+});
+
 test('istio: each view counts its own reporter only', () =>
   promtool({
     series: {

@@ -16,6 +16,8 @@ export interface Traffic {
   readonly failing: number;
   /** Which part of the requests is at or below each bound, in ms. */
   readonly latency: Readonly<Record<string, number>>;
+  /** Requests per second that a caller in the same namespace sent to this host and that reached no pod. */
+  readonly lost?: { readonly host: string; readonly rate: number };
 }
 
 export interface MetricsWorld {
@@ -46,7 +48,22 @@ function rowsFor(query: string, traffic: readonly Traffic[], seconds: number): r
   const isNamed = matcher(query, 'destination_workload');
   return traffic
     .filter(({ namespace, deployment }) => inNamespace(namespace) && isNamed(deployment))
-    .flatMap((one) => (query.includes('_bucket') ? bucketRows(one, seconds) : countRows(one, seconds)));
+    .flatMap((one) => (query.includes('_bucket') ? bucketRows(one, seconds) : countRows(one, seconds)))
+    .concat(query.includes(',destination_service=~') ? lostRows(query, traffic, seconds) : []);
+}
+
+function lostRows(query: string, traffic: readonly Traffic[], seconds: number): readonly Element[] {
+  const isCalled = matcher(query, 'destination_service');
+  return traffic.flatMap(({ namespace, lost }) =>
+    lost !== undefined && isCalled(lost.host)
+      ? [
+          [
+            { destination_service: lost.host, source_workload_namespace: namespace, counted: 'unreached' },
+            String(lost.rate * seconds),
+          ] as Element,
+        ]
+      : [],
+  );
 }
 
 /** What `label="value"` or `label=~"value"` lets through, as Prometheus reads it. */
@@ -119,6 +136,11 @@ export async function realWorld(traffic: readonly Traffic[]): Promise<MetricsWor
 /** Both reporters count the same. Counters hold fractions, so that ratios are exact. */
 function exposition(traffic: readonly Traffic[], seconds: number): string {
   const lines: string[] = [];
+  for (const { namespace, lost } of traffic)
+    if (lost !== undefined)
+      lines.push(
+        `istio_requests_total{reporter="source",source_workload_namespace="${namespace}",destination_workload="unknown",destination_workload_namespace="unknown",destination_service="${lost.host}",response_code="503",response_flags="UH"} ${lost.rate * seconds}`,
+      );
   for (const { namespace, deployment, rate, failing, latency } of traffic)
     for (const reporter of ['source', 'destination']) {
       const who = `reporter="${reporter}",destination_workload_namespace=${JSON.stringify(namespace)},destination_workload=${JSON.stringify(deployment)}`;
