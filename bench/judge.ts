@@ -14,7 +14,7 @@ import { tableOf } from './support/report.ts';
 const HELP = `npm run bench:judge -- [options]
   --runs 10000          runs per scenario (500 of the healthy ones, 100 of the bad ones)
   --only B1,N5          which scenarios (all)
-  --judges sluice,...   sluice, sluice-independent, flagger, flagger-tuned, argo-docs, argo-1m, kayenta (all)
+  --judges sluice,...   sluice, sluice-robust, sluice-independent, flagger, flagger-tuned, argo-docs, argo-1m, kayenta (all)
   --seed 1              another seed gives other streams
   --threads 2           worker threads, at low priority
   --json                one JSON line per scenario, judge and schedule, and nothing else
@@ -105,7 +105,7 @@ if (!values.json) {
     tableOf(
       barsOf(cells).map((b) => ({
         promise: b.promise,
-        measured: b.measured === null ? null : Number(b.measured.toPrecision(3)),
+        measured: b.measured === null ? null : Number(b.measured.toPrecision(2)),
         limit: b.limit,
         kept: b.kept === null ? 'not run' : b.kept ? 'yes' : 'no',
       })),

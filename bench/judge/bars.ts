@@ -46,18 +46,21 @@ const bar = (promise: string, measured: number | null, limit: number): Bar => ({
   kept: measured === null ? null : measured <= limit,
 });
 
+/** The same promises for the judge that knows the service's past and for the one that knows nothing. */
+const promises = (cells: readonly Cell[], judge: string): readonly Bar[] => [
+  bar(`${judge}: false rollbacks in the worst healthy scenario`, worstFalse(cells, judge), 0.01),
+  bar(`${judge}: harm / Flagger defaults, same schedule (aim 0.12)`, harmRatio(cells, judge, 'flagger', 'same'), 0.19),
+  bar(`${judge}: harm / Kayenta, same schedule (aim 0.20)`, harmRatio(cells, judge, 'kayenta', 'same'), 0.28),
+  bar(`${judge}: harm / Flagger defaults, native`, harmRatio(cells, judge, 'flagger', 'native'), 0.03),
+  bar(`${judge}: harm / Kayenta, native`, harmRatio(cells, judge, 'kayenta', 'native'), 0.1),
+];
+
+const totalFailure = (cells: readonly Cell[], judge: string): number | null =>
+  find(cells, 'B7', judge, 'native')?.delayMedian ?? null;
+
 export const barsOf = (cells: readonly Cell[]): readonly Bar[] => [
-  bar('false rollbacks in the worst healthy scenario', worstFalse(cells, 'sluice'), 0.01),
-  bar('harm / Flagger defaults, same schedule (aim 0.12)', harmRatio(cells, 'sluice', 'flagger', 'same'), 0.19),
-  bar('harm / Kayenta, same schedule (aim 0.20)', harmRatio(cells, 'sluice', 'kayenta', 'same'), 0.28),
-  bar('harm / Flagger defaults, native', harmRatio(cells, 'sluice', 'flagger', 'native'), 0.03),
-  bar('harm / Kayenta, native', harmRatio(cells, 'sluice', 'kayenta', 'native'), 0.1),
-  bar('total failure at 1 %: seconds, robust', find(cells, 'B7', 'sluice', 'native')?.delayMedian ?? null, 45),
-  bar(
-    'total failure at 1 %: seconds, independent',
-    find(cells, 'B7', 'sluice-independent', 'native')?.delayMedian ?? null,
-    20,
-  ),
-  bar('(not a bar) independent harm / Flagger, same', harmRatio(cells, 'sluice-independent', 'flagger', 'same'), 0.19),
-  bar('(not a bar) independent harm / Kayenta, same', harmRatio(cells, 'sluice-independent', 'kayenta', 'same'), 0.28),
+  ...promises(cells, 'sluice'),
+  ...promises(cells, 'sluice-robust'),
+  bar('total failure at 1 %: seconds, robust', totalFailure(cells, 'sluice-robust'), 45),
+  bar('total failure at 1 %: seconds, independent', totalFailure(cells, 'sluice-independent'), 20),
 ];

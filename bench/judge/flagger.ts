@@ -23,9 +23,13 @@ function start({ errors, p99, threshold }: Rule): Run {
   const window = new Window(60);
   let failed = 0;
   let weight = STEP;
+  let frozen = 0;
   return {
     get weight() {
       return weight;
+    },
+    get frozen() {
+      return frozen;
     },
     observe(tick) {
       window.push(merged(tick.canary));
@@ -36,6 +40,7 @@ function start({ errors, p99, threshold }: Rule): Run {
       // Written so that NaN (no values found) fails.
       if (!(errorRate(sum) <= errors && quantileOf(sum, 0.99) <= p99)) {
         failed++;
+        frozen += INTERVAL;
         return 'go';
       }
       if (weight >= MAX - 1e-9) return 'promote';

@@ -8,11 +8,14 @@ export interface Run {
   /** The canary's share that the judge's own ramp wants now. On the common schedule nobody asks. */
   readonly weight: number;
   observe(tick: Tick): Answer;
+  /** Seconds for which the judge has stopped the schedule so far, because of failed checks; absent: it never does. */
+  readonly frozen?: number;
 }
 
 export interface Judge {
   readonly name: string;
   /** Has it a ramp of its own? */
   readonly native: boolean;
-  start(scenario: Scenario): Run;
+  /** `seed`: the run's; a judge that knows the service's past takes one of its pasts by it. */
+  start(scenario: Scenario, seed: number): Run;
 }

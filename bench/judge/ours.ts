@@ -1,13 +1,17 @@
 /** The judge of this project, as it is in src/: one block per ten seconds, eight groups of pods, three latency bounds. */
+
+import type { Calibration } from '../../src/domain/evidence/calibrate.ts';
+import { calibrate, paced } from '../../src/domain/evidence/calibrate.ts';
 import type { Block, Side } from '../../src/domain/evidence/counts.ts';
-import type { Mode } from '../../src/domain/evidence/factor.ts';
 import { logSafety } from '../../src/domain/evidence/safety.ts';
 import type { EvidenceSettings } from '../../src/domain/evidence/settings.ts';
 import { DEFAULTS } from '../../src/domain/evidence/settings.ts';
 import { begin, logTotal, step } from '../../src/domain/evidence/state.ts';
 import type { Judge, Run } from './judge.ts';
+import { seeded } from './random.ts';
+import type { Scenario } from './scenarios.ts';
 import type { Cell, Tick } from './stream.ts';
-import { addTo, BOUNDS, CELLS, emptyCell, TICK } from './stream.ts';
+import { addTo, BOUNDS, CELLS, emptyCell, open, PODS, TICK } from './stream.ts';
 
 /** One step per minute, then promotion if proven safe; at the latest after half an hour it ends, inconclusive. */
 const RAMP = [0.01, 0.02, 0.05, 0.1, 0.25, 0.5] as const;
@@ -71,11 +75,45 @@ function start(settings: EvidenceSettings, block: number): Run {
   };
 }
 
-const ours = (name: string, mode: Mode, block: number): Judge => ({
+export const ours = (name: string, settings: EvidenceSettings, block: number): Judge => ({
   name,
   native: true,
-  start: () => start({ ...DEFAULTS, mode, keepBound: false }, block),
+  start: () => start({ ...settings, keepBound: false }, block),
 });
 
-export const robust = ours('sluice', 'robust', 10);
-export const independent = ours('sluice-independent', 'independent', 5);
+const HISTORY = 7200;
+/** Histories per scenario. A rollout takes one of them: simulating two hours for each would take hours. */
+const HISTORIES = 4;
+const calibrations = new Map<string, readonly Calibration[]>();
+
+/** What the A/A check says after two hours of twenty pods, in four different pasts of the service. */
+function calibrationsOf(scenario: Scenario): readonly Calibration[] {
+  const known = calibrations.get(scenario.name);
+  if (known !== undefined) return known;
+  const found = Array.from({ length: HISTORIES }, (_, i) => {
+    const stream = open(scenario, seeded(i + 4242), -HISTORY, PODS);
+    const slots = Array.from({ length: HISTORY / TICK }, () =>
+      stream
+        .next(1 / PODS)
+        .stable.slice(0, PODS - 1)
+        .map((cell) => sideOf(cell, DEFAULTS.bounds)),
+    );
+    return calibrate(DEFAULTS, { slot: TICK * 1000, slots });
+  });
+  calibrations.set(scenario.name, found);
+  return found;
+}
+
+/** Robust whatever the service is like: nothing is known of it. */
+export const robust = ours('sluice-robust', DEFAULTS, 10);
+export const independent = ours('sluice-independent', { ...DEFAULTS, mode: 'independent' }, 5);
+/** As fast as the service's own past allows. */
+export const calibrated: Judge = {
+  name: 'sluice',
+  native: true,
+  start(scenario, seed) {
+    const all = calibrationsOf(scenario);
+    const { pace } = all[seed % all.length] as Calibration;
+    return start({ ...paced(DEFAULTS, pace), keepBound: false }, pace.block / 1000);
+  },
+};

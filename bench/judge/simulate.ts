@@ -22,29 +22,41 @@ const NOTICED_AFTER = 600;
 /** 5, 10, 20, 30, 50 % for 5, 5, 5, 5 and 10 minutes. */
 const commonWeight = (t: number): number => (t < 300 ? 0.05 : t < 600 ? 0.1 : t < 900 ? 0.2 : t < 1200 ? 0.3 : 0.5);
 
+/**
+ * All judges on the same stream, except that a judge whose failed checks freeze the weight (Flagger) has a stream of its
+ * own in which they do: without that it would look worse than it is.
+ */
 export function onCommonSchedule(scenario: Scenario, judges: readonly Judge[], seed: number): readonly Outcome[] {
+  const outcomes = new Map<Judge, Outcome>();
+  const freezing = judges.filter((judge) => judge.start(scenario, seed).frozen !== undefined);
+  const others = judges.filter((judge) => !freezing.includes(judge));
+  for (const together of [others, ...freezing.map((judge) => [judge])])
+    judgeTogether(scenario, together, seed, outcomes);
+  return judges.map((judge) => outcomes.get(judge) as Outcome);
+}
+
+function judgeTogether(scenario: Scenario, judges: readonly Judge[], seed: number, into: Map<Judge, Outcome>): void {
   const stream = open(scenario, seeded(seed));
-  const runs = judges.map((judge) => judge.start(scenario));
-  const ended: (Outcome | null)[] = judges.map(() => null);
+  const going = new Map(judges.map((judge) => [judge, judge.start(scenario, seed)]));
   let harm = 0;
-  for (let t = 0; t < END; t += TICK) {
-    const tick = stream.next(commonWeight(t));
+  for (let t = 0; t < END && going.size > 0; t += TICK) {
+    const frozen = going.values().next().value?.frozen ?? 0;
+    const tick = stream.next(commonWeight(t - frozen));
     harm += tick.harm;
-    let going = false;
-    runs.forEach((run, i) => {
-      if (ended[i] !== null) return;
-      if (run.observe(tick) === 'rollback') ended[i] = { rolledBack: t + TICK, promoted: null, harm };
-      else going = true;
-    });
-    if (!going) break;
+    for (const [judge, run] of going) {
+      if (run.observe(tick) !== 'rollback') continue;
+      going.delete(judge);
+      into.set(judge, { rolledBack: t + TICK, promoted: null, harm });
+    }
   }
-  const missed = ended.includes(null) ? harm + afterPromotion(scenario, END, seed) : 0;
-  return ended.map((outcome) => outcome ?? { rolledBack: null, promoted: END, harm: missed });
+  if (going.size === 0) return;
+  const missed = harm + afterPromotion(scenario, END, seed);
+  for (const judge of going.keys()) into.set(judge, { rolledBack: null, promoted: END, harm: missed });
 }
 
 export function onOwnRamp(scenario: Scenario, judge: Judge, seed: number): Outcome {
   const stream = open(scenario, seeded(seed));
-  const run = judge.start(scenario);
+  const run = judge.start(scenario, seed);
   let harm = 0;
   // Flagger may freeze for ever without a verdict: nobody waits longer than an hour.
   for (let t = 0; t < 2 * END; t += TICK) {

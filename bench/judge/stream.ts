@@ -50,19 +50,20 @@ export interface Stream {
   next(weight: number): Tick;
 }
 
-export function open(scenario: Scenario, random: Random): Stream {
+/** `from`: seconds at which it begins, a multiple of a minute; below 0: before the rollout. */
+export function open(scenario: Scenario, random: Random, from = 0, cellCount = CELLS): Stream {
   const makePods = (small: boolean): Pod[] =>
     Array.from({ length: PODS }, (_, i) => ({
-      cell: i % CELLS,
+      cell: i % cellCount,
       size: scenario.sizes === undefined ? 1 : small ? 1 : 1 + random.uniform() * (scenario.sizes - 1),
       inZone: small || i % 3 === 0,
-      from: -1,
-      until: -1,
+      from: -Infinity,
+      until: -Infinity,
     }));
   const canary = makePods(true);
   const stable = makePods(false);
   const control = makePods(true);
-  let t = -TICK;
+  let t = from - TICK;
   let noise = 0;
   return {
     next(weight) {
@@ -77,7 +78,7 @@ export function open(scenario: Scenario, random: Random): Stream {
       const late = t >= scenario.onset ? scenario.slow : null;
       const slower = stretch === 1 && late === null ? usual : latencies(stretch, late);
       const observe = (pods: Pod[], count: number, share: number, rate: number, times: readonly number[]): Cell[] =>
-        countPods(scenario, random, t, pods, count, requests * share, rate, times);
+        countPods(scenario, random, t, pods, count, requests * share, rate, times, cellCount);
       return {
         t,
         weight,
@@ -116,8 +117,9 @@ function countPods(
   requests: number,
   rate: number,
   times: readonly number[],
+  cellCount: number,
 ): Cell[] {
-  const cells = emptyCells();
+  const cells = emptyCells(cellCount);
   const gone = scenario.gap !== undefined && t >= scenario.gap[0] && t < scenario.gap[1];
   const { hiccups, zone } = scenario;
   if (hiccups !== undefined) startHiccups(hiccups, random, t, pods, count);
@@ -138,7 +140,7 @@ function countPods(
     expected[pod.cell] = (expected[pod.cell] ?? 0) + n;
     failing[pod.cell] = (failing[pod.cell] ?? 0) + n * Math.min(1, p);
   }
-  for (let c = 0; c < CELLS; c++) {
+  for (let c = 0; c < cellCount; c++) {
     const cell = cells[c] as Cell;
     const n = expected[c] ?? 0;
     if (n === 0) continue;
@@ -152,7 +154,7 @@ function countPods(
     }
     cell.requests = total;
   }
-  return gone ? emptyCells() : cells;
+  return gone ? emptyCells(cellCount) : cells;
 }
 
 /** Errors of one cell: single ones, or in clusters (retries), or in sessions that go on for a while. */
@@ -188,7 +190,7 @@ function sessionsOf({ sessions }: Scenario, pods: Pod[], cell: number): number[]
   if (sessions === undefined) return NONE;
   let lists = sessionLists.get(pods);
   if (lists === undefined) {
-    lists = Array.from({ length: CELLS }, () => []);
+    lists = Array.from({ length: PODS }, () => []);
     sessionLists.set(pods, lists);
   }
   return lists[cell] as number[];
@@ -212,7 +214,7 @@ function startHiccups(
 }
 
 export const emptyCell = (): Cell => ({ requests: 0, errors: 0, buckets: new Array<number>(BUCKETS).fill(0) });
-const emptyCells = (): Cell[] => Array.from({ length: CELLS }, emptyCell);
+const emptyCells = (count: number): Cell[] => Array.from({ length: count }, emptyCell);
 
 export function addTo(sum: Cell, cell: Cell): void {
   sum.requests += cell.requests;

@@ -6,7 +6,7 @@ import { cellOf } from './cell.ts';
 import { flagger, flaggerTuned } from './flagger.ts';
 import type { Judge } from './judge.ts';
 import { kayenta } from './kayenta.ts';
-import { independent, robust } from './ours.ts';
+import { calibrated, independent, robust } from './ours.ts';
 import { SCENARIOS } from './scenarios.ts';
 import type { Outcome } from './simulate.ts';
 import { onCommonSchedule, onOwnRamp } from './simulate.ts';
@@ -18,7 +18,16 @@ export interface Task {
   readonly judges: readonly string[] | null;
 }
 
-const JUDGES: readonly Judge[] = [robust, independent, flagger, flaggerTuned, argoDocs, argoMinute, kayenta];
+const JUDGES: readonly Judge[] = [
+  calibrated,
+  robust,
+  independent,
+  flagger,
+  flaggerTuned,
+  argoDocs,
+  argoMinute,
+  kayenta,
+];
 
 setPriority(constants.priority.PRIORITY_LOW);
 const port = parentPort;
@@ -30,7 +39,7 @@ port.on('message', ({ scenario: name, seed, runs, judges }: Task) => {
   const same: Outcome[][] = chosen.map(() => []);
   const native: Outcome[][] = chosen.map(() => []);
   for (let run = 0; run < runs; run++) {
-    const runSeed = (seed + run) * 7919;
+    const runSeed = seed + run;
     onCommonSchedule(scenario, chosen, runSeed).forEach((outcome, i) => void same[i]?.push(outcome));
     chosen.forEach((judge, i) => void native[i]?.push(onOwnRamp(scenario, judge, runSeed)));
   }

@@ -34,37 +34,37 @@ const MINUTE = 60_000;
 const WARM_UP = 30_000;
 const HORIZON = 30 * MINUTE;
 /** A burst in one pod may touch two blocks, rarely three: with these caps two blocks never decide. */
-const CAP = { outage: 18, gradual: 8 } as const;
+const CAP = { outage: 20, gradual: 12 } as const;
 
 export const DEFAULTS: EvidenceSettings = {
   alpha: 0.01,
   beta: 0.05,
   holdAt: 5,
   mode: 'robust',
-  budget: { outage: 0.15, errors: 0.45, latency: 0.4 },
+  budget: { outage: 0.1, errors: 0.5, latency: 0.4 },
   outage: {
     margin: 1.2,
-    tolerance: 0.1,
-    ratios: [8, 200],
-    frequencies: [2, 4, 8],
+    tolerance: 0.05,
+    ratios: [20, 200],
+    frequencies: [5, 10, 18],
     cap: CAP.outage,
     deposits: { after: 0, opening: 1, horizon: HORIZON },
   },
   errors: {
     margin: 1.2,
     tolerance: 0.0005,
-    ratios: [1.5, 2.5, 5, 10, 25],
+    ratios: [3, 12, 60],
     frequencies: [2, 5, 20, 100, 300],
     cap: CAP.gradual,
-    deposits: { after: WARM_UP, opening: 0.6, horizon: HORIZON },
+    deposits: { after: WARM_UP, opening: 0.65, horizon: HORIZON },
   },
   latency: {
     margin: 1.2,
     tolerance: 0.001,
-    ratios: [1.5, 2.5, 5, 10, 25],
+    ratios: [3, 12, 60],
     frequencies: [2, 5, 20, 100, 300],
     cap: CAP.gradual,
-    deposits: { after: WARM_UP, opening: 0.6, horizon: HORIZON },
+    deposits: { after: WARM_UP, opening: 0.65, horizon: HORIZON },
   },
   bounds: [100, 250, 500],
   safety: { frequency: 0.01, ratio: 3 },

@@ -1,0 +1,123 @@
+/**
+ * The A/A check: would this judge have rolled back the stable version's own pods? Each of them is judged in turn, as if it
+ * were the canary and the rest the stable, over the last hours. What the model assumes (independent requests, bursts that
+ * end within a block) is then not believed but tried.
+ */
+import type { Block, Side } from './counts.ts';
+import type { Mode } from './factor.ts';
+import type { EvidenceSettings } from './settings.ts';
+import { begin, step } from './state.ts';
+
+/** The stable's past: one row per slot of time, one side per pod. */
+export interface History {
+  /** Milliseconds per slot. */
+  readonly slot: number;
+  readonly slots: readonly (readonly Side[])[];
+}
+
+/** How the judge may run: its mode, and how much time makes a block. A whole number of the history's slots. */
+export interface Pace {
+  readonly mode: Mode;
+  readonly block: number;
+  /** Milliseconds after the canary's first traffic in which only outright failure counts. */
+  readonly warmUp: number;
+}
+
+/**
+ * From fast to patient. `independent` reacts to every single request, and so to every cold start: it waits longer. The
+ * last one stands bursts of half a minute.
+ */
+export const PACES: readonly Pace[] = [
+  { mode: 'independent', block: 5000, warmUp: 45_000 },
+  { mode: 'robust', block: 10_000, warmUp: 30_000 },
+  { mode: 'robust', block: 20_000, warmUp: 30_000 },
+  { mode: 'robust', block: 30_000, warmUp: 30_000 },
+];
+
+export interface Calibration {
+  readonly pace: Pace;
+  /** Rollouts that were tried with this pace, and how many of them were rolled back. */
+  readonly trials: number;
+  readonly rolledBack: number;
+  /** false: even the most patient pace rolled back too often. The service's pods differ too much to be compared. */
+  readonly passed: boolean;
+}
+
+export function paced(settings: EvidenceSettings, { mode, warmUp }: Pace): EvidenceSettings {
+  const waits = <T extends EvidenceSettings['errors']>(claim: T): T => ({
+    ...claim,
+    deposits: { ...claim.deposits, after: warmUp },
+  });
+  return { ...settings, mode, errors: waits(settings.errors), latency: waits(settings.latency) };
+}
+
+/** The first pace that rolls back at most `alpha` of the trials. A trial lasts as long as the plan's horizon. */
+export function calibrate(settings: EvidenceSettings, history: History, paces: readonly Pace[] = PACES): Calibration {
+  let last: Calibration | null = null;
+  for (const pace of paces) {
+    last = { pace, ...replayPods(paced({ ...settings, keepBound: false }, pace), history, pace), passed: false };
+    if (last.trials > 0 && last.rolledBack <= settings.alpha * last.trials) return { ...last, passed: true };
+  }
+  if (last === null) throw new Error('calibrate: wanted at least one pace, found none');
+  return last;
+}
+
+function replayPods(settings: EvidenceSettings, { slot, slots }: History, { block }: Pace) {
+  const perBlock = block / slot;
+  if (!Number.isInteger(perBlock) || perBlock < 1)
+    throw new Error(`calibrate: blocks of ${block} ms must be a whole number of the history's slots of ${slot} ms`);
+  const perTrial = Math.floor(settings.errors.deposits.horizon / block);
+  const rows = Math.floor(slots.length / perBlock);
+  const summed = Array.from({ length: rows }, (_, k) => addRows(slots.slice(k * perBlock, (k + 1) * perBlock)));
+  let trials = 0;
+  let rolledBack = 0;
+  for (let first = 0; first + perTrial <= rows; first += perTrial) {
+    const trial = summed.slice(first, first + perTrial);
+    const totals = trial.map((pods) => pods.reduce(plus, EMPTY));
+    const pods = trial[0]?.length ?? 0;
+    for (let pod = 0; pod < pods; pod++) {
+      trials++;
+      if (wouldRollBack(settings, trial, totals, pod, block)) rolledBack++;
+    }
+  }
+  return { trials, rolledBack };
+}
+
+function wouldRollBack(
+  settings: EvidenceSettings,
+  trial: readonly (readonly Side[])[],
+  totals: readonly Side[],
+  pod: number,
+  block: number,
+): boolean {
+  let state = begin(settings);
+  trial.forEach((pods, k) => {
+    const canary = pods[pod] ?? EMPTY;
+    const one: Block = {
+      index: k,
+      from: k * block,
+      to: (k + 1) * block,
+      share: 1 / pods.length,
+      groups: [{ canary, stable: minus(totals[k] ?? EMPTY, canary) }],
+    };
+    state = step(state, settings, one);
+  });
+  return state.crossed !== null;
+}
+
+const EMPTY: Side = { requests: 0, errors: 0, timed: 0, slow: [] };
+
+const combine = (a: Side, b: Side, sign: 1 | -1): Side => ({
+  requests: a.requests + sign * b.requests,
+  errors: a.errors + sign * b.errors,
+  timed: a.timed + sign * b.timed,
+  slow: Array.from(
+    { length: Math.max(a.slow.length, b.slow.length) },
+    (_, i) => (a.slow[i] ?? 0) + sign * (b.slow[i] ?? 0),
+  ),
+});
+const plus = (a: Side, b: Side): Side => combine(a, b, 1);
+const minus = (a: Side, b: Side): Side => combine(a, b, -1);
+
+const addRows = (rows: readonly (readonly Side[])[]): readonly Side[] =>
+  (rows[0] ?? []).map((_, pod) => rows.reduce((sum, row) => plus(sum, row[pod] ?? EMPTY), EMPTY));

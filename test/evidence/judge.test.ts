@@ -1,0 +1,321 @@
+/** The judge as a whole: what it decides, what it never does, and what it says. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Block, Group, Side } from '../../src/domain/evidence/counts.ts';
+import type { EvidenceSettings } from '../../src/domain/evidence/settings.ts';
+import { DEFAULTS, usefulBounds } from '../../src/domain/evidence/settings.ts';
+import { begin, logTotal, replay, step } from '../../src/domain/evidence/state.ts';
+import { strataAfter } from '../../src/domain/evidence/strata.ts';
+import { atTheEnd, finding } from '../../src/domain/evidence/verdict.ts';
+import { generator, poisson } from './special.ts';
+
+const side = (requests: number, errors: number, slow: readonly number[] = [0, 0, 0]): Side => ({
+  requests,
+  errors,
+  timed: requests - errors,
+  slow,
+});
+const block = (index: number, canary: Side, stable: Side, share = 0.05): Block => ({
+  index,
+  from: index * 10_000,
+  to: (index + 1) * 10_000,
+  share,
+  groups: [{ canary, stable }],
+});
+const blocks = (count: number, make: (index: number) => Block): Block[] =>
+  Array.from({ length: count }, (_, i) => make(i));
+
+interface World {
+  readonly requests: number;
+  readonly share: number;
+  readonly stable: number;
+  readonly canary: number;
+}
+
+/** Poisson traffic of one service in blocks of ten seconds, from a seed. */
+function traffic(seed: number, count: number, world: (index: number) => World): Block[] {
+  const uniform = generator(seed);
+  return blocks(count, (i) => {
+    const { requests, share, stable, canary } = world(i);
+    const draw = (n: number, p: number): Side => {
+      const errors = poisson(uniform, n * p);
+      return side(errors + poisson(uniform, n * (1 - p)), errors);
+    };
+    return block(i, draw(requests * share, canary), draw(requests * (1 - share), stable), share);
+  });
+}
+
+const ALONE: EvidenceSettings = { ...DEFAULTS, bounds: [], keepBound: false };
+
+describe('a total failure', () => {
+  for (const failing of [0.5, 0.75, 1]) {
+    it(`of ${failing * 100} % at 1 % weight is found within three blocks of about ten requests each`, () => {
+      const late = Array.from({ length: 100 }, (_, seed) =>
+        replay(
+          DEFAULTS,
+          traffic(seed, 3, () => ({ requests: 1000, share: 0.01, stable: 0.001, canary: failing })),
+        ),
+      ).filter((state) => state.crossed === null);
+      expect(late.length).toBeLessThanOrEqual(failing === 0.5 ? 5 : 1);
+    });
+  }
+
+  it('is found in independent mode within 20 s, in blocks of five seconds', () => {
+    const settings: EvidenceSettings = { ...DEFAULTS, mode: 'independent' };
+    const found = Array.from({ length: 100 }, (_, seed) =>
+      replay(
+        settings,
+        traffic(seed, 4, () => ({ requests: 500, share: 0.01, stable: 0.001, canary: 0.5 })),
+      ),
+    ).filter((state) => state.crossed !== null);
+    expect(found.length).toBeGreaterThanOrEqual(50);
+  });
+
+  it('says what it saw', () => {
+    const state = replay(
+      DEFAULTS,
+      blocks(3, (i) => block(i, side(10, 8), side(990, 1), 0.01)),
+    );
+    const found = finding(state, DEFAULTS);
+    expect(found).toMatchObject({ verdict: 'bad', code: 'failing', canary: { requests: 30, errors: 24 } });
+    expect(found.sentence).toBe(
+      "the canary fails outright: more than 5 % of its requests, and more than the stable's (99 %, valid at any look): 24 of 30 against 3 of 2,970 failed",
+    );
+    expect(atTheEnd(found)).toBe('roll_back');
+  });
+
+  it('of one burst over two blocks does not decide', () => {
+    const burst = (i: number): Block => block(i, side(50, i === 7 || i === 8 ? 15 : 0), side(950, 1));
+    expect(replay(DEFAULTS, blocks(30, burst)).crossed).toBeNull();
+  });
+});
+
+describe('a regression', () => {
+  const worse = traffic(3, 60, () => ({ requests: 1000, share: 0.05, stable: 0.001, canary: 0.02 }));
+
+  it('is rolled back with its lower bound in the sentence', () => {
+    const state = replay(DEFAULTS, worse);
+    const found = finding(state, DEFAULTS);
+    expect(found).toMatchObject({ verdict: 'bad', code: 'errors' });
+    expect(found.evidence).toBeGreaterThanOrEqual(100);
+    expect(found.atLeast).toBeGreaterThan(1.2);
+    expect(found.atLeast).toBeLessThan(20);
+    expect(found.sentence).toMatch(
+      /^canary errors are at least \d+\.\d times the stable's \(99 %, valid at any look\): \d+ of [\d,]+ against \d+ of [\d,]+$/,
+    );
+  });
+
+  it('of latency is found by counts beyond a bound', () => {
+    const slow = blocks(60, (i) => block(i, side(50, 0, [12, 5, 2]), side(950, 1, [180, 20, 2])));
+    const found = finding(replay(DEFAULTS, slow), DEFAULTS);
+    expect(found).toMatchObject({ verdict: 'bad', code: 'latency' });
+    expect(found.sentence).toContain('responses slower than');
+  });
+
+  it('that lies within the tolerance is harmless: 0.001 % -> 0.02 % is not rolled back', () => {
+    const rare = blocks(180, (i) => block(i, side(500, i % 10 === 0 ? 1 : 0), side(9500, i % 10 === 0 ? 1 : 0)));
+    expect(replay(DEFAULTS, rare).crossed).toBeNull();
+  });
+
+  it('is the stable one: with the labels swapped the same stream is not rolled back', () => {
+    const swapped = worse.map((b) => ({ ...b, groups: b.groups.map((g) => ({ canary: g.stable, stable: g.canary })) }));
+    expect(replay(DEFAULTS, swapped).crossed).toBeNull();
+  });
+
+  it('holds the weight before it is proven', () => {
+    const states = worse.map((_, i) => finding(replay(ALONE, worse.slice(0, i + 1)), ALONE).verdict);
+    expect(states.indexOf('suspicious')).toBeGreaterThanOrEqual(0);
+    expect(states.indexOf('suspicious')).toBeLessThan(states.indexOf('bad'));
+  });
+});
+
+describe('a healthy canary', () => {
+  const worlds: Record<string, (i: number) => World> = {
+    'the same as the stable': () => ({ requests: 1000, share: 0.05, stable: 0.002, canary: 0.002 }),
+    'at the very margin': () => ({ requests: 1000, share: 0.1, stable: 0.01, canary: 0.012 }),
+    'while errors drift': (i) => {
+      const p = 0.0005 * 10 ** (1 + Math.sin(i / 9));
+      return { requests: 1000, share: 0.1, stable: p, canary: p };
+    },
+    'while weights step': (i) => ({
+      requests: 1000,
+      share: [0.01, 0.05, 0.1, 0.25, 0.5, 0.5][Math.floor(i / 30)] ?? 0.5,
+      stable: 0.002,
+      canary: 0.002,
+    }),
+  };
+  for (const [name, world] of Object.entries(worlds))
+    for (const mode of ['robust', 'independent'] as const)
+      it(`${name} is rolled back in at most 1 % of 300 half-hours (${mode})`, () => {
+        const settings: EvidenceSettings = { ...ALONE, mode };
+        let back = 0;
+        for (let seed = 0; seed < 300; seed++) if (replay(settings, traffic(seed, 180, world)).crossed !== null) back++;
+        expect(back).toBeLessThanOrEqual(3);
+      });
+
+  it('is proven safe by enough requests without errors, and promoted only then', () => {
+    const clean = (n: number): Block[] => blocks(n, (i) => block(i, side(50, 0), side(950, 0)));
+    // One-sample proof at 1 % and beta 5 %, half of the wealth: about 435 requests.
+    expect(finding(replay(ALONE, clean(8)), ALONE).verdict).toBe('undecided');
+    const found = finding(replay(ALONE, clean(10)), ALONE);
+    expect(found).toMatchObject({ verdict: 'safe', code: 'proven_safe' });
+    expect(atTheEnd(found)).toBe('promote');
+  });
+});
+
+describe('little or no traffic', () => {
+  it('ends inconclusive, never in a promotion', () => {
+    for (const requests of [0, 1]) {
+      const state = replay(
+        DEFAULTS,
+        blocks(180, (i) => block(i, side(i % 20 === 0 ? requests : 0, 0), side(2, 0))),
+      );
+      const found = finding(state, DEFAULTS);
+      expect(['undecided', 'suspicious']).toContain(found.verdict);
+      expect(atTheEnd(found)).toBe('inconclusive');
+    }
+  });
+
+  it('says that nothing is known', () => {
+    expect(finding(begin(DEFAULTS), DEFAULTS).sentence).toBe('nothing is known of the canary: it had no requests');
+  });
+
+  it('where much was due holds the rollout: an ejected canary makes no errors', () => {
+    const found = finding(
+      replay(
+        ALONE,
+        blocks(6, (i) => block(i, side(0, 0), side(1000, 1))),
+      ),
+      ALONE,
+    );
+    expect(found).toMatchObject({ verdict: 'suspicious', code: 'traffic_off' });
+    expect(found.sentence).toContain('less than half of the traffic');
+  });
+
+  it('with the wanted share holds nothing', () => {
+    const found = finding(
+      replay(
+        ALONE,
+        traffic(1, 60, () => ({ requests: 1000, share: 0.05, stable: 0, canary: 0 })),
+      ),
+      ALONE,
+    );
+    expect(found.verdict).toBe('safe');
+  });
+});
+
+describe('the state', () => {
+  const stream = traffic(9, 40, () => ({ requests: 1000, share: 0.1, stable: 0.004, canary: 0.006 }));
+
+  it('is plain JSON: written and read between any two blocks it goes on the same', () => {
+    let kept = begin(DEFAULTS);
+    for (const b of stream) kept = step(JSON.parse(JSON.stringify(kept)), DEFAULTS, b);
+    expect(kept).toEqual(replay(DEFAULTS, stream));
+  });
+
+  it('is not changed by a block that was judged already', () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(39), { maxLength: 60 }), (order) => {
+        // Every block in order, with any earlier ones repeated in between.
+        let state = begin(ALONE);
+        stream.forEach((b, i) => {
+          state = step(state, ALONE, b);
+          for (const j of order.filter((k) => k <= i).slice(0, 3)) {
+            const again = step(state, ALONE, stream[j] as Block);
+            expect(again).toBe(state);
+          }
+        });
+        expect(state).toEqual(replay(ALONE, stream));
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  it('keeps a verdict: blocks after it change nothing', () => {
+    const state = replay(
+      DEFAULTS,
+      blocks(3, (i) => block(i, side(10, 9), side(990, 1), 0.01)),
+    );
+    expect(state.crossed).not.toBeNull();
+    expect(step(state, DEFAULTS, block(3, side(10, 0), side(990, 500)))).toBe(state);
+  });
+
+  it('never has more evidence after requests of the canary without errors were added', () => {
+    const counts = fc.array(fc.tuple(fc.integer({ min: 1, max: 60 }), fc.nat(5), fc.nat(5), fc.nat(200)), {
+      maxLength: 30,
+    });
+    for (const mode of ['robust', 'independent'] as const) {
+      // No verdict may end the comparison early.
+      const settings: EvidenceSettings = {
+        ...ALONE,
+        mode,
+        alpha: 1e-300,
+        errors: { ...ALONE.errors, cap: null },
+        outage: { ...ALONE.outage, cap: null },
+      };
+      fc.assert(
+        fc.property(counts, (rows) => {
+          const make = (extra: boolean): Block[] =>
+            rows.map(([n, xC, xB, more], i) =>
+              block(i, side(n + 5 + (extra ? more : 0), Math.min(xC, n)), side(1000, xB)),
+            );
+          const less = logTotal(replay(settings, make(true)), settings);
+          expect(less).toBeLessThanOrEqual(logTotal(replay(settings, make(false)), settings) + 1e-9);
+        }),
+        { numRuns: 100 },
+      );
+    }
+  });
+
+  it('pays each deposit once, whatever the length of the blocks and the gaps between them', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 1, max: 400 }), { minLength: 1, maxLength: 200 }), (lengths) => {
+        let at = 0;
+        const quiet = lengths.map((seconds, i) => {
+          const b = { ...block(i, side(0, 0), side(0, 0)), from: at, to: at + seconds * 1000 };
+          at = b.to;
+          return b;
+        });
+        const { relative } = replay(ALONE, quiet).errors.claim;
+        const spent = relative.logs.reduce((sum, l) => sum + Math.exp(l), 0);
+        expect(relative.reserve).toBeGreaterThanOrEqual(-1e-12);
+        expect(relative.reserve + spent).toBeCloseTo(1, 9);
+      }),
+    );
+  });
+});
+
+describe('groups of pods', () => {
+  const group = (canary: number, stable: number): Group => ({ canary: side(canary, 0), stable: side(stable, 0) });
+  const of = (groups: Group[]): Block => ({ index: 0, from: 0, to: 10_000, share: 0.5, groups });
+
+  it('are as many as still have twenty requests of each version', () => {
+    expect(strataAfter(of(Array.from({ length: 8 }, () => group(20, 20))))).toBe(8);
+    expect(strataAfter(of(Array.from({ length: 8 }, () => group(10, 500))))).toBe(4);
+    expect(strataAfter(of(Array.from({ length: 8 }, (_, i) => group(i === 0 ? 100 : 0, 500))))).toBe(1);
+    expect(strataAfter(of([group(1000, 1000)]))).toBe(1);
+  });
+
+  it('find a late bug in more than one pod sooner than without them', () => {
+    const wide = Array.from({ length: 8 }, () => ({ canary: side(50, 1), stable: side(50, 0) }));
+    const narrow = [{ canary: side(400, 8), stable: side(400, 0) }];
+    const crossedAt = (groups: Group[]): number | undefined =>
+      replay(
+        ALONE,
+        blocks(60, (i) => ({ ...block(i, side(0, 0), side(0, 0)), groups })),
+      ).crossed?.block;
+    expect(crossedAt(wide)).toBeLessThan(crossedAt(narrow) ?? Infinity);
+  });
+});
+
+describe('settings', () => {
+  it('choose the bounds that can tell: between 0.1 % and 30 % of the stable beyond them', () => {
+    const history = { timed: 10_000, slow: [5000, 1930, 220, 20, 1, 0] };
+    expect(usefulBounds([50, 100, 250, 500, 1000, 2500], history)).toEqual([100, 250, 500]);
+  });
+
+  it('spend one budget', () => {
+    const { outage, errors, latency } = DEFAULTS.budget;
+    expect(outage + errors + latency).toBeCloseTo(1, 12);
+  });
+});
