@@ -122,6 +122,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     ...commandPorts,
     recorder,
     monotonic: () => performance.now(),
+    evaluateWithin: evaluateWithin(settings),
     ...(telemetry.crashPoint === undefined ? {} : { crashPoint: telemetry.crashPoint }),
   };
   return {
@@ -148,6 +149,10 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     },
   };
 }
+
+/** One query's deadline and something to spare, for a configured one that is longer than usual. */
+const evaluateWithin = ({ clusters }: Settings): Millis =>
+  Math.max(6_000, ...clusters.map(({ prometheus }) => (prometheus.timeoutMs ?? 0) + 1_000));
 
 async function openClusters(
   settings: readonly ClusterSettings[],
