@@ -85,7 +85,11 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   const store = postgresRolloutStore(db, { channels, log });
   const queue = await openQueue({ backend: settings.queue, log });
   const recorder = telemetry.recorder({ gauges: store.gauges, depth: queue.depth });
-  const clusters = await openClusters(settings.clusters, meshes, providers, recorder, log);
+  const clusters = await openClusters(settings.clusters, meshes, providers, recorder, log).catch(async (error) => {
+    // What is open already would keep the process from ending with the reason.
+    await Promise.all([queue.close(), store.close().then(() => db.close())]);
+    throw error;
+  });
   const gateways = { meshes: meshGateway(clusters, meshes, readWorkload), metrics: metricsGateway(clusters) };
   const commandPorts = { store, queue, log };
   const parser = planParser([...meshes.values()], [...providers.keys()], (check, target) =>

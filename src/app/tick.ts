@@ -5,7 +5,7 @@
  * and the next tick puts it right. The row's version stops a second writer; the object's resourceVersion and stamp stop
  * a stalled one.
  */
-import { observe, weightToWrite, writeFailed } from '../domain/advance.ts';
+import { observe, weightToWrite, writeFailed, writeLanded } from '../domain/advance.ts';
 import type { Change } from '../domain/change.ts';
 import { stepWords } from '../domain/change.ts';
 import { duration } from '../domain/format.ts';
@@ -22,8 +22,8 @@ import type {
 import type { Check, Instant, Millis, Weight } from '../domain/plan.ts';
 import { weightAt } from '../domain/plan.ts';
 import type { Rollout, Stamp } from '../domain/rollout.ts';
-import { stampOf } from '../domain/rollout.ts';
-import { checksDue, nextTickAt, windowAt } from '../domain/schedule.ts';
+import { desiredWeight, stampOf } from '../domain/rollout.ts';
+import { checksDue, nextTickAt, READ_BACK, windowAt } from '../domain/schedule.ts';
 import type { Doubt } from '../domain/share.ts';
 import { doubtOf, NO_DOUBT } from '../domain/share.ts';
 import { type Decided, decide, glance, goesBack, goesBackWhateverIsMeasured, type Lookout } from './look.ts';
@@ -108,6 +108,8 @@ async function move(ports: TickPorts, loaded: Loaded): Promise<TickOutcome> {
   }
   for (const fact of change.facts) log.info({ fact: fact.type, step: fact.step, seq: fact.seq }, fact.message);
   await ports.crashPoint?.('committed');
+  if (change.facts.some((fact) => fact.type === 'weight_reached') && rollout.appliedGeneration !== rollout.generation)
+    await recordFound(ports, router, rollout, now);
 
   const wakeIn = await bringAbout(ports, router, next, seen, loadedAt, log);
   if (wakeIn !== null) await ports.queue.wake(id, wakeIn, next.phase.name === 'rolling_back' ? 'rollback' : 'tick');
@@ -302,10 +304,10 @@ async function bringAbout(
   for (let attempt = 1; attempt <= OBSERVED_WRITES; attempt += 1) {
     const weight = weightToWrite(rollout, look);
     if (weight === null || look.route?.ok !== true) return remaining;
-    const applied = await write(ports, router, rollout, weight, look.route.token, log);
+    const applied = await write(ports, router, rollout, decisionOf(rollout, weight, look.at), look.route.token, log);
     if (applied.kind === 'applied') {
       await ports.crashPoint?.('recorded');
-      return wait === null ? null : Math.min(wait, 250);
+      return await keepLanded(ports, rollout, look.at);
     }
     if (applied.kind === 'superseded')
       return await keepTrouble(ports, rollout, look.at, overtaken(router, rollout, applied.by), wait);
@@ -321,29 +323,49 @@ async function write(
   ports: TickPorts,
   router: TrafficRouter,
   rollout: Rollout,
-  weight: Weight,
+  decision: Decision,
   token: string,
   log: Logger,
 ): Promise<Applied> {
-  const decision = decisionOf(rollout, weight);
   const started = ports.monotonic();
   const applied = await router.apply(decision, token);
   const tookMs = ports.monotonic() - started;
   await ports.crashPoint?.('applied');
   ports.recorder.meshWrite(rollout.plan.target.mesh, applied.kind, tookMs);
   const message = describe(applied);
-  log.info({ weight, generation: rollout.generation, result: applied.kind }, `${router.object}: ${message}`);
+  const { canaryWeight } = decision;
+  log.info(
+    { weight: canaryWeight, generation: rollout.generation, result: applied.kind },
+    `${router.object}: ${message}`,
+  );
   await ports.store.recordWrite(rollout.id, {
     at: decision.at,
     object: router.object,
     generation: rollout.generation,
-    canaryWeight: weight,
+    canaryWeight,
     before: applied.kind === 'applied' ? applied.before : null,
     result: applied.kind,
     message,
     tookMs,
   });
   return applied;
+}
+
+/** A process that died between its write and the record of it leaves the write in the history all the same. */
+function recordFound({ store }: TickPorts, { object }: TrafficRouter, rollout: Rollout, at: Instant): Promise<void> {
+  const canaryWeight = desiredWeight(rollout) ?? 0;
+  const message = `canary weight ${canaryWeight} read back; the process that wrote it did not confirm it`;
+  const { id, generation } = rollout;
+  return store.recordWrite(id, {
+    at,
+    object,
+    generation,
+    canaryWeight,
+    before: null,
+    result: 'applied',
+    message,
+    tookMs: 0,
+  });
 }
 
 function describe(applied: Applied): string {
@@ -362,9 +384,8 @@ function describe(applied: Applied): string {
 }
 
 /** What stands on the object beside the weights: who decided what, and why. */
-export function decisionOf(rollout: Rollout, canaryWeight: Weight): Decision {
+export function decisionOf(rollout: Rollout, canaryWeight: Weight, at: Instant): Decision {
   const { phase } = rollout;
-  const at = phase.name === 'rolling_back' || phase.name === 'paused' ? phase.since : rollout.createdAt;
   const reason =
     phase.name === 'rolling_back'
       ? phase.outcome.message
@@ -381,6 +402,15 @@ function overtaken({ object }: TrafficRouter, { id, epoch, generation }: Rollout
       ? `${object} carries generation ${by.generation} of this rollout where generation ${generation} was to be written: the database is behind the object (restored from a backup?). The next look decides above it`
       : `${object} carries a newer decision, of rollout ${by.rollout} (epoch ${by.epoch}, generation ${by.generation}); this rollout has epoch ${epoch}, generation ${generation}. Another installation of Sluice writes to it: stop one of them and remove its decision (an annotation) from the object`;
   return { ok: false, code: 'superseded', message };
+}
+
+/** The write landed: remembered on the row, so that a revert right after it is seen as one. Losing this commit loses only that. */
+async function keepLanded(ports: TickPorts, rollout: Rollout, at: Instant): Promise<Millis | null> {
+  const next = bump(writeLanded(rollout));
+  const due = nextTickAt(next, at);
+  const kept = await ports.store.commit({ previous: rollout, next, facts: [], measurements: [], at, nextTickAt: due });
+  if (!kept) return 0;
+  return due === null ? null : Math.min(READ_BACK, due - at);
 }
 
 /** The write failed: remembered on the row for the back-off and for people. Losing this commit loses nothing. */

@@ -70,8 +70,9 @@ function noteRoute(given: Change, seen: Observation): Change {
   const noted =
     rollout.observedWeight === route.canaryWeight ? change : patch(change, { observedWeight: route.canaryWeight });
   // Readable again is not enough after a failed write: only the wanted weight in place proves that writing works.
-  const proven = desiredWeight(rollout) === null || inPlace(rollout, route);
-  if (rollout.meshTrouble === null) return proven && rollout.attempts > 0 ? patch(noted, { attempts: 0 }) : noted;
+  const proven = inPlace(rollout, route);
+  const calm = proven || desiredWeight(rollout) === null;
+  if (rollout.meshTrouble === null) return calm && rollout.attempts > 0 ? patch(noted, { attempts: 0 }) : noted;
   if (rollout.meshTrouble.on === 'write' && !proven) return noted;
   const message = `the mesh object answers as wanted again after ${duration(at - rollout.meshTrouble.since)}`;
   return record(patch(noted, { meshTrouble: null, attempts: 0 }), at, 'mesh_recovered', message);

@@ -163,7 +163,7 @@ const measurementSchema = named(
     check: z.string(),
     verdict: z.string(),
     code: described(
-      'within, above_max, below_min, above_stable, too_few_samples, share_off, no_data and others.',
+      'within, above_max, below_min, above_stable, too_few_samples, share_off, unreached, no_data and others.',
       z.string(),
     ),
     reason: z.string(),

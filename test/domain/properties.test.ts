@@ -220,7 +220,8 @@ always(
     if (from === null || (before.phase.name !== 'progressing' && before.phase.name !== 'paused')) return;
     if (before.phase.go !== null) return;
     expect(to).toBe(from + 1);
-    const held = (observation?.at ?? 0) - (before.phase.reachedAt ?? Number.NaN);
+    // Reached and left in one look: only where there is no hold.
+    const held = (observation?.at ?? 0) - (before.phase.reachedAt ?? observation?.at ?? 0);
     expect(held).toBeGreaterThanOrEqual(before.plan.steps[from]?.hold ?? Number.NaN);
     for (const check of before.plan.analysis.checks) {
       const last =

@@ -39,11 +39,11 @@ it('a third destination stops every way up, but not the way back to 0', async ()
   const seen = await router.read({ fresh: true, goingBack: true });
   if (!seen.ok) throw new Error(seen.message);
   expect(seen.canaryWeight).toBe(25);
-  const up = await router.apply(decisionOf(atStep(0), 5), seen.token);
+  const up = await router.apply(decisionOf(atStep(0), 5, 0), seen.token);
   expect(up).toMatchObject({ kind: 'trouble', trouble: { code: 'foreign_weight' } });
   expect(kube.journal).toHaveLength(0);
 
-  expect(await router.apply(decisionOf(goingBack, 0), seen.token)).toMatchObject({ kind: 'applied', after: 0 });
+  expect(await router.apply(decisionOf(goingBack, 0, 0), seen.token)).toMatchObject({ kind: 'applied', after: 0 });
   const rules = (kube.object('myapp') as unknown as typeof withThird).spec.http;
   expect(rules[0]?.route.map((entry) => entry.weight)).toEqual([100, 0, 20]);
   expect(await router.read({ fresh: true, goingBack: true })).toMatchObject({
@@ -69,7 +69,7 @@ it('several rules: one that lost its canary does not end the rollback of the oth
   const seen = await router.read({ fresh: true, goingBack: true });
   if (!seen.ok) throw new Error(seen.message);
   expect(seen.canaryWeight).toBe(25);
-  expect(await router.apply(decisionOf(goingBack, 0), seen.token)).toMatchObject({ kind: 'applied' });
+  expect(await router.apply(decisionOf(goingBack, 0, 0), seen.token)).toMatchObject({ kind: 'applied' });
   const [api, web] = (kube.object('myapp') as unknown as typeof withThird).spec.http;
   expect(api?.route).toHaveLength(1);
   expect(web?.route.map((entry) => entry.weight)).toEqual([100, 0]);
