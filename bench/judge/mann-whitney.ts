@@ -14,25 +14,26 @@ const Z = 2.3263478740408408;
 const TOLERANCE = 1e-4;
 const MOST_STEPS = 1000;
 
-/** z-score of `x - shift` against `y`, with correction for continuity (away from `quantile`) and for ties. */
+/**
+ * z-score of `x - shift` against `y`, both sorted, with correction for continuity and for ties, less `quantile`. A shift
+ * keeps the order, so ranks come from one merge.
+ */
 function zScore(x: readonly number[], y: readonly number[], shift: number, quantile: number): number {
   const n = x.length;
   const m = y.length;
-  const all = [...x.map((v) => ({ v: v - shift, mine: true })), ...y.map((v) => ({ v, mine: false }))];
-  all.sort((a, b) => a.v - b.v);
   let ranks = 0;
   let ties = 0;
-  for (let i = 0; i < all.length; ) {
-    let j = i;
-    let mine = 0;
-    while (j < all.length && all[j]?.v === all[i]?.v) {
-      if (all[j]?.mine) mine++;
-      j++;
-    }
-    const t = j - i;
-    ranks += mine * ((i + 1 + j) / 2);
+  let i = 0;
+  let j = 0;
+  while (i < n || j < m) {
+    const value = Math.min((x[i] ?? Infinity) - shift, y[j] ?? Infinity);
+    const before = i + j;
+    const mine = i;
+    while (i < n && (x[i] as number) - shift === value) i++;
+    while (j < m && y[j] === value) j++;
+    const t = i + j - before;
+    ranks += (i - mine) * (before + (t + 1) / 2);
     ties += t ** 3 - t;
-    i = j;
   }
   const dz = ranks - (n * (n + 1)) / 2 - (n * m) / 2;
   const correction = 0.5 * Math.sign(dz);
@@ -96,15 +97,14 @@ export function brent(f: (x: number) => number, low: number, high: number, toler
   return b;
 }
 
-const minOf = (values: readonly number[]): number => values.reduce((a, b) => Math.min(a, b), Infinity);
-const maxOf = (values: readonly number[]): number => values.reduce((a, b) => Math.max(a, b), -Infinity);
-
 /** Shift of `experiment` against `control`, 98 % interval. */
 export function shiftOf(experiment: readonly number[], control: readonly number[]): Shift {
-  const low = minOf(experiment) - maxOf(control);
-  const high = maxOf(experiment) - minOf(control);
+  const x = [...experiment].sort((a, b) => a - b);
+  const y = [...control].sort((a, b) => a - b);
+  const low = (x[0] as number) - (y[y.length - 1] as number);
+  const high = (x[x.length - 1] as number) - (y[0] as number);
   const root = (quantile: number): number => {
-    const f = (mu: number): number => zScore(experiment, control, mu, quantile);
+    const f = (mu: number): number => zScore(x, y, mu, quantile);
     const atLow = f(low);
     if (atLow <= 0) return low;
     const atHigh = f(high);

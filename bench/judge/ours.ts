@@ -81,12 +81,12 @@ export const ours = (name: string, settings: EvidenceSettings, block: number): J
   start: () => start({ ...settings, keepBound: false }, block),
 });
 
-const HISTORY = 7200;
-/** Histories per scenario. A rollout takes one of them: simulating two hours for each would take hours. */
+const HISTORY = 14_400;
+/** Histories per scenario. A rollout takes one of them: simulating four hours for each would take hours. */
 const HISTORIES = 4;
 const calibrations = new Map<string, readonly Calibration[]>();
 
-/** What the A/A check says after two hours of twenty pods, in four different pasts of the service. */
+/** What the A/A check says after four hours of nineteen pods, in four different pasts of the service. */
 function calibrationsOf(scenario: Scenario): readonly Calibration[] {
   const known = calibrations.get(scenario.name);
   if (known !== undefined) return known;

@@ -52,17 +52,17 @@ export interface Stream {
 
 /** `from`: seconds at which it begins, a multiple of a minute; below 0: before the rollout. */
 export function open(scenario: Scenario, random: Random, from = 0, cellCount = CELLS): Stream {
-  const makePods = (small: boolean): Pod[] =>
+  const makePods = (small: boolean, apart: number): Pod[] =>
     Array.from({ length: PODS }, (_, i) => ({
-      cell: i % cellCount,
+      cell: i % apart,
       size: scenario.sizes === undefined ? 1 : small ? 1 : 1 + random.uniform() * (scenario.sizes - 1),
       inZone: small || i % 3 === 0,
       from: -Infinity,
       until: -Infinity,
     }));
-  const canary = makePods(true);
-  const stable = makePods(false);
-  const control = makePods(true);
+  const canary = makePods(true, cellCount);
+  const stable = makePods(false, cellCount);
+  const control = makePods(true, 1);
   let t = from - TICK;
   let noise = 0;
   return {
@@ -77,14 +77,20 @@ export function open(scenario: Scenario, random: Random, from = 0, cellCount = C
       const usual = latencies(1, null);
       const late = t >= scenario.onset ? scenario.slow : null;
       const slower = stretch === 1 && late === null ? usual : latencies(stretch, late);
-      const observe = (pods: Pod[], count: number, share: number, rate: number, times: readonly number[]): Cell[] =>
-        countPods(scenario, random, t, pods, count, requests * share, rate, times, cellCount);
+      const observe = (
+        pods: Pod[],
+        count: number,
+        share: number,
+        rate: number,
+        times: readonly number[],
+        apart = cellCount,
+      ): Cell[] => countPods(scenario, random, t, pods, count, requests * share, rate, times, apart);
       return {
         t,
         weight,
         canary: observe(canary, own, weight, worse, slower),
         stable: observe(stable, PODS - own, 1 - weight, good, usual),
-        control: merged(observe(control, own, weight, good, usual)),
+        control: merged(observe(control, own, weight, good, usual, 1)),
         harm:
           scenario.healthy || t < scenario.onset
             ? 0

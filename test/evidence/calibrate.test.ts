@@ -65,6 +65,6 @@ describe('calibration', () => {
   it('gives every claim but outright failure the longer warm-up of its pace', () => {
     const fast = paced(DEFAULTS, PACES[0] ?? { mode: 'robust', block: 0, warmUp: 0 });
     expect(fast.mode).toBe('independent');
-    expect([fast.errors, fast.latency, fast.outage].map((claim) => claim.deposits.after)).toEqual([45_000, 45_000, 0]);
+    expect([fast.errors, fast.latency, fast.outage].map((claim) => claim.deposits.after)).toEqual([40_000, 40_000, 0]);
   });
 });

@@ -28,7 +28,7 @@ export interface Pace {
  * last one stands bursts of half a minute.
  */
 export const PACES: readonly Pace[] = [
-  { mode: 'independent', block: 5000, warmUp: 45_000 },
+  { mode: 'independent', block: 5000, warmUp: 40_000 },
   { mode: 'robust', block: 10_000, warmUp: 30_000 },
   { mode: 'robust', block: 20_000, warmUp: 30_000 },
   { mode: 'robust', block: 30_000, warmUp: 30_000 },
@@ -51,7 +51,10 @@ export function paced(settings: EvidenceSettings, { mode, warmUp }: Pace): Evide
   return { ...settings, mode, errors: waits(settings.errors), latency: waits(settings.latency) };
 }
 
-/** The first pace that rolls back at most `alpha` of the trials. A trial lasts as long as the plan's horizon. */
+/**
+ * The first pace that rolls back at most `alpha` of the trials. A trial lasts as long as the plan's horizon. A pace is not
+ * tried further once it has failed, so its `trials` may be fewer.
+ */
 export function calibrate(settings: EvidenceSettings, history: History, paces: readonly Pace[] = PACES): Calibration {
   let last: Calibration | null = null;
   for (const pace of paces) {
@@ -69,6 +72,7 @@ function replayPods(settings: EvidenceSettings, { slot, slots }: History, { bloc
   const perTrial = Math.floor(settings.errors.deposits.horizon / block);
   const rows = Math.floor(slots.length / perBlock);
   const summed = Array.from({ length: rows }, (_, k) => addRows(slots.slice(k * perBlock, (k + 1) * perBlock)));
+  const bearable = settings.alpha * Math.floor(rows / perTrial) * (slots[0]?.length ?? 0);
   let trials = 0;
   let rolledBack = 0;
   for (let first = 0; first + perTrial <= rows; first += perTrial) {
@@ -77,7 +81,9 @@ function replayPods(settings: EvidenceSettings, { slot, slots }: History, { bloc
     const pods = trial[0]?.length ?? 0;
     for (let pod = 0; pod < pods; pod++) {
       trials++;
-      if (wouldRollBack(settings, trial, totals, pod, block)) rolledBack++;
+      if (!wouldRollBack(settings, trial, totals, pod, block)) continue;
+      rolledBack++;
+      if (rolledBack > bearable) return { trials, rolledBack };
     }
   }
   return { trials, rolledBack };

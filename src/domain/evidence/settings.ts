@@ -8,7 +8,10 @@ export interface EvidenceSettings {
   readonly alpha: number;
   /** The most that a constantly bad canary is promoted with. */
   readonly beta: number;
-  /** Evidence from which the weight is held: 1 <= holdAt < 1/alpha. Reached by a healthy canary with at most 1/holdAt. */
+  /**
+   * Evidence from which the weight is held: 1 < holdAt < 1/alpha. A healthy canary reaches it with probability at most
+   * 1/holdAt, and far less often as measured: evidence starts at 1 and falls by what is bet in vain.
+   */
   readonly holdAt: number;
   readonly mode: Mode;
   /**
@@ -39,7 +42,7 @@ const CAP = { outage: 20, gradual: 12 } as const;
 export const DEFAULTS: EvidenceSettings = {
   alpha: 0.01,
   beta: 0.05,
-  holdAt: 5,
+  holdAt: 2,
   mode: 'robust',
   budget: { outage: 0.1, errors: 0.5, latency: 0.4 },
   outage: {
