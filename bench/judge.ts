@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { barsOf } from './judge/bars.ts';
 import type { Cell } from './judge/cell.ts';
+import { JUDGES } from './judge/judges.ts';
 import { SCENARIOS } from './judge/scenarios.ts';
 import type { Task } from './judge/worker.ts';
 import { machine } from './support/machine.ts';
@@ -37,18 +38,31 @@ if (values.help) {
   process.exit(0);
 }
 
-const only = values.only?.split(',');
-const unknown = only?.filter((name) => !SCENARIOS.some((s) => s.name === name)) ?? [];
-if (unknown.length > 0) {
-  process.stderr.write(`scenario ${unknown.join(', ')}: known are ${SCENARIOS.map((s) => s.name).join(', ')}\n`);
+/** Names that were asked for, undefined: all. Ends the program where one of them is not known. */
+function chosen(what: string, asked: string | undefined, known: readonly string[]): readonly string[] | undefined {
+  const names = asked?.split(',');
+  const unknown = names?.filter((name) => !known.includes(name)) ?? [];
+  if (unknown.length === 0) return names;
+  process.stderr.write(`${what} ${unknown.join(', ')}: known are ${known.join(', ')}\n`);
   process.exit(2);
 }
+
+const only = chosen(
+  'scenario',
+  values.only,
+  SCENARIOS.map((s) => s.name),
+);
+const judges = chosen(
+  'judge',
+  values.judges,
+  JUDGES.map((j) => j.name),
+);
 
 const tasks: Task[] = SCENARIOS.filter((s) => only === undefined || only.includes(s.name)).map((s) => ({
   scenario: s.name,
   seed: Number(values.seed) * 1_000_003,
   runs: Number(values.runs ?? (s.healthy ? 500 : 100)),
-  judges: values.judges?.split(',') ?? null,
+  judges: judges ?? null,
 }));
 const order = SCENARIOS.map((s) => s.name);
 const cells: Cell[] = [];

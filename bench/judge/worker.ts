@@ -1,12 +1,8 @@
 /** A thread that simulates one scenario after another, at low priority. */
 import { constants, setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
-import { argoDocs, argoMinute } from './argo.ts';
 import { cellOf } from './cell.ts';
-import { flagger, flaggerTuned } from './flagger.ts';
-import type { Judge } from './judge.ts';
-import { kayenta } from './kayenta.ts';
-import { calibrated, independent, robust } from './ours.ts';
+import { JUDGES } from './judges.ts';
 import { SCENARIOS } from './scenarios.ts';
 import type { Outcome } from './simulate.ts';
 import { onCommonSchedule, onOwnRamp } from './simulate.ts';
@@ -17,17 +13,6 @@ export interface Task {
   readonly runs: number;
   readonly judges: readonly string[] | null;
 }
-
-const JUDGES: readonly Judge[] = [
-  calibrated,
-  robust,
-  independent,
-  flagger,
-  flaggerTuned,
-  argoDocs,
-  argoMinute,
-  kayenta,
-];
 
 setPriority(constants.priority.PRIORITY_LOW);
 const port = parentPort;
