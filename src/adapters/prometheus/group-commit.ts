@@ -19,7 +19,7 @@ export interface GroupCommitOptions<Result> {
   readonly linger: number;
   /** Least time between two groups of one lane, in ms. 0: a group leaves as soon as the one before is answered. */
   readonly pace?: number;
-  /** For how long an answer is given again to the same question, in ms. */
+  /** For how long after its request left an answer is given again to the same question, in ms. */
   readonly fresh: number;
   /** How long a question may wait until its request leaves, in ms. */
   readonly patience: number;
@@ -110,12 +110,14 @@ export class GroupCommit<Unit, Result> {
     if (state.waitTimer !== null) clearTimeout(state.waitTimer);
     state.waitTimer = null;
     state.busy = true;
-    state.leftAt = performance.now();
+    const sentAt = performance.now();
+    state.leftAt = sentAt;
     for (const [key, asked] of group) state.known.set(key, asked.promise);
     const askers = new Map([...group.values()].map((asked) => [asked.unit, asked]));
     const pieces = state.lane.cut([...askers.keys()]);
     void Promise.all(pieces.map((piece) => this.#sendPiece(state.lane, piece, askers, leaveBy))).then(() => {
-      setTimeout(() => this.#forget(name, state, [...group.keys()]), this.#options.fresh).unref();
+      const left = Math.max(0, sentAt + this.#options.fresh - performance.now());
+      setTimeout(() => this.#forget(name, state, [...group.keys()]), left).unref();
       state.busy = false;
       if (state.waiting.size === 0) return;
       const wait = this.#untilNext(state);
