@@ -24,12 +24,13 @@ const finding = (check: string, level: Finding['level'], message: string): Findi
 export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Preflight> {
   const { target } = plan;
   const router = ports.meshes.router(target);
-  const [route, stable, canary, advice, metrics] = await Promise.all([
+  const [route, stable, canary, advice, metrics, queries] = await Promise.all([
     router.read({ fresh: true }),
     ports.meshes.workload(target, 'stable'),
     ports.meshes.workload(target, 'canary'),
     ports.meshes.advice(target),
     metricsFindings(ports, plan),
+    queryFindings(ports, plan),
   ]);
   const findings = [
     await routeFinding(router, plan, route),
@@ -38,6 +39,7 @@ export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Pref
     workloadFinding('canary', canary),
     ...advice.map((a) => finding(a.check, a.level, a.message)),
     ...metrics,
+    ...queries,
     ...planFindings(plan),
   ];
   return {
@@ -130,6 +132,30 @@ async function metricsFindings({ metrics }: PreflightPorts, plan: Plan): Promise
       return wrong === null
         ? finding(`metrics-${name}`, 'pass', `metrics provider ${name} answers`)
         : finding(`metrics-${name}`, 'warn', `${wrong}; without data no step passes`);
+    }),
+  );
+}
+
+/** The question itself is wrong, whatever the world is like: it would never have an answer. */
+const WRONG_QUESTION: ReadonlySet<string> = new Set(['bad_query', 'several_series', 'wrong_type']);
+
+/** Custom queries are asked once before any traffic depends on them. */
+async function queryFindings({ metrics }: PreflightPorts, plan: Plan): Promise<readonly Finding[]> {
+  const { target, analysis } = plan;
+  const custom = analysis.checks.filter((check) => check.kind === 'prometheus' && check.query !== undefined);
+  return Promise.all(
+    custom.map(async (check) => {
+      const { kind, window, query = '' } = check;
+      const provider = metrics.provider(check.provider, target.cluster);
+      const reading = await provider.measure({ kind, target, role: 'stable', window, query });
+      const name = `check-${check.name}`;
+      if (reading.ok) return finding(name, 'pass', 'the query has a value now');
+      if (WRONG_QUESTION.has(reading.code)) return finding(name, 'fail', `${reading.message}; correct the query`);
+      return finding(
+        name,
+        reading.code === 'no_data' ? 'warn' : 'unknown',
+        `${reading.message}; without data no step passes`,
+      );
     }),
   );
 }

@@ -476,14 +476,15 @@ function reach(change: Change, at: Instant): Change {
 function succeed(change: Change, at: Instant): Change {
   const { rollout } = change;
   const { steps, analysis } = rollout.plan;
-  const why =
+  // Who moves a rollout on may leave steps out: then only that is told, not a way that was not gone.
+  const way = `by way of ${steps.map((step) => step.weight).join(', ')} %`;
+  const how =
     rollout.movedBy.length > 0
       ? `moved on by ${rollout.movedBy.join(', ')}`
       : analysis.checks.length === 0
-        ? 'the plan has no checks'
-        : `${analysis.checks.map((check) => `"${check.name}"`).join(' and ')} passed at each`;
-  const way = steps.map((step) => step.weight).join(', ');
-  const message = `Promoted to 100 % after ${duration(at - rollout.createdAt)}, by way of ${way} %: ${why}`;
+        ? `${way}: the plan has no checks`
+        : `${way}: ${analysis.checks.map((check) => `"${check.name}"`).join(' and ')} passed at each`;
+  const message = `Promoted to 100 % after ${duration(at - rollout.createdAt)}, ${how}`;
   return end(change, at, 'succeeded', { code: 'promoted', message, step: steps.length, weight: 100 }, message);
 }
 

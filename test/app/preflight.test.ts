@@ -1,0 +1,55 @@
+import { expect, it } from 'vitest';
+import type { MetricsProvider } from '../../src/app/ports.ts';
+import { preflight } from '../../src/app/preflight.ts';
+import type { NoValueCode, Reading } from '../../src/domain/observation.ts';
+import { aCheck, aPlan, aRoute, ready } from '../support/builders.ts';
+
+const custom = aPlan({
+  analysis: {
+    ...aPlan().analysis,
+    checks: [aCheck({ name: 'carts', kind: 'prometheus', query: 'rate(foo', threshold: { max: 1 } })],
+  },
+});
+const no = (code: NoValueCode): Reading => ({ ok: false, code, message: `no value: ${code}`, query: 'rate(foo' });
+
+function ports(canaryWeight: number, reading: Reading, stableReady = 3) {
+  const provider = { measure: async () => reading, ping: async () => null } as unknown as MetricsProvider;
+  return {
+    metrics: { provider: () => provider },
+    meshes: {
+      router: () => ({
+        object: 'VirtualService production/myapp',
+        read: async () => aRoute(canaryWeight, null),
+        apply: async () => ({ kind: 'conflict' as const }),
+        rehearse: async () => ({ kind: 'applied' as const, token: '1', before: canaryWeight, after: 5 }),
+      }),
+      workload: async (_: unknown, role: 'stable' | 'canary') =>
+        role === 'stable' ? { ...ready('myapp-v1'), ready: stableReady } : ready('myapp-v2'),
+      advice: async () => [],
+    },
+  };
+}
+
+it.each<[NoValueCode, string]>([
+  ['bad_query', 'fail'],
+  ['several_series', 'fail'],
+  ['wrong_type', 'fail'],
+  ['no_data', 'warn'],
+  ['unavailable', 'unknown'],
+])('a custom query that answers %s is a %s before any traffic moves', async (code, level) => {
+  const { findings } = await preflight(ports(0, no(code)), custom);
+  expect(findings.find((f) => f.check === 'check-carts')?.level).toBe(level);
+});
+
+it.each([
+  [0, 3, undefined],
+  [10, 3, 'warn'],
+  [10, 0, 'fail'],
+  [100, 3, 'fail'],
+])(
+  'starting with the canary at %i %% and %i ready pods of the stable version: %s',
+  async (weight, stableReady, level) => {
+    const { findings } = await preflight(ports(weight, no('no_data'), stableReady), aPlan());
+    expect(findings.find((f) => f.check === 'starting-point')?.level).toBe(level);
+  },
+);
