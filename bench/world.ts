@@ -36,6 +36,7 @@ export const planFor = (service: string, { interval, failureLimit }: PlanOptions
     settle: 0,
     noData: { patience: 5 * 60 * SECOND, then: 'pause' },
     trafficShare: 'auto',
+    evidence: null,
     checks: [
       { ...common(failureLimit), name: 'errors', kind: 'error-rate', threshold: { max: 0.01 } },
       { ...common(failureLimit), name: 'latency', kind: 'latency', quantile: 0.99, threshold: { max: 500 } },

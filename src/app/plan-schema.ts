@@ -226,6 +226,7 @@ function canonical(written: Outer, target: Target): Plan {
       settle: a.settle,
       noData: a.noData,
       trafficShare: a.trafficShare,
+      evidence: null,
       checks: a.checks.map((c) => canonicalCheck(c, a)),
     },
     drift,

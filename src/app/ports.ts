@@ -2,7 +2,9 @@
  * The ports: everything that touches the world, as types only. One file (or folder) in `adapters/` implements each.
  * Expected trouble is a value with a code; only bugs throw. Every call has a deadline of its own inside the adapter.
  */
-import type { Reading, Route, RouteTrouble, ShareReading, Workload } from '../domain/observation.ts';
+import type { History } from '../domain/evidence/calibrate.ts';
+import type { CounterSeries } from '../domain/evidence/increments.ts';
+import type { NoValueCode, Reading, Route, RouteTrouble, ShareReading, Workload } from '../domain/observation.ts';
 import type { Check, CheckKind, Instant, Millis, Role, Target, Weight } from '../domain/plan.ts';
 import type { Fact, Rollout, Stamp, Status } from '../domain/rollout.ts';
 
@@ -98,9 +100,59 @@ export interface MetricsProvider {
   share(target: Target, window: Millis): Promise<ShareReading | null>;
   /** Seconds between samples of one series, in milliseconds: the shortest look-back is twice this. */
   readonly scrapeInterval: Millis;
+  /**
+   * Raw counters of both versions since `since`, for the evidence. Absent: this provider cannot count.
+   * Never throws for expected trouble, never answers later than its deadline.
+   */
+  count?(question: CountQuestion): Promise<Counted>;
+  /** What can be counted of the service, and its past: asked once, before a rollout starts. Absent with `count`. */
+  survey?(target: Target, past: Millis): Promise<Survey>;
   /** null: can be reached; otherwise what is wrong. */
   ping(): Promise<string | null>;
 }
+
+/** What has been counted of both versions of a target since some time. */
+export interface CountQuestion {
+  readonly target: Target;
+  /** Name of the view, as the survey gave it; null: the provider's first choice for this target. */
+  readonly view: string | null;
+  /** Latency bounds in milliseconds: `Adds.slow` follows their order. Bounds that the histogram has not are never exceeded. */
+  readonly bounds: readonly Millis[];
+  /** Samples after this time are wanted, by the provider's clock; with them at least the last one before it, where there is one. */
+  readonly since: Instant;
+}
+
+export type Counted =
+  | {
+      readonly ok: true;
+      /** Until when everything is counted, by the provider's clock. */
+      readonly at: Instant;
+      /** View that was counted. */
+      readonly view: string;
+      readonly series: readonly CounterSeries[];
+      /** For people, to paste into Prometheus. */
+      readonly query: string;
+    }
+  | { readonly ok: false; readonly code: NoValueCode; readonly message: string; readonly query: string };
+
+/** What is known of a service before its rollout. */
+export type Survey =
+  | {
+      readonly ok: true;
+      /** The view that the rollout is to be counted by. */
+      readonly view: string;
+      /** Least length of a block in milliseconds: shorter ones would often hold no sample. */
+      readonly resolution: Millis;
+      /** Finite bounds of the latency histogram in milliseconds, rising; empty: there is none. */
+      readonly bounds: readonly Millis[];
+      /** The stable version's past by pod, whose `slow` follows `bounds`; null: too short, or no view tells the pods apart. */
+      readonly history: History | null;
+      /** The stable's requests per second over the past; 0: none. */
+      readonly rps: number;
+      /** For people: what was looked at, or why there is no history. */
+      readonly message: string;
+    }
+  | { readonly ok: false; readonly code: NoValueCode; readonly message: string };
 
 export interface MetricsGateway {
   /** The provider of that name for the target's cluster. Throws UnknownName. */

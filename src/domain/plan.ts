@@ -89,6 +89,39 @@ export interface Analysis {
    * `auto`: enforce where the split rule carries all of the service's traffic, else observe.
    */
   readonly trafficShare: 'auto' | 'enforce' | 'observe';
+  /** The comparison of canary and stable, request by request (domain/evidence); null: only the checks judge. */
+  readonly evidence: EvidencePlan | null;
+}
+
+/** How the canary is compared with the stable. What is null is chosen when the rollout starts, from the service's past. */
+export interface EvidencePlan {
+  /** Name of the metrics provider that counts. */
+  readonly provider: string;
+  /** `auto`: as fast as the service's own past allows (the A/A check). */
+  readonly mode: 'auto' | 'robust' | 'independent';
+  /** The most that a healthy canary is rolled back with, over the whole rollout. */
+  readonly alpha: number;
+  /** The most that a constantly bad canary is promoted with. */
+  readonly beta: number;
+  /** Length of a block of counts; null: by mode and scrape interval. */
+  readonly block: Millis | null;
+  /** Time after the first traffic in which only outright failure counts; null: by mode. */
+  readonly warmUp: Millis | null;
+  readonly errors: EvidenceMargin;
+  /** null: latency is not judged. `bounds` null: those of the histogram that can tell. */
+  readonly latency: (EvidenceMargin & { readonly bounds: readonly Millis[] | null }) | null;
+  /** "Bad", against which safety is proven: at least `frequency` of the requests fail, at `ratio` times the stable's odds. */
+  readonly safety: { readonly frequency: number; readonly ratio: number };
+  /** Time at the last step beyond its hold, judged all the while. */
+  readonly bake: Millis;
+  /** What happens at the last step when safety could not be proven for so long after the first traffic. */
+  readonly unproven: { readonly after: Millis; readonly then: 'pause' | 'rollback' | 'promote' };
+}
+
+/** Worse than `margin` times the stable's odds and above `tolerance` (a ratio) is worse. */
+export interface EvidenceMargin {
+  readonly margin: number;
+  readonly tolerance: number;
 }
 
 export interface DriftPolicy {

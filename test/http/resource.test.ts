@@ -39,6 +39,7 @@ const rollout = (phase: Phase, over: Partial<Rollout> = {}): Rollout => ({
         },
       ],
       trafficShare: 'auto',
+      evidence: null,
     },
     drift: { then: 'pause', maxReasserts: 3 },
     readyDeadline: 1000,

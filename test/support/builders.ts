@@ -35,6 +35,7 @@ export const aPlan = (part: Partial<Plan> = {}): Plan => ({
     settle: 0,
     noData: { patience: 300_000, then: 'pause' },
     trafficShare: 'auto',
+    evidence: null,
     checks: [aCheck()],
   },
   drift: { then: 'pause', maxReasserts: 3 },
