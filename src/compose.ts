@@ -116,6 +116,8 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     facts: store.facts,
     measurements: store.measurements,
     writes: store.writes,
+    evidence: store.evidence,
+    ledger: store.ledger,
     source: store.source,
     waitForChange: store.waitForChange,
     planSchema: parser.jsonSchema,

@@ -87,6 +87,8 @@ export interface UseCases {
   readonly facts: RolloutStore['facts'];
   measurements(id: string, limit: number, cursor: string | null): Promise<Page<StoredMeasurement>>;
   readonly writes: RolloutStore['writes'];
+  readonly evidence: RolloutStore['evidence'];
+  readonly ledger: RolloutStore['ledger'];
   readonly source: RolloutStore['source'];
   readonly waitForChange: RolloutStore['waitForChange'];
   /** The plan's JSON Schema (draft 2020-12). */
