@@ -37,7 +37,7 @@ type MetricsModule = typeof prometheusModule;
 export interface ClusterSettings {
   readonly name: string;
   readonly kube: Omit<KubeOptions, 'cluster' | 'log'>;
-  readonly prometheus: Omit<PrometheusOptions, 'viewsOf' | 'recorder' | 'log'>;
+  readonly prometheus: Omit<PrometheusOptions, 'viewsOf' | 'countingOf' | 'recorder' | 'log'>;
 }
 
 export interface SlackSettings {
@@ -170,8 +170,9 @@ async function openClusters(
   const opened = settings.map(async ({ name, kube, prometheus }): Promise<[string, Cluster]> => {
     const client = await openKube({ cluster: name, log, ...kube });
     const viewsOf: PrometheusOptions['viewsOf'] = (target) => meshFor(meshes, target.mesh).views(target);
+    const countingOf: PrometheusOptions['countingOf'] = (target) => meshFor(meshes, target.mesh).counting(target);
     const own = [...providers].map(
-      ([kind, module]) => [kind, module.open({ ...prometheus, viewsOf, recorder, log })] as const,
+      ([kind, module]) => [kind, module.open({ ...prometheus, viewsOf, countingOf, recorder, log })] as const,
     );
     return [name, { name, kube: client, providers: new Map(own) }];
   });
