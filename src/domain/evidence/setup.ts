@@ -125,3 +125,46 @@ const nearestOf = (
   candidates.length === 0
     ? []
     : [...new Set(wanted.map((w) => candidates.reduce((best, c) => (far(c, w) < far(best, w) ? c : best))))];
+
+// ── the past ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** The past counted by some of the histogram's bounds: each side's `slow` then follows `bounds`, as the judge wants it. */
+export function countedBy(history: History, known: readonly number[], bounds: readonly number[]): History {
+  const places = bounds.map((bound) => known.indexOf(bound));
+  const slots = history.slots.map((pods) =>
+    pods.map((side) => ({ ...side, slow: places.map((place) => side.slow[place] ?? 0) })),
+  );
+  return { slot: history.slot, slots };
+}
+
+/** Milliseconds from the first slot to the end of the last one. */
+export const lengthOf = ({ slot, slots }: History): number => slot * slots.length;
+
+/** Pods that had requests at some time. */
+export function podsOf({ slots }: History): number {
+  const seen = new Set<number>();
+  for (const pods of slots)
+    pods.forEach((side, pod) => {
+      if (side.requests > 0) seen.add(pod);
+    });
+  return seen.size;
+}
+
+/** Why nothing can be tried on this past with trials of `trial` milliseconds; null: it can. */
+export function pastTooThin(history: History, trial: number): 'short' | 'silent' | 'one_pod' | null {
+  if (lengthOf(history) < trial) return 'short';
+  const pods = podsOf(history);
+  return pods === 0 ? 'silent' : pods === 1 ? 'one_pod' : null;
+}
+
+/**
+ * The resolution that blocks must be multiples of, so that they are whole numbers of samples and of the past's slots:
+ * their least common multiple, in whole milliseconds.
+ */
+export function gridOf(resolution: number, history: History | null): number {
+  const a = Math.max(1, Math.ceil(resolution));
+  const b = history === null ? 1 : Math.max(1, Math.round(history.slot));
+  let [x, y] = [a, b];
+  while (y > 0) [x, y] = [y, x % y];
+  return (a / x) * b;
+}
