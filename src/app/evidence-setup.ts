@@ -110,7 +110,7 @@ type Told =
   | Extract<Survey, { ok: false }>
   | { readonly ok: false; readonly code: 'cannot_count'; readonly message: string };
 
-async function surveyed(
+export async function surveyed(
   provider: MetricsProvider,
   plan: Plan,
   { past, budget }: PrepareOptions,
@@ -124,8 +124,8 @@ async function surveyed(
   return inTime(provider.survey(plan.target, past), budget, late);
 }
 
-/** The part of the survey that trials can be made of. */
-function pastOf(
+/** The part of the survey that trials can be made of, counted by `bounds`. */
+export function pastOf(
   survey: Extract<Survey, { ok: true }>,
   bounds: readonly number[],
 ): { readonly history: History; readonly noHistory: null } | { readonly history: null; readonly noHistory: NoHistory } {

@@ -48,3 +48,21 @@ export async function inTime<T, L>(asked: Promise<T>, within: Millis, late: L): 
     clearTimeout(timer);
   }
 }
+
+/**
+ * Runs one computation at a time, the others wait in order; null: `most` are waiting already, and this one was not begun.
+ * Two at once would both take twice as long, and what else the process does would wait for both.
+ */
+export function oneAtATime(most: number) {
+  let last: Promise<unknown> = Promise.resolve();
+  let waiting = 0;
+  return async <T>(work: () => Promise<T>): Promise<T | null> => {
+    if (waiting > most) return null;
+    waiting++;
+    const mine = last.then(work).finally(() => {
+      waiting--;
+    });
+    last = mine.catch(() => undefined);
+    return mine;
+  };
+}
