@@ -19,6 +19,7 @@ import { postgresTokenStore } from './adapters/postgres/tokens.ts';
 import { inspectCheck } from './adapters/prometheus/inspect.ts';
 import { openQueue, type QueueOptions } from './adapters/queue.ts';
 import { loadMeshes, loadProviders, meshFor } from './adapters/registry.ts';
+import { backTest } from './app/backtest.ts';
 import { command, retry } from './app/commands.ts';
 import { startDelivery } from './app/deliver.ts';
 import { inboundStep } from './app/inbound.ts';
@@ -105,6 +106,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   const useCases: UseCases = {
     start: (document, principal, idempotency) => start(startPorts, { document, principal, idempotency }),
     dryRun: (document) => dryRun(startPorts, document),
+    backTest: (document, past) => backTest(startPorts, document, past),
     async command(id, wanted, principal, { step, version }) {
       const request = { id, command: wanted, actor: principal.name, expectedStep: step, expectedVersion: version };
       return wanted.name === 'retry'

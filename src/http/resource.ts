@@ -1,6 +1,6 @@
 /** From the domain to the wire. Pure. */
 import type { MeshWrite, StoredMeasurement } from '../app/ports.ts';
-import type { DryRun, Finding } from '../app/usecases.ts';
+import type { Finding } from '../app/usecases.ts';
 import type { JudgedBlock, Ledger } from '../domain/evidence/ledger.ts';
 import type { Finding as EvidenceFinding } from '../domain/evidence/verdict.ts';
 import type { Instant } from '../domain/plan.ts';
@@ -202,26 +202,3 @@ export const presentWrite = (w: MeshWrite): WriteBody => ({
 });
 
 export const presentFinding = ({ check, level, message }: Finding): Finding => ({ check, level, message });
-
-export function presentDryRun(run: Extract<DryRun, { kind: 'ok' }>) {
-  return {
-    accepted: run.accepted,
-    findings: run.findings.map(presentFinding),
-    timeline: run.timeline.map(({ step, weight, earliest, hold, approval }) => ({
-      step,
-      weight,
-      earliestMs: earliest,
-      holdMs: hold,
-      approval,
-    })),
-    minimumMs: run.minimum,
-    checks: run.checks.map(({ check, query, stableValue, samples, message }) => ({
-      check,
-      query,
-      stableValue,
-      samples,
-      message,
-    })),
-    canaryWeightNow: run.canaryWeightNow,
-  };
-}

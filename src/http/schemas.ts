@@ -302,39 +302,10 @@ export const writeListSchema = named(
   z.object({ items: z.array(writeSchema), nextCursor }),
 );
 
-const finding = named(
+export const finding = named(
   'Finding',
   'One finding of the preflight.',
   z.object({ check: z.string(), level: z.enum(['pass', 'warn', 'fail', 'unknown']), message: z.string() }),
-);
-
-export const dryRunSchema = named(
-  'DryRun',
-  'What a plan would do, and what the cluster says of it now. Nothing was written.',
-  z.object({
-    accepted: described('false: the same plan without dryRun would be refused by these findings.', z.boolean()),
-    findings: z.array(finding),
-    timeline: z.array(
-      z.object({
-        step: described('Index of the step; null: the promotion.', z.int().nullable()),
-        weight: percent,
-        earliestMs: described('Earliest time after the start at which this weight can be in force.', z.number()),
-        holdMs: z.number(),
-        approval: z.boolean(),
-      }),
-    ),
-    minimumMs: described('Shortest possible time to the promotion, without approvals.', z.number()),
-    checks: z.array(
-      z.object({
-        check: z.string(),
-        query: z.string(),
-        stableValue: z.number().nullable(),
-        samples: z.number().nullable(),
-        message: z.string(),
-      }),
-    ),
-    canaryWeightNow: z.number().nullable(),
-  }),
 );
 
 const fault = named(
