@@ -38,7 +38,7 @@ type MetricsModule = typeof prometheusModule;
 export interface ClusterSettings {
   readonly name: string;
   readonly kube: Omit<KubeOptions, 'cluster' | 'log'>;
-  readonly prometheus: Omit<PrometheusOptions, 'viewsOf' | 'recorder' | 'log'>;
+  readonly prometheus: Omit<PrometheusOptions, 'viewsOf' | 'countingOf' | 'recorder' | 'log'>;
 }
 
 export interface SlackSettings {
@@ -118,6 +118,8 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     facts: store.facts,
     measurements: store.measurements,
     writes: store.writes,
+    evidence: store.evidence,
+    ledger: store.ledger,
     source: store.source,
     waitForChange: store.waitForChange,
     planSchema: parser.jsonSchema,
@@ -170,8 +172,9 @@ async function openClusters(
   const opened = settings.map(async ({ name, kube, prometheus }): Promise<[string, Cluster]> => {
     const client = await openKube({ cluster: name, log, ...kube });
     const viewsOf: PrometheusOptions['viewsOf'] = (target) => meshFor(meshes, target.mesh).views(target);
+    const countingOf: PrometheusOptions['countingOf'] = (target) => meshFor(meshes, target.mesh).counting(target);
     const own = [...providers].map(
-      ([kind, module]) => [kind, module.open({ ...prometheus, viewsOf, recorder, log })] as const,
+      ([kind, module]) => [kind, module.open({ ...prometheus, viewsOf, countingOf, recorder, log })] as const,
     );
     return [name, { name, kube: client, providers: new Map(own) }];
   });

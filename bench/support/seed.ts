@@ -58,6 +58,7 @@ async function underWay(store: Store, n: number, options: PlanOptions): Promise<
       observedWeight: 0,
       idempotency: null,
       warnings: [],
+      evidence: null,
     },
     'nobody',
   );
@@ -73,7 +74,15 @@ async function underWay(store: Store, n: number, options: PlanOptions): Promise<
     observedWeight: WEIGHT,
     evaluatedAt: at,
   };
-  const written = await store.commit({ previous, next: rollout, facts: [], measurements: [], at, nextTickAt: null });
+  const written = await store.commit({
+    previous,
+    next: rollout,
+    facts: [],
+    measurements: [],
+    evidence: null,
+    at,
+    nextTickAt: null,
+  });
   if (!written) throw new Error(`rollout ${rollout.id}: somebody else moved first`);
   return { service, decision: encodeDecision(decisionOf(rollout, WEIGHT, 0), 0) };
 }

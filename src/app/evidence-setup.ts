@@ -4,7 +4,7 @@
  */
 import type { Calibration, History, Pace } from '../domain/evidence/calibrate.ts';
 import { calibrating } from '../domain/evidence/calibrate.ts';
-import type { EvidenceSettings } from '../domain/evidence/settings.ts';
+import type { EvidenceSetup } from '../domain/evidence/ledger.ts';
 import { DEFAULTS } from '../domain/evidence/settings.ts';
 import type { ChosenBounds, Histogram } from '../domain/evidence/setup.ts';
 import {
@@ -23,27 +23,6 @@ import type { EvidencePlan, Millis, Plan } from '../domain/plan.ts';
 import type { MetricsGateway, MetricsProvider, Survey } from './ports.ts';
 import { inTime, unhurried } from './unhurried.ts';
 import type { Finding } from './usecases.ts';
-
-/** How one rollout is judged. */
-export interface EvidenceSetup {
-  /** Name of the metrics provider that counts. */
-  readonly provider: string;
-  /** The provider's view that is counted; null: its first choice. */
-  readonly view: string | null;
-  readonly pace: Pace;
-  /** With the bounds of latency that were chosen. */
-  readonly settings: EvidenceSettings;
-  /** How it is judged and why so, for people. */
-  readonly words: string;
-  /** What the A/A check said of the service's past; null: there was none to look at. */
-  readonly calibration: {
-    readonly trials: number;
-    readonly rolledBack: number;
-    readonly passed: boolean;
-    readonly pods: number;
-    readonly past: Millis;
-  } | null;
-}
 
 export interface Prepared {
   /** null: the plan wants no comparison. */

@@ -55,6 +55,7 @@ function newRollout(ports: StartPorts, request: StartRequest, plan: Plan, checke
     warnings: checked.findings
       .filter((f) => f.level === 'warn' || f.level === 'unknown')
       .map((f) => `${f.check}: ${f.message}`),
+    evidence: checked.prepared.evidence,
   };
 }
 

@@ -1,9 +1,9 @@
 /** What REST, Slack and the page may ask for. Types only; built in `compose.ts` from the files beside this one. */
 import type { Command, Refusal } from '../domain/command.ts';
 import type { BackTest } from '../domain/evidence/backtest.ts';
+import type { EvidenceSetup } from '../domain/evidence/ledger.ts';
 import type { Millis } from '../domain/plan.ts';
 import type { Rollout } from '../domain/rollout.ts';
-import type { EvidenceSetup } from './evidence-setup.ts';
 import type { Page, Principal, RolloutStore, StoredMeasurement } from './ports.ts';
 
 /** One thing that is wrong with what was sent. */
@@ -123,6 +123,8 @@ export interface UseCases {
   readonly facts: RolloutStore['facts'];
   measurements(id: string, limit: number, cursor: string | null): Promise<Page<StoredMeasurement>>;
   readonly writes: RolloutStore['writes'];
+  readonly evidence: RolloutStore['evidence'];
+  readonly ledger: RolloutStore['ledger'];
   readonly source: RolloutStore['source'];
   readonly waitForChange: RolloutStore['waitForChange'];
   /** The plan's JSON Schema (draft 2020-12). */

@@ -1,7 +1,8 @@
 /** What can be said of a plan, from the use cases to the wire. Pure. */
-import type { EvidenceSetup } from '../app/evidence-setup.ts';
+
 import type { BackTestReport, DryRun } from '../app/usecases.ts';
 import type { Rung } from '../domain/evidence/backtest.ts';
+import type { EvidenceSetup } from '../domain/evidence/ledger.ts';
 import type { BackTestBody, DryRunBody, EvidencePlanBody } from './analysis-schemas.ts';
 import { presentFinding } from './resource.ts';
 

@@ -57,6 +57,7 @@ const ACTS: Readonly<Record<string, Act>> = {
   getEvents: 'read',
   getMeasurements: 'read',
   getWrites: 'read',
+  getEvidence: 'read',
   promoteRollout: 'promote',
   pauseRollout: 'pause',
   resumeRollout: 'pause',

@@ -80,7 +80,12 @@ export const planDocument = (over: Record<string, unknown> = {}): Record<string,
     { weight: 5, hold: '2m' },
     { weight: 50, hold: '5m', approval: 'required' },
   ],
-  analysis: { interval: '10s', failureLimit: 2, checks: [{ name: 'errors', kind: 'error-rate', max: '1%' }] },
+  analysis: {
+    interval: '10s',
+    failureLimit: 2,
+    evidence: { mode: 'off' },
+    checks: [{ name: 'errors', kind: 'error-rate', max: '1%' }],
+  },
   ...over,
 });
 
@@ -193,6 +198,7 @@ export function fakeUseCases(): FakeUseCases {
         workloads: { stable: { ...ready, name: stable.deployment }, canary: { ...ready, name: canary.deployment } },
         measurements: [],
         share: null,
+        evidence: null,
         supersededBy: (await store.load(id))?.supersededBy ?? null,
         blocked: false,
         ...seen,
@@ -205,6 +211,7 @@ export function fakeUseCases(): FakeUseCases {
         next,
         facts,
         measurements: observation.measurements,
+        evidence: null,
         at: observation.at,
         nextTickAt: null,
       });
@@ -253,6 +260,8 @@ export function fakeUseCases(): FakeUseCases {
     facts: (id, after, limit) => whole(() => store.facts(id, after, limit)),
     measurements: (id, limit, cursor) => whole(() => store.measurements(id, limit, cursor)),
     writes: (id, limit, cursor) => whole(() => store.writes(id, limit, cursor)),
+    evidence: (id, limit, cursor) => whole(() => store.evidence(id, limit, cursor)),
+    ledger: (id) => whole(() => store.ledger(id)),
     source: (id) => whole(() => store.source(id)),
     waitForChange: (id, version, wait, signal) => whole(() => store.waitForChange(id, version, wait, signal)),
   };
