@@ -160,6 +160,14 @@ describe('regressions', () => {
     expect(slow?.increase).toBeLessThanOrEqual(0.1);
   });
 
+  it('are not called caught where the healthy service is rolled back as well', () => {
+    const plan = planOf({ checks: [aCheck({ threshold: { max: 0.001 }, minSamples: 5 })] });
+    const { healthy, ladder, caught } = run(plan, aPast({ hours: 1, errors: 0.02 }));
+    expect(healthy.share).toBeGreaterThan(0.9);
+    expect(ladder[0]?.rolledBack).toBe(ladder[0]?.trials);
+    expect(caught).toEqual({ errors: null, slow: null });
+  });
+
   it('in latency are not tried where latency is not judged', () => {
     expect(run(planOf(), aPast({ hours: 1 })).ladder.every((rung) => rung.kind === 'errors')).toBe(true);
   });
@@ -194,6 +202,15 @@ describe('the answer', () => {
     const { shortened, windows, healthy } = run(long, past, 1, { healthy: 10, perRegression: 0 });
     expect({ shortened, windows }).toEqual({ shortened: true, windows: 1 });
     expect(healthy.unfinished).toBe(10);
+  });
+
+  it('does not speak of regressions where the healthy service does not pass', () => {
+    const plan = planOf({ checks: [aCheck({ threshold: { max: 0.001 }, minSamples: 5 })] });
+    const test = run(plan, aPast({ hours: 1, errors: 0.02 }), 1, { healthy: 10, perRegression: 5 });
+    const words = backTestWords(test, 6 * MINUTE).join('\n');
+    expect(words).toContain('10 by check: errors');
+    expect(words).toContain('says nothing of a regression');
+    expect(words).not.toContain('more of its responses');
   });
 
   it('is told in sentences with numbers', () => {
