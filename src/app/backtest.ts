@@ -4,7 +4,7 @@ import { backTesting, minimumOf } from '../domain/evidence/backtest.ts';
 import { backTestWords } from '../domain/evidence/backtest-words.ts';
 import type { History } from '../domain/evidence/calibrate.ts';
 import type { EvidenceSetup } from '../domain/evidence/ledger.ts';
-import { lengthOf, podsOf } from '../domain/evidence/setup.ts';
+import { lengthOf, podsOf, recounted, slotsTogether } from '../domain/evidence/setup.ts';
 import type { TrialPlan } from '../domain/evidence/trial.ts';
 import { duration } from '../domain/format.ts';
 import type { Check, Millis, Plan } from '../domain/plan.ts';
@@ -129,8 +129,13 @@ async function pastOfPlan({ metrics }: BackTestPorts, plan: Plan, past: Millis):
   }
   const survey = await surveyed(metrics.provider(check.provider, plan.target.cluster), plan, options);
   if (!survey.ok) return { history: null, noHistory: survey };
-  const { history, noHistory } = pastOf(survey, []);
-  return history === null ? { history, noHistory } : { history, setup: null, findings: [] };
+  const known = pastOf(survey);
+  if (known.history === null) return known;
+  const work = recounted(known.history, survey.bounds, [], slotsTogether(known.history.slot, []));
+  const history = await unhurried(work, PREPARED_WITHIN);
+  if (history !== null) return { history, setup: null, findings: [] };
+  const message = `the past could not be counted within ${duration(PREPARED_WITHIN)}; ask for a shorter past`;
+  return { history, noHistory: { code: 'none', message } };
 }
 
 const TRANSIENT: ReadonlySet<NoHistory['code']> = new Set(['timeout', 'unavailable']);

@@ -9,13 +9,14 @@ import { DEFAULTS } from '../domain/evidence/settings.ts';
 import type { ChosenBounds, Histogram } from '../domain/evidence/setup.ts';
 import {
   boundsFor,
-  countedBy,
   gridOf,
   lengthOf,
   pacesFor,
   pastTooThin,
   podsOf,
+  recounted,
   settingsOf,
+  slotsTogether,
 } from '../domain/evidence/setup.ts';
 import { duration, percent } from '../domain/format.ts';
 import type { NoValueCode } from '../domain/observation.ts';
@@ -74,17 +75,23 @@ export async function prepareEvidence(
   if (!survey.ok) return unknown(wanted, provider, survey);
   const bounds = boundsFor(wanted, survey);
   const about = { wanted, provider: wanted.provider, view: survey.view, bounds, histogram: survey };
-  const { history, noHistory } = pastOf(survey, bounds.bounds);
-  const paces = pacesFor(wanted, gridOf(survey.resolution, history));
-  if (history === null) return { ...untried(about, paces, noHistory), history, noHistory };
+  const past = pastOf(survey);
+  const paces = pacesFor(wanted, gridOf(survey.resolution, past.history));
+  if (past.history === null) return { ...untried(about, paces, past.noHistory), ...past };
+  const left = (): Millis => Math.max(0, options.budget - (performance.now() - begun));
+  const together = slotsTogether(past.history.slot, paces);
+  const history = await unhurried(recounted(past.history, survey.bounds, bounds.bounds, together), left());
   const settings = settingsOf(wanted, fallbackOf(paces), bounds.bounds);
-  const left = Math.max(0, options.budget - (performance.now() - begun));
-  const calibration = await unhurried(calibrating(settings, history, paces, MOST_TRIALS), left);
-  const outOfTime = `the A/A check over ${duration(lengthOf(history))} of the past took longer than ${duration(options.budget)}`;
-  if (calibration === null) return { ...untried(about, paces, { message: outOfTime }), history, noHistory: null };
-  return { ...tried(about, calibration, history), history, noHistory: null };
+  const calibration =
+    history === null ? null : await unhurried(calibrating(settings, history, paces, MOST_TRIALS), left());
+  if (history !== null && calibration !== null)
+    return { ...tried(about, calibration, history), history, noHistory: null };
+  const message = `the A/A check over ${duration(lengthOf(past.history))} of the past took longer than ${duration(options.budget)}`;
+  const noHistory: NoHistory | null = history === null ? { code: 'timeout', message } : null;
+  return { ...untried(about, paces, { message }), history, noHistory };
 }
 
+/** `ok: false`: why nothing is known of the service. */
 type Told =
   | Extract<Survey, { ok: false }>
   | { readonly ok: false; readonly code: 'cannot_count'; readonly message: string };
@@ -103,15 +110,14 @@ export async function surveyed(
   return inTime(provider.survey(plan.target, past), budget, late);
 }
 
-/** The part of the survey that trials can be made of, counted by `bounds`. */
+/** The past, where trials can be made of it. Its sides' `slow` follow the survey's bounds. */
 export function pastOf(
   survey: Extract<Survey, { ok: true }>,
-  bounds: readonly number[],
 ): { readonly history: History; readonly noHistory: null } | { readonly history: null; readonly noHistory: NoHistory } {
   if (survey.history === null) return { history: null, noHistory: { code: 'none', message: survey.message } };
   const horizon = DEFAULTS.errors.deposits.horizon;
   const thin = pastTooThin(survey.history, horizon);
-  if (thin === null) return { history: countedBy(survey.history, survey.bounds, bounds), noHistory: null };
+  if (thin === null) return { history: survey.history, noHistory: null };
   const message = {
     short: `the past has ${duration(lengthOf(survey.history))}, and a trial takes ${duration(horizon)}`,
     silent: "the stable version's pods had no requests",
@@ -167,7 +173,7 @@ function tried(about: About, { pace, trials, rolledBack, passed }: Calibration, 
   const pods = podsOf(history);
   const past = lengthOf(history);
   const { wanted } = about;
-  const found = `in ${duration(past)} of ${pods} pods ${rolledBack} of ${trials} healthy trials would have been rolled back`;
+  const found = `in ${duration(past)} of ${pods} pods ${rolledBack} of ${passed ? '' : 'the first '}${trials} healthy trials would have been rolled back`;
   const words = `${modeWords(pace)}: ${found}`;
   const evidence = setupOf(about, pace, words, { trials, rolledBack, passed, pods, past });
   const more = latencyFindings(about);

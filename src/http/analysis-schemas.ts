@@ -87,7 +87,7 @@ export const backTestSchema = named(
     }),
     ladder: described('Rising per kind.', z.array(rungSchema)),
     caught: described(
-      'The smallest regression that is rolled back in at least 90 % of the trials; null: none of the ladder is.',
+      'The smallest regression that is rolled back in at least 90 % of the trials; null: none of the ladder is, or the healthy service is in more than 10 %.',
       z.object({ errors: rungSchema.nullable(), slow: rungSchema.nullable() }),
     ),
     notReplayed: described(

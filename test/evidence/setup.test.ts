@@ -4,10 +4,10 @@ import { describe, expect, it } from 'vitest';
 import { PACES } from '../../src/domain/evidence/calibrate.ts';
 import type { Side } from '../../src/domain/evidence/counts.ts';
 import { DEFAULTS } from '../../src/domain/evidence/settings.ts';
-import { boundsFor, pacesFor, settingsOf } from '../../src/domain/evidence/setup.ts';
+import { boundsFor, pacesFor, recounted, settingsOf, slotsTogether } from '../../src/domain/evidence/setup.ts';
 import { begin, logTotal } from '../../src/domain/evidence/state.ts';
 import type { EvidencePlan } from '../../src/domain/plan.ts';
-import { anEvidencePlan } from '../support/evidence.ts';
+import { anEvidencePlan, aPast } from '../support/evidence.ts';
 
 const ROBUST = { mode: 'robust', block: 10_000, warmUp: 30_000 } as const;
 
@@ -133,5 +133,41 @@ describe('bounds', () => {
 
   it('are none where latency is not judged', () => {
     expect(boundsFor({ latency: null }, { bounds: ENVOY, history: null })).toEqual({ bounds: [], unknown: [] });
+  });
+});
+
+describe('the past for trials', () => {
+  const pace = (block: number) => ({ mode: 'robust' as const, block, warmUp: 0 });
+
+  it.each([
+    [1000, [5000, 10_000], 5],
+    [1000, [4000], 4],
+    [1000, [7000], 1],
+    [2000, [10_000], 1],
+    [1000, [], 5],
+    [15_000, [30_000], 1],
+  ])('of %i ms slots for blocks of %j ms puts %i together', (slot, blocks, wanted) => {
+    expect(slotsTogether(slot, blocks.map(pace))).toBe(wanted);
+  });
+
+  it('has the same requests in longer slots, slow by the bounds that were chosen', () => {
+    const fine = aPast({ slot: 1000, hours: 0.01, pods: 2, slow: [0.3, 0.1, 0.01] });
+    const work = recounted(fine, [50, 100, 250], [50, 250], 5);
+    let turn = work.next();
+    while (turn.done !== true) turn = work.next();
+    const { slot, slots } = turn.value;
+    expect([slot, slots.length]).toEqual([5000, 7]);
+    const sum = (sides: readonly Side[], of: (side: Side) => number) => sides.reduce((n, side) => n + of(side), 0);
+    slots.forEach((pods, k) => {
+      pods.forEach((side, pod) => {
+        const parts = fine.slots.slice(5 * k, 5 * k + 5).map((row) => row[pod] as Side);
+        expect(side).toEqual({
+          requests: sum(parts, (part) => part.requests),
+          errors: sum(parts, (part) => part.errors),
+          timed: sum(parts, (part) => part.timed),
+          slow: [sum(parts, (part) => part.slow[0] ?? 0), sum(parts, (part) => part.slow[2] ?? 0)],
+        });
+      });
+    });
   });
 });

@@ -1,14 +1,12 @@
 /** The back-test in sentences. */
 import { count, duration, percent } from '../format.ts';
 import type { BackTest, Healthy, Rung } from './backtest.ts';
+import { tellsNothing } from './backtest.ts';
 
 export function backTestWords(test: BackTest, minimum: number): readonly string[] {
   return [
     ...healthyWords(test.healthy),
-    ...(['errors', 'slow'] as const).flatMap((kind) => {
-      const tried = test.ladder.filter((rung) => rung.kind === kind);
-      return tried.length === 0 ? [] : [caughtWords(kind, test.caught[kind], tried)];
-    }),
+    ...regressionWords(test),
     ...(test.shortened
       ? [
           `the past is cut into windows of ${duration(test.window)}, and the plan takes at least ${duration(minimum)}: only its beginning was tried`,
@@ -16,6 +14,17 @@ export function backTestWords(test: BackTest, minimum: number): readonly string[
       : []),
     ...(test.cut ? ['the time for the back-test was over before every trial was made'] : []),
   ];
+}
+
+function regressionWords({ healthy, ladder, caught }: BackTest): readonly string[] {
+  if (tellsNothing(healthy))
+    return [
+      'the healthy service is rolled back so often that a rollback says nothing of a regression: correct first what does that',
+    ];
+  return (['errors', 'slow'] as const).flatMap((kind) => {
+    const tried = ladder.filter((rung) => rung.kind === kind);
+    return tried.length === 0 ? [] : [caughtWords(kind, caught[kind], tried)];
+  });
 }
 
 function healthyWords({ trials, rolledBack, promoted, unproven, unfinished, ...rest }: Healthy): readonly string[] {

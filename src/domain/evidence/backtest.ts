@@ -30,7 +30,10 @@ export interface BackTest {
   readonly healthy: Healthy;
   /** Rising per kind. Regressions that no time was left for are missing. */
   readonly ladder: readonly Rung[];
-  /** The first rung that is rolled back in at least 90 % of its trials; null: none is. */
+  /**
+   * The first rung that is rolled back in at least 90 % of its trials; null: none is, or the healthy service itself is
+   * rolled back in more than 10 %, so that it would not be the regression that is caught.
+   */
   readonly caught: { readonly errors: Rung | null; readonly slow: Rung | null };
   /** Windows of the past, and how long each is in milliseconds. */
   readonly windows: number;
@@ -69,7 +72,7 @@ export interface Rung extends Outcomes, Regression {
 }
 
 /** Part of the canary's good responses. */
-const FAILING = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2] as const;
+const FAILING = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5] as const;
 const SLOW = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5] as const;
 const CAUGHT = 0.9;
 /** Beyond the planned time, for holds on suspicion. */
@@ -107,11 +110,12 @@ export function* backTesting(input: BackTestInput): Generator<void, BackTest, bo
     }
     if (cut) break;
   }
+  const found = healthyOf(healthy);
   const ladder = rungs.flatMap(({ regression, trials }) => (trials.length === 0 ? [] : [rungOf(regression, trials)]));
   return {
-    healthy: healthyOf(healthy),
+    healthy: found,
     ladder,
-    caught: { errors: caughtOf(ladder, 'errors'), slow: caughtOf(ladder, 'slow') },
+    caught: { errors: caughtOf(found, ladder, 'errors'), slow: caughtOf(found, ladder, 'slow') },
     windows: laid.windows.length,
     window: laid.slots * history.slot,
     shortened: laid.shortened,
@@ -185,8 +189,13 @@ function rungOf(regression: Regression, trials: readonly Trial[]): Rung {
   };
 }
 
-const caughtOf = (ladder: readonly Rung[], kind: Regression['kind']): Rung | null =>
-  ladder.find((rung) => rung.kind === kind && rung.rolledBack >= CAUGHT * rung.trials) ?? null;
+const caughtOf = (healthy: Healthy, ladder: readonly Rung[], kind: Regression['kind']): Rung | null =>
+  tellsNothing(healthy)
+    ? null
+    : (ladder.find((rung) => rung.kind === kind && rung.rolledBack >= CAUGHT * rung.trials) ?? null);
+
+/** Is the healthy service rolled back so often that a rollback says nothing of a regression? */
+export const tellsNothing = ({ share }: Healthy): boolean => share > 1 - CAUGHT;
 
 /** The lower one of the two in the middle; null: of nothing. */
 function median(values: readonly number[]): number | null {

@@ -27,8 +27,8 @@ const SMALL = 30;
 
 /**
  * How many of `n` have a property that each has with probability `p`. Takes one number from `uniform` whatever it answers,
- * and for the same number answers more for a greater `p`: two runs that differ in `p` alone can be compared draw by draw.
- * Of a fraction of a request (Prometheus makes such) it counts its part of `p`.
+ * and for the same number answers more for a greater `p` (but for a few at the mean where the method changes): two runs
+ * that differ in `p` alone can be compared draw by draw. Of a fraction of a request (Prometheus makes such) it counts its part of `p`.
  */
 export function binomial(uniform: Uniform, n: number, p: number): number {
   const u = uniform();

@@ -3,6 +3,7 @@ import type { EvidencePlan } from '../plan.ts';
 import type { History, Pace } from './calibrate.ts';
 import { PACES, paced } from './calibrate.ts';
 import type { ClaimSettings } from './claim.ts';
+import type { Side } from './counts.ts';
 import type { EvidenceSettings } from './settings.ts';
 import { DEFAULTS, RAREST, usefulBounds } from './settings.ts';
 
@@ -128,13 +129,53 @@ const nearestOf = (
 
 // ── the past ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** The past counted by some of the histogram's bounds: each side's `slow` then follows `bounds`, as the judge wants it. */
-export function countedBy(history: History, known: readonly number[], bounds: readonly number[]): History {
+/** What a trial is made of: finer slots cost time and tell no more. Milliseconds. */
+const FINE = 5000;
+
+/** How many slots of the past are put together: as many as make at most 5 s, if every pace's block is a whole number of them. */
+export function slotsTogether(slot: number, paces: readonly Pace[]): number {
+  const fits = (times: number): boolean => paces.every(({ block }) => block % (times * slot) === 0);
+  let times = Math.max(1, Math.floor(FINE / slot));
+  while (times > 1 && !fits(times)) times--;
+  return times;
+}
+
+/**
+ * The past as trials want it: `times` slots together, and each side's `slow` by `bounds`, which are some of the `known` ones
+ * that it followed before. What is left of the last slot is left out. Yields now and then: a past of one second's slots has
+ * hundreds of thousands of sides.
+ */
+export function* recounted(
+  { slot, slots }: History,
+  known: readonly number[],
+  bounds: readonly number[],
+  times: number,
+): Generator<void, History> {
   const places = bounds.map((bound) => known.indexOf(bound));
-  const slots = history.slots.map((pods) =>
-    pods.map((side) => ({ ...side, slow: places.map((place) => side.slow[place] ?? 0) })),
-  );
-  return { slot: history.slot, slots };
+  const rows: (readonly Side[])[] = [];
+  for (let k = 0; (k + 1) * times <= slots.length; k++) {
+    rows.push(rowOf(slots.slice(k * times, (k + 1) * times), places));
+    yield;
+  }
+  return { slot: slot * times, slots: rows };
+}
+
+function rowOf(slots: History['slots'], places: readonly number[]): readonly Side[] {
+  return (slots[0] ?? []).map((_, pod) => {
+    let requests = 0;
+    let errors = 0;
+    let timed = 0;
+    const slow = places.map(() => 0);
+    for (const pods of slots) {
+      const side = pods[pod];
+      if (side === undefined) continue;
+      requests += side.requests;
+      errors += side.errors;
+      timed += side.timed;
+      for (let i = 0; i < places.length; i++) slow[i] = (slow[i] ?? 0) + (side.slow[places[i] ?? -1] ?? 0);
+    }
+    return { requests, errors, timed, slow };
+  });
 }
 
 /** Milliseconds from the first slot to the end of the last one. */
@@ -142,12 +183,12 @@ export const lengthOf = ({ slot, slots }: History): number => slot * slots.lengt
 
 /** Pods that had requests at some time. */
 export function podsOf({ slots }: History): number {
-  const seen = new Set<number>();
+  const seen: boolean[] = [];
   for (const pods of slots)
     pods.forEach((side, pod) => {
-      if (side.requests > 0) seen.add(pod);
+      if (side.requests > 0) seen[pod] = true;
     });
-  return seen.size;
+  return seen.filter(Boolean).length;
 }
 
 /** Why nothing can be tried on this past with trials of `trial` milliseconds; null: it can. */
