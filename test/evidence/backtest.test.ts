@@ -7,8 +7,10 @@ import { calibrate, type History, type Pace } from '../../src/domain/evidence/ca
 import { cast, windowOf } from '../../src/domain/evidence/casting.ts';
 import type { Side } from '../../src/domain/evidence/counts.ts';
 import { seeded } from '../../src/domain/evidence/random.ts';
+import { thinned, worsened } from '../../src/domain/evidence/regression.ts';
 import { settingsOf } from '../../src/domain/evidence/setup.ts';
-import { type Trial, type TrialPlan, thinned, trial, worsened } from '../../src/domain/evidence/trial.ts';
+import { type Trial, trial } from '../../src/domain/evidence/trial.ts';
+import type { TrialPlan } from '../../src/domain/evidence/trial-judges.ts';
 import type { Check } from '../../src/domain/plan.ts';
 import { aCheck } from '../support/builders.ts';
 import { anEvidencePlan, aPast, type PastOptions } from '../support/evidence.ts';
