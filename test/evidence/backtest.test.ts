@@ -249,6 +249,7 @@ describe('the cast', () => {
         const played = [...canary.map(({ pod }) => pod), ...stable];
         expect(new Set(played).size).toBe(played.length);
         expect(played.toSorted((a, b) => a - b)).toEqual(loads.flatMap((n, i) => (n > 0 ? [i] : [])));
+        expect(canary.every(({ keep }) => keep > 0 && keep <= 1)).toBe(true);
         expect(canary.slice(0, -1).every(({ keep }) => keep === 1)).toBe(true);
         if (canary.at(-1)?.keep !== 1 && canary.length > 0) expect(share).toBeCloseTo(weight / 100, 9);
         else expect(share).toBeLessThanOrEqual(weight / 100 + 1e-9);

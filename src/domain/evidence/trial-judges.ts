@@ -58,32 +58,47 @@ const totals = (groups: readonly Group[], role: 'canary' | 'stable') =>
 
 // ── the comparison ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-export function comparing({ settings, block, unproven }: NonNullable<TrialPlan['evidence']>, slot: Millis) {
+/** A side that is silent is waited for so many blocks: as in a rollout (`ledger.ts`). */
+const PATIENCE = 3;
+
+export function comparing({ evidence, noData }: TrialPlan, slot: Millis) {
+  if (evidence === null) return null;
+  const { settings, block, unproven } = evidence;
   let state: EvidenceState = begin(settings);
   let open: readonly Group[] | null = null;
   let from = 0;
+  /** A block of both versions' requests was judged at this step. */
   let heard = false;
+  let heardAt = 0;
+  let blindSince: Millis | null = null;
 
   function close(share: number, at: Millis): string | null {
     if (open === null) return null;
     const counted: Block = { index: (state.block ?? -1) + 1, from, to: at, share, groups: open };
-    heard ||= totals(open, 'canary').n > 0 && totals(open, 'stable').n > 0;
+    if (isHeard(open)) {
+      heard = true;
+      heardAt = at;
+      blindSince = null;
+    } else blindSince ??= heardAt;
     open = null;
     from = at;
     state = stepEvidence(state, settings, counted);
-    return state.crossed === null ? null : finding(state, settings).code;
+    if (state.crossed !== null) return finding(state, settings).code;
+    return noData.then === 'rollback' && blindSince !== null && at - blindSince >= noData.patience ? 'no_data' : null;
   }
 
   return {
     /** Why the canary goes back; null: it does not. */
     take(groups: readonly Group[], share: number, at: Millis): string | null {
       open = open === null ? groups : open.map((group, i) => sumOf(group, groups[i] ?? group));
-      return at - from + slot / 2 < block ? null : close(share, at);
+      const age = at - from + slot / 2;
+      return age < block || (age < PATIENCE * block && !isHeard(open)) ? null : close(share, at);
     },
     /** Counts of two weights are not pooled. */
     enter(share: number, at: Millis): void {
       close(share, at);
       heard = false;
+      blindSince = null;
     },
     gate(last: boolean, at: Millis, heldSince: Millis): 'open' | 'wait' | 'unproven' {
       const quiet =
@@ -94,6 +109,8 @@ export function comparing({ settings, block, unproven }: NonNullable<TrialPlan['
     },
   };
 }
+
+const isHeard = (groups: readonly Group[]): boolean => totals(groups, 'canary').n > 0 && totals(groups, 'stable').n > 0;
 
 const sumOf = (a: Group, b: Group): Group => {
   const sum = { canary: nobody(a.canary.slow.length), stable: nobody(a.stable.slow.length) };

@@ -56,7 +56,7 @@ function begun(plan: TrialPlan, setup: TrialSetup) {
   const { slot } = setup.history;
   const world = counting(setup);
   const checks = checking(plan, slot);
-  const evidence = plan.evidence === null ? null : comparing(plan.evidence, slot);
+  const evidence = comparing(plan, slot);
   let step = 0;
   let reached = 0;
   const casts = plan.steps.map(({ weight }) => cast(setup.window, setup.pod, weight / 100));
@@ -87,7 +87,7 @@ function begun(plan: TrialPlan, setup: TrialSetup) {
 // ── the canary's and the stable's requests ──────────────────────────────────────────────────────────────────────────
 
 /** One slot's requests by groups of pods, as the cast wants them and with what is wrong with the canary. */
-function counting({ history, window, pod, seed, regression }: TrialSetup) {
+export function counting({ history, window, pod, seed, regression }: TrialSetup) {
   const { first } = window;
   const bounds = history.slots[0]?.[0]?.slow.length ?? 0;
   let harm = 0;
