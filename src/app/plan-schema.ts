@@ -138,7 +138,7 @@ const evidence = z
       .prefault('5%')
       .refine((beta) => beta > 0, 'wanted more than 0%: then nothing could ever be promoted')
       .describe('The most that a constantly bad canary is promoted with.'),
-    block: durationSchema('1s', '5m').optional().describe('Length of a block of counts; by mode if absent.'),
+    block: durationSchema('100ms', '5m').optional().describe('Length of a block of counts; by mode if absent.'),
     warmUp: durationSchema('0s', '30m')
       .optional()
       .describe('Time after the first traffic in which only outright failure counts; by mode if absent.'),
