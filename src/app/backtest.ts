@@ -5,7 +5,7 @@ import { backTestWords } from '../domain/evidence/backtest-words.ts';
 import type { History } from '../domain/evidence/calibrate.ts';
 import type { EvidenceSetup } from '../domain/evidence/ledger.ts';
 import { lengthOf, podsOf, recounted, slotsTogether } from '../domain/evidence/setup.ts';
-import type { TrialPlan } from '../domain/evidence/trial.ts';
+import type { TrialPlan } from '../domain/evidence/trial-judges.ts';
 import { duration } from '../domain/format.ts';
 import type { Check, Millis, Plan } from '../domain/plan.ts';
 import type { NoHistory, Prepared } from './evidence-setup.ts';
@@ -28,7 +28,7 @@ interface Limits {
   readonly budget: Millis;
   readonly most: BackTestInput['most'];
 }
-const FULL: Limits = { budget: 20_000, most: { healthy: 400, perRegression: 60 } };
+const FULL: Limits = { budget: 10_000, most: { healthy: 400, perRegression: 60 } };
 /** Somebody waits for the dry run. */
 const BRIEF: Limits = { budget: 2_000, most: { healthy: 100, perRegression: 20 } };
 /** For survey and A/A check. */
@@ -36,8 +36,9 @@ const PREPARED_WITHIN: Millis = 15_000;
 /** The same trials for the same past, so that two plans differ by what they say. */
 const SEED = 20_260_101;
 
-/** The processor is what they share, so the turns are those of the process. */
-const inTurn = oneAtATime(4);
+/** The processor is what they share, so the turns are those of the process. A dry run does not wait for a long one. */
+const inTurn = oneAtATime(2);
+const brieflyInTurn = oneAtATime(2);
 
 export async function backTest(ports: BackTestPorts, document: unknown, past: Millis | null): Promise<BackTestResult> {
   const asked = askedOf(document, past);
@@ -64,7 +65,7 @@ export async function previewEvidence(plan: Plan, prepared: Prepared): Promise<E
   const { evidence: setup, history, noHistory, findings } = prepared;
   if (setup === null) return null;
   if (history === null) return { setup, backTest: null, whyNot: noHistory?.message ?? 'there is no past to try it on' };
-  const made = await inTurn(async () => ({ report: await reported(plan, setup, findings, history, BRIEF) }));
+  const made = await brieflyInTurn(async () => ({ report: await reported(plan, setup, findings, history, BRIEF) }));
   if (made === null) return { setup, backTest: null, whyNot: 'other back-tests are being made; ask again' };
   if (made.report !== null) return { setup, backTest: made.report, whyNot: null };
   return { setup, backTest: null, whyNot: `no trial was ended within ${duration(BRIEF.budget)}` };

@@ -7,8 +7,10 @@ import { calibrate, type History, type Pace } from '../../src/domain/evidence/ca
 import { cast, windowOf } from '../../src/domain/evidence/casting.ts';
 import type { Side } from '../../src/domain/evidence/counts.ts';
 import { seeded } from '../../src/domain/evidence/random.ts';
+import { thinned, worsened } from '../../src/domain/evidence/regression.ts';
 import { settingsOf } from '../../src/domain/evidence/setup.ts';
-import { type Trial, type TrialPlan, thinned, trial, worsened } from '../../src/domain/evidence/trial.ts';
+import { type Trial, trial } from '../../src/domain/evidence/trial.ts';
+import type { TrialPlan } from '../../src/domain/evidence/trial-judges.ts';
 import type { Check } from '../../src/domain/plan.ts';
 import { aCheck } from '../support/builders.ts';
 import { anEvidencePlan, aPast, type PastOptions } from '../support/evidence.ts';
@@ -247,6 +249,7 @@ describe('the cast', () => {
         const played = [...canary.map(({ pod }) => pod), ...stable];
         expect(new Set(played).size).toBe(played.length);
         expect(played.toSorted((a, b) => a - b)).toEqual(loads.flatMap((n, i) => (n > 0 ? [i] : [])));
+        expect(canary.every(({ keep }) => keep > 0 && keep <= 1)).toBe(true);
         expect(canary.slice(0, -1).every(({ keep }) => keep === 1)).toBe(true);
         if (canary.at(-1)?.keep !== 1 && canary.length > 0) expect(share).toBeCloseTo(weight / 100, 9);
         else expect(share).toBeLessThanOrEqual(weight / 100 + 1e-9);

@@ -57,6 +57,14 @@ describe('calibration', () => {
     expect(calibrate(SETTINGS, pastOf(4, 100, null))).toMatchObject({ trials: 0, passed: false, pace: PACES.at(-1) });
   });
 
+  it('tries no pod that was not there: it would pass for nothing', () => {
+    const past = pastOf(6, 360, null);
+    const nobody: Side = { requests: 0, errors: 0, timed: 0, slow: [] };
+    const withGone = { ...past, slots: past.slots.map((pods) => [...pods, nobody, nobody]) };
+    expect(calibrate(SETTINGS, withGone)).toEqual(calibrate(SETTINGS, past));
+    expect(calibrate(SETTINGS, withGone).trials).toBe(PODS);
+  });
+
   it('refuses blocks that the past cannot be cut into', () => {
     const uneven = { ...pastOf(5, 10, null), slot: 3000 };
     expect(() => calibrate(SETTINGS, uneven)).toThrow('whole number');

@@ -98,6 +98,7 @@ describe('bounds', () => {
 
   it.each<[string, readonly number[] | null, Parameters<typeof boundsFor>[1], readonly number[]]>([
     ['of the plan', [25, 1000], { bounds: ENVOY, history: null }, [25, 1000]],
+    ['of the plan, each once and rising', [1000, 25, 1000], { bounds: ENVOY, history: null }, [25, 1000]],
     ['of the plan while there is no histogram', [25, 1000], { bounds: [], history: null }, [25, 1000]],
     ['around 100, 250 and 500 ms without a past', null, { bounds: ENVOY, history: null }, [100, 250, 500]],
     [

@@ -14,8 +14,10 @@ import type { Window } from './casting.ts';
 import { windowOf } from './casting.ts';
 import type { Interval } from './interval.ts';
 import { shareInterval } from './interval.ts';
-import type { Regression, Trial, TrialPlan } from './trial.ts';
+import type { Regression } from './regression.ts';
+import type { Trial } from './trial.ts';
 import { trial } from './trial.ts';
+import type { TrialPlan } from './trial-judges.ts';
 
 export interface BackTestInput {
   readonly plan: TrialPlan;

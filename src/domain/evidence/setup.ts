@@ -60,7 +60,7 @@ export interface Histogram {
 }
 
 export interface ChosenBounds {
-  /** At most three unless the plan names them. Empty: latency cannot be judged, or is not to be. */
+  /** Rising; at most three unless the plan names them. Empty: latency cannot be judged, or is not to be. */
   readonly bounds: readonly number[];
   /** Bounds of the plan that the histogram has not: nothing would ever be slower than they are. */
   readonly unknown: readonly number[];
@@ -78,8 +78,9 @@ export function boundsFor({ latency }: Pick<EvidencePlan, 'latency'>, histogram:
   const known = histogram?.bounds ?? [];
   if (latency.bounds !== null) {
     // No histogram may also mean: no request yet. Then there is nothing to hold the plan's bounds against.
-    const unknown = known.length === 0 ? [] : latency.bounds.filter((bound) => !known.includes(bound));
-    return { bounds: latency.bounds.filter((bound) => !unknown.includes(bound)), unknown };
+    const wanted = [...new Set(latency.bounds)].toSorted((a, b) => a - b);
+    const unknown = known.length === 0 ? [] : wanted.filter((bound) => !known.includes(bound));
+    return { bounds: wanted.filter((bound) => !unknown.includes(bound)), unknown };
   }
   if (histogram === null) return { bounds: DEFAULTS.bounds, unknown: [] };
   const past = histogram.history === null ? null : latencyOf(histogram.history, known.length);
