@@ -38,7 +38,7 @@ const EVIDENCE: EvidencePlan = {
 /** How such a rollout was prepared; null: its plan wants no comparison. */
 export function setupOf({ analysis }: Plan): EvidenceSetup | null {
   const { evidence } = analysis;
-  const [pace] = evidence === null ? [] : pacesFor(evidence, 10_000);
+  const [pace] = evidence === null ? [] : pacesFor(evidence, 15_000);
   if (evidence === null || pace === undefined) return null;
   const settings = settingsOf(evidence, pace, evidence.latency?.bounds ?? []);
   return { provider: 'prometheus', view: 'source', pace, settings, words: 'benchmark', calibration: null };

@@ -20,8 +20,9 @@ export const FALLBACK = 'prometheus';
 
 /** Counts of exporters that were not heard for so long are not waited for. */
 const LONGEST_SILENCE: Millis = 300_000;
-/** A block that is over but lacks a side is looked at again so soon. */
-const SOON: Millis = 1_000;
+/** A block that is over but lacks a side (its scrape comes a moment later) is looked at again after this part of it. */
+const SOON = 0.2;
+const SOONEST: Millis = 250;
 
 type Bounded = <T>(answer: Promise<T>, late: (within: Millis) => T) => Promise<T>;
 
@@ -63,7 +64,7 @@ type Answer = Extract<Counted, { ok: true }>;
 function entered(ledger: Ledger, provider: string, answer: Answer, moment: Moment, fallback: string | null) {
   const source = { provider, view: answer.view };
   const { ledger: next, closed } = take(ledger, { source, at: answer.at, series: answer.series }, moment);
-  const dueAt = Math.max(blockEndsAt(next, moment.at), moment.at + Math.min(SOON, next.setup.pace.block));
+  const dueAt = Math.max(blockEndsAt(next, moment.at), moment.at + Math.max(SOONEST, next.setup.pace.block * SOON));
   return { ok: true, ledger: next, closed, dueAt, fallback } as const;
 }
 

@@ -3,7 +3,7 @@
  * past before anything starts. Fixed from then on, so that every verdict can be computed again.
  */
 import type { Calibration, History, Pace } from '../domain/evidence/calibrate.ts';
-import { calibrating } from '../domain/evidence/calibrate.ts';
+import { calibrating, enough } from '../domain/evidence/calibrate.ts';
 import type { EvidenceSetup } from '../domain/evidence/ledger.ts';
 import { DEFAULTS } from '../domain/evidence/settings.ts';
 import type { ChosenBounds, Histogram } from '../domain/evidence/setup.ts';
@@ -54,7 +54,7 @@ export interface PrepareOptions {
 }
 
 /** Four hours of twenty pods are 160 trials. */
-export const PREPARE: PrepareOptions = { past: 4 * 3_600_000, budget: 5_000 };
+export const PREPARE: PrepareOptions = { past: 4 * 3_600_000, budget: 9_000 };
 /** Trials per pace: 1 % of them is two. More would cost time and say little more. */
 const MOST_TRIALS = 200;
 
@@ -180,7 +180,11 @@ function tried(about: About, { pace, trials, rolledBack, passed }: Calibration, 
   if (passed) return { evidence, findings: [finding(CHECK, 'pass', words), ...more] };
   const allowed = `${percent(wanted.alpha)} (alpha) is allowed`;
   if (wanted.mode === 'independent') {
-    const refusal = `independent mode: ${found}, and ${allowed}: its requests do not fail independently of each other. Set analysis.evidence.mode to auto or robust`;
+    const few = rolledBack <= wanted.alpha * trials;
+    const why = few
+      ? `at least ${enough(pace, wanted)} trials are needed to trust single requests: more pods, or a longer past`
+      : `${allowed}: its requests do not fail independently of each other`;
+    const refusal = `independent mode: ${found}, and ${why}. Set analysis.evidence.mode to auto or robust`;
     return { evidence, findings: [finding(CHECK, 'fail', refusal), ...more] };
   }
   const warning = `${words}, and ${allowed}: its pods differ too much to be compared so fast. A longer analysis.evidence.block, or checks with thresholds and analysis.evidence.mode off, suit it better`;

@@ -1,5 +1,5 @@
 /** When to look again, and which checks are due. Pure: time comes in. */
-import { holdOf } from './comparison.ts';
+import { comparisonDue, holdOf } from './comparison.ts';
 import type { Check, Instant, Millis } from './plan.ts';
 import type { Rollout } from './rollout.ts';
 
@@ -45,11 +45,17 @@ export function windowAt(rollout: Rollout, check: Check, now: Instant, scrapeInt
 export function checksDue(rollout: Rollout, now: Instant): boolean {
   const { phase, plan, evaluatedAt } = rollout;
   if ((phase.name !== 'progressing' && phase.name !== 'paused') || phase.reachedAt === null) return false;
-  // A job may come some milliseconds early; a whole interval must not be lost to that.
-  return evaluatedAt === null || now - evaluatedAt >= plan.analysis.interval - EARLY;
+  const { interval } = plan.analysis;
+  // A job may come some milliseconds early; a whole interval must not be lost to that. And where the comparison counts
+  // now, one look serves both: out of step, each rollout was looked at twice per interval (500 rollouts: 124 ticks per
+  // second in place of 50).
+  const early = comparisonDue(rollout, now) ? Math.max(EARLY, interval * IN_STEP) : EARLY;
+  return evaluatedAt === null || now - evaluatedAt >= interval - early;
 }
 
 const EARLY: Millis = 50;
+/** Part of the interval that an evaluation may come earlier to be one look with the comparison's. */
+const IN_STEP = 0.3;
 
 /** When the next tick of `rollout` should come. null: never (it has ended). */
 export function nextTickAt(rollout: Rollout, now: Instant): Instant | null {

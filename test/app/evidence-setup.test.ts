@@ -23,7 +23,7 @@ async function prepared(
   return { ...result, levels, said: result.findings.map((f) => f.message).join('\n') };
 }
 
-const calm = aPast({ slow: [0.1, 0.03, 0.005] });
+const calm = aPast({ pods: 13, slow: [0.1, 0.03, 0.005] });
 const bursty = aPast({ seed: 2, burst: { perHour: 3, seconds: 10, errors: 0.3 } });
 /** Trouble that outlives every block, in one pod at a time. */
 const wild = aPast({ seed: 3, burst: { perHour: 3, seconds: 240, errors: 0.3 } });
@@ -38,10 +38,10 @@ describe('the evidence of a rollout', () => {
     expect(evidence?.pace).toEqual({ mode: 'independent', block: 5000, warmUp: 40_000 });
     expect(evidence?.settings).toMatchObject({ mode: 'independent', bounds: [100, 250, 500] });
     expect(evidence?.view).toBe('callers');
-    expect(evidence?.calibration).toEqual({ trials: 80, rolledBack: 0, passed: true, pods: 10, past: 4 * 3_600_000 });
+    expect(evidence?.calibration).toEqual({ trials: 104, rolledBack: 0, passed: true, pods: 13, past: 4 * 3_600_000 });
     expect(levels).toEqual({ evidence: 'pass', 'evidence-latency': 'pass' });
     expect(said).toContain(
-      'judged in independent mode by blocks of 5 s: in 4 h of 10 pods 0 of 80 healthy trials would have been rolled back',
+      'judged in independent mode by blocks of 5 s: in 4 h of 13 pods 0 of 104 healthy trials would have been rolled back',
     );
     expect(history?.slots.length).toBe(calm.slots.length);
   });
@@ -84,6 +84,15 @@ describe('independent mode', () => {
     const { evidence, levels } = await prepared(aSurvey({ history: calm }), { mode: 'independent' });
     expect(levels['evidence']).toBe('pass');
     expect(evidence?.pace.mode).toBe('independent');
+  });
+
+  it('is refused where too few healthy trials could be made to trust single requests', async () => {
+    const { levels, said } = await prepared(aSurvey({ history: aPast({ pods: 6 }), bounds: [] }), {
+      mode: 'independent',
+    });
+    expect(levels['evidence']).toBe('fail');
+    expect(said).toContain('0 of 48 healthy trials');
+    expect(said).toContain('at least 100 trials');
   });
 
   it('is refused where the A/A replay exceeds alpha', async () => {

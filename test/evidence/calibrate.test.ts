@@ -34,12 +34,17 @@ function pastOf(
 
 describe('calibration', () => {
   it('lets a service whose requests fail independently be judged request by request', () => {
-    expect(calibrate(SETTINGS, pastOf(1, 720, null))).toEqual({
+    expect(calibrate(SETTINGS, pastOf(1, 3600, null))).toEqual({
       pace: PACES[0],
-      trials: 20,
+      trials: 100,
       rolledBack: 0,
       passed: true,
     });
+  });
+
+  it('trusts single requests only after as many trials as one bad among them would be too many', () => {
+    expect(calibrate(SETTINGS, pastOf(1, 3240, null))).toMatchObject({ pace: PACES[1], trials: 90, passed: true });
+    expect(calibrate(SETTINGS, pastOf(1, 3240, null), PACES.slice(0, 1))).toMatchObject({ trials: 90, passed: false });
   });
 
   it('refuses independent mode to pods that have bursts', () => {

@@ -57,7 +57,7 @@ const FRESH = 700;
 const MAX_AHEAD = 30_000;
 const PING = 'vector(1)';
 /** Hours of raw samples of many pods take longer than a figure. */
-const SURVEY_WITHIN = 8_000;
+const SURVEY_WITHIN = 6_000;
 
 export default { name: NAME, open };
 

@@ -39,7 +39,7 @@ export interface Calibration {
   /** Rollouts that were tried with this pace, and how many of them were rolled back. */
   readonly trials: number;
   readonly rolledBack: number;
-  /** false: even the most patient pace rolled back too often. The service's pods differ too much to be compared. */
+  /** false: even the most patient pace rolled back too often (the service's pods differ too much), or too few trials were made. */
   readonly passed: boolean;
 }
 
@@ -75,11 +75,19 @@ export function* calibrating(
   for (const pace of paces) {
     const tried = yield* replayPods(paced({ ...settings, keepBound: false }, pace), history, pace, most);
     last = { pace, ...tried, passed: false };
-    if (last.trials > 0 && last.rolledBack <= settings.alpha * last.trials) return { ...last, passed: true };
+    if (last.trials >= enough(pace, settings) && last.rolledBack <= settings.alpha * last.trials)
+      return { ...last, passed: true };
   }
   if (last === null) throw new Error('calibrate: wanted at least one pace, found none');
   return last;
 }
+
+/**
+ * Robust mode is what is used where nothing is known. To trust single requests takes as many trials as one bad among them
+ * would be too many: none of 24 is compatible with one in eight.
+ */
+export const enough = ({ mode }: Pace, { alpha }: Pick<EvidenceSettings, 'alpha'>): number =>
+  mode === 'independent' ? Math.ceil(1 / alpha) : 1;
 
 function* replayPods(
   settings: EvidenceSettings,
