@@ -33,7 +33,10 @@ const step = z.strictObject({
 
 const common = {
   name: name.describe('Unique within the plan; appears in outcomes.'),
-  provider: z.string().default('prometheus').describe('Metrics provider that answers the check.'),
+  provider: z
+    .string()
+    .optional()
+    .describe("Metrics provider that answers the check. Absent: prometheus for PromQL, else the cluster's usual one."),
   window: durationSchema('1s', '1h').optional().describe('Look-back of one evaluation; analysis.window if absent.'),
   failureLimit: z
     .int()
@@ -151,6 +154,12 @@ export interface TargetSchema {
 /** A question for the world's knowledge that a schema has not: can this check be asked of this target? null: yes. */
 export type InspectCheck = (check: Check, target: Target) => string | null;
 
+/** Metrics providers of a cluster: those that it has, and the one of built-in checks that name none. null: no such cluster. */
+export type ProvidersOf = (cluster: string) => { readonly known: readonly string[]; readonly usual: string } | null;
+
+/** PromQL is asked of it, and everything else where nobody says otherwise. */
+const PROMETHEUS = 'prometheus';
+
 export interface PlanParser {
   parse(
     document: unknown,
@@ -162,6 +171,7 @@ export function planParser(
   meshes: readonly TargetSchema[],
   providers: readonly string[],
   inspect: InspectCheck,
+  providersOf: ProvidersOf = () => null,
 ): PlanParser {
   const known = meshes.map((mesh) => mesh.kind);
   const byKind = new Map(meshes.map((mesh) => [mesh.kind, mesh.target]));
@@ -180,8 +190,10 @@ export function planParser(
       if (!parsed.success) problems.push(...problemsOf(parsed.error));
       const target = parseTarget(document, byKind, known, problems);
       if (parsed.success) {
-        const plan = canonical(parsed.data, target ?? (parsed.data.target as unknown as Target));
-        problems.push(...crossChecks(plan, providers, target === null ? () => null : inspect));
+        const own = target === null ? null : providersOf(target.cluster);
+        const usual = own?.usual ?? PROMETHEUS;
+        const plan = canonical(parsed.data, target ?? (parsed.data.target as unknown as Target), usual);
+        problems.push(...crossChecks(plan, own?.known ?? providers, target === null ? () => null : inspect));
         if (target !== null && problems.length === 0) return { ok: true, plan };
       }
       return { ok: false, problems: unique(problems) };
@@ -216,7 +228,7 @@ function parseTarget(
 
 type Outer = z.output<z.ZodObject<typeof rest>>;
 
-function canonical(written: Outer, target: Target): Plan {
+function canonical(written: Outer, target: Target, usual: string): Plan {
   const { steps, analysis: a, drift, readyDeadline, meshPatience, deadline, onConflict, labels } = written;
   return {
     target,
@@ -227,7 +239,7 @@ function canonical(written: Outer, target: Target): Plan {
       noData: a.noData,
       trafficShare: a.trafficShare,
       evidence: null,
-      checks: a.checks.map((c) => canonicalCheck(c, a)),
+      checks: a.checks.map((c) => canonicalCheck(c, a, usual)),
     },
     drift,
     readyDeadline,
@@ -238,12 +250,16 @@ function canonical(written: Outer, target: Target): Plan {
   };
 }
 
-function canonicalCheck(c: z.output<typeof check>, defaults: { window: number; failureLimit: number }): Check {
+function canonicalCheck(
+  c: z.output<typeof check>,
+  defaults: { window: number; failureLimit: number },
+  usual: string,
+): Check {
   const min = c.kind === 'prometheus' ? c.min : undefined;
   return {
     name: c.name,
     kind: c.kind,
-    provider: c.provider,
+    provider: c.provider ?? (c.kind === 'prometheus' ? PROMETHEUS : usual),
     window: c.window ?? defaults.window,
     failureLimit: c.failureLimit ?? defaults.failureLimit,
     minSamples: c.kind === 'prometheus' ? 0 : c.minSamples,
