@@ -21,6 +21,8 @@ import { postgresTokenStore } from './adapters/postgres/tokens.ts';
 import { inspectCheck } from './adapters/prometheus/inspect.ts';
 import { openQueue, type QueueOptions } from './adapters/queue.ts';
 import { loadMeshes, loadProviders, meshFor } from './adapters/registry.ts';
+import type { CountView } from './adapters/series/counting.ts';
+import { backTest } from './app/backtest.ts';
 import { command, retry } from './app/commands.ts';
 import { startDelivery } from './app/deliver.ts';
 import { inboundStep } from './app/inbound.ts';
@@ -46,6 +48,7 @@ import type { Millis, Target } from './domain/plan.ts';
 interface MetricsPorts {
   readonly kube: KubeClient;
   viewsOf(target: Target): readonly View[];
+  countingOf(target: Target): readonly CountView[];
   readonly recorder: Recorder;
   readonly log: Logger;
 }
@@ -139,6 +142,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   const useCases: UseCases = {
     start: (document, principal, idempotency) => start(startPorts, { document, principal, idempotency }),
     dryRun: (document) => dryRun(startPorts, document),
+    backTest: (document, past) => backTest(startPorts, document, past),
     async command(id, wanted, principal, { step, version }) {
       const request = { id, command: wanted, actor: principal.name, expectedStep: step, expectedVersion: version };
       return wanted.name === 'retry'
@@ -150,6 +154,8 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     facts: store.facts,
     measurements: store.measurements,
     writes: store.writes,
+    evidence: store.evidence,
+    ledger: store.ledger,
     source: store.source,
     waitForChange: store.waitForChange,
     planSchema: parser.jsonSchema,
@@ -208,6 +214,7 @@ async function openClusters(
       const ports: MetricsPorts = {
         kube: client,
         viewsOf: (target) => meshFor(meshes, target.mesh).views(target),
+        countingOf: (target) => meshFor(meshes, target.mesh).counting(target),
         recorder,
         log,
       };

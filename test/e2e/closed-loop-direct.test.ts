@@ -27,8 +27,9 @@ describe.each(MESHES)('with %s', (kind) => {
     target = mesh.target.parse(sandbox.target);
     const kube = await openKube({ cluster: 'default', kubeconfigFile: sandbox.kubeconfig });
     stops.push(() => kube.close());
+    const ways = { viewsOf: mesh.views, countingOf: mesh.counting };
     const recorder = { metricsQuery: () => {} };
-    provider = direct.open({ kube, viewsOf: (wanted) => mesh.views(wanted), recorder, log: silent });
+    provider = direct.open({ kube, ...ways, recorder, log: silent });
     stops.push(() => provider.close());
   }, 60_000);
   afterAll(async () => {

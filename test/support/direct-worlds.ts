@@ -1,8 +1,8 @@
 /** The traffic of the contract suite as the proxies of the pods show it, of either mesh. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DirectProvider } from '../../src/adapters/metrics/direct.ts';
-import { istioViews } from '../../src/adapters/series/istio.ts';
-import { linkerdViews } from '../../src/adapters/series/linkerd.ts';
+import { istioCounting, istioViews } from '../../src/adapters/series/istio.ts';
+import { linkerdCounting, linkerdViews } from '../../src/adapters/series/linkerd.ts';
 import type { Target } from '../../src/domain/plan.ts';
 import { exposition, type MetricsWorld, type Traffic } from './prometheus-worlds.ts';
 import { openDirect, type ProxyKind, proxyWorld } from './proxies.ts';
@@ -37,6 +37,7 @@ export async function directWorld(
   const provider = openDirect(world, {
     intervalMs: INTERVAL,
     viewsOf: () => (kind === 'istio' ? istioViews : linkerdViews),
+    countingOf: () => (kind === 'istio' ? istioCounting : linkerdCounting),
   });
   const window = 5_000;
   const warm = () => targets.map((target) => provider.measure({ kind: 'error-rate', target, role: 'canary', window }));

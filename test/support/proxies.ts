@@ -3,7 +3,7 @@ import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { KubeClient, KubeObject, KubeTrouble } from '../../src/adapters/kubernetes/kube.ts';
 import direct, { type DirectOptions, type DirectProvider } from '../../src/adapters/metrics/direct.ts';
-import { istioViews } from '../../src/adapters/series/istio.ts';
+import { istioCounting, istioViews } from '../../src/adapters/series/istio.ts';
 import { memoryKube } from './memory-kube.ts';
 import { silent } from './prometheus-target.ts';
 
@@ -188,6 +188,7 @@ export const openDirect = (world: ProxyWorld, more: Partial<DirectOptions> = {})
     kube: world.kube,
     intervalMs: INTERVAL,
     viewsOf: () => istioViews,
+    countingOf: () => istioCounting,
     recorder: { metricsQuery: () => {} },
     log: silent,
     ...more,

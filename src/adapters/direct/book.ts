@@ -1,6 +1,7 @@
 /** What has been read of one pod's proxy: each counter as it stood at each reading, for the last minutes. */
 import type { Instant } from '../../domain/plan.ts';
-import { type Labels, type Named, namedOf } from './exposition.ts';
+import type { Labels } from '../series/matchers.ts';
+import { type Named, namedOf } from './exposition.ts';
 
 /** One series. Only changes are kept: most of a proxy's counters stand still. */
 export interface Track {

@@ -3,13 +3,14 @@
  * Prometheus is needed. It sees what reached a pod, and only while it is asked: requests that found no pod, and the past,
  * are for the provider prometheus.
  */
-import type { Logger, MetricsProvider, Question, Recorder } from '../../app/ports.ts';
+import type { Counted, Logger, MetricsProvider, Question, Recorder, Survey } from '../../app/ports.ts';
 import { duration } from '../../domain/format.ts';
 import type { NoValueCode, Reading } from '../../domain/observation.ts';
 import type { Millis, Role, Target } from '../../domain/plan.ts';
 import { type Answering, answering, figuresOf, type NoAnswer } from '../direct/answers.ts';
 import type { Track } from '../direct/book.ts';
 import { type Class, classifier, metricsOf } from '../direct/classes.ts';
+import { countersFrom, surveyFrom } from '../direct/counts.ts';
 import { readPage } from '../direct/page.ts';
 import { Watch } from '../direct/watch.ts';
 import type { KubeClient } from '../kubernetes/kube.ts';
@@ -18,6 +19,7 @@ import type { Figures } from '../prometheus/figures.ts';
 import { Gate } from '../prometheus/gate.ts';
 import { combined, errorRatio, latencyQuantile, type Words } from '../prometheus/sights.ts';
 import { errorRatioQuery, type Latency, quantileQuery } from '../prometheus/templates.ts';
+import { type CountView, type Named, namedIn } from '../series/counting.ts';
 
 export interface DirectOptions {
   readonly kube: KubeClient;
@@ -33,6 +35,8 @@ export interface DirectOptions {
   readonly patienceMs?: Millis;
   /** How the proxies of the target's mesh count. */
   viewsOf(target: Target): readonly View[];
+  /** How they can be counted one by one. */
+  countingOf(target: Target): readonly CountView[];
   readonly recorder: Pick<Recorder, 'metricsQuery'>;
   readonly log: Logger;
   readonly now?: () => number;
@@ -87,9 +91,8 @@ function open(options: DirectOptions): DirectProvider {
 
   /** null: no view of the pods tells the two versions apart. */
   function told(target: Target): Told | null {
-    const view = options
-      .viewsOf(target)
-      .find((one) => OF_PODS.has(one.name) && isApart(target.stable[one.key], target.canary[one.key]));
+    const ofPods = countingFor(target);
+    const view = options.viewsOf(target).find(({ name }) => name === ofPods?.view.name);
     if (view === undefined) return null;
     let one = compiled.get(view);
     if (one === undefined) {
@@ -97,6 +100,15 @@ function open(options: DirectOptions): DirectProvider {
       compiled.set(view, one);
     }
     return { ...one, target };
+  }
+
+  /** null: no view of the pods tells the two versions apart. */
+  function countingFor(target: Target): { readonly view: CountView; readonly named: Named } | null {
+    for (const view of options.countingOf(target)) {
+      const named = view.seenBy === 'pods' ? namedIn(view, target) : null;
+      if (named !== null) return { view, named };
+    }
+    return null;
   }
 
   function watchOf({ view, metrics, classOf, target }: Told): Watch {
@@ -202,6 +214,37 @@ function open(options: DirectOptions): DirectProvider {
       return { share: allCanary / (allStable + allCanary), samples, unreached: 0 };
     },
 
+    async count({ target, bounds, since }): Promise<Counted> {
+      const one = told(target);
+      const counting = countingFor(target);
+      if (one === null || counting === null)
+        return { ok: false, code: 'no_data', message: cannotTell(target, 'requests'), query: '' };
+      const watch = watchOf(one);
+      watch.ask(Math.max(0, now() - since));
+      await watch.settled(patienceMs);
+      const found = countersFrom(watch, counting.view, counting.named, bounds, since);
+      const query = `# ${NAME}/${counting.view.name}: read from ${found.ok ? found.words : 'no pod'}`;
+      return found.ok
+        ? { ok: true, at: found.at, view: counting.view.name, series: found.series, query }
+        : { ...found, query };
+    },
+
+    async survey(target): Promise<Survey> {
+      const one = told(target);
+      const counting = countingFor(target);
+      if (one === null || counting === null)
+        return { ok: false, code: 'no_data', message: cannotTell(target, 'requests') };
+      const watch = watchOf(one);
+      watch.ask(0);
+      await watch.settled(patienceMs);
+      const found = surveyFrom(watch, counting.view, counting.named);
+      if ('code' in found) return found;
+      const message = `the provider ${NAME} has no past: it reads the pods (${found.words}) from now on`;
+      const { bounds, rps } = found;
+      const resolution = Math.max(1_000, intervalMs);
+      return { ok: true, view: counting.view.name, resolution, bounds, history: null, rps, message };
+    },
+
     ping: () => kube.ping(),
 
     close() {
@@ -210,14 +253,8 @@ function open(options: DirectOptions): DirectProvider {
   };
 }
 
-/** Views that the proxy of the version's own pod counts by. */
-const OF_PODS: ReadonlySet<string> = new Set(['destination', 'inbound']);
-
 const NO_PROMQL =
   'the provider direct reads the proxies themselves and cannot run PromQL; ask a check of kind prometheus of the provider prometheus';
-
-const isApart = (stable: unknown, canary: unknown): boolean =>
-  typeof stable === 'string' && typeof canary === 'string' && stable !== canary;
 
 function compile(view: View): Compiled {
   const classify = classifier(view);
