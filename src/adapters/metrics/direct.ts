@@ -91,9 +91,8 @@ function open(options: DirectOptions): DirectProvider {
 
   /** null: no view of the pods tells the two versions apart. */
   function told(target: Target): Told | null {
-    const view = options
-      .viewsOf(target)
-      .find((one) => OF_PODS.has(one.name) && isApart(target.stable[one.key], target.canary[one.key]));
+    const ofPods = countingFor(target);
+    const view = options.viewsOf(target).find(({ name }) => name === ofPods?.view.name);
     if (view === undefined) return null;
     let one = compiled.get(view);
     if (one === undefined) {
@@ -242,7 +241,8 @@ function open(options: DirectOptions): DirectProvider {
       if ('code' in found) return found;
       const message = `the provider ${NAME} has no past: it reads the pods (${found.words}) from now on`;
       const { bounds, rps } = found;
-      return { ok: true, view: counting.view.name, resolution: intervalMs, bounds, history: null, rps, message };
+      const resolution = Math.max(1_000, intervalMs);
+      return { ok: true, view: counting.view.name, resolution, bounds, history: null, rps, message };
     },
 
     ping: () => kube.ping(),
@@ -253,14 +253,8 @@ function open(options: DirectOptions): DirectProvider {
   };
 }
 
-/** Views that the proxy of the version's own pod counts by. */
-const OF_PODS: ReadonlySet<string> = new Set(['destination', 'inbound']);
-
 const NO_PROMQL =
   'the provider direct reads the proxies themselves and cannot run PromQL; ask a check of kind prometheus of the provider prometheus';
-
-const isApart = (stable: unknown, canary: unknown): boolean =>
-  typeof stable === 'string' && typeof canary === 'string' && stable !== canary;
 
 function compile(view: View): Compiled {
   const classify = classifier(view);
