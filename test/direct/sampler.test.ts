@@ -247,6 +247,37 @@ describe('readings', () => {
   });
 });
 
+it('a clock that is set back begins anew, and loses no more than what was read', async () => {
+  const { world, provider, skip } = start();
+  const { own } = await shopWith(world);
+  await ask(provider);
+  Object.assign(own, { ok: 200 });
+  skip(-3_600_000);
+  await readings(3);
+  Object.assign(own, { ok: 203, failed: 11 });
+  await readings(2);
+  expect(await ask(provider)).toMatchObject({ ok: true, value: 1 / 4, samples: 4 });
+});
+
+it('what is kept is bounded: of counters that never rest, the older half of the time is forgotten', async () => {
+  const { world, provider } = start({ intervalMs: 20, maxNumbersPerTarget: 40 });
+  const { own, pod } = await shopWith(world);
+  const well = pod.answer;
+  pod.answer = (request, response) => {
+    own.ok += 1;
+    own.failed += 1;
+    well(request, response);
+  };
+  const since = Date.now();
+  await ask(provider);
+  while (pod.reads < 42) await sleep(5);
+  const found = await provider.count?.({ target: shop(), view: null, bounds: [], since });
+  const samples = found?.ok === true ? Math.max(...found.series.map((series) => series.samples.length)) : 0;
+  expect(samples).toBeGreaterThan(5);
+  expect(samples).toBeLessThan(36);
+  expect(await ask(provider)).toMatchObject({ ok: true, value: 0.5 });
+});
+
 describe('a pod that does not answer', () => {
   it.each<readonly [string, (world: ProxyWorld) => Promise<unknown>, string, RegExp]>([
     [
@@ -405,6 +436,19 @@ describe('the API server', () => {
     skip(6_000);
     await readings(3);
     expect(await ask(provider)).toMatchObject({ code: 'unavailable', message: 'gone' });
+  });
+
+  it('that does not answer at all is trouble, not a version without requests', async () => {
+    const { world, provider } = start({
+      patienceMs: 200,
+      kube: { ...proxyWorld().kube, read: () => new Promise(() => {}) },
+    });
+    await shopWith(world);
+    expect(await ask(provider)).toMatchObject({
+      ok: false,
+      code: 'timeout',
+      message: expect.stringContaining('the pods of shop-v2 are not known yet'),
+    });
   });
 
   it('that knows no such deployment, or no pod of it, leaves nothing to measure', async () => {

@@ -40,6 +40,13 @@ export class Book {
     return [...this.#tracks.values()].filter((track) => track !== null);
   }
 
+  /** Numbers that are kept. */
+  get size(): number {
+    let size = 0;
+    for (const track of this.#tracks.values()) size += track?.times.length ?? 0;
+    return size;
+  }
+
   /** Times of the readings that are kept, rising. */
   get reads(): readonly Instant[] {
     return this.#reads;

@@ -31,6 +31,8 @@ export interface DirectOptions {
   readonly maxPodsPerVersion?: number;
   /** Pods that this process reads, of all rollouts together. */
   readonly maxPods?: number;
+  /** Counter values kept of one target; above it, less of the past is kept. */
+  readonly maxNumbersPerTarget?: number;
   /** How long a question waits for the second reading when nobody asked before. */
   readonly patienceMs?: Millis;
   /** How the proxies of the target's mesh count. */
@@ -51,6 +53,8 @@ const NAME = 'direct';
 const MAX_BYTES = 8 * 1024 * 1024;
 /** Series of the wanted metrics on one page: a version that is called by some hundred workloads. */
 const MAX_SERIES = 10_000;
+/** Some 16 bytes each: ten megabytes per target. */
+const MAX_NUMBERS = 500_000;
 
 export default { name: NAME, open };
 
@@ -127,6 +131,7 @@ function open(options: DirectOptions): DirectProvider {
         classOf({ name, labels, times: [], values: [] }) !== null,
       interval: intervalMs,
       maxSeries: MAX_SERIES,
+      maxNumbers: options.maxNumbersPerTarget ?? MAX_NUMBERS,
       maxPods: maxPodsPerVersion,
       gate,
       budget,
