@@ -293,7 +293,7 @@ describe('a pod that does not answer', () => {
         pod.answer = () => {};
       },
       'timeout',
-      /pod bad at http:\S+ did not answer within 100 ms/,
+      /pod bad at http:\S+ did not answer within 1000 ms/,
     ],
     [
       'because a policy of the mesh forbids it',

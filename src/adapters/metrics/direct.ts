@@ -23,7 +23,7 @@ import { type CountView, type Named, namedIn } from '../series/counting.ts';
 
 export interface DirectOptions {
   readonly kube: KubeClient;
-  /** Time between two readings of one pod, and the deadline of each. */
+  /** Time between two readings of one pod, and the deadline of each (that is a second at least). */
   readonly intervalMs?: Millis;
   /** Readings under way at a time. */
   readonly concurrency?: number;
@@ -50,6 +50,8 @@ export interface DirectProvider extends MetricsProvider {
 }
 
 const NAME = 'direct';
+/** A proxy under load may take longer than a short interval; the next reading then waits for it. */
+const LEAST_DEADLINE = 1_000;
 const MAX_BYTES = 8 * 1024 * 1024;
 /** Series of the wanted metrics on one page: a version that is called by some hundred workloads. */
 const MAX_SERIES = 10_000;
@@ -86,7 +88,7 @@ function open(options: DirectOptions): DirectProvider {
 
   async function read(names: readonly string[], url: string, onSample: (series: string, value: number) => void) {
     const started = performance.now();
-    const trouble = await readPage(url, { names, timeout: intervalMs, maxBytes: MAX_BYTES }, onSample);
+    const trouble = await readPage(url, { names, timeout: Math.max(intervalMs, LEAST_DEADLINE), maxBytes: MAX_BYTES }, onSample);
     const took = performance.now() - started;
     options.recorder.metricsQuery(NAME, trouble?.code ?? 'ok', took);
     if (trouble !== null) options.log.debug({ provider: NAME, url, code: trouble.code }, 'a proxy could not be read');
