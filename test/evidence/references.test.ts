@@ -63,7 +63,7 @@ describe('the simulator', () => {
   it('gives the same numbers for the same seed, and others for another', () => {
     const draw = (seed: number): number[] => {
       const random = seeded(seed);
-      return [random.uniform(), random.normal(), random.poisson(3), random.poisson(300)];
+      return [random.uniform(), random.poisson(3), random.poisson(300)];
     };
     expect(draw(7)).toEqual(draw(7));
     expect(draw(7)).not.toEqual(draw(8));
