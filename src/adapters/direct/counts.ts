@@ -2,7 +2,8 @@
 import type { CounterSeries } from '../../domain/evidence/increments.ts';
 import type { Instant, Millis, Role } from '../../domain/plan.ts';
 import type { CountView, Named, RawSeries } from '../series/counting.ts';
-import { boundOf, countersOf } from '../series/counting.ts';
+import { countersOf } from '../series/counting.ts';
+import { boundOf } from '../series/histograms.ts';
 import { type Answering, answering, type NoAnswer, readUntil } from './answers.ts';
 import { samplesOf } from './book.ts';
 import type { Reader, Watch } from './watch.ts';

@@ -88,7 +88,11 @@ function open(options: DirectOptions): DirectProvider {
 
   async function read(names: readonly string[], url: string, onSample: (series: string, value: number) => void) {
     const started = performance.now();
-    const trouble = await readPage(url, { names, timeout: Math.max(intervalMs, LEAST_DEADLINE), maxBytes: MAX_BYTES }, onSample);
+    const trouble = await readPage(
+      url,
+      { names, timeout: Math.max(intervalMs, LEAST_DEADLINE), maxBytes: MAX_BYTES },
+      onSample,
+    );
     const took = performance.now() - started;
     options.recorder.metricsQuery(NAME, trouble?.code ?? 'ok', took);
     if (trouble !== null) options.log.debug({ provider: NAME, url, code: trouble.code }, 'a proxy could not be read');
