@@ -59,7 +59,10 @@ const overlapping = (blocks: readonly Block[]): readonly Block[] =>
     return { ...block, groups: [{ canary: sum('canary'), stable: sum('stable') }] };
   });
 
-describe('healthy canaries', () => {
+/** Thousands of rollouts: seconds on a quiet machine. */
+const PATIENCE = 240_000;
+
+describe('healthy canaries', { timeout: PATIENCE }, () => {
   for (const mode of ['robust', 'independent'] as const) {
     // Errors that come in clusters are not what independent mode is for.
     const worlds = Object.entries(WORLDS).filter(([name]) => mode === 'robust' || name !== 'while pods hiccup');
