@@ -27,6 +27,8 @@ export interface PrometheusServerOptions {
   readonly interval?: number;
   /** Name on the PATH, or a path. Default: prometheus. */
   readonly binary?: string;
+  /** More of Prometheus' own flags: `--enable-feature=native-histograms`. */
+  readonly flags?: readonly string[];
 }
 
 export interface PrometheusServer {
@@ -63,7 +65,7 @@ export async function startPrometheus(options: PrometheusServerOptions = {}): Pr
 }
 
 async function start(dir: string, options: PrometheusServerOptions): Promise<PrometheusServer> {
-  const { targets = [], interval = 1000, binary = 'prometheus' } = options;
+  const { targets = [], interval = 1000, binary = 'prometheus', flags = [] } = options;
   await scrape(dir, targets);
   await writeFile(join(dir, 'prometheus.yml'), configuration(dir, interval));
   const port = await freePort();
@@ -75,6 +77,7 @@ async function start(dir: string, options: PrometheusServerOptions): Promise<Pro
     `--web.listen-address=127.0.0.1:${port}`,
     '--storage.tsdb.retention.time=1d',
     '--log.level=warn',
+    ...flags,
   ]);
   try {
     await ready(url, running, binary);
