@@ -3,7 +3,7 @@
  * provider that can read them, so that evidence does not depend on who read it.
  */
 import { hash } from 'node:crypto';
-import type { Adds, CounterSeries } from '../../domain/evidence/increments.ts';
+import type { Adds, CounterSeries, Sample } from '../../domain/evidence/increments.ts';
 import type { Millis, Role, Target } from '../../domain/plan.ts';
 import type { Selector } from '../mesh.ts';
 import type { Fits, Labels } from './matchers.ts';
@@ -34,7 +34,7 @@ export interface CountView {
 export interface RawSeries {
   readonly name: string;
   readonly labels: Labels;
-  readonly samples: readonly (readonly [at: number, value: number])[];
+  readonly samples: readonly Sample[];
   /** Samples of a native histogram; then `samples` is empty. */
   readonly histograms?: readonly (readonly [at: number, histogram: NativeHistogram])[];
 }
@@ -82,27 +82,27 @@ export function countersOf(
   origin: Origin = SCRAPED,
 ): readonly CounterSeries[] {
   const meanings = meaningsOf(view);
-  return raw.flatMap((series): readonly CounterSeries[] => {
+  const counters: CounterSeries[] = [];
+  const histograms = new Map<string, Histogram>();
+  for (const series of raw) {
     const { labels, name } = series;
     const role = roleOf(view, named, labels);
-    if (role === null) return [];
-    const of = {
+    if (role === null) continue;
+    const of = (): Of => ({
       exporter: origin.exporter(labels),
       startedAt: origin.startedAt(labels),
       role,
       pod: view.labels.pod === null ? null : (labels[view.labels.pod] ?? null),
-    };
-    const id = idOf(series);
-    if (view.latency !== null && meanings.latency(labels)) {
-      if (name === view.latency.metric) return nativeCounters(view.latency, bounds, series, id, of);
-      if (name === `${view.latency.metric}_bucket`) {
-        const adds = bucketAdds(labels['le'], view.latency.unit, bounds);
-        return adds === null ? [] : [{ ...of, id, adds, samples: series.samples }];
-      }
+      own: view.seenBy === 'pods',
+    });
+    if (view.latency !== null && isLatency(view.latency, name)) {
+      if (meanings.latency(labels)) collect(histograms, view.latency, bounds, series, of);
+      continue;
     }
     const adds = meanings.counts(name, labels);
-    return adds === null ? [] : [{ ...of, id, adds, samples: series.samples }];
-  });
+    if (adds !== null) counters.push({ ...of(), id: idOf(name, labels), adds, samples: series.samples });
+  }
+  return [...counters, ...timings(bounds, histograms)];
 }
 
 function roleOf({ labels: at }: CountView, named: Named, labels: Labels): Role | null {
@@ -112,9 +112,8 @@ function roleOf({ labels: at }: CountView, named: Named, labels: Labels): Role |
 }
 
 /** Short and the same in every answer: of the name and all labels. 66 bits: two of a rollout's series never share one. */
-function idOf({ name, labels }: RawSeries): string {
+function idOf(name: string, labels: Labels): string {
   const parts = Object.keys(labels)
-    .filter((label) => label !== '__name__')
     .sort()
     .map((label) => `${label}\n${labels[label]}`);
   return hash('sha1', [name, ...parts].join('\n'), 'base64url').slice(0, 11);
@@ -160,47 +159,84 @@ export const boundOf = (le: string | undefined, unit: 'ms' | 's'): number => {
   return Number.isFinite(bound) ? Number((bound * perUnit(unit)).toPrecision(12)) : bound;
 };
 
-/** Slower than a bound are all (the infinite bucket) less those at or below it. null: a bucket of no interest. */
-function bucketAdds(le: string | undefined, unit: 'ms' | 's', bounds: readonly Millis[]): Adds | null {
+type Of = Pick<CounterSeries, 'exporter' | 'startedAt' | 'role' | 'pod' | 'own'>;
+
+/** One histogram: a classic one's buckets, or what a native one comes to. */
+interface Histogram {
+  readonly of: Of;
+  /** All responses; null: that bucket was not there. */
+  all: readonly Sample[] | null;
+  /** At or below each bound that it has. */
+  readonly upTo: Map<Millis, readonly Sample[]>;
+  /** Both may be scraped of one proxy: then the classic one is counted. */
+  isClassic: boolean;
+}
+
+const isLatency = ({ metric }: Selector, name: string): boolean => name === metric || name === `${metric}_bucket`;
+
+function collect(
+  histograms: Map<string, Histogram>,
+  { metric, unit }: NonNullable<CountView['latency']>,
+  bounds: readonly Millis[],
+  { name, labels, samples, histograms: native }: RawSeries,
+  of: () => Of,
+): void {
+  const isClassic = name !== metric;
+  if (!isClassic && native === undefined) return;
+  const { le, ...rest } = labels;
   const bound = boundOf(le, unit);
-  if (bound === Number.POSITIVE_INFINITY) return { timed: 1, slow: bounds.map(() => 1) };
-  if (!bounds.includes(bound)) return null;
-  return { slow: bounds.map((wanted) => (wanted === bound ? -1 : 0)) };
+  if (isClassic && bound !== Number.POSITIVE_INFINITY && !bounds.includes(bound)) return;
+  const id = idOf(metric, rest);
+  let histogram = histograms.get(id);
+  if (histogram === undefined || (isClassic && !histogram.isClassic)) {
+    histogram = { of: of(), all: null, upTo: new Map(), isClassic };
+    histograms.set(id, histogram);
+  }
+  if (!isClassic) {
+    if (!histogram.isClassic) collectNative(histogram, bounds, unit, native ?? []);
+  } else if (bound === Number.POSITIVE_INFINITY) histogram.all = joined(histogram.all ?? [], samples);
+  else histogram.upTo.set(bound, joined(histogram.upTo.get(bound) ?? [], samples));
+}
+
+/** One bucket may be two series, "100" and "100.0": Prometheus writes it anew since version 3. */
+const joined = (a: readonly Sample[], b: readonly Sample[]): readonly Sample[] =>
+  a.length === 0 ? b : [...a, ...b].sort(([at], [other]) => at - other);
+
+/**
+ * A bound must be the edge of a bucket, or nobody knows how many are below it; then the histogram does not have it. Powers
+ * of two are edges in every schema from 0 on, also after the proxy has halved its resolution.
+ */
+function collectNative(
+  histogram: Histogram,
+  bounds: readonly Millis[],
+  unit: 'ms' | 's',
+  native: NonNullable<RawSeries['histograms']>,
+): void {
+  histogram.all = native.map(([at, { count }]) => [at, count]);
+  for (const bound of bounds) {
+    const below = native.map(([at, one]) => [at, atMost(one, bound / perUnit(unit))] as const);
+    if (below.every((sample): sample is Sample => sample[1] !== null)) histogram.upTo.set(bound, below);
+  }
 }
 
 /**
- * A native histogram as counters of its own: all responses, and those at or below each bound. A bound must be the edge of
- * a bucket, or nobody knows how many are below it; then no such counter is made. Powers of two are edges in every schema
- * from 0 on, also after the proxy has halved its resolution.
+ * Histograms as counters: all responses are slower than each bound, less those at or below it. A bound that no histogram
+ * has is never exceeded. A histogram that lacks one of the others' bounds adds nothing: with part of its buckets, all that
+ * it timed would be slow. It is followed nevertheless, so that it is not taken for new once it has them.
  */
-function nativeCounters(
-  { unit }: { readonly unit: 'ms' | 's' },
-  bounds: readonly Millis[],
-  { histograms = [] }: RawSeries,
-  id: string,
-  of: Omit<CounterSeries, 'id' | 'adds' | 'samples'>,
-): readonly CounterSeries[] {
-  const all: CounterSeries = {
-    ...of,
-    id,
-    adds: { timed: 1, slow: bounds.map(() => 1) },
-    samples: histograms.map(([at, { count }]) => [at, count] as const),
-  };
-  const below = bounds.map((bound, i): CounterSeries => {
-    const edge = bound / perUnit(unit);
-    return {
-      ...of,
-      id: `${id}:${bound}`,
-      adds: { slow: bounds.map((_, j) => (j === i ? -1 : 0)) },
-      samples: histograms.flatMap(([at, histogram]) => {
-        const count = atMost(histogram, edge);
-        return count === null ? [] : [[at, count] as const];
-      }),
+function timings(bounds: readonly Millis[], histograms: ReadonlyMap<string, Histogram>): readonly CounterSeries[] {
+  const known = bounds.filter((bound) => [...histograms.values()].some(({ upTo }) => upTo.has(bound)));
+  const slowerThanAll = bounds.map((bound) => (known.includes(bound) ? 1 : 0));
+  const counters: CounterSeries[] = [];
+  for (const [id, { of, all, upTo }] of histograms) {
+    const whole = all !== null && known.every((bound) => upTo.has(bound));
+    const add = (bound: number, samples: readonly Sample[], adds: Adds): void => {
+      counters.push({ ...of, id: `${id}:${bound}`, bucket: { of: id, upTo: bound }, adds: whole ? adds : {}, samples });
     };
-  });
-  // With one bound unknown at some time, all that is above it would count as slow.
-  const whole = below.every(({ samples }) => samples.length === histograms.length);
-  return whole ? [all, ...below] : [{ ...all, adds: { timed: 1 } }];
+    for (const [bound, samples] of upTo) add(bound, samples, { slow: bounds.map((one) => (one === bound ? -1 : 0)) });
+    if (all !== null) add(Number.POSITIVE_INFINITY, all, { timed: 1, slow: slowerThanAll });
+  }
+  return counters;
 }
 
 /** Responses at or below `edge`; null: it lies inside a bucket. */

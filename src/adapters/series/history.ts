@@ -1,7 +1,8 @@
 /** The stable version's past by pod: what the A/A check tries the judge on. Pure. */
 import type { History } from '../../domain/evidence/calibrate.ts';
 import type { Side } from '../../domain/evidence/counts.ts';
-import type { CounterSeries } from '../../domain/evidence/increments.ts';
+import type { CounterSeries, Cursor } from '../../domain/evidence/increments.ts';
+import { NO_CURSOR, walk } from '../../domain/evidence/increments.ts';
 import type { Instant, Millis } from '../../domain/plan.ts';
 
 /** A past that is entered piece by piece, in the order of time. */
@@ -13,7 +14,7 @@ export interface Past {
 
 /** From `from` on, in slots of `slot` milliseconds. */
 export function openPast(from: Instant, slot: Millis, slots: number, bounds: number): Past {
-  const last = new Map<string, readonly [Instant, number]>();
+  let cursor: Cursor = NO_CURSOR;
   const pods = new Map<string, Side[]>();
 
   const emptySide = (): Side => ({
@@ -42,20 +43,10 @@ export function openPast(from: Instant, slot: Millis, slots: number, bounds: num
 
   return {
     enter(series) {
-      for (const one of series) {
-        if (one.pod === null) continue;
-        let before = last.get(one.id) ?? null;
-        for (const [at, value] of one.samples) {
-          if (before !== null && at <= before[0]) continue;
-          // The first sample is only a baseline: when that was counted is not known.
-          if (before !== null) {
-            const grown = value < before[1] ? value : value - before[1];
-            if (grown > 0) add(one.pod, at, one, grown);
-          }
-          before = [at, value];
-        }
-        if (before !== null) last.set(one.id, before);
-      }
+      // As a rollout is counted. The first sample of a process is only a baseline: when that was counted is not known.
+      cursor = walk(cursor, series, { from: Number.NEGATIVE_INFINITY }, (one, at, grown) => {
+        if (one.pod !== null) add(one.pod, at, one, grown);
+      });
     },
     history() {
       const rows = [...pods.keys()].sort().map((pod) => pods.get(pod) as readonly Side[]);
