@@ -1,0 +1,10 @@
+/** Waiting for what was asked to go back: that it went back is what was wanted, so it ends with 0. */
+import type { Call } from './command.ts';
+import type { Ending } from './exit-codes.ts';
+import { untilOf, waitFor } from './waiting.ts';
+import type { Api } from './wire/api.ts';
+
+export async function wentBack(call: Call, api: Api, id: string): Promise<Ending> {
+  const { ending } = await waitFor(call, api, { id, until: untilOf(call), watch: false });
+  return ending === 'aborted' || ending === 'rolled_back' ? 'done' : ending;
+}
