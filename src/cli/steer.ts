@@ -24,11 +24,11 @@ export interface Steering {
    */
   readonly guarded: boolean;
   readonly patience?: Patience;
-  /** The answer is printed by somebody else. */
-  readonly quiet?: boolean;
+  /** The answer is not the last word: with -o json the document comes at the end. */
+  readonly goesOn?: boolean;
 }
 
-export async function steer(call: Call, { name, body = {}, guarded, patience, quiet }: Steering): Promise<Steered> {
+export async function steer(call: Call, { name, body = {}, guarded, patience, goesOn }: Steering): Promise<Steered> {
   const id = rolloutId(call);
   const asked = expectedStep(call);
   const api = await call.api(patience ?? PATIENCE.command);
@@ -51,7 +51,7 @@ export async function steer(call: Call, { name, body = {}, guarded, patience, qu
     throw movedOn(name, now, expected);
   }
   const rollout = bodyOf<RolloutBody>(answer, `${name} ${id}`);
-  if (quiet !== true) await print(call, name, rollout);
+  if (goesOn !== true || call.output === null) await print(call, name, rollout);
   return { api, rollout };
 }
 

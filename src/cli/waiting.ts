@@ -43,7 +43,7 @@ export async function waitFor(call: Call, api: Api, wait: Wait): Promise<Waited>
       const cause = stop.ending;
       call.terminal.note(`interrupted: aborting ${id}; once more to leave it to itself`, 'warn');
       stop = stop.again();
-      await api.tell(id, 'abort', { reason: `the pipeline was ${cause}` });
+      await abortFor(call, api, id, cause);
       followed = await follow(api, id, { ...options, after: display.seen(), signal: stop.signal });
     }
     display.close(followed.rollout);
@@ -57,6 +57,12 @@ export async function waitFor(call: Call, api: Api, wait: Wait): Promise<Waited>
   } finally {
     stop.release();
   }
+}
+
+/** Whatever the answer is, the rollout is followed on: it may just have ended by itself. */
+export async function abortFor(call: Call, api: Api, id: string, cause: Interrupts['ending']): Promise<void> {
+  const { problem } = await api.tell(id, 'abort', { reason: `the command that waited for it was ${cause}` });
+  if (problem !== null) call.terminal.note(`abort ${id}: ${problem.title}: ${problem.detail}`, 'warn');
 }
 
 /** The last words: on stdout the sentence that tells why, on stderr what goes on without us. */

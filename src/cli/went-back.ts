@@ -5,6 +5,9 @@ import { untilOf, waitFor } from './waiting.ts';
 import type { Api } from './wire/api.ts';
 
 export async function wentBack(call: Call, api: Api, id: string): Promise<Ending> {
-  const { ending } = await waitFor(call, api, { id, until: untilOf(call), watch: false });
+  const until = untilOf(call);
+  // What happened before the command is not of interest now.
+  const after = (await api.facts(id, 0, { until }))?.at(-1)?.seq ?? 0;
+  const { ending } = await waitFor(call, api, { id, until, watch: false, after });
   return ending === 'aborted' || ending === 'rolled_back' ? 'done' : ending;
 }

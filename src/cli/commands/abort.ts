@@ -13,7 +13,7 @@ export async function run(call: Call): Promise<Ending> {
     guarded: false,
     body: { ...(reason === undefined ? {} : { reason }), ...(call.flag('give-up') ? { giveUp: true } : {}) },
     patience: wait ? { ...PATIENCE.wait, first: PATIENCE.command.first } : PATIENCE.command,
-    quiet: wait,
+    goesOn: wait,
   });
   return wait ? wentBack(call, api, rollout.id) : 'done';
 }

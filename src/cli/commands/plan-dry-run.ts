@@ -49,9 +49,9 @@ function linesOf(body: DryRunBody, unicode: boolean): readonly Line[] {
     ],
     [toned('quiet', '  now       '), `canary weight ${percentOf(canaryWeightNow)}`],
     ...timeline.map(
-      ({ step, weight, earliestMs, holdMs, approval }): Line => [
+      ({ step, weight, earliestMs, holdMs, approval }, index): Line => [
         toned('quiet', `  ${earliestMs === 0 ? 'at once' : `+${duration(earliestMs)}`}`.padEnd(12)),
-        `${step === null ? 'promotion' : `step ${step + 1}`}: ${percentOf(weight)}`,
+        `${step === null || index === timeline.length - 1 ? 'promotion' : `step ${step + 1}`}: ${percentOf(weight)}`,
         toned('quiet', `${holdMs === 0 ? '' : `, hold ${duration(holdMs)}`}${approval ? ', then approval' : ''}`),
       ],
     ),

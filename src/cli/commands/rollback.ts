@@ -15,7 +15,7 @@ export async function run(call: Call): Promise<Ending> {
       guarded: false,
       body: reason === undefined ? {} : { reason },
       patience: wait ? { ...PATIENCE.wait, first: PATIENCE.command.first } : PATIENCE.command,
-      quiet: wait,
+      goesOn: wait,
     });
     return wait ? await wentBack(call, api, rollout.id) : 'done';
   } catch (error) {

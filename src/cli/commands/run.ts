@@ -10,7 +10,7 @@ import { readPlan } from '../plan-file.ts';
 import { refusedPlan } from '../refused-plan.ts';
 import { printDocument } from '../show/data.ts';
 import { targetWords } from '../show/words.ts';
-import { untilOf, waitFor } from '../waiting.ts';
+import { abortFor, untilOf, waitFor } from '../waiting.ts';
 import type { Api, RolloutBody, Started } from '../wire/api.ts';
 import { bodyOf } from '../wire/api.ts';
 
@@ -33,8 +33,7 @@ export async function run(call: Call): Promise<Ending> {
     stop.release();
   }
   const { rollout } = started;
-  if (abortOnInterrupt && stop.signal.aborted)
-    await api.tell(rollout.id, 'abort', { reason: `the pipeline was ${stop.ending}` });
+  if (abortOnInterrupt && stop.signal.aborted) await abortFor(call, api, rollout.id, stop.ending);
   if (call.flag('no-wait')) {
     await accepted(call, started);
     return 'done';

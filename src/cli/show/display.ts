@@ -2,11 +2,12 @@
 import type { Call } from '../command.ts';
 import type { Api, FactBody, RolloutBody } from '../wire/api.ts';
 import { printDocument } from './data.ts';
+import type { Line } from './line.ts';
 import { openPicture } from './live.ts';
 import { statusTone } from './marks.ts';
 import { stepsOf } from './steps.ts';
 import { tree } from './tree.ts';
-import { factLine, sentenceOf } from './words.ts';
+import { factLine, hasSentence, sentenceOf } from './words.ts';
 
 export interface Display {
   readonly changed: (rollout: RolloutBody, facts: readonly FactBody[]) => void;
@@ -41,8 +42,11 @@ function lines({ terminal, output }: Call): Display {
     },
     seen: () => seen,
     async last(rollout) {
-      if (output === null) print(`${rollout.status}: ${sentenceOf(rollout)}`, statusTone(rollout.status));
-      else if (output !== 'name') await printDocument(terminal, output, rollout, []);
+      if (output === null) {
+        if (hasSentence(rollout)) print(`${rollout.status}: ${sentenceOf(rollout)}`, statusTone(rollout.status));
+        return;
+      }
+      if (output !== 'name') await printDocument(terminal, output, rollout, []);
     },
     close() {},
   };
@@ -67,12 +71,19 @@ async function picture({ terminal }: Call, api: Api, id: string): Promise<Displa
   const screen = openPicture(terminal);
   let shown: RolloutBody | null = null;
   let facts: readonly FactBody[] = [];
+  /** What is shown may be old: the last word on the server stands below its head until something new has come. */
+  let note: Line | null = null;
   let open = true;
   const draw = (whole = false): void => {
     if (shown === null) return;
     const now = Date.now() + (api.wire.clockAhead ?? 0);
-    screen.draw(tree({ rollout: shown, steps, facts, now, unicode: terminal.unicode }), whole);
+    const lines = tree({ rollout: shown, steps, facts, now, unicode: terminal.unicode });
+    screen.draw(note === null ? lines : [...lines.slice(0, 1), note, ...lines.slice(1)], whole);
   };
+  terminal.divert((line) => {
+    note = line;
+    draw();
+  });
   const clock = setInterval(draw, REDRAW_MS);
   clock.unref();
   const resized = (): void => draw();
@@ -81,6 +92,7 @@ async function picture({ terminal }: Call, api: Api, id: string): Promise<Displa
     changed(rollout, more) {
       shown = rollout;
       facts = [...facts, ...more].slice(-FACTS_SHOWN);
+      note = null;
       draw();
     },
     seen: () => facts.at(-1)?.seq ?? 0,
@@ -88,6 +100,7 @@ async function picture({ terminal }: Call, api: Api, id: string): Promise<Displa
     close(last) {
       if (!open) return;
       open = false;
+      terminal.divert(null);
       clearInterval(clock);
       process.off('SIGWINCH', resized);
       shown = last ?? shown;

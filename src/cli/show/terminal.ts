@@ -20,6 +20,8 @@ export interface Terminal {
   data(text: string): void;
   /** Progress and trouble, on stderr. */
   note(line: Line | string, tone?: Tone): void;
+  /** While a picture is on the terminal, notes go to it: a line written beside it would push it away. null: no more. */
+  divert(to: ((line: Line) => void) | null): void;
   /** stdout is a terminal that understands cursor movements. */
   readonly live: boolean;
   readonly colour: boolean;
@@ -33,15 +35,24 @@ export function openTerminal(env: Environment, stdout: Stream, stderr: Stream, n
   const colourOf = ({ isTTY }: Stream): boolean =>
     isTTY === true && !dumb && !noColour && given(env, 'NO_COLOR') === undefined;
   const [colour, colourOfNotes] = [colourOf(stdout), colourOf(stderr)];
-  const print = (stream: Stream, painted: boolean) => (line: Line | string, tone?: Tone) => {
-    const parts: Line = typeof line === 'string' ? [tone === undefined ? line : toned(tone, line)] : line;
-    stream.write(`${withoutTokens(paint(parts, painted))}\n`);
+  let picture: ((line: Line) => void) | null = null;
+  const partsOf = (line: Line | string, tone?: Tone): Line =>
+    typeof line === 'string' ? [tone === undefined ? line : toned(tone, line)] : line;
+  const print = (stream: Stream, painted: boolean, line: Line): void => {
+    stream.write(`${withoutTokens(paint(line, painted))}\n`);
   };
   for (const stream of [stdout, stderr]) stream.on('error', ignoreClosedPipe);
   return {
-    line: print(stdout, colour),
+    line: (line, tone) => print(stdout, colour, partsOf(line, tone)),
     data: (text) => void stdout.write(text),
-    note: print(stderr, colourOfNotes),
+    note(line, tone) {
+      const parts = partsOf(line, tone);
+      if (picture === null) print(stderr, colourOfNotes, parts);
+      else picture(parts);
+    },
+    divert(to) {
+      picture = to;
+    },
     live: stdout.isTTY === true && !dumb,
     colour,
     unicode: /utf-?8/i.test(given(env, 'LC_ALL') ?? given(env, 'LC_CTYPE') ?? given(env, 'LANG') ?? ''),

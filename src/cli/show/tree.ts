@@ -6,7 +6,7 @@ import { toned } from './line.ts';
 import type { Place } from './marks.ts';
 import { bar, placeMark, statusTone, verdictMark } from './marks.ts';
 import type { StepView } from './steps.ts';
-import { factLine, percentOf, sentenceOf, since } from './words.ts';
+import { factLine, hasSentence, percentOf, sentenceOf, since } from './words.ts';
 
 export interface TreeView {
   readonly rollout: RolloutBody;
@@ -137,6 +137,6 @@ function checkLines({ checks }: RolloutBody, unicode: boolean): Line[] {
 }
 
 function sentenceLines(rollout: RolloutBody): Line[] {
-  if (rollout.outcome === null && rollout.pause === null && rollout.trouble === null) return [];
+  if (!hasSentence(rollout)) return [];
   return [[toned(statusTone(rollout.status), sentenceOf(rollout))]];
 }

@@ -18,6 +18,10 @@ export function placeWords({ step, steps }: Pick<RolloutBody, 'step' | 'steps'>)
 
 export const percentOf = (value: number | null): string => (value === null ? '-' : `${plain(value)} %`);
 
+/** Is there more to say than where it stands? */
+export const hasSentence = ({ outcome, pause, trouble }: RolloutBody): boolean =>
+  outcome !== null || pause !== null || trouble !== null;
+
 /** What stands between this rollout and its end; the sentence with the numbers where it has one. */
 export function sentenceOf(rollout: RolloutBody): string {
   const { outcome, pause, trouble } = rollout;
