@@ -1,5 +1,4 @@
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { planDocument } from '../support/usecases-fake.ts';
@@ -62,7 +61,7 @@ describe('waiting', () => {
     await w.down();
     const front = await answering(w.port, status, headers);
     await running.said('trying again');
-    await sleep(headers === undefined ? 0 : 600);
+    await sleep(600);
     await gone();
     // With a wish of a second there is one request in that time, not a flood.
     expect(front.asked).toBeLessThanOrEqual('Retry-After' in headers ? 1 : 4);

@@ -44,7 +44,7 @@ export function openTerminal(env: Environment, stdout: Stream, stderr: Stream, n
   for (const stream of [stdout, stderr]) stream.on('error', ignoreClosedPipe);
   return {
     line: (line, tone) => print(stdout, colour, partsOf(line, tone)),
-    data: (text) => void stdout.write(text),
+    data: (text) => void stdout.write(withoutTokens(text)),
     note(line, tone) {
       const parts = partsOf(line, tone);
       if (picture === null) print(stderr, colourOfNotes, parts);
