@@ -9,6 +9,7 @@ import { configPath, serverOf } from '../settings.ts';
 import { printDocument } from '../show/data.ts';
 import type { Line } from '../show/line.ts';
 import { levelMark } from '../show/marks.ts';
+import { silenceWords } from '../wire/persist.ts';
 import { problemOf } from '../wire/problem.ts';
 import type { Answer, Silence, Wire } from '../wire/wire.ts';
 import { openWire } from '../wire/wire.ts';
@@ -96,7 +97,7 @@ function reachable(health: Answer | Silence, { url }: Server): Finding {
       part: 'server',
       level: 'fail',
       ending: 'unreachable',
-      message: `no answer: ${health.code}: ${health.message}`,
+      message: `no answer: ${silenceWords(health)}`,
       advice: adviceOn(health.code, url),
     };
   if (isHealth(health)) return { part: 'server', level: 'pass', message: 'answers' };

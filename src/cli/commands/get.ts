@@ -35,6 +35,7 @@ export async function run(call: Call): Promise<Ending> {
     facts: (facts ?? []).slice(-FACTS_SHOWN),
     now,
     unicode: terminal.unicode,
+    columns: terminal.stdout.columns ?? 80,
   };
   for (const line of tree(view)) terminal.line(line);
   return 'done';

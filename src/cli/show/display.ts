@@ -77,7 +77,8 @@ async function picture({ terminal }: Call, api: Api, id: string): Promise<Displa
   const draw = (whole = false): void => {
     if (shown === null) return;
     const now = Date.now() + (api.wire.clockAhead ?? 0);
-    const lines = tree({ rollout: shown, steps, facts, now, unicode: terminal.unicode });
+    const { unicode, stdout } = terminal;
+    const lines = tree({ rollout: shown, steps, facts, now, unicode, columns: stdout.columns ?? 80 });
     screen.draw(note === null ? lines : [...lines.slice(0, 1), note, ...lines.slice(1)], whole);
   };
   terminal.divert((line) => {

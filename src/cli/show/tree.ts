@@ -16,9 +16,12 @@ export interface TreeView {
   /** By the server's clock. */
   readonly now: number;
   readonly unicode: boolean;
+  /** Of the window; bars are made to fit. */
+  readonly columns: number;
 }
 
-const BAR = 20;
+/** What stands beside a bar takes up to 28 columns. */
+const barWidth = (columns: number): number => Math.max(6, Math.min(20, columns - 28));
 
 export function tree(view: TreeView): readonly Line[] {
   const { rollout, facts, unicode } = view;
@@ -29,7 +32,7 @@ export function tree(view: TreeView): readonly Line[] {
   return [
     headOf(view),
     ...labelsOf(rollout),
-    [toned('quiet', branch), ...weightOf(rollout, unicode)],
+    [toned('quiet', branch), ...weightOf(view)],
     ...rows.flatMap(({ line, below }, index): Line[] => {
       const end = index === rows.length - 1;
       return [
@@ -59,12 +62,12 @@ const labelsOf = ({ labels }: RolloutBody): Line[] => {
 };
 
 /** Wanted and observed side by side: where they differ, the mesh has not followed yet. */
-function weightOf({ weight }: RolloutBody, unicode: boolean): Line {
-  const { wanted, observed, share } = weight;
+function weightOf({ rollout, unicode, columns }: TreeView): Line {
+  const { wanted, observed, share } = rollout.weight;
   const off = wanted !== null && observed !== null && wanted !== observed;
   return [
     'canary weight ',
-    toned('accent', bar(observed ?? 0, BAR, unicode)),
+    toned('accent', bar(observed ?? 0, barWidth(columns), unicode)),
     toned(off ? 'warn' : 'strong', ` ${percentOf(observed)}`),
     ...(off ? [toned('warn', ` (wanted ${percentOf(wanted)})`)] : []),
     ...(share === null ? [] : [toned('quiet', `  ${percentOf(share)} of the requests`)]),
@@ -105,7 +108,7 @@ function placeOf({ step, status, steps }: RolloutBody, index: number): Place {
   return turnedBack && index <= steps ? 'left' : 'here';
 }
 
-function holdOf({ rollout, now, unicode }: TreeView, { hold, approval }: StepView, index: number): Part[] {
+function holdOf({ rollout, now, unicode, columns }: TreeView, { hold, approval }: StepView, index: number): Part[] {
   const whole = hold === 0 ? 'no hold' : `hold ${duration(hold)}`;
   const then = approval ? ', then approval' : '';
   const standing = rollout.step === index && (rollout.status === 'progressing' || rollout.status === 'paused');
@@ -115,7 +118,7 @@ function holdOf({ rollout, now, unicode }: TreeView, { hold, approval }: StepVie
   const passed = Math.max(0, now - Date.parse(rollout.reachedAt));
   if (passed >= hold) return [toned('quiet', `held ${duration(passed)}`), ...(approval ? [toned('warn', then)] : [])];
   return [
-    toned('accent', bar((100 * passed) / hold, BAR, unicode)),
+    toned('accent', bar((100 * passed) / hold, barWidth(columns), unicode)),
     ` ${duration(hold - passed)} left of ${duration(hold)}`,
     toned('quiet', then),
   ];

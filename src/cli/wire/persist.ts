@@ -77,7 +77,7 @@ export function persistent(wire: Wire, { patience, onTrouble }: PersistOptions):
           return { answer: result, repeated: attempt > 0 };
         }
         const now = Date.now();
-        if (downSince === null) onTrouble(`${trouble}; trying again`);
+        if (downSince === null) onTrouble(`trying again: ${trouble}`);
         downSince ??= now;
         const patient = answered ? patience.later : patience.first;
         if (isHopeless(result) || now - downSince >= patient) throw unreachable(wire, trouble ?? '', result);
@@ -100,9 +100,13 @@ const isHopeless = (result: Answer | Silence): boolean => result.kind === 'silen
 
 /** null: a real answer. */
 function troubleOf(result: Answer | Silence, answeredBefore: boolean): string | null {
-  if (result.kind === 'silence') return `no answer (${result.code}: ${result.message})`;
+  if (result.kind === 'silence') return `no answer (${silenceWords(result)})`;
   return isPassing(result, answeredBefore) ? `the answer is ${result.status}${detailOf(result)}` : null;
 }
+
+/** Most messages name their code already. */
+export const silenceWords = ({ code, message }: Silence): string =>
+  message.includes(code) || code === 'TIMEOUT' ? message : `${code}: ${message}`;
 
 function detailOf(answer: Answer): string {
   if (!isProblem(answer)) return '';
