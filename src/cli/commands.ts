@@ -83,8 +83,8 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'start a rollout and wait for its end',
     details: [
       'The plan is JSON or YAML; - reads it from standard input. Prints one line per change, and at the end the sentence that tells why.',
-      'A repeat within one run of a pipeline finds the rollout that the first attempt started: the Idempotency-Key is made from',
-      'GITHUB_RUN_ID and its attempt and job, CI_JOB_ID, BUILDKITE_JOB_ID, CIRCLE_WORKFLOW_JOB_ID or BUILD_TAG, and from the plan.',
+      'A repeat within one run of a pipeline finds the rollout that the first attempt started. The Idempotency-Key is made of the plan and',
+      'GITHUB_RUN_ID (with attempt and job), CI_JOB_ID, BUILDKITE_JOB_ID, CIRCLE_WORKFLOW_JOB_ID or BUILD_TAG.',
     ],
     examples: [
       'sluice run plan.yaml --set labels.image=myapp:2.1 --timeout 1h',

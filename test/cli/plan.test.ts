@@ -105,7 +105,7 @@ describe('plan dry-run', () => {
       '✔ route',
       'step 2: 50 %, hold 5 m, then approval',
       'promotion: 100 %',
-      '0.002  4321',
+      '0.002  4,321',
     ])
       expect(stdout).toContain(part);
     expect((await w.fake.list({}, 10, null)).items).toEqual([]);

@@ -1,9 +1,13 @@
 /** What is loaded is what a start costs: measured times differ from machine to machine, lists of packages do not. */
 import { execFile } from 'node:child_process';
+import { dirname } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
+import { writeConfigFile } from '../../src/cli/config-file.ts';
+import { configPath } from '../../src/cli/settings.ts';
+import { TOKENS } from '../http/harness.ts';
 import { planDocument } from '../support/usecases-fake.ts';
 import { environment, inHome, MAIN, sluice, started, world } from './support.ts';
 
@@ -23,9 +27,9 @@ const spy = inHome(
    });`,
 );
 
-const loaded = async (url: string | null, args: readonly string[]): Promise<unknown> => {
+const loaded = async (url: string | null, args: readonly string[], env = environment(url)): Promise<unknown> => {
   const command = ['--import', pathToFileURL(spy).href, MAIN, ...args];
-  const { stderr } = await promisify(execFile)(process.execPath, command, { env: environment(url) });
+  const { stderr } = await promisify(execFile)(process.execPath, command, { env });
   return JSON.parse(stderr.split('loaded: ')[1] ?? 'null');
 };
 const plan = inHome('plan.yaml', stringify(planDocument()));
@@ -48,6 +52,13 @@ describe('the start', () => {
     const w = await world();
     await w.fake.toFirstStep(await started(w.fake));
     expect(await loaded(w.url, args)).toEqual(packages);
+  });
+
+  it('with the server out of the file that login wrote needs no reader of YAML', async () => {
+    const w = await world();
+    const env = { XDG_CONFIG_HOME: dirname(plan), ...environment(null, { as: null }) };
+    writeConfigFile(configPath(env), { current: 'a', contexts: { a: { url: w.url, token: TOKENS.viewer } } });
+    expect(await loaded(null, ['list'], env)).toEqual([]);
   });
 });
 

@@ -1,5 +1,5 @@
 /** `sluice plan dry-run`. */
-import { duration } from '../../domain/format.ts';
+import { count, duration, plain } from '../../domain/format.ts';
 import { PATIENCE } from '../call.ts';
 import type { Call } from '../command.ts';
 import type { Ending } from '../exit-codes.ts';
@@ -63,14 +63,16 @@ function linesOf(body: DryRunBody, unicode: boolean): readonly Line[] {
   ];
 }
 
-const checkTable = (checks: DryRunBody['checks']): readonly Line[] =>
-  table([
-    ['  CHECK', 'VALUE', 'REQUESTS', '', 'QUERY'],
-    ...checks.map(({ check, stableValue, samples, message, query }) => [
+/** Without the queries: those of the built-in checks fill a screen each. */
+const checkTable = (checks: DryRunBody['checks']): readonly Line[] => [
+  ...table([
+    ['  CHECK', 'VALUE', 'REQUESTS', ''],
+    ...checks.map(({ check, stableValue, samples, message }) => [
       `  ${check}`,
-      stableValue === null ? 'none' : String(stableValue),
-      samples === null ? '-' : String(Math.round(samples)),
+      stableValue === null ? 'none' : plain(stableValue),
+      samples === null ? '-' : count(samples),
       message,
-      query,
     ]),
-  ]);
+  ]),
+  [toned('quiet', '  with their queries: -o json')],
+];
