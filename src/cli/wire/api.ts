@@ -77,7 +77,8 @@ export function openApi(persistent: Persistent) {
         wait + READ,
       ),
     rolloutNow: (id: string) => read<RolloutBody>(at(id), `rollout ${id}`),
-    list: (query: URLSearchParams, most: number) => pages<RolloutBody>(`/rollouts?${query}`, 'the list', most),
+    list: (query: URLSearchParams, most: number) =>
+      pages<RolloutBody>(query.size === 0 ? '/rollouts' : `/rollouts?${query}`, 'the list', most),
     /** Every fact after `after`; null: the limits came first. */
     async facts(id: string, after: number, limits?: Limits): Promise<readonly FactBody[] | null> {
       const items: FactBody[] = [];
