@@ -44,8 +44,11 @@ export const ENDING_OF_STATUS = {
   failed: 'stuck',
 } as const satisfies Readonly<Record<TerminalStatus, Ending>>;
 
+/** Back-tests are not offered by every server. */
+type OfBackTests = 'no_history' | 'backtest_busy' | 'metrics_unavailable';
+
 /** How a refusal of the server ends the command. */
-export const ENDING_OF_PROBLEM: Readonly<Record<ProblemCode, Ending>> = {
+export const ENDING_OF_PROBLEM: Readonly<Record<ProblemCode | OfBackTests, Ending>> = {
   malformed_body: 'refused',
   malformed_url: 'usage',
   invalid_parameter: 'usage',
@@ -71,6 +74,9 @@ export const ENDING_OF_PROBLEM: Readonly<Record<ProblemCode, Ending>> = {
   idempotency_key_reused: 'conflict',
   rate_limited: 'unreachable',
   too_many_streams: 'unreachable',
+  no_history: 'refused',
+  backtest_busy: 'unreachable',
+  metrics_unavailable: 'unreachable',
   internal: 'error',
   store_unavailable: 'unreachable',
   not_ready: 'unreachable',

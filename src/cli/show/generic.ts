@@ -24,14 +24,16 @@ export function scalar(key: string, value: unknown): string {
   return /percent$/i.test(key) ? `${plain(value)} %` : plain(value);
 }
 
-/** Sentences (a list under `words` or `sentences`) come first: they say what the figures mean. Then single figures, then the rest. */
+const SENTENCES = ['words', 'sentence', 'sentences'];
+
+/** Sentences come first: they say what the figures mean. Then single figures, then the rest. */
 export function documentLines(document: unknown, indent = 0): readonly Line[] {
   const space = ' '.repeat(indent);
   if (Array.isArray(document)) return listLines(document, indent);
   if (!isRecord(document)) return [[`${space}${scalar('', document)}`]];
   const entries = Object.entries(document);
-  const sentences = entries.filter(([key]) => key === 'words' || key === 'sentences');
-  const others = entries.filter(([key]) => key !== 'words' && key !== 'sentences');
+  const sentences = entries.filter(([key]) => SENTENCES.includes(key));
+  const others = entries.filter(([key]) => !SENTENCES.includes(key));
   const rest = [...others.filter(([, value]) => isScalar(value)), ...others.filter(([, value]) => !isScalar(value))];
   const width = Math.max(0, ...rest.filter(([, value]) => isScalar(value)).map(([key]) => title(key).length));
   return [

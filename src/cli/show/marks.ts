@@ -9,6 +9,10 @@ const VERDICTS: Readonly<Record<string, Mark>> = {
   fail: ['✖', 'x', 'bad'],
   inconclusive: ['?', '?', 'warn'],
   error: ['!', '!', 'warn'],
+  // Of the comparison with the stable version.
+  safe: ['✔', '+', 'good'],
+  bad: ['✖', 'x', 'bad'],
+  suspicious: ['?', '?', 'warn'],
 };
 const LEVELS: Readonly<Record<string, Mark>> = {
   pass: ['✔', '+', 'good'],

@@ -6,7 +6,7 @@ import { toned } from './line.ts';
 import type { Place } from './marks.ts';
 import { bar, placeMark, statusTone, verdictMark } from './marks.ts';
 import type { StepView } from './steps.ts';
-import { factLine, hasSentence, percentOf, sentenceOf, since } from './words.ts';
+import { comparisonOf, factLine, hasSentence, percentOf, sentenceOf, since } from './words.ts';
 
 export interface TreeView {
   readonly rollout: RolloutBody;
@@ -124,19 +124,27 @@ function holdOf({ rollout, now, unicode, columns }: TreeView, { hold, approval }
   ];
 }
 
-function checkLines({ checks }: RolloutBody, unicode: boolean): Line[] {
-  const width = Math.max(0, ...checks.map(({ name }) => name.length));
-  return checks.map(({ name, verdict, consecutiveFailures, failureLimit, reason }): Line => {
-    const count = consecutiveFailures === 0 ? '' : `  ${consecutiveFailures} of ${failureLimit} failures`;
-    return [
-      '  ',
-      verdictMark(verdict, unicode),
-      ` ${name.padEnd(width)}  ${(verdict ?? 'not yet').padEnd(12)}`,
-      toned('bad', count),
-      count === '' ? '' : '  ',
-      toned('quiet', reason),
-    ];
-  });
+const COMPARISON = 'comparison';
+
+function checkLines(rollout: RolloutBody, unicode: boolean): Line[] {
+  const { checks } = rollout;
+  const compared = comparisonOf(rollout);
+  const names = [...checks.map(({ name }) => name), ...(compared === null ? [] : [COMPARISON])];
+  const width = Math.max(0, ...names.map((name) => name.length));
+  const row = (name: string, verdict: string | null, count: string, reason: string): Line => [
+    '  ',
+    verdictMark(verdict, unicode),
+    ` ${name.padEnd(width)}  ${(verdict ?? 'not yet').padEnd(12)}`,
+    toned('bad', count),
+    count === '' ? '' : '  ',
+    toned('quiet', reason),
+  ];
+  return [
+    ...checks.map(({ name, verdict, consecutiveFailures, failureLimit, reason }) =>
+      row(name, verdict, consecutiveFailures === 0 ? '' : `${consecutiveFailures} of ${failureLimit} failures`, reason),
+    ),
+    ...(compared === null ? [] : [row(COMPARISON, compared.verdict, '', compared.sentence)]),
+  ];
 }
 
 function sentenceLines(rollout: RolloutBody): Line[] {

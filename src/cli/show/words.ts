@@ -31,6 +31,14 @@ export function sentenceOf(rollout: RolloutBody): string {
   return `${rollout.status} at ${placeWords(rollout)}, canary weight ${percentOf(rollout.weight.observed)}`;
 }
 
+/** What the comparison with the stable version said last, where the server makes one and the plan wants it; null: nothing. */
+export function comparisonOf(rollout: RolloutBody): { readonly verdict: string; readonly sentence: string } | null {
+  const { evidence } = rollout as { readonly evidence?: { readonly finding?: unknown } | null };
+  const finding = (evidence?.finding ?? null) as Readonly<Record<string, unknown>> | null;
+  if (typeof finding?.['verdict'] !== 'string' || typeof finding['sentence'] !== 'string') return null;
+  return { verdict: finding['verdict'], sentence: finding['sentence'] };
+}
+
 /** "12:03:04  paused  Paused by ana at step 1 of 2 (5 %): lunch". Times in UTC, as everywhere in Sluice. */
 export const factLine = (fact: FactBody): Line => [
   toned('quiet', fact.at.slice(11, 19)),
