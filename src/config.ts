@@ -106,6 +106,9 @@ const SECRET_FILES = Object.keys(VARIABLES)
   .filter((name) => name.endsWith('*'))
   .map((name) => `${name.slice(0, -1)}_FILE`);
 
+/** The command line's own settings (src/cli/environment.ts): a shell that has them may start the service too. */
+const OF_THE_COMMAND_LINE = ['SLUICE_URL', 'SLUICE_TOKEN', 'SLUICE_TOKEN_FILE', 'SLUICE_CONTEXT'];
+
 export const environment: Env = process.env;
 
 export function readConfig(env: Env): Read {
@@ -153,7 +156,7 @@ function isServiceLink(name: string, value: string | undefined): boolean {
 function misspelt(env: Env, used: ReadonlySet<string>): string[] {
   return Object.keys(env)
     .filter((name) => /^(SLUICE|PROMETHEUS|SLACK)_/.test(name) && !NAMES.includes(name) && !SECRET_FILES.includes(name))
-    .filter((name) => !used.has(name) && !isServiceLink(name, env[name]))
+    .filter((name) => !used.has(name) && !OF_THE_COMMAND_LINE.includes(name) && !isServiceLink(name, env[name]))
     .map(
       (name) =>
         `${name}: unknown; known: ${NAMES.filter((known) => known.split('_')[0] === name.split('_')[0]).join(', ')}`,
