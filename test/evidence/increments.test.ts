@@ -122,13 +122,16 @@ describe('one series', () => {
     expect(requests(answers)).toBe(counted);
   });
 
-  test('a canary that got its first weight counts from 0, its stable does not', () => {
-    const series = (role: 'stable' | 'canary') => counter(role, values([20, 7], [30, 9]), { role, exporter: role });
-    expect(requests([[series('canary'), series('stable')]], true)).toBe(9 + 2);
+  test('the own proxy of a canary that got its first weight counts from 0; the stable does not, nor does a caller', () => {
+    const series = (id: string, role: 'stable' | 'canary', own: boolean) =>
+      counter(id, values([20, 7], [30, 9]), { role, own, exporter: id });
+    const answer = [series('own', 'canary', true), series('called', 'canary', false), series('stable', 'stable', true)];
+    expect(requests([answer], true)).toBe(9 + 2 + 2);
+    expect(requests([answer])).toBe(2 + 2 + 2);
   });
 
   test('a proxy that was away for hours is never counted twice', () => {
-    const canary = (...pairs: Pairs) => counter('c', values(...pairs), { role: 'canary', exporter: 'pod' });
+    const canary = (...pairs: Pairs) => counter('c', values(...pairs), { role: 'canary', own: true, exporter: 'pod' });
     const counted = requests(
       [[there(0, 10), canary([10, 40])], [there(10, 9000)], [there(9000, 9010), canary([9010, 45])]],
       true,

@@ -125,7 +125,16 @@ export function seriesAt(proxies: readonly CountingProxy[], moment: Instant, sin
         return value === undefined ? [] : [[at, value] as const];
       });
       const histogram = kind === 'timed' || kind === 'slow' ? { histogram: name } : {};
-      const one = { id: `${name} ${kind}`, exporter: name, startedAt, role, pod, adds: ADDS[kind], samples };
+      const one = {
+        id: `${name} ${kind}`,
+        exporter: name,
+        own: role === 'canary',
+        startedAt,
+        role,
+        pod,
+        adds: ADDS[kind],
+        samples,
+      };
       return samples.length === 0 ? [] : [{ ...one, ...histogram }];
     });
   });

@@ -90,6 +90,7 @@ export function countersOf(
       startedAt: origin.startedAt(labels),
       role,
       pod: view.labels.pod === null ? null : (labels[view.labels.pod] ?? null),
+      own: view.seenBy === 'pods',
     };
     if (view.latency !== null && isOf(view.latency, name)) {
       if (meanings.latency(labels)) collect(histograms, view.latency, bounds, series, of);

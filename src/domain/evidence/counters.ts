@@ -22,6 +22,8 @@ export interface CounterSeries {
   readonly role: Role;
   /** Pod of the version that answered; null: the view cannot tell. */
   readonly pod: string | null;
+  /** true: the exporter is that pod's own proxy, not a caller's. */
+  readonly own?: boolean;
   readonly adds: Adds;
   /**
    * The histogram that this counter is of. Its counters go back to 0 together, and not each of them shows it: after a

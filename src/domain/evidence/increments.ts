@@ -32,7 +32,8 @@ const SERIES_FORGOTTEN_AFTER = FORGOTTEN_AFTER + DROPPED_AFTER;
  * is the baseline. The same answer again counts nothing, and where an answer ends makes no difference in the end.
  *
  * `canaryIsNew`: at `from` the canary got its first weight. Its own proxies have no series of requests until then, so
- * nobody has seen them as exporters; without this, what they counted until their first scrape would be lost.
+ * nobody has seen them as exporters; without this, what they counted until their first scrape would be lost. A caller's
+ * proxy may have counted the canary of an earlier attempt: what is not known to be new there is its baseline.
  */
 export function consume(
   cursor: Cursor,
@@ -60,7 +61,7 @@ export function increments(
   const remembered = signs.now - FORGOTTEN_AFTER;
   for (const one of answer) {
     const isNew =
-      (canaryIsNew && one.role === 'canary' && from >= remembered) ||
+      (canaryIsNew && one.own === true && one.role === 'canary' && from >= remembered) ||
       (one.startedAt !== null && one.startedAt > Math.max(from, remembered));
     let last = series.get(one.id);
     for (const sample of one.samples) {
