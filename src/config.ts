@@ -16,6 +16,8 @@ export interface PrometheusConfig {
   /** Milliseconds. */
   readonly scrapeInterval: number;
   readonly timeout: number;
+  /** As people's browsers reach it, for links; absent: as the service does. */
+  readonly publicUrl?: string;
 }
 
 export interface ClusterConfig {
@@ -35,6 +37,8 @@ export interface Config {
   readonly host: string;
   readonly port: number;
   readonly publicUrl: string | null;
+  /** Seals the sessions of the page; null: made up by each process. */
+  readonly sessionKey: string | null;
   /** Ticks at once in one process. */
   readonly concurrency: number;
   /** Milliseconds; null: for ever. */
@@ -62,6 +66,8 @@ export const VARIABLES = {
   HOST: 'address to listen on (0.0.0.0)',
   PORT: 'port to listen on (8080)',
   SLUICE_PUBLIC_URL: 'where people reach the service, for links',
+  'SLUICE_SESSION_KEY*':
+    'at least 32 characters that seal the sessions of the page; without it they end with the process',
   KUBECONFIG: "kubeconfig of the cluster named default; without it the pod's service account",
   SLUICE_KUBE_CONTEXT: 'context of that kubeconfig',
   PROMETHEUS_URL: 'Prometheus of the cluster named default',
@@ -72,6 +78,7 @@ export const VARIABLES = {
   'PROMETHEUS_HEADER_VALUE*': 'value of that header',
   PROMETHEUS_SCRAPE_INTERVAL: 'time between two scrapes of the proxies (15s)',
   PROMETHEUS_TIMEOUT: 'deadline of one query (5s)',
+  SLUICE_PROMETHEUS_PUBLIC_URL: 'where people reach that Prometheus, for links; without it PROMETHEUS_URL',
   SLUICE_CLUSTERS_FILE: 'YAML with several clusters, instead of KUBECONFIG and PROMETHEUS_*',
   SLUICE_CONCURRENCY: 'ticks at once in one process (300)',
   SLUICE_RETENTION: 'how long ended rollouts are kept, or "forever" (90d)',
@@ -105,6 +112,7 @@ export function readConfig(env: Env): Read {
     host: get.text('HOST') ?? '0.0.0.0',
     port: get.integer('PORT', 0, 65_535) ?? 8080,
     publicUrl: get.url('SLUICE_PUBLIC_URL', ['http:', 'https:'])?.replace(/\/+$/, '') ?? null,
+    sessionKey: get.secret('SLUICE_SESSION_KEY', 32),
     concurrency: get.integer('SLUICE_CONCURRENCY', 1, 10_000) ?? 300,
     retention:
       get.text('SLUICE_RETENTION') === 'forever'
@@ -183,6 +191,8 @@ function reader(env: Env, problems: string[]) {
       checked(name, `a URL that begins with ${protocols.map((p) => `${p}//`).join(' or ')}`, (found) =>
         URL.canParse(found) && protocols.includes(new URL(found).protocol) ? found : null,
       ),
+    secret: (name: string, least: number) =>
+      checked(name, `at least ${least} characters`, (found) => (found.length >= least ? found : null)),
     integer: (name: string, min: number, max: number) =>
       checked(name, `a whole number from ${min} to ${max}`, (found) => {
         const number = Number(found);
@@ -207,7 +217,9 @@ const TIMEOUT = 5_000;
 function clustersOf(env: Env, get: Reader, problems: string[], used: Set<string>): readonly ClusterConfig[] {
   const file = get.text('SLUICE_CLUSTERS_FILE');
   if (file !== null) {
-    for (const name of ['PROMETHEUS_URL', 'SLUICE_KUBE_CONTEXT'].filter((other) => get.text(other) !== null))
+    for (const name of ['PROMETHEUS_URL', 'SLUICE_KUBE_CONTEXT', 'SLUICE_PROMETHEUS_PUBLIC_URL'].filter(
+      (other) => get.text(other) !== null,
+    ))
       problems.push(`${name}: has no effect beside SLUICE_CLUSTERS_FILE; remove one`);
     return clustersIn(file, env, problems, used);
   }
@@ -221,8 +233,10 @@ function clustersOf(env: Env, get: Reader, problems: string[], used: Set<string>
   if (kubeconfigFile === null && !inCluster)
     problems.push('KUBECONFIG: wanted the path of a kubeconfig (this is no pod with a service account); found nothing');
   if (kubeconfigFile !== null && !existsSync(kubeconfigFile)) problems.push(`KUBECONFIG: no file at ${kubeconfigFile}`);
+  const publicUrl = get.url('SLUICE_PROMETHEUS_PUBLIC_URL', ['http:', 'https:']);
   const prometheus: PrometheusConfig = {
     url: url ?? '',
+    ...(publicUrl === null ? {} : { publicUrl }),
     auth: authOf(get, problems),
     scrapeInterval: get.duration('PROMETHEUS_SCRAPE_INTERVAL', 100) ?? SCRAPE_INTERVAL,
     timeout: get.duration('PROMETHEUS_TIMEOUT', 100) ?? TIMEOUT,
@@ -267,6 +281,7 @@ const clustersFile = z.strictObject({
         inCluster: z.boolean().default(false),
         prometheus: z.strictObject({
           url: z.url({ protocol: /^https?$/ }),
+          publicUrl: z.url({ protocol: /^https?$/ }).optional(),
           scrapeInterval: duration.prefault('15s'),
           timeout: duration.prefault('5s'),
           auth: z
@@ -303,7 +318,8 @@ function clustersIn(file: string, env: Env, problems: string[], used: Set<string
       problems.push(`SLUICE_CLUSTERS_FILE: ${file}: ${at} names the variable ${name}, which is not set`);
     return value ?? '';
   };
-  return Object.entries(parsed.data.clusters).map(([name, { kubeconfig, context, inCluster, prometheus }]) => {
+  return Object.entries(parsed.data.clusters).map(([name, { kubeconfig, context, inCluster, prometheus: given }]) => {
+    const { auth, publicUrl, ...prometheus } = given;
     const at = `/clusters/${name}`;
     if ((kubeconfig === undefined) === !inCluster)
       problems.push(`SLUICE_CLUSTERS_FILE: ${file}: ${at}: wanted either kubeconfig or inCluster: true`);
@@ -314,7 +330,11 @@ function clustersIn(file: string, env: Env, problems: string[], used: Set<string
       kubeconfigFile: kubeconfig ?? null,
       context: context ?? null,
       inCluster,
-      prometheus: { ...prometheus, auth: fileAuth(prometheus.auth, (variable) => secret(at, variable)) },
+      prometheus: {
+        ...prometheus,
+        ...(publicUrl === undefined ? {} : { publicUrl }),
+        auth: fileAuth(auth, (variable) => secret(at, variable)),
+      },
     };
   });
 }
@@ -363,7 +383,8 @@ function slackOf(get: Reader, problems: string[]): Config['slack'] {
 function secretsOf(config: Config): readonly string[] {
   const auth = config.clusters.flatMap(({ prometheus: { auth: a, url } }) => [...passwordsIn(url), ...authSecrets(a)]);
   const slack = config.slack === null ? [] : [...config.slack.signingSecrets, config.slack.token];
-  const all = [...passwordsIn(config.databaseUrl), ...passwordsIn(config.redisUrl), ...auth, ...slack];
+  const session = config.sessionKey === null ? [] : [config.sessionKey];
+  const all = [...passwordsIn(config.databaseUrl), ...passwordsIn(config.redisUrl), ...auth, ...slack, ...session];
   return [...new Set(all)].filter((secret) => secret.length >= 4);
 }
 
