@@ -35,6 +35,8 @@ export interface World {
 export interface WorldOptions {
   readonly fake?: FakeUseCases;
   readonly heartbeat?: number;
+  /** The heartbeat that the page is promised, where the server does not keep it. */
+  readonly promised?: number;
   readonly links?: PageLinks;
   readonly publicUrl?: string;
   readonly key?: string;
@@ -43,7 +45,7 @@ export interface WorldOptions {
 }
 
 export async function pageWorld(options: WorldOptions = {}): Promise<World> {
-  const { fake = fakeUseCases(), heartbeat = 15_000, publicUrl, now = Date.now } = options;
+  const { fake = fakeUseCases(), heartbeat = 15_000, promised = heartbeat, publicUrl, now = Date.now } = options;
   const key = options.key ?? 'a key for tests, long enough for all of them';
   const links = options.links ?? { prometheus: { default: 'http://127.0.0.1:9/prom' }, tools: [] };
   const revoked = new Set<string>();
@@ -61,7 +63,9 @@ export async function pageWorld(options: WorldOptions = {}): Promise<World> {
       version: '0.1.0-test',
       limits: { heartbeat },
       sessions,
-      extraRouters: [pageRouter({ sessions, authenticate, recorder, version: '0.1.0-test', heartbeat, links })],
+      extraRouters: [
+        pageRouter({ sessions, authenticate, recorder, version: '0.1.0-test', heartbeat: promised, links }),
+      ],
       ...(publicUrl === undefined ? {} : { publicUrl }),
     });
     return listen(app, { host: '127.0.0.1', port });

@@ -48,7 +48,7 @@ export function figure({ id, heading, name, readout, height, drawing, layout, cu
   const headingId = `chart-${id}`;
   return h(
     'figure',
-    { class: 'chart', 'data-key': id, role: 'group', 'aria-labelledby': headingId },
+    { class: 'chart', 'data-key': id, 'aria-labelledby': headingId },
     h('figcaption', {}, h('h3', { id: headingId }, heading), h('p', { class: 'readout' }, readout)),
     h(
       'div',

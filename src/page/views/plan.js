@@ -219,7 +219,7 @@ function dryRun(run, session, cluster) {
         ),
         h('p', {}, message),
         codeBlock(query, `the query of ${check}`),
-        link === null ? null : outside(link, 'Prometheus', `Query of ${check} in Prometheus`),
+        link === null ? null : outside(link, 'Prometheus', `Prometheus: the query of ${check}`),
       );
     }),
   ];

@@ -13,7 +13,11 @@ export const factSection = ({ facts }, _session) =>
     'section',
     { class: 'card', 'data-key': 'facts', 'aria-labelledby': 'facts-title' },
     h('h2', { id: 'facts-title' }, 'What happened ', h('span', { class: 'count' }, facts.length)),
-    h('ol', { class: 'facts', reversed: true }, facts.toReversed().map(factItem)),
+    h(
+      'ol',
+      { class: 'facts', reversed: true, tabindex: '0', 'aria-labelledby': 'facts-title' },
+      facts.toReversed().map(factItem),
+    ),
   );
 
 /** @param {Fact} fact */

@@ -72,13 +72,12 @@ export function verdictSection({ rollout, plan, measurements, shown, cut }, sess
 /** @param {string} name @param {string} label @param {readonly string[]} values @param {string} chosen @param {string} all */
 const chooser = (name, label, values, chosen, all) =>
   h(
-    'label',
+    'div',
     {},
-    label,
-    ' ',
+    h('label', { for: `only-${name}` }, label),
     h(
       'select',
-      { name },
+      { id: `only-${name}`, name },
       values.map((value) =>
         h('option', { value, selected: value === chosen }, value === '' ? all : value.replace('-', ' ')),
       ),
@@ -120,9 +119,7 @@ function queries(m, at, cluster, session) {
       const link = prometheusLink(session, cluster, query, at);
       return [
         codeBlock(query, `the query of the ${of}, ${m.check}, ${clock(at)}`),
-        link === null
-          ? null
-          : outside(link, `${of} in Prometheus`, `The query of the ${of} of ${m.check} at ${clock(at)} in Prometheus`),
+        link === null ? null : outside(link, `${of} in Prometheus`, `${of} in Prometheus: ${m.check} at ${clock(at)}`),
       ];
     }),
   );
