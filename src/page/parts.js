@@ -63,14 +63,16 @@ export function rolloutItem(rollout, words) {
     h(
       'div',
       { class: 'item-checks' },
-      checks.map(({ name, verdict }) =>
-        h(
-          'span',
-          { class: `verdict verdict-${verdict ?? 'none'}` },
-          icon(verdict ?? 'none', verdict ?? 'not evaluated'),
-          name,
+      checks
+        .filter(({ verdict }) => endedAt === null || verdict !== null)
+        .map(({ name, verdict }) =>
+          h(
+            'span',
+            { class: `verdict verdict-${verdict ?? 'none'}` },
+            icon(verdict ?? 'none', verdict ?? 'not evaluated'),
+            name,
+          ),
         ),
-      ),
     ),
     h('div', { class: 'item-who' }, timeOf(endedAt ?? createdAt), h('span', {}, createdBy)),
   );

@@ -44,7 +44,8 @@ export interface Visit {
   close(): Promise<void>;
 }
 
-const TIMEOUT = 8_000;
+/** Generous: other tests may want the machine, too. */
+const TIMEOUT = 15_000;
 
 export async function visit(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<Visit> {
   const context = await browser.newContext({ baseURL: url, reducedMotion: 'reduce', ...options });

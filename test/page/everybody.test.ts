@@ -106,7 +106,7 @@ describe.each(['light', 'dark'] as const)('in %s colours', (colorScheme) => {
     await button(page, 'Abort').click();
     await page.getByRole('dialog').waitFor();
     expect(await violations(page), 'a dialog').toEqual([]);
-  });
+  }, 90_000);
 
   it('nothing keeps people out that axe knows of: first steps', async () => {
     const world = await v.open();

@@ -61,10 +61,10 @@ export function observedWeights(facts, writes, rollout, now) {
   return samples.filter(({ value }) => value !== null).sort((a, b) => a.at - b.at);
 }
 
-/** When each step's weight was in force. @param {readonly Fact[]} facts @returns {{ at: number, step: number }[]} */
+/** When each step's weight was in force. @param {readonly Fact[]} facts @returns {{ at: number, weight: number | null }[]} */
 export const stepTimes = (facts) =>
-  facts.flatMap(({ type, at, step }) =>
-    type === 'weight_reached' && step !== null ? [{ at: Date.parse(at), step }] : [],
+  facts.flatMap(({ type, at, data }) =>
+    type === 'weight_reached' ? [{ at: Date.parse(at), weight: numberOr(data['weight']) }] : [],
   );
 
 /** @param {readonly Fact[]} facts @param {number} end @returns {{ from: number, to: number, cause: string }[]} */

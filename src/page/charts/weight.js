@@ -125,11 +125,11 @@ const pauseBands = (facts, end, { x }) =>
 /** @param {readonly Fact[]} facts @param {Layout} layout */
 function stepMarks(facts, { x, width }) {
   let free = 0;
-  return stepTimes(facts).map(({ at, step }) => {
-    const left = Math.round(x(at)) + 0.5;
-    const label = `step ${step + 1}`;
+  return stepTimes(facts).map((step) => {
+    const left = Math.round(x(step.at)) + 0.5;
+    const label = weight(step.weight);
     const room = left >= free && left < width - RIGHT - 36;
-    if (room) free = left + 48;
+    if (room) free = left + 40;
     return [
       s('path', { class: 'step', d: `M${left} ${TOP}V${BOTTOM}` }),
       room ? s('text', { class: 'tick', x: left + 3, y: TOP - 4 }, label) : null,

@@ -80,7 +80,7 @@ export const writeSection = ({ writes }) =>
                       {},
                       w.result,
                       w.result === 'applied'
-                        ? h('span', { class: 'note' }, ` ${w.tookMs} ms`)
+                        ? h('span', { class: 'note' }, ` ${Math.round(w.tookMs)} ms`)
                         : h('p', { class: 'note' }, w.message),
                     ),
                   ),

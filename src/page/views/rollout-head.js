@@ -94,14 +94,16 @@ function numbers({ rollout }) {
       : fact('In force for', duration(Date.now() - Date.parse(reachedAt))),
     fact(endedAt === null ? 'Running for' : 'Took', duration(took)),
     fact('Started', [timeOf(createdAt), ` by ${createdBy}`]),
-    checks.map(({ name, verdict, consecutiveFailures, failureLimit }) =>
-      fact(name, [
-        verdictBadge(verdict ?? 'none'),
-        consecutiveFailures === 0
-          ? null
-          : h('span', { class: 'note' }, ` ${consecutiveFailures} of ${failureLimit} failures`),
-      ]),
-    ),
+    checks
+      .filter(({ verdict }) => endedAt === null || verdict !== null)
+      .map(({ name, verdict, consecutiveFailures, failureLimit }) =>
+        fact(name, [
+          verdictBadge(verdict ?? 'none'),
+          consecutiveFailures === 0
+            ? null
+            : h('span', { class: 'note' }, ` ${consecutiveFailures} of ${failureLimit} failures`),
+        ]),
+      ),
   );
 }
 
