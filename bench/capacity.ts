@@ -19,6 +19,8 @@ export interface CapacityOptions {
   readonly concurrency: number;
   /** Milliseconds that a query takes. */
   readonly queryDelay: number;
+  /** Are the versions compared too, request by request? */
+  readonly evidence: boolean;
   /** Options of Node for the worker. */
   readonly node: readonly string[];
 }
@@ -31,7 +33,7 @@ const LIMIT = 1_000;
 
 /** Returns the largest number that was held; 0: none. */
 export async function capacity(options: CapacityOptions, report: Report): Promise<number> {
-  const section = `capacity (queue on ${options.queue})`;
+  const section = `capacity (queue on ${options.queue}${options.evidence ? ', with evidence' : ''})`;
   report.say(`${section}: starting`);
   const stage = await openStage(options);
   let held = 0;
@@ -39,7 +41,7 @@ export async function capacity(options: CapacityOptions, report: Report): Promis
     let seeded = 0;
     for (const rollouts of options.rollouts) {
       report.say(`${section}: ${rollouts} rollouts`);
-      await seed(stage, seeded, rollouts, { interval: INTERVAL, failureLimit: 2 });
+      await seed(stage, seeded, rollouts, { interval: INTERVAL, failureLimit: 2, evidence: options.evidence });
       seeded = Math.max(seeded, rollouts);
       const result = await hold(stage, rollouts, options);
       report.row(section, result);

@@ -19,6 +19,7 @@ const HELP = `npm run bench -- [options]
   --concurrency 300              ticks at once in the worker
   --query-delay 5                milliseconds that a Prometheus query takes
   --node=OPTIONS                 options of Node for the worker, as --node=--max-old-space-size=256
+  --evidence                     capacity: the versions are compared too, request by request
   --profile DIR                  CPU profile of the worker (capacity)
   --json                         JSON lines instead of tables
 `;
@@ -33,6 +34,7 @@ const { values } = parseArgs({
     concurrency: { type: 'string', default: '300' },
     'query-delay': { type: 'string', default: '5' },
     node: { type: 'string' },
+    evidence: { type: 'boolean', default: false },
     profile: { type: 'string' },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -61,6 +63,7 @@ if (wanted.includes('capacity'))
         seconds: Number(values.seconds ?? (quick ? 15 : 30)),
         concurrency,
         queryDelay,
+        evidence: values.evidence,
         node: [
           ...(values.node?.split(' ') ?? []),
           ...(values.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${values.profile}`]),

@@ -1,5 +1,7 @@
 /** What a benchmark's cluster holds: one service after the other, each with its VirtualService and two Deployments. */
-import type { Plan } from '../src/domain/plan.ts';
+import type { EvidenceSetup } from '../src/domain/evidence/ledger.ts';
+import { pacesFor, settingsOf } from '../src/domain/evidence/setup.ts';
+import type { EvidencePlan, Plan } from '../src/domain/plan.ts';
 import type { JsonObject } from '../src/sandbox/kube-api/index.ts';
 
 export const NAMESPACE = 'bench';
@@ -14,10 +16,36 @@ const HOUR = 3_600_000;
 export interface PlanOptions {
   readonly interval: number;
   readonly failureLimit: number;
+  /** Are the versions compared too, request by request? */
+  readonly evidence?: boolean;
+}
+
+/** As a plan without settings of its own is compared. */
+const EVIDENCE: EvidencePlan = {
+  provider: 'prometheus',
+  mode: 'robust',
+  alpha: 0.01,
+  beta: 0.05,
+  block: null,
+  warmUp: null,
+  errors: { margin: 1.2, tolerance: 0.0005 },
+  latency: { margin: 1.2, tolerance: 0.001, bounds: [50, 100, 250] },
+  safety: { frequency: 0.01, ratio: 3 },
+  bake: 0,
+  unproven: { after: 24 * 3_600_000, then: 'pause' },
+};
+
+/** How such a rollout was prepared; null: its plan wants no comparison. */
+export function setupOf({ analysis }: Plan): EvidenceSetup | null {
+  const { evidence } = analysis;
+  const [pace] = evidence === null ? [] : pacesFor(evidence, 15_000);
+  if (evidence === null || pace === undefined) return null;
+  const settings = settingsOf(evidence, pace, evidence.latency?.bounds ?? []);
+  return { provider: 'prometheus', view: 'source', pace, settings, words: 'benchmark', calibration: null };
 }
 
 /** Two checks, a hold that does not end while the benchmark runs. */
-export const planFor = (service: string, { interval, failureLimit }: PlanOptions): Plan => ({
+export const planFor = (service: string, { interval, failureLimit, evidence = false }: PlanOptions): Plan => ({
   target: {
     cluster: 'default',
     namespace: NAMESPACE,
@@ -36,7 +64,7 @@ export const planFor = (service: string, { interval, failureLimit }: PlanOptions
     settle: 0,
     noData: { patience: 5 * 60 * SECOND, then: 'pause' },
     trafficShare: 'auto',
-    evidence: null,
+    evidence: evidence ? EVIDENCE : null,
     checks: [
       { ...common(failureLimit), name: 'errors', kind: 'error-rate', threshold: { max: 0.01 } },
       { ...common(failureLimit), name: 'latency', kind: 'latency', quantile: 0.99, threshold: { max: 500 } },
@@ -66,6 +94,7 @@ export const documentFor = (service: string): object => ({
   ],
   analysis: {
     interval: '10s',
+    evidence: { mode: 'off' },
     checks: [
       { name: 'errors', kind: 'error-rate', max: '1%' },
       { name: 'latency', kind: 'latency', quantile: 0.99, max: '500ms' },

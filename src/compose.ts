@@ -19,6 +19,7 @@ import { postgresTokenStore } from './adapters/postgres/tokens.ts';
 import { inspectCheck } from './adapters/prometheus/inspect.ts';
 import { openQueue, type QueueOptions } from './adapters/queue.ts';
 import { loadMeshes, loadProviders, meshFor } from './adapters/registry.ts';
+import { backTest } from './app/backtest.ts';
 import { command, retry } from './app/commands.ts';
 import { startDelivery } from './app/deliver.ts';
 import { inboundStep } from './app/inbound.ts';
@@ -37,7 +38,7 @@ type MetricsModule = typeof prometheusModule;
 export interface ClusterSettings {
   readonly name: string;
   readonly kube: Omit<KubeOptions, 'cluster' | 'log'>;
-  readonly prometheus: Omit<PrometheusOptions, 'viewsOf' | 'recorder' | 'log'>;
+  readonly prometheus: Omit<PrometheusOptions, 'viewsOf' | 'countingOf' | 'recorder' | 'log'>;
 }
 
 export interface SlackSettings {
@@ -105,6 +106,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   const useCases: UseCases = {
     start: (document, principal, idempotency) => start(startPorts, { document, principal, idempotency }),
     dryRun: (document) => dryRun(startPorts, document),
+    backTest: (document, past) => backTest(startPorts, document, past),
     async command(id, wanted, principal, { step, version }) {
       const request = { id, command: wanted, actor: principal.name, expectedStep: step, expectedVersion: version };
       return wanted.name === 'retry'
@@ -116,6 +118,8 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     facts: store.facts,
     measurements: store.measurements,
     writes: store.writes,
+    evidence: store.evidence,
+    ledger: store.ledger,
     source: store.source,
     waitForChange: store.waitForChange,
     planSchema: parser.jsonSchema,
@@ -168,8 +172,9 @@ async function openClusters(
   const opened = settings.map(async ({ name, kube, prometheus }): Promise<[string, Cluster]> => {
     const client = await openKube({ cluster: name, log, ...kube });
     const viewsOf: PrometheusOptions['viewsOf'] = (target) => meshFor(meshes, target.mesh).views(target);
+    const countingOf: PrometheusOptions['countingOf'] = (target) => meshFor(meshes, target.mesh).counting(target);
     const own = [...providers].map(
-      ([kind, module]) => [kind, module.open({ ...prometheus, viewsOf, recorder, log })] as const,
+      ([kind, module]) => [kind, module.open({ ...prometheus, viewsOf, countingOf, recorder, log })] as const,
     );
     return [name, { name, kube: client, providers: new Map(own) }];
   });

@@ -78,6 +78,44 @@ function answer(query: string, carried: (workload: string) => void): string {
   return `{"status":"success","data":{"resultType":"vector","result":[${rows.join(',')}]}}`;
 }
 
+// ── raw samples ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const SCRAPE = 15;
+const CALLERS = ['frontend-7c9d-aaaaa', 'frontend-7c9d-bbbbb'] as const;
+const PER_SECOND = 100;
+
+/** Each caller's counters of each workload as they were scraped in the window: 200, 404, and the buckets that were asked for. */
+function samples(query: string, seconds: number): string {
+  const [namespace = ''] = valuesOf(query, 'destination_workload_namespace');
+  const workloads = valuesOf(query, 'destination_workload');
+  counts = { ...counts, workloads: counts.workloads + workloads.length };
+  const bounds = [...new Set(valuesOf(query, 'le').map((le) => le.replace('(.0)?', '')))].filter((le) => le !== '');
+  const last = Math.floor(Date.now() / 1000 / SCRAPE) * SCRAPE;
+  const times = Array.from(
+    { length: Math.max(1, Math.floor(seconds / SCRAPE)) },
+    (_, i) => last - i * SCRAPE,
+  ).reverse();
+  const series = (name: string, workload: string, pod: string, labels: string, share: number): string => {
+    const rate = (PER_SECOND / CALLERS.length) * (workload.endsWith('-v2') ? WEIGHT / 100 : 1 - WEIGHT / 100) * share;
+    const values = times.map((t) => `[${t},"${Math.floor(rate * (t - ORIGIN))}"]`).join(',');
+    return `{"metric":{"__name__":"${name}","reporter":"source","job":"mesh","instance":"10.0.0.1:15020","pod":"${pod}","source_workload":"frontend","destination_workload_namespace":"${namespace}","destination_workload":"${workload}","destination_service":"${workload}.${namespace}.svc.cluster.local","response_flags":"-",${labels}},"values":[${values}]}`;
+  };
+  const rows = workloads.flatMap((workload) =>
+    CALLERS.flatMap((pod) => [
+      series('istio_requests_total', workload, pod, '"response_code":"200"', 0.99),
+      series('istio_requests_total', workload, pod, '"response_code":"404"', 0.01),
+      ...bounds.map((le) => {
+        const share = BUCKETS.find(([bound]) => bound === le)?.[1] ?? 1;
+        const labels = `"response_code":"200","le":"${le}"`;
+        return series('istio_request_duration_milliseconds_bucket', workload, pod, labels, share * 0.99);
+      }),
+    ]),
+  );
+  return `{"status":"success","data":{"resultType":"matrix","result":[${rows.join(',')}]}}`;
+}
+
+const ORIGIN = Math.floor(Date.now() / 1000) - 86_400;
+
 const server = createServer(async (request, response) => {
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);
@@ -85,7 +123,10 @@ const server = createServer(async (request, response) => {
   counts = { ...counts, queries: counts.queries + 1, bytes: counts.bytes + body.length };
   if (delay > 0) await sleep(delay);
   const carried: string[] = [];
-  const text = answer(new URLSearchParams(body.toString()).get('query') ?? '', (workload) => carried.push(workload));
+  const query = new URLSearchParams(body.toString()).get('query') ?? '';
+  const window = /\}\[(\d+)s\]$/.exec(query)?.[1];
+  const text =
+    window === undefined ? answer(query, (workload) => carried.push(workload)) : samples(query, Number(window));
   response.setHeader('content-type', 'application/json');
   response.end(text);
   const at = now();

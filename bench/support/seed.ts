@@ -9,7 +9,7 @@ import { decisionOf } from '../../src/app/tick.ts';
 import type { Rollout } from '../../src/domain/rollout.ts';
 import { openLog } from '../../src/telemetry/log.ts';
 import type { SeededService } from '../processes/cluster.ts';
-import { type PlanOptions, planFor, serviceName, WEIGHT } from '../world.ts';
+import { type PlanOptions, planFor, serviceName, setupOf, WEIGHT } from '../world.ts';
 import type { Stage } from './stage.ts';
 
 const log = openLog({ level: 'warn', secrets: [] });
@@ -47,10 +47,11 @@ type Store = ReturnType<typeof postgresRolloutStore>;
 
 async function underWay(store: Store, n: number, options: PlanOptions): Promise<SeededService> {
   const service = serviceName(n);
+  const plan = planFor(service, options);
   const started = await store.start(
     {
       id: idOf(n),
-      plan: planFor(service, options),
+      plan,
       source: {},
       createdBy: 'token bench',
       objectKey: service,
@@ -58,6 +59,7 @@ async function underWay(store: Store, n: number, options: PlanOptions): Promise<
       observedWeight: 0,
       idempotency: null,
       warnings: [],
+      evidence: setupOf(plan),
     },
     'nobody',
   );
@@ -73,7 +75,15 @@ async function underWay(store: Store, n: number, options: PlanOptions): Promise<
     observedWeight: WEIGHT,
     evaluatedAt: at,
   };
-  const written = await store.commit({ previous, next: rollout, facts: [], measurements: [], at, nextTickAt: null });
+  const written = await store.commit({
+    previous,
+    next: rollout,
+    facts: [],
+    measurements: [],
+    evidence: null,
+    at,
+    nextTickAt: null,
+  });
   if (!written) throw new Error(`rollout ${rollout.id}: somebody else moved first`);
   return { service, decision: encodeDecision(decisionOf(rollout, WEIGHT, 0), 0) };
 }

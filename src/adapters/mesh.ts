@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import type { Advice, TrafficRouter } from '../app/ports.ts';
 import type { Target } from '../domain/plan.ts';
 import type { KubeClient } from './kubernetes/kube.ts';
+import type { CountView } from './series/counting.ts';
 
 export interface PolicyRule {
   readonly apiGroups: readonly string[];
@@ -61,6 +62,8 @@ export interface MeshModule {
   /** Kubernetes rights that the worker needs for this mesh; the chart's Role is written from them. */
   readonly rbac: readonly PolicyRule[];
   views(target: Target): readonly View[];
+  /** Ways of counting requests one by one for the evidence, the preferred one first. */
+  counting(target: Target): readonly CountView[];
   open(target: Target, kube: KubeClient): TrafficRouter;
   advice(target: Target, kube: KubeClient): Promise<readonly Advice[]>;
 }

@@ -51,6 +51,7 @@ const isMesh = shapeCheck('kind', {
   example: 'object',
   rbac: 'object',
   views: 'function',
+  counting: 'function',
   open: 'function',
   advice: 'function',
 });

@@ -40,6 +40,7 @@ export async function command(ports: CommandPorts, request: CommandRequest): Pro
       next,
       facts: decided.facts,
       measurements: [],
+      evidence: null,
       at: now,
       nextTickAt: isLive(next) ? now : null,
     });

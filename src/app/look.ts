@@ -27,7 +27,7 @@ export async function glance(
   rollout: Rollout,
   given: Pick<Observation, 'at' | 'blocked' | 'supersededBy'>,
 ): Promise<Observation> {
-  const nothing = { ...given, route: null, workloads: null, measurements: [], share: null };
+  const nothing = { ...given, route: null, workloads: null, measurements: [], share: null, evidence: null };
   const { phase } = rollout;
   if (phase.name === 'pending' && phase.behind !== null) return nothing;
   // A rollback asks nothing of pods: only the object decides when it is over.
@@ -65,7 +65,7 @@ export const goesBack = ({ phase }: Rollout): boolean =>
 export const goesBackWhateverIsMeasured = (rollout: Rollout): boolean =>
   goesBack(rollout) && !(rollout.phase.name === 'rolling_back' && MEASURED.has(rollout.phase.reason));
 
-const MEASURED: ReadonlySet<RollbackReason> = new Set(['analysis', 'no_data']);
+const MEASURED: ReadonlySet<RollbackReason> = new Set(['analysis', 'no_data', 'unproven']);
 
 function restsOn(before: Rollout, after: Rollout, seen: Observation): { route: boolean; pods: boolean } {
   if (seen.route === null) return { route: false, pods: false };

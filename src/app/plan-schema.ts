@@ -3,7 +3,7 @@
  * Meshes bring their own `target`; everything else is here. Published as JSON Schema by `planJsonSchema`.
  */
 import { z } from 'zod';
-import type { Check, Plan, Target } from '../domain/plan.ts';
+import type { Check, EvidencePlan, Plan, Target } from '../domain/plan.ts';
 import { durationSchema, percentSchema } from './units.ts';
 import type { Problem } from './usecases.ts';
 
@@ -100,7 +100,89 @@ const DEFAULT_CHECKS = [
   { name: 'latency', kind: 'latency', quantile: 0.99, relative: { maxRatio: 1.5, tolerance: '50ms' } },
 ] as const;
 
+/** Beside the comparison only what it cannot see in time: outright failure where every pod is in one group, at a high weight. */
+const GUARDRAIL = [
+  {
+    name: 'outage',
+    kind: 'error-rate',
+    relative: { maxRatio: 3, tolerance: '25%' },
+    minSamples: 20,
+  },
+] as const;
+
+const margin = (least: string) => ({
+  margin: finite
+    .min(1)
+    .max(100)
+    .default(1.2)
+    .describe("Times the stable's odds up to which the canary counts as no worse."),
+  tolerance: percentSchema(50)
+    .prefault(least)
+    .describe('Frequency up to which the canary is harmless, whatever the stable does.'),
+});
+
+const evidence = z
+  .strictObject({
+    mode: z
+      .enum(['auto', 'robust', 'independent', 'off'])
+      .default('auto')
+      .describe(
+        "auto: as fast as the service's own past allows (the A/A check). off: no comparison, only the checks judge.",
+      ),
+    provider: z.string().optional().describe("Metrics provider that counts; the cluster's first if absent."),
+    alpha: percentSchema(10)
+      .prefault('1%')
+      .refine((alpha) => alpha > 0, 'wanted more than 0%: then nothing could ever be rolled back')
+      .describe('The most that a healthy canary is rolled back with, over the whole rollout.'),
+    beta: percentSchema(50)
+      .prefault('5%')
+      .refine((beta) => beta > 0, 'wanted more than 0%: then nothing could ever be promoted')
+      .describe('The most that a constantly bad canary is promoted with.'),
+    block: durationSchema('100ms', '5m').optional().describe('Length of a block of counts; by mode if absent.'),
+    warmUp: durationSchema('0s', '30m')
+      .optional()
+      .describe('Time after the first traffic in which only outright failure counts; by mode if absent.'),
+    errors: z.strictObject(margin('0.05%')).prefault({}),
+    latency: z
+      .union([
+        z.literal('off'),
+        z.strictObject({
+          ...margin('0.1%'),
+          bounds: z
+            .array(durationSchema('1ms', '1h'))
+            .min(1)
+            .max(8)
+            .optional()
+            .describe(
+              'Bounds of the latency histogram beyond which a response is slow; chosen from the past if absent.',
+            ),
+        }),
+      ])
+      .prefault({}),
+    safety: z
+      .strictObject({
+        failing: percentSchema(100)
+          .prefault('1%')
+          .refine((part) => part > 0 && part < 1, 'wanted more than 0% and less than 100%'),
+        ratio: finite.gt(1).max(1000).default(3),
+      })
+      .prefault({})
+      .describe("A canary that fails so often, at so many times the stable's odds, is bad: what is to be disproved."),
+    bake: durationSchema('0s', '7d')
+      .prefault('0s')
+      .describe('Time at the last step beyond its hold, judged all the while: for what shows late.'),
+    unproven: z
+      .strictObject({
+        after: durationSchema('1s', '7d').prefault('30m'),
+        then: z.enum(['pause', 'rollback', 'promote']).default('pause'),
+      })
+      .prefault({})
+      .describe('What happens when the canary could not be proven safe in that time.'),
+  })
+  .prefault({});
+
 const analysis = z.strictObject({
+  evidence: evidence.describe('The comparison of canary and stable, request by request.'),
   interval: durationSchema('1s', '1h').prefault('10s').describe('Time between evaluations.'),
   settle: durationSchema('0s', '10m')
     .prefault('0s')
@@ -117,7 +199,10 @@ const analysis = z.strictObject({
   checks: z
     .array(check)
     .max(LIMITS.checks, `wanted at most ${LIMITS.checks} checks`)
-    .prefault([...DEFAULT_CHECKS].map((c) => ({ ...c }))),
+    .optional()
+    .describe(
+      'Limits beside the comparison. Absent: a guardrail against outright failure; with evidence off, limits against the stable version.',
+    ),
 });
 
 const rest = {
@@ -216,6 +301,29 @@ function parseTarget(
 
 type Outer = z.output<z.ZodObject<typeof rest>>;
 
+const defaultChecks = (compared: boolean): readonly z.output<typeof check>[] =>
+  z.array(check).parse(compared ? GUARDRAIL : DEFAULT_CHECKS);
+
+function canonicalEvidence(e: z.output<typeof evidence>): EvidencePlan | null {
+  const { mode, provider, alpha, beta, block, warmUp, errors, latency: slow, safety, bake, unproven } = e;
+  if (mode === 'off') return null;
+  return {
+    provider: provider ?? DEFAULT_PROVIDER,
+    mode,
+    alpha,
+    beta,
+    block: block ?? null,
+    warmUp: warmUp ?? null,
+    errors,
+    latency: slow === 'off' ? null : { ...slow, bounds: slow.bounds ?? null },
+    safety: { frequency: safety.failing, ratio: safety.ratio },
+    bake,
+    unproven,
+  };
+}
+
+const DEFAULT_PROVIDER = 'prometheus';
+
 function canonical(written: Outer, target: Target): Plan {
   const { steps, analysis: a, drift, readyDeadline, meshPatience, deadline, onConflict, labels } = written;
   return {
@@ -226,8 +334,8 @@ function canonical(written: Outer, target: Target): Plan {
       settle: a.settle,
       noData: a.noData,
       trafficShare: a.trafficShare,
-      evidence: null,
-      checks: a.checks.map((c) => canonicalCheck(c, a)),
+      evidence: canonicalEvidence(a.evidence),
+      checks: (a.checks ?? defaultChecks(a.evidence.mode !== 'off')).map((c) => canonicalCheck(c, a)),
     },
     drift,
     readyDeadline,
@@ -280,6 +388,7 @@ function crossChecks(plan: Plan, providers: readonly string[], inspect: InspectC
         message: `at 100 % the stable version has no traffic, so the relative limits of ${relative.join(', ')} cannot be judged: leave this step out (a rollout ends at 100 % anyway), or give only absolute limits`,
       });
   });
+  problems.push(...evidenceProblems(plan, providers));
   const names = new Set<string>();
   plan.analysis.checks.forEach((c, i) => {
     const at = `/analysis/checks/${i}`;
@@ -321,6 +430,32 @@ function crossChecks(plan: Plan, providers: readonly string[], inspect: InspectC
         message: objection,
       });
   });
+  return problems;
+}
+
+function evidenceProblems({ analysis, steps }: Plan, providers: readonly string[]): Problem[] {
+  const { evidence } = analysis;
+  if (evidence === null) return [];
+  const at = '/analysis/evidence';
+  const problems: Problem[] = [];
+  if (!providers.includes(evidence.provider))
+    problems.push({
+      pointer: `${at}/provider`,
+      code: 'unknown_provider',
+      message: `unknown metrics provider ${JSON.stringify(evidence.provider)}; known: ${providers.join(', ')}`,
+    });
+  const whole = steps.findIndex((s) => s.weight === 100);
+  // Relative limits say the same of the same step.
+  if (whole >= 0 && !analysis.checks.some((c) => c.threshold.relative !== undefined))
+    problems.push({
+      pointer: `/steps/${whole}/weight`,
+      code: 'nothing_to_compare',
+      message:
+        'at 100 % the stable version has no requests to compare with: leave this step out (a rollout ends at 100 % anyway), or set analysis.evidence.mode to off',
+    });
+  const bounds = evidence.latency?.bounds ?? [];
+  if (bounds.some((bound, i) => i > 0 && bound <= (bounds[i - 1] ?? 0)))
+    problems.push({ pointer: `${at}/latency/bounds`, code: 'not_rising', message: 'wanted rising bounds' });
   return problems;
 }
 

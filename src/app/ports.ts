@@ -4,6 +4,7 @@
  */
 import type { History } from '../domain/evidence/calibrate.ts';
 import type { CounterSeries } from '../domain/evidence/increments.ts';
+import type { EvidenceSetup, JudgedBlock, Ledger } from '../domain/evidence/ledger.ts';
 import type { NoValueCode, Reading, Route, RouteTrouble, ShareReading, Workload } from '../domain/observation.ts';
 import type { Check, CheckKind, Instant, Millis, Role, Target, Weight } from '../domain/plan.ts';
 import type { Fact, Rollout, Stamp, Status } from '../domain/rollout.ts';
@@ -221,6 +222,8 @@ export interface Loaded {
   readonly supersededBy: string | null;
   /** When this tick was due; null: never again. */
   readonly dueAt: Instant | null;
+  /** null: the plan wants no comparison. */
+  readonly ledger: Ledger | null;
 }
 
 export interface Commit {
@@ -228,6 +231,8 @@ export interface Commit {
   readonly next: Rollout;
   readonly facts: readonly Fact[];
   readonly measurements: readonly import('../domain/observation.ts').Measurement[];
+  /** The ledger after this look's count, and the block that it closed; null: nothing was counted. */
+  readonly evidence: { readonly ledger: Ledger; readonly closed: JudgedBlock | null } | null;
   readonly at: Instant;
   readonly nextTickAt: Instant | null;
 }
@@ -254,6 +259,8 @@ export interface NewRollout {
   readonly idempotency: IdempotencyClaim | null;
   /** Preflight warnings, recorded with the first fact. */
   readonly warnings: readonly string[];
+  /** How the canary will be compared with the stable version; null: not at all. */
+  readonly evidence: EvidenceSetup | null;
 }
 
 export type Started =
@@ -296,6 +303,10 @@ export interface RolloutStore {
   facts(id: string, afterSeq: number, limit: number): Promise<readonly Fact[]>;
   measurements(id: string, limit: number, cursor: string | null): Promise<Page<StoredMeasurement>>;
   writes(id: string, limit: number, cursor: string | null): Promise<Page<MeshWrite>>;
+  /** The blocks that the comparison judged, the oldest first: each verdict can be computed again from those up to it. */
+  evidence(id: string, limit: number, cursor: string | null): Promise<Page<JudgedBlock>>;
+  /** How the comparison is made, and what it stands on; null: the rollout has none, or does not exist. */
+  ledger(id: string): Promise<Ledger | null>;
   /** Resolves when the row's version is above `version`, or after `wait`; the present rollout either way, null if none. */
   waitForChange(id: string, version: number, wait: Millis, signal: AbortSignal): Promise<Rollout | null>;
   /** Figures for /metrics: live rollouts by status, the oldest unfinished rollback, the most overdue tick. */

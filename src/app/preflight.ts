@@ -4,6 +4,8 @@ import type { Route, RouteReading } from '../domain/observation.ts';
 import type { Millis, Plan } from '../domain/plan.ts';
 import { weightAt } from '../domain/plan.ts';
 import type { Stamp } from '../domain/rollout.ts';
+import type { Prepared } from './evidence-setup.ts';
+import { prepareEvidence } from './evidence-setup.ts';
 import type { MeshGateway, MetricsGateway } from './ports.ts';
 import type { CheckPreview, Finding, TimelineEntry } from './usecases.ts';
 
@@ -16,6 +18,8 @@ export interface Preflight {
   readonly findings: readonly Finding[];
   readonly canaryWeightNow: number | null;
   readonly stamp: Stamp | null;
+  /** How the canary will be compared with the stable; its findings are among the findings. */
+  readonly prepared: Prepared;
 }
 
 const finding = (check: string, level: Finding['level'], message: string): Finding => ({ check, level, message });
@@ -24,13 +28,14 @@ const finding = (check: string, level: Finding['level'], message: string): Findi
 export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Preflight> {
   const { target } = plan;
   const router = ports.meshes.router(target);
-  const [route, stable, canary, advice, metrics, queries] = await Promise.all([
+  const [route, stable, canary, advice, metrics, queries, prepared] = await Promise.all([
     router.read({ fresh: true }),
     ports.meshes.workload(target, 'stable'),
     ports.meshes.workload(target, 'canary'),
     ports.meshes.advice(target),
     metricsFindings(ports, plan),
     queryFindings(ports, plan),
+    prepareEvidence(ports, plan),
   ]);
   const findings = [
     await routeFinding(router, plan, route),
@@ -40,12 +45,14 @@ export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Pref
     ...advice.map((a) => finding(a.check, a.level, a.message)),
     ...metrics,
     ...queries,
+    ...prepared.findings,
     ...planFindings(plan),
   ];
   return {
     findings,
     canaryWeightNow: route.ok ? route.canaryWeight : null,
     stamp: route.ok ? route.stamp : null,
+    prepared,
   };
 }
 
@@ -124,7 +131,9 @@ function workloadFinding(role: 'stable' | 'canary', workload: Workload): Finding
 }
 
 async function metricsFindings({ metrics }: PreflightPorts, plan: Plan): Promise<readonly Finding[]> {
-  const names = [...new Set(plan.analysis.checks.map((check) => check.provider))];
+  const { checks, evidence } = plan.analysis;
+  const counts = evidence === null ? [] : [evidence.provider];
+  const names = [...new Set([...checks.map((check) => check.provider), ...counts])];
   return Promise.all(
     names.map(async (name) => {
       const provider = metrics.provider(name, plan.target.cluster);
@@ -162,8 +171,10 @@ async function queryFindings({ metrics }: PreflightPorts, plan: Plan): Promise<r
 
 function planFindings(plan: Plan): readonly Finding[] {
   const findings: Finding[] = [];
-  if (plan.analysis.checks.length === 0)
-    findings.push(finding('analysis', 'warn', 'the plan has no checks: only time and pod health decide'));
+  if (plan.analysis.checks.length === 0 && plan.analysis.evidence === null)
+    findings.push(
+      finding('analysis', 'warn', 'the plan has no checks and no comparison: only time and pod health decide'),
+    );
   const last = plan.steps.at(-1);
   if (last !== undefined && last.weight < 50)
     findings.push(finding('steps', 'warn', `the last step has ${last.weight} % and promotion goes straight to 100 %`));

@@ -2,18 +2,17 @@
 import type { Plan } from '../domain/plan.ts';
 import type { Rollout } from '../domain/rollout.ts';
 import { statusOf } from '../domain/rollout.ts';
-import type { PlanParser } from './plan-schema.ts';
+import { previewEvidence } from './backtest.ts';
+import type { ParsePorts } from './parse.ts';
+import { parse } from './parse.ts';
 import type { IdempotencyClaim, Logger, NewRollout, Principal, RolloutStore, Started, TickQueue } from './ports.ts';
-import { UnknownName } from './ports.ts';
 import type { Preflight, PreflightPorts } from './preflight.ts';
 import { preflight, previewChecks, timeline } from './preflight.ts';
-import type { DryRun, Problem, StartResult } from './usecases.ts';
+import type { DryRun, StartResult } from './usecases.ts';
 
-export interface StartPorts extends PreflightPorts {
+export interface StartPorts extends PreflightPorts, ParsePorts {
   readonly store: RolloutStore;
   readonly queue: TickQueue;
-  readonly parser: PlanParser;
-  readonly clusters: readonly string[];
   readonly log: Logger;
   /** A new, unguessable, URL-safe id. */
   readonly newId: () => string;
@@ -40,18 +39,6 @@ export async function start(ports: StartPorts, request: StartRequest): Promise<S
   return onConflict(ports, plan, rollout, started.live);
 }
 
-function parse(
-  ports: StartPorts,
-  document: unknown,
-): { readonly ok: true; readonly plan: Plan } | { readonly ok: false; readonly problems: readonly Problem[] } {
-  const parsed = ports.parser.parse(document);
-  if (!parsed.ok) return parsed;
-  const { cluster } = parsed.plan.target;
-  if (ports.clusters.includes(cluster)) return parsed;
-  const unknown = new UnknownName('cluster', cluster, ports.clusters);
-  return { ok: false, problems: [{ pointer: '/target/cluster', code: 'unknown_cluster', message: unknown.message }] };
-}
-
 const claimOf = ({ principal, idempotency }: StartRequest): IdempotencyClaim | null =>
   idempotency === null ? null : { principal: principal.id, ...idempotency };
 
@@ -68,6 +55,7 @@ function newRollout(ports: StartPorts, request: StartRequest, plan: Plan, checke
     warnings: checked.findings
       .filter((f) => f.level === 'warn' || f.level === 'unknown')
       .map((f) => `${f.check}: ${f.message}`),
+    evidence: checked.prepared.evidence,
   };
 }
 
@@ -109,6 +97,7 @@ export async function dryRun(ports: StartPorts, document: unknown): Promise<DryR
   const { plan } = parsed;
   const [checked, checks] = await Promise.all([preflight(ports, plan), previewChecks(ports, plan)]);
   const { entries, minimum } = timeline(plan);
+  const evidence = await previewEvidence(plan, checked.prepared);
   return {
     kind: 'ok',
     accepted: !checked.findings.some((f) => f.level === 'fail'),
@@ -117,5 +106,6 @@ export async function dryRun(ports: StartPorts, document: unknown): Promise<DryR
     minimum,
     checks,
     canaryWeightNow: checked.canaryWeightNow,
+    evidence,
   };
 }

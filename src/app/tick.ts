@@ -8,6 +8,7 @@
 import { observe, weightToWrite, writeFailed, writeLanded } from '../domain/advance.ts';
 import type { Change } from '../domain/change.ts';
 import { stepWords } from '../domain/change.ts';
+import { comparisonDue } from '../domain/comparison.ts';
 import { duration } from '../domain/format.ts';
 import { measurement } from '../domain/judge.ts';
 import type {
@@ -26,6 +27,7 @@ import { desiredWeight, stampOf } from '../domain/rollout.ts';
 import { checksDue, nextTickAt, READ_BACK, windowAt } from '../domain/schedule.ts';
 import type { Doubt } from '../domain/share.ts';
 import { doubtOf, NO_DOUBT } from '../domain/share.ts';
+import { count } from './count.ts';
 import { type Decided, decide, glance, goesBack, goesBackWhateverIsMeasured, type Lookout } from './look.ts';
 import type {
   Applied,
@@ -82,13 +84,13 @@ export async function tick(ports: TickPorts, id: string): Promise<void> {
 
 async function move(ports: TickPorts, loaded: Loaded): Promise<TickOutcome> {
   const loadedAt = ports.monotonic();
-  const { rollout, now, blocked, supersededBy } = loaded;
+  const { rollout, now } = loaded;
   const { id } = rollout;
   const log = ports.log.child({ rolloutId: id, version: rollout.version });
   await ports.crashPoint?.('loaded');
 
   const router = ports.meshes.router(rollout.plan.target);
-  const { seen, change } = await look(ports, router, rollout, { at: now, blocked, supersededBy });
+  const { seen, change } = await look(ports, router, loaded);
   await ports.crashPoint?.('observed');
 
   const next = bump(change);
@@ -97,6 +99,7 @@ async function move(ports: TickPorts, loaded: Loaded): Promise<TickOutcome> {
     next,
     facts: change.facts,
     measurements: seen.measurements,
+    evidence: seen.evidence?.ok === true ? seen.evidence : null,
     at: now,
     nextTickAt: nextTickAt(next, now),
   });
@@ -131,9 +134,9 @@ const kindOf = (rollout: Rollout, m: Measurement): string =>
 async function look(
   ports: TickPorts,
   router: TrafficRouter,
-  rollout: Rollout,
-  given: Pick<Observation, 'at' | 'blocked' | 'supersededBy'>,
+  { rollout, now: at, blocked, supersededBy, ledger }: Loaded,
 ): Promise<Decided> {
+  const given = { at, blocked, supersededBy };
   const lookout: Lookout = { meshes: ports.meshes, router };
   let seen = await glance(lookout, rollout, given);
   if (goesBackWhateverIsMeasured(observe(rollout, seen).rollout)) {
@@ -141,9 +144,17 @@ async function look(
     if (goesBack(early.change.rollout)) return early;
     seen = early.seen;
   }
-  const { share, doubt, judged } = await evaluate(ports, rollout, given.at);
-  const measurements = seen.route === null ? [] : judged(doubt(seen.route));
-  return decide(lookout, rollout, { ...seen, measurements, share });
+  const deadline = startDeadline(ports);
+  const { route } = seen;
+  const [{ share, doubt, judged }, evidence] = await Promise.all([
+    evaluate(ports, rollout, at, deadline),
+    ledger !== null && route !== null && comparisonDue(rollout, at)
+      ? count(ports, rollout, ledger, route, at, deadline.orElse)
+      : null,
+  ]);
+  deadline.clear();
+  const measurements = route === null ? [] : judged(doubt(route));
+  return decide(lookout, rollout, { ...seen, measurements, share, evidence });
 }
 
 interface Evaluated {
@@ -162,18 +173,16 @@ interface DueCheck {
 }
 
 /** Asks the due checks, both versions and the share at once, all in parallel and all within one deadline. */
-async function evaluate(ports: TickPorts, rollout: Rollout, at: Instant): Promise<Evaluated> {
+async function evaluate(ports: TickPorts, rollout: Rollout, at: Instant, deadline: Deadline): Promise<Evaluated> {
   const { phase, plan } = rollout;
   if ((phase.name !== 'progressing' && phase.name !== 'paused') || !checksDue(rollout, at)) return NOTHING;
   const due = plan.analysis.checks.flatMap((check) => dueCheck(ports, rollout, check, at) ?? []);
   const [first] = due;
   if (first === undefined) return NOTHING;
-  const deadline = startDeadline(ports);
   const [share, answers] = await Promise.all([
     deadline.orElse(shareOf(ports, rollout, first), () => null),
     Promise.all(due.map((one) => ask(ports, rollout, one, deadline))),
   ]);
-  deadline.clear();
   const wanted = weightAt(plan, phase.step);
   return {
     share,
@@ -408,7 +417,15 @@ function overtaken({ object }: TrafficRouter, { id, epoch, generation }: Rollout
 async function keepLanded(ports: TickPorts, rollout: Rollout, at: Instant): Promise<Millis | null> {
   const next = bump(writeLanded(rollout));
   const due = nextTickAt(next, at);
-  const kept = await ports.store.commit({ previous: rollout, next, facts: [], measurements: [], at, nextTickAt: due });
+  const kept = await ports.store.commit({
+    previous: rollout,
+    next,
+    facts: [],
+    measurements: [],
+    evidence: null,
+    at,
+    nextTickAt: due,
+  });
   if (!kept) return 0;
   return due === null ? null : Math.min(READ_BACK, due - at);
 }
@@ -425,7 +442,15 @@ async function keepTrouble(
   const next = bump(change);
   const due = nextTickAt(next, at);
   const { facts } = change;
-  const kept = await ports.store.commit({ previous: rollout, next, facts, measurements: [], at, nextTickAt: due });
+  const kept = await ports.store.commit({
+    previous: rollout,
+    next,
+    facts,
+    measurements: [],
+    evidence: null,
+    at,
+    nextTickAt: due,
+  });
   // Somebody else moved on: what is wanted now is on the row.
   if (!kept) return 0;
   const backOff = due === null ? wait : Math.max(0, due - at);

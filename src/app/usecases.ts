@@ -1,5 +1,7 @@
 /** What REST, Slack and the page may ask for. Types only; built in `compose.ts` from the files beside this one. */
 import type { Command, Refusal } from '../domain/command.ts';
+import type { BackTest } from '../domain/evidence/backtest.ts';
+import type { EvidenceSetup } from '../domain/evidence/ledger.ts';
 import type { Millis } from '../domain/plan.ts';
 import type { Rollout } from '../domain/rollout.ts';
 import type { Page, Principal, RolloutStore, StoredMeasurement } from './ports.ts';
@@ -58,7 +60,39 @@ export type DryRun =
       readonly checks: readonly CheckPreview[];
       /** Weights of the mesh object: now, and after each step. */
       readonly canaryWeightNow: number | null;
+      /** null: the plan wants no comparison. */
+      readonly evidence: EvidencePreview | null;
     };
+
+/** How the canary would be compared with the stable, and what the service's own past says of that. */
+export interface EvidencePreview {
+  readonly setup: EvidenceSetup;
+  /** null: not made, and `whyNot` says why. */
+  readonly backTest: BackTestReport | null;
+  readonly whyNot: string | null;
+}
+
+export interface BackTestReport {
+  readonly test: BackTest;
+  /** In sentences. */
+  readonly words: readonly string[];
+  /** null: the plan wants no comparison, and only its checks were replayed. */
+  readonly setup: EvidenceSetup | null;
+  readonly findings: readonly Finding[];
+  readonly past: { readonly length: Millis; readonly pods: number };
+  /** Checks of the plan that counts cannot answer. */
+  readonly notReplayed: readonly { readonly check: string; readonly reason: string }[];
+}
+
+export type BackTestResult =
+  | { readonly kind: 'invalid'; readonly problems: readonly Problem[] }
+  /** There is nothing that the plan can be tried on. */
+  | { readonly kind: 'no_history'; readonly message: string }
+  /** The metrics provider does not answer now. */
+  | { readonly kind: 'unavailable'; readonly message: string }
+  /** Others are being made, and others wait already. */
+  | { readonly kind: 'busy' }
+  | { readonly kind: 'ok'; readonly report: BackTestReport };
 
 export type CommandResult =
   | { readonly kind: 'done'; readonly rollout: Rollout }
@@ -76,6 +110,8 @@ export interface UseCases {
     idempotency: { readonly key: string; readonly hash: string } | null,
   ): Promise<StartResult>;
   dryRun(document: unknown, principal: Principal): Promise<DryRun>;
+  /** `document`: a plan, or { plan, past }. `past`: how far back in milliseconds, where the document does not say. */
+  backTest(document: unknown, past: Millis | null, principal: Principal): Promise<BackTestResult>;
   command(
     id: string,
     command: Command,
@@ -87,6 +123,8 @@ export interface UseCases {
   readonly facts: RolloutStore['facts'];
   measurements(id: string, limit: number, cursor: string | null): Promise<Page<StoredMeasurement>>;
   readonly writes: RolloutStore['writes'];
+  readonly evidence: RolloutStore['evidence'];
+  readonly ledger: RolloutStore['ledger'];
   readonly source: RolloutStore['source'];
   readonly waitForChange: RolloutStore['waitForChange'];
   /** The plan's JSON Schema (draft 2020-12). */

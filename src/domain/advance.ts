@@ -18,10 +18,11 @@ import {
   stepWords,
   unchanged,
 } from './change.ts';
+import { compared, comparisonBlind, gate, holdOf, isHeard, provenBad } from './comparison.ts';
 import { duration, plain } from './format.ts';
 import type { Observation, Route, RouteReading, RouteTrouble, Workloads } from './observation.ts';
 import { isMissing, isRefusal } from './observation.ts';
-import type { Instant, Weight } from './plan.ts';
+import type { Instant, Millis, Weight } from './plan.ts';
 import { isPromotionStep, weightAt } from './plan.ts';
 import type { PauseCause, Phase, RollbackReason, Rollout, Trouble } from './rollout.ts';
 import { compareStamps, desiredWeight, stampOf } from './rollout.ts';
@@ -167,11 +168,12 @@ function waitForCanary(change: Change, seen: Observation, what: string): Change 
 
 /** The order is the meaning: reasons to go back come before reasons to stand still, and these before going on. */
 function atStep(change: Change, seen: Observation): Change {
-  const judged = tallied(readyAgain(change, seen), seen);
+  const judged = compared(tallied(readyAgain(change, seen), seen), seen);
   return (
     pastDeadline(judged, seen) ??
     superseded(judged, seen) ??
     failedCheck(judged, seen) ??
+    foundBad(judged, seen) ??
     canaryCrashed(judged, seen.workloads, seen.at) ??
     tooLongBlind(judged, seen) ??
     routeStopped(judged, seen) ??
@@ -218,6 +220,22 @@ function failedCheck(change: Change, seen: Observation): Change | null {
   return null;
 }
 
+/** Once proven worse, the canary goes back, whatever has been measured since. */
+function foundBad(change: Change, { at, workloads }: Observation): Change | null {
+  const { rollout } = change;
+  const bad = provenBad(rollout);
+  if (bad === null) return null;
+  const message = `Rolled back ${positionWords(rollout, at)}: ${bad.sentence}`;
+  const { evidence, needed } = bad;
+  return rollBack(change, workloads, at, 'analysis', {
+    code: `evidence_${bad.code}`,
+    message,
+    check: EVIDENCE,
+    observed: evidence,
+    threshold: needed,
+  });
+}
+
 function canaryCrashed(change: Change, workloads: Workloads | null, at: Instant): Change | null {
   const { rollout } = change;
   const canary = workloads?.canary;
@@ -246,13 +264,21 @@ function tooLongBlind(change: Change, seen: Observation): Change | null {
   const judging = phase.name === 'progressing' || (phase.name === 'paused' && phase.cause === 'approval');
   if (!judging) return null;
   const { patience, then } = plan.analysis.noData;
-  const blind = blindFor(rollout, seen.at, patience);
+  const blind = blindFor(rollout, seen.at, patience) ?? blindComparison(rollout, seen.at, patience);
   if (blind === null) return null;
-  const words = `check "${blind.check}" could not be judged for ${duration(patience)}: ${blind.reason}`;
+  const words = `${blind.check === EVIDENCE ? 'the evidence' : `check "${blind.check}"`} could not be judged for ${duration(patience)}: ${blind.reason}`;
   if (then === 'pause')
     return pauseAt(change, seen.at, 'no_data', `Paused ${positionWords(rollout, seen.at)}: ${words}`);
   const message = `Rolled back ${positionWords(rollout, seen.at)}: ${words}`;
   return rollBack(change, seen.workloads, seen.at, 'no_data', { code: 'no_data', message, check: blind.check });
+}
+
+/** Name of the comparison where checks are named. */
+const EVIDENCE = 'evidence';
+
+function blindComparison(rollout: Rollout, at: Instant, patience: Millis): { check: string; reason: string } | null {
+  const reason = comparisonBlind(rollout, at, patience);
+  return reason === null ? null : { check: EVIDENCE, reason };
 }
 
 /**
@@ -389,11 +415,17 @@ function healed(change: Change, seen: Observation): Change {
     case 'mesh_unreachable':
       return again(phase.cause, routeOk && rollout.meshTrouble === null, 'the mesh can be reached again');
     case 'no_data':
-      return again(phase.cause, conclusive(rollout), 'every check can be judged again');
+      return again(phase.cause, conclusive(rollout) && isHeard(rollout), 'every check can be judged again');
+    case 'unproven':
+      return again(
+        phase.cause,
+        phase.reachedAt !== null && gate(rollout, seen.at, phase.reachedAt).kind === 'open',
+        'the canary is proven safe now',
+      );
     case 'stable_unavailable':
       return again(
         phase.cause,
-        !anyFailing(rollout) && canaryNotReady(seen.workloads) === null,
+        !anyFailing(rollout) && provenBad(rollout) === null && canaryNotReady(seen.workloads) === null,
         'the canary is healthy again',
       );
     case 'operator':
@@ -482,9 +514,13 @@ function succeed(change: Change, at: Instant): Change {
     rollout.movedBy.length > 0
       ? `moved on by ${rollout.movedBy.join(', ')}`
       : analysis.checks.length === 0
-        ? `${way}: the plan has no checks`
+        ? (analysis.evidence ?? null) === null
+          ? `${way}: the plan has no checks`
+          : way
         : `${way}: ${analysis.checks.map((check) => `"${check.name}"`).join(' and ')} passed at each`;
-  const message = `Promoted to 100 % after ${duration(at - rollout.createdAt)}, ${how}`;
+  const finding = rollout.judgement?.finding ?? null;
+  const proof = finding === null ? '' : `; ${finding.sentence}`;
+  const message = `Promoted to 100 % after ${duration(at - rollout.createdAt)}, ${how}${proof}`;
   return end(change, at, 'succeeded', { code: 'promoted', message, step: steps.length, weight: 100 }, message);
 }
 
@@ -496,12 +532,43 @@ function moveOn(change: Change, seen: Observation): Change {
   if (phase.go !== null) return nextStep(change, seen, phase.go.full ? plan.steps.length : phase.step + 1);
   if (phase.name === 'paused' || phase.reachedAt === null) return change;
   const step = plan.steps[phase.step];
-  if (step === undefined || at - phase.reachedAt < step.hold || !allPassed(rollout)) return change;
+  const hold = holdOf(rollout, phase.step);
+  if (step === undefined || at - phase.reachedAt < hold || !allPassed(rollout)) return change;
+  const proof = gate(rollout, at, phase.reachedAt + hold);
+  if (proof.kind === 'wait') return change;
+  if (proof.kind === 'unproven' && proof.policy.then !== 'promote') return notProven(change, seen, proof);
   if (step.approval === 'required') {
     const held = `${stepWords(rollout, phase.step)} held ${duration(at - phase.reachedAt)} and every check passes`;
     return pauseAt(change, at, 'approval', `Waiting for approval: ${held}. Promote to go on, abort to go back`);
   }
+  if (proof.kind === 'unproven') return nextStep(byPolicy(change), seen, phase.step + 1);
   return nextStep(change, seen, phase.step + 1);
+}
+
+/** Inconclusive, and never promoted in silence: the plan says whether a person is asked or the traffic goes back. */
+function notProven(change: Change, seen: Observation, { sentence, policy }: Unproven): Change {
+  const { rollout } = change;
+  const { at, workloads } = seen;
+  const words = `not proven safe within ${duration(policy.after)}: ${sentence}`;
+  if (policy.then === 'rollback')
+    return rollBack(change, workloads, at, 'unproven', {
+      code: 'unproven',
+      message: `Rolled back ${positionWords(rollout, at)}: ${words}`,
+      check: EVIDENCE,
+    });
+  const ask = 'Promote to go on without a proof, abort to go back; it goes on by itself once proven';
+  return pauseAt(change, at, 'unproven', `Paused ${positionWords(rollout, at)}: ${words}. ${ask}`);
+}
+
+type Unproven = Extract<ReturnType<typeof gate>, { kind: 'unproven' }>;
+
+/** The plan itself moves it on without a proof: the history says so, as it says of people. */
+function byPolicy(change: Change): Change {
+  const { rollout } = change;
+  const { phase, plan, movedBy } = rollout;
+  if (phase.name !== 'progressing' && phase.name !== 'paused') return change;
+  const by = `the plan without a proof (analysis.evidence.unproven) at ${weightAt(plan, phase.step)} %`;
+  return patch(change, { movedBy: [...movedBy, by] });
 }
 
 /** Every check's last evaluation at this weight is a pass. No evaluation is not a pass. */

@@ -48,6 +48,9 @@ export function enterStep(change: Change, at: Instant, step: number, actor = SYS
     generation: rollout.generation + 1,
     tallies: {},
     evaluatedAt: null,
+    // The evidence goes on over the steps; only how long it has been silent is counted anew.
+    judgement:
+      rollout.judgement === null ? null : { ...rollout.judgement, blindSince: null, blindReason: '', dueAt: at },
     observedShare: null,
     attempts: 0,
     unreadySince: null,
@@ -63,7 +66,7 @@ export function enterStep(change: Change, at: Instant, step: number, actor = SYS
 }
 
 /** A word to go on was about what the person saw: it outlives no pause whose cause changes that. */
-const KEEPS_WORD: ReadonlySet<PauseCause> = new Set(['approval', 'no_data', 'mesh_unreachable']);
+const KEEPS_WORD: ReadonlySet<PauseCause> = new Set(['approval', 'no_data', 'unproven', 'mesh_unreachable']);
 
 export function pauseAt(change: Change, at: Instant, cause: PauseCause, message: string, actor = SYSTEM): Change {
   const { phase } = change.rollout;
@@ -149,6 +152,7 @@ export function startRollback(
 export const ENDS_AS: Readonly<Record<RollbackReason, TerminalStatus>> = {
   analysis: 'rolled_back',
   no_data: 'rolled_back',
+  unproven: 'rolled_back',
   canary_crashed: 'rolled_back',
   canary_unready: 'rolled_back',
   deadline: 'rolled_back',

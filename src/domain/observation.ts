@@ -1,5 +1,6 @@
 /** What one look at the world found. Trouble is a value with a code: nothing here throws. */
-import type { Role } from './plan.ts';
+import type { JudgedBlock, Ledger } from './evidence/ledger.ts';
+import type { Instant, Role } from './plan.ts';
 import type { Stamp, Verdict } from './rollout.ts';
 
 /** The mesh object as read. */
@@ -143,6 +144,20 @@ export interface ShareReading {
   readonly unreached: number;
 }
 
+/** What one look's count came to. */
+export type EvidenceLook =
+  | {
+      readonly ok: true;
+      readonly ledger: Ledger;
+      /** The block that was judged; null: it goes on. */
+      readonly closed: JudgedBlock | null;
+      /** When to count again. */
+      readonly dueAt: Instant;
+      /** Why the setup's provider does not count now; null: it does. */
+      readonly fallback: string | null;
+    }
+  | { readonly ok: false; readonly code: NoValueCode; readonly message: string; readonly dueAt: Instant };
+
 /** One tick's look at the world: the reducer's input. Parts that were not looked at are null. */
 export interface Observation {
   /** Database clock at the start of the tick. */
@@ -153,6 +168,8 @@ export interface Observation {
   readonly measurements: readonly Measurement[];
   /** null: not asked, or no answer. */
   readonly share: ShareReading | null;
+  /** null: not due, or the plan wants none. */
+  readonly evidence: EvidenceLook | null;
   /** Is a rollout that this one waits behind still live? false when it waits behind none. */
   readonly blocked: boolean;
   /** A later rollout of the same target that is to take its place; null: none. */

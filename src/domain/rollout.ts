@@ -1,4 +1,5 @@
 /** The aggregate: one rollout, its phase, what was last observed, and what it wants the mesh to be. */
+import type { Finding } from './evidence/verdict.ts';
 import type { Instant, Plan, Weight } from './plan.ts';
 import { weightAt } from './plan.ts';
 
@@ -22,6 +23,7 @@ export type PauseCause =
   | 'operator'
   | 'approval'
   | 'no_data' // heals when every check can be judged again
+  | 'unproven' // the canary is not proven safe, and the plan says to ask; heals when it is
   | 'drift' // somebody else moved the weights: hands off until a person resumes
   | 'fighting' // somebody else keeps moving them back
   | 'foreign_rollout' // another installation's newer stamp is on the object
@@ -33,6 +35,7 @@ export type PauseCause =
 export type RollbackReason =
   | 'analysis'
   | 'no_data'
+  | 'unproven'
   | 'canary_crashed'
   | 'canary_unready'
   | 'deadline'
@@ -108,6 +111,23 @@ export interface Tally {
 /** Verdict of one evaluation. `inconclusive`: an honest "don't know"; `error`: the question could not be asked. Neither is a pass or a failure. */
 export type Verdict = 'pass' | 'fail' | 'inconclusive' | 'error';
 
+/** What the comparison of both versions says so far. The ledger that it rests on is stored beside the rollout. */
+export interface Judgement {
+  /** After the last block; null: none was judged yet. */
+  readonly finding: Finding | null;
+  /** The last block in which both versions had requests: when it was judged, and the weight that it was counted at. */
+  readonly heard: { readonly at: Instant; readonly weight: Weight } | null;
+  /** When the canary first had a weight in force. */
+  readonly began: Instant;
+  /** When to count again. */
+  readonly dueAt: Instant;
+  /** Since when nothing could be heard; null: it can. */
+  readonly blindSince: Instant | null;
+  readonly blindReason: string;
+  /** Metrics provider that counts now. */
+  readonly provider: string;
+}
+
 export interface Trouble {
   /** What failed: a read is healed by a read, a write only by finding the wanted weight in place. */
   readonly on: 'read' | 'write';
@@ -137,6 +157,8 @@ export interface Rollout {
   readonly generation: number;
   readonly phase: Phase;
   readonly tallies: Readonly<Record<string, Tally>>;
+  /** null: the plan wants no comparison, or nothing was counted yet. */
+  readonly judgement: Judgement | null;
   /** Canary weight last read from the mesh object; null: never read. */
   readonly observedWeight: number | null;
   /** Canary share of requests last measured; null: not measurable. */
@@ -178,6 +200,8 @@ export const FACT_TYPES = [
   'weight_wanted',
   'weight_reached',
   'verdict_changed',
+  'evidence_changed',
+  'evidence_source_changed',
   'promote_requested',
   'paused',
   'resumed',

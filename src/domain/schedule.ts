@@ -1,4 +1,5 @@
 /** When to look again, and which checks are due. Pure: time comes in. */
+import { comparisonDue, holdOf } from './comparison.ts';
 import type { Check, Instant, Millis } from './plan.ts';
 import type { Rollout } from './rollout.ts';
 
@@ -44,11 +45,17 @@ export function windowAt(rollout: Rollout, check: Check, now: Instant, scrapeInt
 export function checksDue(rollout: Rollout, now: Instant): boolean {
   const { phase, plan, evaluatedAt } = rollout;
   if ((phase.name !== 'progressing' && phase.name !== 'paused') || phase.reachedAt === null) return false;
-  // A job may come some milliseconds early; a whole interval must not be lost to that.
-  return evaluatedAt === null || now - evaluatedAt >= plan.analysis.interval - EARLY;
+  const { interval } = plan.analysis;
+  // A job may come some milliseconds early; a whole interval must not be lost to that. And where the comparison counts
+  // now, one look serves both: out of step, each rollout was looked at twice per interval (500 rollouts: 124 ticks per
+  // second in place of 50).
+  const early = comparisonDue(rollout, now) ? Math.max(EARLY, interval * IN_STEP) : EARLY;
+  return evaluatedAt === null || now - evaluatedAt >= interval - early;
 }
 
 const EARLY: Millis = 50;
+/** Part of the interval that an evaluation may come earlier to be one look with the comparison's. */
+const IN_STEP = 0.3;
 
 /** When the next tick of `rollout` should come. null: never (it has ended). */
 export function nextTickAt(rollout: Rollout, now: Instant): Instant | null {
@@ -65,7 +72,7 @@ export function nextTickAt(rollout: Rollout, now: Instant): Instant | null {
     case 'paused': {
       if (attempts > 0) return now + Math.min(backOff(attempts), interval);
       if (phase.reachedAt === null) return now + notYetInForce(rollout);
-      const holdEnds = phase.name === 'paused' ? null : phase.reachedAt + (plan.steps[phase.step]?.hold ?? 0);
+      const holdEnds = phase.name === 'paused' ? null : phase.reachedAt + holdOf(rollout, phase.step);
       const evaluation =
         plan.analysis.checks.length === 0
           ? now + interval
@@ -73,13 +80,22 @@ export function nextTickAt(rollout: Rollout, now: Instant): Instant | null {
             ? now + firstLook(rollout)
             : rollout.evaluatedAt + interval;
       // An evaluation in the past was tried in this tick and had no window yet, or comes with the next interval.
-      const next = evaluation > now ? evaluation : now + firstLook(rollout);
+      const checks = evaluation > now ? evaluation : now + firstLook(rollout);
+      const next = Math.min(checks, countAt(rollout, now));
       return holdEnds !== null && holdEnds > now ? Math.min(next, holdEnds) : next;
     }
     default:
       return phase satisfies never;
   }
 }
+
+/** When the comparison counts again. */
+const countAt = (rollout: Rollout, now: Instant): Instant => {
+  const { judgement, plan } = rollout;
+  if ((plan.analysis.evidence ?? null) === null) return Number.POSITIVE_INFINITY;
+  if (judgement === null) return now + firstLook(rollout);
+  return judgement.dueAt > now ? judgement.dueAt : now + firstLook(rollout);
+};
 
 /** Soon after a write; slower while nothing may be written: the canary is not ready, or a person is asked. */
 const notYetInForce = (rollout: Rollout): Millis => {

@@ -4,11 +4,11 @@ import type { UseCases } from '../app/usecases.ts';
 import type { Millis } from '../domain/plan.ts';
 import { isLive } from '../domain/rollout.ts';
 import * as params from './params.ts';
-import { linkOf, presentFact, presentMeasurement, presentWrite } from './resource.ts';
+import { linkOf, presentBlock, presentFact, presentMeasurement, presentSetup, presentWrite } from './resource.ts';
 import { found, linkToNext, tooManyStreams } from './rollouts.ts';
 import type { Route } from './route.ts';
 import { route } from './route.ts';
-import { factListSchema, measurementListSchema, writeListSchema } from './schemas.ts';
+import { evidenceListSchema, factListSchema, measurementListSchema, writeListSchema } from './schemas.ts';
 import { streamFacts } from './stream.ts';
 
 export interface HistoryRoutes {
@@ -137,6 +137,40 @@ export function historyRoutes({ usecases, publicUrl, heartbeat, now }: HistoryRo
           nextCursor === null ? null : { limit, cursor: nextCursor },
         );
         return { status: 200, headers, body: { items: items.map(presentWrite), nextCursor } };
+      },
+    }),
+
+    route({
+      method: 'get',
+      path: '/rollouts/{id}/evidence',
+      operationId: 'getEvidence',
+      summary: 'How both versions are compared, and every block of counts with what the evidence then said',
+      description:
+        'The blocks are all that the judge has seen: with the setup, every verdict can be computed again from those up to it.',
+      can: 'read',
+      params: params.rolloutId,
+      query: z.strictObject({ limit: params.limit(100), cursor: params.cursor }),
+      responses: {
+        200: {
+          description: 'One page; setup null: the plan wants no comparison.',
+          body: evidenceListSchema,
+          headers: NEXT,
+        },
+      },
+      problems: ['rollout_not_found'],
+      async handle({ params: { id }, query: { limit, cursor } }) {
+        const rollout = await found(usecases, id);
+        if ('problem' in rollout) return rollout;
+        const [{ items, nextCursor }, ledger] = await Promise.all([
+          usecases.evidence(id, limit, cursor ?? null),
+          usecases.ledger(id),
+        ]);
+        const headers = linkToNext(
+          linkOf(id, publicUrl, 'evidence'),
+          nextCursor === null ? null : { limit, cursor: nextCursor },
+        );
+        const setup = ledger === null ? null : presentSetup(ledger);
+        return { status: 200, headers, body: { setup, items: items.map(presentBlock), nextCursor } };
       },
     }),
   ];

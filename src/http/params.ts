@@ -1,5 +1,7 @@
 /** Path, query and header values: text on the wire, checked and turned into what the use cases take. */
 import { z } from 'zod';
+import { PAST } from '../app/backtest.ts';
+import { durationSchema } from '../app/units.ts';
 import type { Millis } from '../domain/plan.ts';
 import { STATUSES } from './schemas.ts';
 
@@ -109,6 +111,12 @@ export const wait = parameterOf(
       return Number.parseInt(value, 10) * (UNITS[unit] ?? 1000);
     })
     .optional(),
+);
+
+export const past = parameterOf(
+  `How far back to look, from ${PAST.least} to ${PAST.most}, where the body does not say.`,
+  { type: 'string', default: '4h', examples: ['4h'] },
+  text('a time').pipe(durationSchema(PAST.least, PAST.most)).optional(),
 );
 
 export const sinceVersion = parameterOf(

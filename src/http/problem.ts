@@ -111,6 +111,11 @@ export const PROBLEMS = {
     title: 'The cluster refuses the plan',
     suggestion: 'Correct what the findings name; ?dryRun=true shows them without starting anything.',
   },
+  no_history: {
+    status: 422,
+    title: 'There is no past to try the plan on',
+    suggestion: 'Do what the detail says; the rollout itself needs no past.',
+  },
   idempotency_key_reused: {
     status: 422,
     title: 'The idempotency key belongs to another request',
@@ -126,6 +131,11 @@ export const PROBLEMS = {
     title: 'Too many open streams and long polls',
     suggestion: 'Close streams that are no longer read.',
   },
+  backtest_busy: {
+    status: 429,
+    title: 'Too many back-tests',
+    suggestion: 'Wait for the time in Retry-After: they are made one after the other.',
+  },
   internal: {
     status: 500,
     title: 'Something went wrong in Sluice',
@@ -135,6 +145,11 @@ export const PROBLEMS = {
     status: 503,
     title: 'The database does not answer',
     suggestion: 'Try again after the time in Retry-After. Rollouts under way are not lost.',
+  },
+  metrics_unavailable: {
+    status: 503,
+    title: 'The metrics provider does not answer',
+    suggestion: 'Try again after the time in Retry-After.',
   },
   not_ready: { status: 503, title: 'The server is not ready', suggestion: 'Do what the parts under missing say.' },
 } as const satisfies Record<string, Kind>;

@@ -1,10 +1,20 @@
 /** From the domain to the wire. Pure. */
 import type { MeshWrite, StoredMeasurement } from '../app/ports.ts';
-import type { DryRun, Finding } from '../app/usecases.ts';
+import type { Finding } from '../app/usecases.ts';
+import type { JudgedBlock, Ledger } from '../domain/evidence/ledger.ts';
+import type { Finding as EvidenceFinding } from '../domain/evidence/verdict.ts';
 import type { Instant } from '../domain/plan.ts';
 import type { Fact, Outcome, Rollout } from '../domain/rollout.ts';
 import { desiredWeight, statusOf, stepOf } from '../domain/rollout.ts';
-import type { FactBody, MeasurementBody, RolloutBody, WriteBody } from './schemas.ts';
+import type {
+  EvidenceBlockBody,
+  EvidenceSetupBody,
+  FactBody,
+  FindingBody,
+  MeasurementBody,
+  RolloutBody,
+  WriteBody,
+} from './schemas.ts';
 
 const timeOf = (at: Instant): string => new Date(at).toISOString();
 const timeOrNull = (at: Instant | null): string | null => (at === null ? null : timeOf(at));
@@ -49,6 +59,7 @@ export function present(rollout: Rollout, publicUrl?: string): RolloutBody {
         reason: tally?.lastReason ?? '',
       };
     }),
+    evidence: presentJudgement(rollout),
     trouble:
       meshTrouble === null
         ? null
@@ -64,10 +75,73 @@ export function present(rollout: Rollout, publicUrl?: string): RolloutBody {
       events: link('events'),
       measurements: link('measurements'),
       writes: link('writes'),
+      evidence: link('evidence'),
       plan: link('plan'),
     },
   };
 }
+
+function presentJudgement({ plan, judgement }: Rollout): RolloutBody['evidence'] {
+  const { evidence } = plan.analysis;
+  if ((evidence ?? null) === null) return null;
+  return {
+    mode: evidence?.mode ?? 'auto',
+    provider: judgement?.provider ?? evidence?.provider ?? '',
+    since: timeOrNull(judgement?.began ?? null),
+    finding: judgement?.finding == null ? null : presentEvidence(judgement.finding),
+    blind:
+      judgement?.blindSince == null ? null : { since: timeOf(judgement.blindSince), reason: judgement.blindReason },
+  };
+}
+
+export const presentEvidence = (f: EvidenceFinding): FindingBody => ({
+  verdict: f.verdict,
+  code: f.code,
+  evidence: f.evidence,
+  needed: f.needed,
+  safety: f.safety,
+  safetyNeeded: f.safetyNeeded,
+  atLeast: f.atLeast,
+  canary: { ...f.canary },
+  stable: { ...f.stable },
+  sentence: f.sentence,
+});
+
+export const presentBlock = ({ at, weight, block, finding }: JudgedBlock): EvidenceBlockBody => ({
+  index: block.index,
+  at: timeOf(at),
+  weight,
+  fromMs: block.from,
+  toMs: block.to,
+  share: block.share > 0 ? block.share : null,
+  groups: block.groups.map(({ canary, stable }) => ({
+    canary: { ...canary, slow: [...canary.slow] },
+    stable: { ...stable, slow: [...stable.slow] },
+  })),
+  ...presentEvidence(finding),
+});
+
+export const presentSetup = ({ setup, source }: Ledger): EvidenceSetupBody => ({
+  words: setup.words,
+  provider: setup.provider,
+  view: source.view,
+  countedBy: source.provider,
+  mode: setup.pace.mode,
+  blockMs: setup.pace.block,
+  warmUpMs: setup.pace.warmUp,
+  boundsMs: [...setup.settings.bounds],
+  calibration:
+    setup.calibration === null
+      ? null
+      : {
+          trials: setup.calibration.trials,
+          rolledBack: setup.calibration.rolledBack,
+          passed: setup.calibration.passed,
+          pods: setup.calibration.pods,
+          pastMs: setup.calibration.past,
+        },
+  settings: { ...setup.settings },
+});
 
 const presentOutcome = (outcome: Outcome): RolloutBody['outcome'] => ({
   code: outcome.code,
@@ -128,26 +202,3 @@ export const presentWrite = (w: MeshWrite): WriteBody => ({
 });
 
 export const presentFinding = ({ check, level, message }: Finding): Finding => ({ check, level, message });
-
-export function presentDryRun(run: Extract<DryRun, { kind: 'ok' }>) {
-  return {
-    accepted: run.accepted,
-    findings: run.findings.map(presentFinding),
-    timeline: run.timeline.map(({ step, weight, earliest, hold, approval }) => ({
-      step,
-      weight,
-      earliestMs: earliest,
-      holdMs: hold,
-      approval,
-    })),
-    minimumMs: run.minimum,
-    checks: run.checks.map(({ check, query, stableValue, samples, message }) => ({
-      check,
-      query,
-      stableValue,
-      samples,
-      message,
-    })),
-    canaryWeightNow: run.canaryWeightNow,
-  };
-}

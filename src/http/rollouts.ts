@@ -4,14 +4,16 @@ import type { Principal } from '../app/ports.ts';
 import type { StartResult, UseCases } from '../app/usecases.ts';
 import type { Rollout } from '../domain/rollout.ts';
 import { isLive, statusOf, stepOf } from '../domain/rollout.ts';
+import { presentDryRun } from './analysis-resource.ts';
+import { dryRunSchema } from './analysis-schemas.ts';
 import { hashOf } from './document.ts';
 import * as params from './params.ts';
 import type { Fault, Refused } from './problem.ts';
 import { refuse } from './problem.ts';
-import { etagOf, linkOf, present, presentDryRun, presentFinding, urlOf } from './resource.ts';
+import { etagOf, linkOf, present, presentFinding, urlOf } from './resource.ts';
 import type { Context, Route } from './route.ts';
 import { route } from './route.ts';
-import { dryRunSchema, named, rolloutListSchema, rolloutSchema } from './schemas.ts';
+import { named, rolloutListSchema, rolloutSchema } from './schemas.ts';
 import { told } from './validate.ts';
 import { waited } from './wait.ts';
 
@@ -25,7 +27,7 @@ export interface RolloutRoutes {
 /** Seconds after which a look at a new rollout is worth the while. */
 const LOOK_AGAIN = '5';
 
-const EXAMPLE = {
+export const EXAMPLE = {
   target: {
     cluster: 'default',
     namespace: 'production',
@@ -239,7 +241,7 @@ export function linkToNext(path: string, query: Readonly<Record<string, unknown>
 
 type Locate = Context<unknown, unknown, unknown, unknown>['locate'];
 
-function invalidPlan(
+export function invalidPlan(
   problems: Extract<StartResult, { kind: 'invalid' }>['problems'],
   locate: Locate,
 ): Refused<'invalid_plan'> {

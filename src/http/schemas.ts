@@ -55,8 +55,36 @@ const links = z.object({
   events: z.string(),
   measurements: z.string(),
   writes: z.string(),
+  evidence: z.string(),
   plan: z.string(),
 });
+
+const versionCounts = z.object({ requests: z.number(), errors: z.number() });
+
+const evidenceFields = {
+  verdict: described(
+    'bad: rolls back. suspicious: the weight is held. safe: may be promoted. undecided: goes on, and is never promoted because of it.',
+    z.enum(['bad', 'suspicious', 'safe', 'undecided']),
+  ),
+  code: z.string(),
+  evidence: described('Against a healthy canary, valid at any look; rolled back from needed on.', z.number()),
+  needed: z.number(),
+  safety: described('Against a bad canary; promoted from safetyNeeded on.', z.number()),
+  safetyNeeded: z.number(),
+  atLeast: described(
+    "Lower bound of how many times the stable's the canary's frequency is; null: none proven.",
+    z.number().nullable(),
+  ),
+  canary: described("Since the canary's first traffic.", versionCounts),
+  stable: versionCounts,
+  sentence: z.string(),
+};
+export const findingSchema = named(
+  'EvidenceFinding',
+  'What the comparison of canary and stable says.',
+  z.object(evidenceFields),
+);
+export type FindingBody = z.input<typeof findingSchema>;
 
 export const rolloutSchema = named(
   'Rollout',
@@ -100,6 +128,21 @@ export const rolloutSchema = named(
         reason: z.string(),
       }),
     ),
+    evidence: described(
+      'The comparison of canary and stable; null: the plan wants none.',
+      z
+        .object({
+          mode: z.enum(['auto', 'robust', 'independent']),
+          provider: described('Metrics provider that counts.', z.string()),
+          since: described('When the canary first had a weight in force.', time.nullable()),
+          finding: described('After the last block; null: none was judged yet.', findingSchema.nullable()),
+          blind: described(
+            'Why nothing can be heard now; null: it can.',
+            z.object({ since: time, reason: z.string() }).nullable(),
+          ),
+        })
+        .nullable(),
+    ),
     trouble: described(
       'Present trouble with the mesh object; null: none.',
       z.object({ code: z.string(), message: z.string(), since: time }).nullable(),
@@ -124,6 +167,60 @@ export const rolloutListSchema = named(
   'RolloutList',
   'Rollouts, newest first.',
   z.object({ items: z.array(rolloutSchema), nextCursor }),
+);
+
+const side = z.object({
+  requests: z.number(),
+  errors: z.number(),
+  timed: described('Successful responses whose latency was measured.', z.number()),
+  slow: described('Of these, those slower than each of boundsMs.', z.array(z.number())),
+});
+export const evidenceBlockSchema = named(
+  'EvidenceBlock',
+  'What was counted in one block, by groups of pods, and what the evidence then said.',
+  z.object({
+    index: z.int(),
+    at: time,
+    weight: described('Canary weight in percent at which it was counted.', percent),
+    fromMs: described("Since the canary's first traffic.", z.number()),
+    toMs: z.number(),
+    share: described(
+      'Part of the requests that the canary was to get; null: not known, so not judged.',
+      z.number().nullable(),
+    ),
+    groups: z.array(z.object({ canary: side, stable: side })),
+    ...evidenceFields,
+  }),
+);
+export type EvidenceBlockBody = z.input<typeof evidenceBlockSchema>;
+
+export const evidenceSetupSchema = named(
+  'EvidenceSetup',
+  'How both versions are compared: fixed before the rollout started.',
+  z.object({
+    words: z.string(),
+    provider: described('Metrics provider that was to count.', z.string()),
+    countedBy: described('Metrics provider that counted last.', z.string()),
+    view: described("The provider's view of the requests.", z.string().nullable()),
+    mode: z.enum(['robust', 'independent']),
+    blockMs: z.number(),
+    warmUpMs: z.number(),
+    boundsMs: z.array(z.number()),
+    calibration: described(
+      "The A/A check over the stable's past; null: there was none to look at.",
+      z
+        .object({ trials: z.int(), rolledBack: z.int(), passed: z.boolean(), pods: z.int(), pastMs: z.number() })
+        .nullable(),
+    ),
+    settings: described('All settings of the judge, for a replay.', z.record(z.string(), z.unknown())),
+  }),
+);
+export type EvidenceSetupBody = z.input<typeof evidenceSetupSchema>;
+
+export const evidenceListSchema = named(
+  'EvidenceList',
+  'Blocks, the oldest first.',
+  z.object({ setup: evidenceSetupSchema.nullable(), items: z.array(evidenceBlockSchema), nextCursor }),
 );
 
 export const factSchema = named(
@@ -205,39 +302,10 @@ export const writeListSchema = named(
   z.object({ items: z.array(writeSchema), nextCursor }),
 );
 
-const finding = named(
+export const finding = named(
   'Finding',
   'One finding of the preflight.',
   z.object({ check: z.string(), level: z.enum(['pass', 'warn', 'fail', 'unknown']), message: z.string() }),
-);
-
-export const dryRunSchema = named(
-  'DryRun',
-  'What a plan would do, and what the cluster says of it now. Nothing was written.',
-  z.object({
-    accepted: described('false: the same plan without dryRun would be refused by these findings.', z.boolean()),
-    findings: z.array(finding),
-    timeline: z.array(
-      z.object({
-        step: described('Index of the step; null: the promotion.', z.int().nullable()),
-        weight: percent,
-        earliestMs: described('Earliest time after the start at which this weight can be in force.', z.number()),
-        holdMs: z.number(),
-        approval: z.boolean(),
-      }),
-    ),
-    minimumMs: described('Shortest possible time to the promotion, without approvals.', z.number()),
-    checks: z.array(
-      z.object({
-        check: z.string(),
-        query: z.string(),
-        stableValue: z.number().nullable(),
-        samples: z.number().nullable(),
-        message: z.string(),
-      }),
-    ),
-    canaryWeightNow: z.number().nullable(),
-  }),
 );
 
 const fault = named(

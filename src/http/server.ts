@@ -5,6 +5,7 @@ import type { Logger, Recorder, TokenStore } from '../app/ports.ts';
 import { BadCursor, StoreUnavailable } from '../app/ports.ts';
 import type { UseCases } from '../app/usecases.ts';
 import type { Millis } from '../domain/plan.ts';
+import { analysisRoutes } from './analysis.ts';
 import { authenticated } from './auth.ts';
 import type { Services } from './bind.ts';
 import { bind, expressPath } from './bind.ts';
@@ -76,6 +77,7 @@ export function apiRoutes(options: ServerOptions, life: Lifecycle): readonly Rou
     ...rolloutRoutes({ usecases, publicUrl, maxWait }),
     ...historyRoutes({ usecases, publicUrl, heartbeat, now: monotonic }),
     ...commandRoutes({ usecases, publicUrl }),
+    ...analysisRoutes({ usecases }),
     ...opsRoutes({
       recorder,
       ready: readiness(options.ready, monotonic),

@@ -61,7 +61,7 @@ function watcher(screen: Screen, started: number): Watcher {
   let last = '';
   return {
     changed(rollout, users) {
-      const state = `${stateOf(rollout)}|${rollout.weight.observed}|${rollout.checks.map(({ verdict }) => verdict).join()}`;
+      const state = `${stateOf(rollout)}|${rollout.weight.observed}|${rollout.evidence?.finding?.verdict}|${rollout.checks.map(({ verdict }) => verdict).join()}`;
       if (state === last) return;
       last = state;
       screen.line(`${clock()}  ${statusLine(rollout, users)}`);
@@ -84,11 +84,12 @@ function statusLine(rollout: RolloutView, users: Users): string {
     const { requests = 0, failed = 0 } = users.by[workload] ?? {};
     return `${requests} requests ${failed} failed`;
   };
-  const checks = rollout.checks.map(({ name, verdict }) => `${name} ${verdict ?? '-'}`).join(', ');
+  const verdicts = rollout.checks.map(({ name, verdict }) => `${name} ${verdict ?? '-'}`);
+  if (rollout.evidence !== null) verdicts.unshift(`evidence ${rollout.evidence.finding?.verdict ?? '-'}`);
   return [
     stateOf(rollout).padEnd(12),
     bar(rollout.weight.observed ?? 0),
-    ` canary ${seen('myapp-v2')}, stable ${seen('myapp-v1')}; ${checks}`,
+    ` canary ${seen('myapp-v2')}, stable ${seen('myapp-v1')}; ${verdicts.join(', ')}`,
   ].join(' ');
 }
 
@@ -97,9 +98,10 @@ function statusLine(rollout: RolloutView, users: Users): string {
 function report(screen: Screen, { mesh }: Arguments, results: readonly Result[]): void {
   screen.line();
   screen.table([
-    ['release', 'outcome', 'requests served', 'failed (users saw)', 'slow', 'fault to weight 0'],
+    ['release', 'judged by', 'outcome', 'requests served', 'failed (users saw)', 'slow', 'fault to weight 0'],
     ...results.map(({ release, rollout, users, faultToZeroMs }) => [
       release.name,
+      release.judgedBy === 'both' ? 'evidence and thresholds' : `${release.judgedBy} alone`,
       rollout.status,
       String(users.requests),
       String(users.failed),
@@ -144,6 +146,7 @@ function recipes(api: string, control: string, planFile: string, id: string): re
     ['one rollout', `curl -s ${auth} ${api}/rollouts/${id}`],
     ['its events, live', `curl -sN ${auth} -H 'Accept: text/event-stream' ${api}/rollouts/${id}/events`],
     ['its measurements, with their queries', `curl -s ${auth} ${api}/rollouts/${id}/measurements`],
+    ['its evidence, block by block', `curl -s ${auth} ${api}/rollouts/${id}/evidence`],
     [
       'a bad release: first the pipeline puts it next to the stable version, then it calls for the rollout',
       `curl -s -X POST ${control}/release -d '{"image":"myapp:bad","errorRate":0.3}'`,

@@ -79,12 +79,87 @@ it('turns what people write into the canonical plan: milliseconds, ratios, every
   });
 });
 
-it('judges a plan without analysis against the stable version', () => {
+it('compares the versions request by request in a plan without analysis, with a guardrail beside', () => {
   const parsed = parser.parse(withField('/analysis', undefined));
+  expect(parsed.ok && parsed.plan.analysis.evidence).toEqual({
+    provider: 'prometheus',
+    mode: 'auto',
+    alpha: 0.01,
+    beta: 0.05,
+    block: null,
+    warmUp: null,
+    errors: { margin: 1.2, tolerance: 0.0005 },
+    latency: { margin: 1.2, tolerance: 0.001, bounds: null },
+    safety: { frequency: 0.01, ratio: 3 },
+    bake: 0,
+    unproven: { after: 1_800_000, then: 'pause' },
+  });
+  expect(parsed.ok && parsed.plan.analysis.checks).toMatchObject([
+    { name: 'outage', kind: 'error-rate', threshold: { relative: { maxRatio: 3, tolerance: 0.25 } }, failureLimit: 2 },
+  ]);
+});
+
+it('judges a plan without the comparison by limits against the stable version', () => {
+  const parsed = parser.parse(withField('/analysis', { evidence: { mode: 'off' } }));
+  expect(parsed.ok && parsed.plan.analysis.evidence).toBeNull();
   expect(parsed.ok && parsed.plan.analysis.checks.map((c) => [c.kind, c.threshold.relative !== undefined])).toEqual([
     ['error-rate', true],
     ['latency', true],
   ]);
+});
+
+it('adds no check of its own to those that a plan names, nor to a list that is empty', () => {
+  for (const checks of [[], [{ name: 'errors', kind: 'error-rate', max: '1%' }]]) {
+    const parsed = parser.parse(withField('/analysis', { checks }));
+    expect(parsed.ok && parsed.plan.analysis.checks.length).toBe(checks.length);
+    expect(parsed.ok && parsed.plan.analysis.evidence).not.toBeNull();
+  }
+});
+
+it('takes the settings of the comparison with units', () => {
+  const written = {
+    mode: 'robust',
+    alpha: '0.5%',
+    block: '20s',
+    warmUp: '0s',
+    errors: { tolerance: '0.2%' },
+    latency: { margin: 1.5, bounds: ['250ms', '1s'] },
+    safety: { failing: '2%', ratio: 4 },
+    bake: '15m',
+    unproven: { after: '1h', then: 'promote' },
+  };
+  const parsed = parser.parse(withField('/analysis/evidence', written));
+  expect(parsed.ok && parsed.plan.analysis.evidence).toMatchObject({
+    mode: 'robust',
+    alpha: 0.005,
+    block: 20_000,
+    warmUp: 0,
+    errors: { margin: 1.2, tolerance: 0.002 },
+    latency: { margin: 1.5, tolerance: 0.001, bounds: [250, 1000] },
+    safety: { frequency: 0.02, ratio: 4 },
+    bake: 900_000,
+    unproven: { after: 3_600_000, then: 'promote' },
+  });
+  const without = parser.parse(withField('/analysis/evidence', { latency: 'off' }));
+  expect(without.ok && without.plan.analysis.evidence?.latency).toBeNull();
+});
+
+it.each<[string, unknown, string]>([
+  ['/analysis/evidence/mode', { mode: 'bayes' }, ''],
+  ['/analysis/evidence/alpha', { alpha: '0%' }, 'more than 0%'],
+  ['/analysis/evidence/alpha', { alpha: '50%' }, 'at most 10%'],
+  ['/analysis/evidence/alpha', { alpha: 0.01 }, 'with its sign'],
+  ['/analysis/evidence/beta', { beta: '0%' }, 'more than 0%'],
+  ['/analysis/evidence/errors/margin', { errors: { margin: 0.9 } }, ''],
+  ['/analysis/evidence/safety/failing', { safety: { failing: '0%' } }, 'more than 0%'],
+  ['/analysis/evidence/provider', { provider: 'datadog' }, 'known: prometheus'],
+  ['/analysis/evidence/latency/bounds', { latency: { bounds: ['1s', '250ms'] } }, 'rising'],
+  ['/analysis/evidence/unproven/then', { unproven: { then: 'ignore' } }, ''],
+  ['/analysis/evidence/surplus', { surplus: 1 }, 'unknown field'],
+])('points at %s where the comparison is %j', (pointer, evidence, words) => {
+  const found = problemsOf(withField('/analysis/evidence', evidence));
+  expect(found.map((p) => p.pointer)).toContain(pointer);
+  expect(found.find((p) => p.pointer === pointer)?.message).toContain(words);
 });
 
 it.each(meshes.map((mesh) => [mesh.kind, mesh.example] as const))('accepts the example target of %s', (_, example) => {
@@ -155,9 +230,11 @@ describe('points at the field that is wrong', () => {
   it('refuses relative limits at 100 %, where the stable version has no traffic to compare with', () => {
     const document = { ...plan(), steps: [{ weight: 50 }, { weight: 100 }] };
     expect(problemsOf(document)).toMatchObject([{ pointer: '/steps/1/weight', code: 'nothing_to_compare' }]);
-    expect(
-      problemsOf({ ...document, analysis: { checks: [{ name: 'errors', kind: 'error-rate', max: '1%' }] } }),
-    ).toEqual([]);
+    const checks = [{ name: 'errors', kind: 'error-rate', max: '1%' }];
+    expect(problemsOf({ ...document, analysis: { checks } })).toMatchObject([
+      { pointer: '/steps/1/weight', code: 'nothing_to_compare' },
+    ]);
+    expect(problemsOf({ ...document, analysis: { checks, evidence: { mode: 'off' } } })).toEqual([]);
   });
 
   it('reports every problem at once', () => {

@@ -109,6 +109,7 @@ export async function tickWorld(tuning: Tuning = {}) {
       observedWeight: 0,
       idempotency: null,
       warnings: [],
+      evidence: null,
     },
     'nobody',
   );

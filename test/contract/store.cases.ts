@@ -1,8 +1,7 @@
 /** What every RolloutStore must do. Run over the one on Postgres and over the one in memory that the simulation uses. */
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Loaded, MeshWrite, NewRollout, RolloutStore } from '../../src/app/ports.ts';
-import type { Measurement } from '../../src/domain/observation.ts';
+import type { Commit, Loaded, MeshWrite, NewRollout, RolloutStore } from '../../src/app/ports.ts';
 import type { Fact, Outcome, Phase, Rollout } from '../../src/domain/rollout.ts';
 import { aPlan, aReading, measured } from '../support/builders.ts';
 
@@ -36,6 +35,7 @@ export const wanted = (
     observedWeight: 0,
     idempotency: null,
     warnings: [],
+    evidence: null,
     ...rest,
   };
 };
@@ -70,7 +70,7 @@ export function using(store: RolloutStore) {
   const move = async (
     id: string,
     part: Partial<Rollout>,
-    more: { facts?: readonly Fact[]; measurements?: readonly Measurement[]; nextTickAt?: number | null } = {},
+    more: Partial<Pick<Commit, 'facts' | 'measurements' | 'evidence' | 'nextTickAt'>> = {},
   ) => {
     const { rollout, now } = await loaded(id);
     const facts = more.facts ?? [];
@@ -80,8 +80,8 @@ export function using(store: RolloutStore) {
       version: rollout.version + 1,
       factCount: rollout.factCount + facts.length,
     };
-    const { measurements = [], nextTickAt = now + 10_000 } = more;
-    return store.commit({ previous: rollout, next, facts, measurements, at: now, nextTickAt });
+    const { measurements = [], evidence = null, nextTickAt = now + 10_000 } = more;
+    return store.commit({ previous: rollout, next, facts, measurements, evidence, at: now, nextTickAt });
   };
   const end = async (id: string, at?: number): Promise<void> => {
     const { now } = await loaded(id);
@@ -373,6 +373,7 @@ export function storeContract(name: string, open: () => Promise<OpenStore>): voi
           next,
           facts: [fact(rollout)],
           measurements: [measured('pass')],
+          evidence: null,
           at: now,
           nextTickAt: now,
         });
@@ -391,6 +392,7 @@ export function storeContract(name: string, open: () => Promise<OpenStore>): voi
             next: { ...rollout, version: 2, attempts: n, factCount: 2 },
             facts: [fact(rollout, { data: { n } })],
             measurements: [],
+            evidence: null,
             at: now,
             nextTickAt: now,
           }),
@@ -411,6 +413,7 @@ export function storeContract(name: string, open: () => Promise<OpenStore>): voi
             next: { ...ghost, version: 2 },
             facts: [],
             measurements: [],
+            evidence: null,
             at: 0,
             nextTickAt: null,
           }),

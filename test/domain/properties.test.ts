@@ -151,6 +151,7 @@ const seen = (rollout: Rollout, at: number, e: Extract<Event, { kind: 'look' }>)
   workloads: { stable: workload('myapp-v1', e.stable), canary: workload('myapp-v2', e.canary) },
   measurements: e.verdicts.map((v, i) => measured(v, { check: names[i] ?? 'errors' })),
   share: null,
+  evidence: null,
   blocked: false,
   supersededBy: null,
 });

@@ -85,6 +85,7 @@ export const plan = (sandbox: Sandbox) => ({
     interval: '1s',
     window: '5s',
     failureLimit: 2,
+    evidence: { mode: 'off' },
     checks: [
       { name: 'errors', kind: 'error-rate', max: '5%', minSamples: 20 },
       // Against the stable version, which shares this machine with the canary: a busy machine is nobody's fault.

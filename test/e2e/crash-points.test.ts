@@ -71,7 +71,7 @@ const plan = (name: string) => ({
     { weight: 10, hold: '300ms' },
     { weight: 50, hold: '300ms' },
   ],
-  analysis: { interval: '1s', checks: [] },
+  analysis: { interval: '1s', evidence: { mode: 'off' }, checks: [] },
 });
 
 beforeAll(async () => {

@@ -34,12 +34,17 @@ function pastOf(
 
 describe('calibration', () => {
   it('lets a service whose requests fail independently be judged request by request', () => {
-    expect(calibrate(SETTINGS, pastOf(1, 720, null))).toEqual({
+    expect(calibrate(SETTINGS, pastOf(1, 3600, null))).toEqual({
       pace: PACES[0],
-      trials: 20,
+      trials: 100,
       rolledBack: 0,
       passed: true,
     });
+  });
+
+  it('trusts single requests only after as many trials as one bad among them would be too many', () => {
+    expect(calibrate(SETTINGS, pastOf(1, 3240, null))).toMatchObject({ pace: PACES[1], trials: 90, passed: true });
+    expect(calibrate(SETTINGS, pastOf(1, 3240, null), PACES.slice(0, 1))).toMatchObject({ trials: 90, passed: false });
   });
 
   it('refuses independent mode to pods that have bursts', () => {
@@ -55,6 +60,14 @@ describe('calibration', () => {
 
   it('has tried nothing, and so passes nothing, when the past is shorter than a rollout', () => {
     expect(calibrate(SETTINGS, pastOf(4, 100, null))).toMatchObject({ trials: 0, passed: false, pace: PACES.at(-1) });
+  });
+
+  it('tries no pod that was not there: it would pass for nothing', () => {
+    const past = pastOf(6, 360, null);
+    const nobody: Side = { requests: 0, errors: 0, timed: 0, slow: [] };
+    const withGone = { ...past, slots: past.slots.map((pods) => [...pods, nobody, nobody]) };
+    expect(calibrate(SETTINGS, withGone)).toEqual(calibrate(SETTINGS, past));
+    expect(calibrate(SETTINGS, withGone).trials).toBe(PODS);
   });
 
   it('refuses blocks that the past cannot be cut into', () => {

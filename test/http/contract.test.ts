@@ -57,12 +57,14 @@ const ACTS: Readonly<Record<string, Act>> = {
   getEvents: 'read',
   getMeasurements: 'read',
   getWrites: 'read',
+  getEvidence: 'read',
   promoteRollout: 'promote',
   pauseRollout: 'pause',
   resumeRollout: 'pause',
   abortRollout: 'abort',
   retryRollout: 'start',
   getMetrics: 'read',
+  backTestPlan: 'read',
 };
 const OPEN = ['getHealth', 'getReadiness', 'getOpenApi', 'getPlanSchema', 'getProblem'];
 
@@ -73,7 +75,10 @@ const operationsOf = (document: Document): { method: Method; path: string; opera
     Object.entries(item).map(([method, operation]) => ({ method: method as Method, path, operation })),
   );
 
-const BODIES: Readonly<Record<string, unknown>> = { startRollout: planDocument() };
+const BODIES: Readonly<Record<string, unknown>> = {
+  startRollout: planDocument(),
+  backTestPlan: planDocument(),
+};
 const concrete = (path: string, id: string): string => path.replace('{id}', id).replace('{code}', 'not_found');
 
 describe('every operation', () => {

@@ -57,6 +57,7 @@ const rollout = (phase: Phase, over: Partial<Rollout> = {}): Rollout => ({
   observedWeight: null,
   observedShare: null,
   evaluatedAt: null,
+  judgement: null,
   reasserts: 0,
   movedBy: [],
   appliedGeneration: null,

@@ -233,7 +233,7 @@ test('a cursor that this list did not give is named as such', async () => {
 test('a version that does not follow the one before is a bug, and is told', async () => {
   const { id } = await use.created();
   const { rollout, now } = await use.loaded(id);
-  const change = { previous: rollout, facts: [], measurements: [], at: now, nextTickAt: now };
+  const change = { previous: rollout, facts: [], measurements: [], evidence: null, at: now, nextTickAt: now };
   await expect(store.commit({ ...change, next: rollout })).rejects.toThrow(
     'version 1 must be followed by the next one, not by 1',
   );

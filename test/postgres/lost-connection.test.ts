@@ -71,6 +71,7 @@ async function aChange(part: { readonly attempts?: number; readonly facts?: numb
     next: { ...rollout, version: 2, attempts, factCount: 1 + count },
     facts,
     measurements: [measured('pass')],
+    evidence: null,
     at: now,
     nextTickAt: now,
   };

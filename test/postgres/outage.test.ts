@@ -60,7 +60,17 @@ function committing(id: string) {
       try {
         const { rollout, now } = await use.loaded(id);
         const next = { ...rollout, version: rollout.version + 1, attempts: landed + 1 };
-        if (await store.commit({ previous: rollout, next, facts: [], measurements: [], at: now, nextTickAt: now }))
+        if (
+          await store.commit({
+            previous: rollout,
+            next,
+            facts: [],
+            measurements: [],
+            evidence: null,
+            at: now,
+            nextTickAt: now,
+          })
+        )
           landed += 1;
       } catch (error) {
         troubles.push(error);

@@ -65,7 +65,14 @@ test('texts of a change that somebody else overtook are sent again with the next
   const { id } = await use.created();
   const { rollout, now } = await use.loaded(id);
   await use.move(id, {});
-  const stale = { previous: rollout, facts: [], at: now, nextTickAt: null, measurements: [asked('late', null)] };
+  const stale = {
+    previous: rollout,
+    facts: [],
+    evidence: null,
+    at: now,
+    nextTickAt: null,
+    measurements: [asked('late', null)],
+  };
   expect(await store.commit({ ...stale, next: { ...rollout, version: rollout.version + 1 } })).toBe(false);
   expect(await textsOf(id)).toEqual([]);
   await use.move(id, {}, { measurements: [asked('late', null)] });

@@ -287,6 +287,7 @@ export async function simulate(
       observedWeight: 0,
       idempotency: null,
       warnings: [],
+      evidence: null,
     },
     'nobody',
   );

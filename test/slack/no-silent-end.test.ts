@@ -10,6 +10,7 @@ import { atStep } from '../support/builders.ts';
 const REASONS: Readonly<Record<RollbackReason, true>> = {
   analysis: true,
   no_data: true,
+  unproven: true,
   canary_crashed: true,
   canary_unready: true,
   deadline: true,
@@ -20,6 +21,7 @@ const CAUSES: Readonly<Record<PauseCause, true>> = {
   operator: true,
   approval: true,
   no_data: true,
+  unproven: true,
   drift: true,
   fighting: true,
   foreign_rollout: true,

@@ -65,6 +65,7 @@ async function started(): Promise<Rollout> {
       observedWeight: 0,
       idempotency: null,
       warnings: [],
+      evidence: null,
     },
     'nobody',
   );
@@ -83,6 +84,7 @@ async function waitsForApproval(): Promise<void> {
     next,
     facts: paused.facts,
     measurements: [],
+    evidence: null,
     at: now,
     nextTickAt: now,
   });

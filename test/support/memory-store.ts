@@ -11,6 +11,8 @@ import type {
   StoredMeasurement,
   StoreGauges,
 } from '../../src/app/ports.ts';
+import type { JudgedBlock, Ledger } from '../../src/domain/evidence/ledger.ts';
+import { openLedger } from '../../src/domain/evidence/ledger.ts';
 import type { Measurement } from '../../src/domain/observation.ts';
 import { type Target, targetKey } from '../../src/domain/plan.ts';
 import type { Fact, Rollout } from '../../src/domain/rollout.ts';
@@ -24,6 +26,8 @@ interface Row {
   facts: Fact[];
   measurements: StoredMeasurement[];
   writes: MeshWrite[];
+  ledger: Ledger | null;
+  blocks: JudgedBlock[];
 }
 
 export interface MemoryStore extends RolloutStore {
@@ -76,6 +80,7 @@ export function memoryStore(now: () => number): MemoryStore {
       observedWeight,
       observedShare: null,
       evaluatedAt: null,
+      judgement: null,
       reasserts: 0,
       movedBy: [],
       appliedGeneration: null,
@@ -94,6 +99,8 @@ export function memoryStore(now: () => number): MemoryStore {
       facts: [created],
       measurements: [],
       writes: [],
+      ledger: wanted.evidence === null ? null : openLedger(wanted.evidence),
+      blocks: [],
     });
     return rollout;
   };
@@ -141,7 +148,14 @@ export function memoryStore(now: () => number): MemoryStore {
       const taker = others.find(
         (r) => queued(r.rollout) && r.rollout.epoch > rollout.epoch && r.rollout.plan.onConflict === 'supersede',
       );
-      return { rollout, now: now(), blocked: earlier, supersededBy: taker?.rollout.id ?? null, dueAt: row.nextTickAt };
+      return {
+        rollout,
+        now: now(),
+        blocked: earlier,
+        supersededBy: taker?.rollout.id ?? null,
+        dueAt: row.nextTickAt,
+        ledger: row.ledger,
+      };
     },
     async replay(claim) {
       return replay(claim);
@@ -160,6 +174,10 @@ export function memoryStore(now: () => number): MemoryStore {
       row.nextTickAt = change.nextTickAt;
       row.facts.push(...change.facts);
       row.measurements.push(...change.measurements.map((m) => store(change.at, m)));
+      if (change.evidence !== null) {
+        row.ledger = change.evidence.ledger;
+        if (change.evidence.closed !== null) row.blocks.push(change.evidence.closed);
+      }
       commits.push(change);
       return true;
     },
@@ -215,6 +233,12 @@ export function memoryStore(now: () => number): MemoryStore {
     },
     async writes(id, limit, cursor) {
       return page(rows.get(id)?.writes ?? [], limit, cursor);
+    },
+    async evidence(id, limit, cursor) {
+      return page(rows.get(id)?.blocks ?? [], limit, cursor);
+    },
+    async ledger(id) {
+      return rows.get(id)?.ledger ?? null;
     },
     async waitForChange(id, version, wait, signal) {
       const until = Date.now() + wait;

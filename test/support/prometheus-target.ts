@@ -1,6 +1,6 @@
 /** Targets, views and providers for tests of the Prometheus provider. */
 import prometheus, { type PrometheusOptions } from '../../src/adapters/metrics/prometheus.ts';
-import { istioViews } from '../../src/adapters/series/istio.ts';
+import { istioCounting, istioViews } from '../../src/adapters/series/istio.ts';
 import type { Logger, MetricsProvider } from '../../src/app/ports.ts';
 import type { Target } from '../../src/domain/plan.ts';
 
@@ -30,6 +30,7 @@ export const open = (url: string, more: Partial<PrometheusOptions> = {}): Metric
   prometheus.open({
     url,
     viewsOf: () => istioViews,
+    countingOf: () => istioCounting,
     recorder: { metricsQuery: () => {} },
     log: silent,
     ...more,

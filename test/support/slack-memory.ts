@@ -190,7 +190,15 @@ export function slackWorld(): SlackWorld {
       (fact, i): Fact => ({ ...fact, seq: previous.factCount + 1 + i, at: clock.now, actor: 'sluice', step }),
     );
     const next = { ...wanted, version: previous.version + 1, factCount: previous.factCount + told.length };
-    await store.commit({ previous, next, facts: told, measurements: [], at: clock.now, nextTickAt: clock.now });
+    await store.commit({
+      previous,
+      next,
+      facts: told,
+      measurements: [],
+      evidence: null,
+      at: clock.now,
+      nextTickAt: clock.now,
+    });
     return next;
   };
   return {
@@ -213,6 +221,7 @@ export function slackWorld(): SlackWorld {
           observedWeight: 0,
           idempotency: null,
           warnings: [],
+          evidence: null,
         },
         'nobody',
       );

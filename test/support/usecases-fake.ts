@@ -3,9 +3,10 @@
  * store in memory. Only the mesh and the metrics are made up, and `tick` says what they show.
  */
 import { z } from 'zod';
+import { backTest } from '../../src/app/backtest.ts';
 import { command, retry } from '../../src/app/commands.ts';
 import { planParser } from '../../src/app/plan-schema.ts';
-import type { Logger, MeshGateway, MetricsGateway, TickQueue, TrafficRouter } from '../../src/app/ports.ts';
+import type { Logger, MeshGateway, MetricsGateway, Survey, TickQueue, TrafficRouter } from '../../src/app/ports.ts';
 import type { StartPorts } from '../../src/app/start.ts';
 import { dryRun, start } from '../../src/app/start.ts';
 import type { UseCases } from '../../src/app/usecases.ts';
@@ -14,6 +15,7 @@ import type { Measurement, Observation, Reading } from '../../src/domain/observa
 import type { Target } from '../../src/domain/plan.ts';
 import type { Rollout, Verdict } from '../../src/domain/rollout.ts';
 import { desiredWeight, stampOf } from '../../src/domain/rollout.ts';
+import { aProvider } from './evidence.ts';
 import type { MemoryStore } from './memory-store.ts';
 import { memoryStore } from './memory-store.ts';
 
@@ -32,6 +34,8 @@ export interface FakeUseCases extends UseCases {
   breakWith(error: unknown): void;
   /** What the preflight finds wrong with the route; null: nothing. */
   refuseRoute(message: string | null): void;
+  /** What the metrics provider knows of every service; null: it cannot count. */
+  surveyWith(survey: Survey | null): void;
 }
 
 export const quietLog: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => quietLog };
@@ -76,7 +80,12 @@ export const planDocument = (over: Record<string, unknown> = {}): Record<string,
     { weight: 5, hold: '2m' },
     { weight: 50, hold: '5m', approval: 'required' },
   ],
-  analysis: { interval: '10s', failureLimit: 2, checks: [{ name: 'errors', kind: 'error-rate', max: '1%' }] },
+  analysis: {
+    interval: '10s',
+    failureLimit: 2,
+    evidence: { mode: 'off' },
+    checks: [{ name: 'errors', kind: 'error-rate', max: '1%' }],
+  },
   ...over,
 });
 
@@ -110,6 +119,7 @@ export function fakeUseCases(): FakeUseCases {
   let offset = 0;
   let broken: unknown = null;
   let routeRefusal: string | null = null;
+  let known: Survey | null = null;
   let made = 0;
   const now = (): number => Date.now() + offset;
   const store = memoryStore(now);
@@ -136,20 +146,14 @@ export function fakeUseCases(): FakeUseCases {
       return [];
     },
   };
+  const measure = async (): Promise<Reading> => ({
+    ok: true,
+    value: 0.002,
+    samples: 4321,
+    query: 'sum(rate(istio_requests_total[1m]))',
+  });
   const metrics: MetricsGateway = {
-    provider: (name) => ({
-      name,
-      async measure() {
-        return { ok: true, value: 0.002, samples: 4321, query: 'sum(rate(istio_requests_total[1m]))' };
-      },
-      async share() {
-        return null;
-      },
-      scrapeInterval: 1000,
-      async ping() {
-        return null;
-      },
-    }),
+    provider: (name) => ({ ...aProvider(known), name, scrapeInterval: 1000, measure }),
   };
 
   const commandPorts = { store, queue, log: quietLog };
@@ -194,6 +198,7 @@ export function fakeUseCases(): FakeUseCases {
         workloads: { stable: { ...ready, name: stable.deployment }, canary: { ...ready, name: canary.deployment } },
         measurements: [],
         share: null,
+        evidence: null,
         supersededBy: (await store.load(id))?.supersededBy ?? null,
         blocked: false,
         ...seen,
@@ -206,6 +211,7 @@ export function fakeUseCases(): FakeUseCases {
         next,
         facts,
         measurements: observation.measurements,
+        evidence: null,
         at: observation.at,
         nextTickAt: null,
       });
@@ -229,9 +235,13 @@ export function fakeUseCases(): FakeUseCases {
     refuseRoute(message) {
       routeRefusal = message;
     },
+    surveyWith(survey) {
+      known = survey;
+    },
     planSchema: startPorts.parser.jsonSchema,
     start: (document, principal, idempotency) => whole(() => start(startPorts, { document, principal, idempotency })),
     dryRun: (document) => whole(() => dryRun(startPorts, document)),
+    backTest: (document, past) => whole(() => backTest(startPorts, document, past)),
     command: (id, wanted, principal, expected) =>
       whole(() => {
         const request = {
@@ -250,6 +260,8 @@ export function fakeUseCases(): FakeUseCases {
     facts: (id, after, limit) => whole(() => store.facts(id, after, limit)),
     measurements: (id, limit, cursor) => whole(() => store.measurements(id, limit, cursor)),
     writes: (id, limit, cursor) => whole(() => store.writes(id, limit, cursor)),
+    evidence: (id, limit, cursor) => whole(() => store.evidence(id, limit, cursor)),
+    ledger: (id) => whole(() => store.ledger(id)),
     source: (id) => whole(() => store.source(id)),
     waitForChange: (id, version, wait, signal) => whole(() => store.waitForChange(id, version, wait, signal)),
   };

@@ -18,8 +18,8 @@ import type { RouteKind } from '../routes/router.ts';
 import { openRoute } from '../routes/router.ts';
 import type { Destination, Rule, Selection, Split } from '../routes/split.ts';
 import { splitOf, wholeParts } from '../routes/split.ts';
-import { istioViews } from '../series/istio.ts';
-import { linkerdRouteViews, linkerdViews } from '../series/linkerd.ts';
+import { istioCounting, istioViews } from '../series/istio.ts';
+import { linkerdCounting, linkerdRouteViews, linkerdViews } from '../series/linkerd.ts';
 
 const STANDARD = 'gateway.networking.k8s.io';
 const POLICY = 'policy.linkerd.io';
@@ -274,6 +274,7 @@ export default defineMesh({
     { apiGroups: [linkerd.PROFILES.group], resources: ['serviceprofiles'], verbs: ['list'] },
   ],
   views: (t) => viewsOf(target.parse(t)),
+  counting: (t) => (target.parse(t).proxy === 'istio' ? istioCounting : linkerdCounting),
   open: (t, kube) => openRoute(kindOf(target.parse(t)), kube),
   advice: (t, kube) => advice(target.parse(t), kube),
 });

@@ -17,7 +17,7 @@ import type { RouteKind } from '../routes/router.ts';
 import { openRoute } from '../routes/router.ts';
 import type { Destination, MovedRule, Rule, Selection, Split } from '../routes/split.ts';
 import { splitOf, wholeParts } from '../routes/split.ts';
-import { istioViews } from '../series/istio.ts';
+import { istioCounting, istioViews } from '../series/istio.ts';
 
 const GROUP = 'networking.istio.io';
 const PROTOCOLS = ['http', 'tls', 'tcp'] as const;
@@ -287,6 +287,7 @@ export default defineMesh({
     { apiGroups: [GROUP], resources: ['destinationrules'], verbs: ['list'] },
   ],
   views: () => istioViews,
+  counting: () => istioCounting,
   open: (t, kube) => openRoute(kindOf(target.parse(t)), kube),
   advice: (t, kube) => advice(target.parse(t), kube),
 });

@@ -17,7 +17,7 @@ import type { RouteKind } from '../routes/router.ts';
 import { openRoute } from '../routes/router.ts';
 import type { Destination, Parts, Rule, Split } from '../routes/split.ts';
 import { splitOf, wholeParts } from '../routes/split.ts';
-import { linkerdViews } from '../series/linkerd.ts';
+import { linkerdCounting, linkerdViews } from '../series/linkerd.ts';
 
 const GROUP = 'split.smi-spec.io';
 
@@ -160,6 +160,7 @@ export default defineMesh({
     { apiGroups: [''], resources: ['services'], verbs: ['list'] },
   ],
   views: () => linkerdViews,
+  counting: () => linkerdCounting,
   open: (t, kube) => openRoute(kindOf(target.parse(t)), kube),
   advice: (t, kube) => advice(target.parse(t), kube),
 });

@@ -1,8 +1,9 @@
 /** Metrics from Prometheus, or anything that answers its query API (Thanos, Mimir, VictoriaMetrics). */
-import type { Logger, MetricsProvider, Question, Recorder } from '../../app/ports.ts';
+import type { Counted, Logger, MetricsProvider, Question, Recorder } from '../../app/ports.ts';
+import type { CounterSeries } from '../../domain/evidence/increments.ts';
 import { duration } from '../../domain/format.ts';
 import type { Reading, ShareReading } from '../../domain/observation.ts';
-import type { Millis, Role, Target } from '../../domain/plan.ts';
+import type { Instant, Millis, Role, Target } from '../../domain/plan.ts';
 import type { View } from '../mesh.ts';
 import { type Answer, type Trouble, trouble } from '../prometheus/answer.ts';
 import { calledFor } from '../prometheus/called.ts';
@@ -12,8 +13,12 @@ import type { FigureTable } from '../prometheus/figures.ts';
 import { GroupCommit } from '../prometheus/group-commit.ts';
 import { bucketsLane, countsLane, type Pair, pairKey, queryLane, type TableLane } from '../prometheus/lanes.ts';
 import { checkQuery, renderQuery } from '../prometheus/placeholders.ts';
+import { lookBack, type RawCount, type RawPair, rawKey, rawLane, rawQuery } from '../prometheus/raw.ts';
 import { combined, errorRatio, latencyQuantile, type Sight, type Words } from '../prometheus/sights.ts';
+import { survey } from '../prometheus/survey.ts';
 import { errorRatioQuery, type Latency, quantileQuery } from '../prometheus/templates.ts';
+import type { CountView } from '../series/counting.ts';
+import { namedIn } from '../series/counting.ts';
 
 export interface PrometheusOptions {
   /** `http://prometheus.monitoring:9090`, with the path prefix of the query API if it has one. */
@@ -32,6 +37,8 @@ export interface PrometheusOptions {
   readonly metricNames?: Readonly<Record<string, string>>;
   /** How the proxies of the target's mesh count. */
   viewsOf(target: Target): readonly View[];
+  /** How they can be counted one by one, the preferred way first. */
+  countingOf(target: Target): readonly CountView[];
   readonly recorder: Pick<Recorder, 'metricsQuery'>;
   readonly log: Logger;
 }
@@ -49,6 +56,8 @@ const FRESH = 700;
 /** Clocks of two hosts differ, without harm: windows are measured by Prometheus's clock alone. */
 const MAX_AHEAD = 30_000;
 const PING = 'vector(1)';
+/** Hours of raw samples of many pods take longer than a figure. */
+const SURVEY_WITHIN = 6_000;
 
 export default { name: NAME, open };
 
@@ -75,12 +84,20 @@ function open(options: PrometheusOptions): MetricsProvider {
   const forTables = Math.max(1, maxInFlight - forQueries);
   const tables = new GroupCommit<Pair, FigureTable | Trouble>({ ...pacing, maxInFlight: forTables });
   const queries = new GroupCommit<string, Answer>({ ...pacing, maxInFlight: forQueries });
+  const raws = new GroupCommit<RawPair, RawCount | Trouble>({ ...pacing, maxInFlight: forTables });
 
   // A mesh's views are the same objects for all its targets: renamed and spelled out once, not for every question.
   const ours = new WeakMap<View, View>();
   const spelled = new WeakMap<View, string>();
   const viewsOf = (target: Target): readonly View[] =>
     options.viewsOf(target).map((view) => kept(ours, view, () => renamed(view, options.metricNames ?? {})));
+
+  const oursToCount = new WeakMap<CountView, CountView>();
+  const spelledCounts = new WeakMap<CountView, string>();
+  const countingOf = (target: Target): readonly CountView[] =>
+    options
+      .countingOf(target)
+      .map((view) => kept(oursToCount, view, () => renamedCounts(view, options.metricNames ?? {})));
 
   const counts = (view: View, pair: Pair, window: Millis): Promise<FigureTable | Trouble> =>
     ask('counts', view, pair, window, () => countsLane(client, view, window, timeoutMs));
@@ -183,6 +200,31 @@ function open(options: PrometheusOptions): MetricsProvider {
       return answered[0] ?? null;
     },
 
+    async count({ target, view: wanted, bounds, since }): Promise<Counted> {
+      const views = countingOf(target);
+      const view = wanted === null ? views.find((one) => namedIn(one, target) !== null) : named(views, wanted);
+      const pair = view === undefined ? null : namedIn(view, target);
+      if (view === undefined || pair === null)
+        return { ok: false, code: 'no_data', message: cannotTell(target, 'requests'), query: '' };
+      const window = lookBack(since, Date.now(), scrapeIntervalMs);
+      const unit: RawPair = { ...pair, bounds };
+      const lane = `raw ${window} ${kept(spelledCounts, view, () => JSON.stringify(view))}`;
+      const answer = await raws.ask(lane, () => rawLane(client, view, window, timeoutMs), rawKey(unit), unit);
+      const query = rawQuery(view, [unit], window);
+      if (!answer.ok) return { ok: false, code: answer.code, message: answer.message, query };
+      return { ok: true, at: latest(answer.series, since), view: view.name, series: answer.series, query };
+    },
+
+    survey: (target, past) =>
+      survey({
+        client,
+        target,
+        views: countingOf(target),
+        past,
+        scrapeInterval: scrapeIntervalMs,
+        timeout: Math.max(timeoutMs, SURVEY_WITHIN),
+      }),
+
     async ping() {
       const answer = await client.query(PING, timeoutMs);
       return answer.ok ? null : answer.message;
@@ -230,11 +272,31 @@ function kept<K extends object, V>(cache: WeakMap<K, V>, key: K, make: () => V):
   return made;
 }
 
-function renamed(view: View, names: Readonly<Record<string, string>>): View {
-  const rename = <T extends { readonly metric: string }>(at: T): T => ({
-    ...at,
-    metric: names[at.metric] ?? at.metric,
-  });
+const named = (views: readonly CountView[], name: string): CountView | undefined =>
+  views.find((view) => view.name === name);
+
+/** Time of the latest sample: until then everything is counted. */
+const latest = (series: readonly CounterSeries[], since: Instant): Instant =>
+  series.reduce((last, { samples }) => Math.max(last, samples.at(-1)?.[0] ?? last), since);
+
+type Names = Readonly<Record<string, string>>;
+
+const renamedAt =
+  (names: Names) =>
+  <T extends { readonly metric: string }>(at: T): T => ({ ...at, metric: names[at.metric] ?? at.metric });
+
+function renamedCounts(view: CountView, names: Names): CountView {
+  const rename = renamedAt(names);
+  return {
+    ...view,
+    requests: view.requests.map(rename),
+    errors: view.errors.map(rename),
+    latency: view.latency === null ? null : rename(view.latency),
+  };
+}
+
+function renamed(view: View, names: Names): View {
+  const rename = renamedAt(names);
   return {
     ...view,
     requests: view.requests.map(rename),

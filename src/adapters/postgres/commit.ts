@@ -1,4 +1,4 @@
-/** Writing one version of a rollout: row, facts, measurements (with their queries) and messages in one statement, one round trip. */
+/** Writing one version of a rollout: row, facts, measurements (with their queries), evidence and messages in one statement, one round trip. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Commit } from '../../app/ports.ts';
@@ -20,6 +20,7 @@ const TOLD: ReadonlySet<FactType> = new Set([
   'weight_wanted',
   'weight_reached',
   'verdict_changed',
+  'evidence_changed',
   'promote_requested',
   'paused',
   'resumed',
@@ -57,6 +58,11 @@ with moved as (
   insert into query_text (rollout_id, id, text)
   select moved.id, t.id, t.text from moved, json_to_recordset($17) as t (id uuid, text text)
   on conflict do nothing
+), counted as (
+  update evidence set version = $3, ledger = $18 from moved where evidence.rollout_id = moved.id and $18::json is not null
+), judged as (
+  insert into evidence_block (rollout_id, index, at, weight, block, finding)
+  select moved.id, $19, $13::timestamptz, $20, $21, $22 from moved where $19::int is not null
 ), posted as (
   insert into outbox (channel, id, rollout_id, fact_seq)
   select channel, moved.id || ':' || seq, moved.id, seq
@@ -70,8 +76,9 @@ const statement = (
   attempt: string,
   texts: readonly QueryText[],
 ): Statement => {
-  const { previous, next, facts, measurements, at, nextTickAt } = change;
+  const { previous, next, facts, measurements, evidence, at, nextTickAt } = change;
   const { phase } = next;
+  const closed = evidence?.closed ?? null;
   return {
     name: 'rollout_commit',
     text: COMMIT,
@@ -93,6 +100,11 @@ const statement = (
       toldOf(facts),
       facts.length > 0,
       JSON.stringify(texts),
+      evidence === null ? null : storableJson(evidence.ledger),
+      closed?.block.index ?? null,
+      closed?.weight ?? null,
+      closed === null ? null : storableJson(closed.block),
+      closed === null ? null : storableJson(closed.finding),
     ],
   };
 };

@@ -1,6 +1,7 @@
 /** Pages: of rollouts (newest first), and of one rollout's history (oldest first). */
 import type { ListFilter, MeshWrite, Page, StoredMeasurement } from '../../app/ports.ts';
 import { BadCursor } from '../../app/ports.ts';
+import type { JudgedBlock } from '../../domain/evidence/ledger.ts';
 import type { Plan } from '../../domain/plan.ts';
 import type { Fact, Rollout } from '../../domain/rollout.ts';
 import { TERMINAL } from '../../domain/rollout.ts';
@@ -132,5 +133,30 @@ export async function listWrites(
     limit,
     ({ id: _, ...write }) => write,
     ({ id: last }) => String(last),
+  );
+}
+
+const BLOCKS = `
+select b.index, b.at, b.weight, b.block, b.finding
+from evidence_block b where b.rollout_id = $1 and b.index > $2 order by b.index limit $3`;
+
+/** The cursor is the index of the last block of the page before. */
+export async function listBlocks(
+  db: Database,
+  id: string,
+  limit: number,
+  cursor: string | null,
+): Promise<Page<JudgedBlock>> {
+  const after = cursor === null ? -1 : numberOf(cursor);
+  const rows = await db.read<JudgedBlock & { index: number }>({
+    name: 'evidence_blocks',
+    text: BLOCKS,
+    values: [id, after, limit + 1],
+  });
+  return page(
+    rows,
+    limit,
+    ({ index: _, ...judged }) => judged,
+    ({ index }) => String(index),
   );
 }

@@ -4,7 +4,16 @@ import type { Database } from './db.ts';
 import { timestamp } from './db.ts';
 
 /** Everything that belongs to a rollout, the rollout last. */
-const TABLES = ['fact', 'measurement', 'query_text', 'mesh_write', 'outbox', 'slack_message'] as const;
+const TABLES = [
+  'fact',
+  'measurement',
+  'query_text',
+  'mesh_write',
+  'evidence',
+  'evidence_block',
+  'outbox',
+  'slack_message',
+] as const;
 
 /** Deletes up to `limit` rollouts that ended before `before`, with their history. Returns how many. Repeat until 0. */
 export const prune = (db: Database, before: Instant, limit: number): Promise<number> =>

@@ -1,11 +1,14 @@
 /** The store on Postgres. Each verb's SQL is beside it or in a file of its own. */
-import type { Loaded, Logger, RolloutStore } from '../../app/ports.ts';
+import type { Commit, Loaded, Logger, RolloutStore } from '../../app/ports.ts';
 import { StoreUnavailable } from '../../app/ports.ts';
+import type { Ledger } from '../../domain/evidence/ledger.ts';
 import type { Instant, Millis, Plan } from '../../domain/plan.ts';
 import { commit } from './commit.ts';
 import type { Database } from './db.ts';
 import { gauges } from './gauges.ts';
-import { listFacts, listMeasurements, listRollouts, listWrites } from './lists.ts';
+import type { LedgerCache } from './ledger-cache.ts';
+import { ledgerCache } from './ledger-cache.ts';
+import { listBlocks, listFacts, listMeasurements, listRollouts, listWrites } from './lists.ts';
 import { recordWrite } from './mesh-writes.ts';
 import { pendingMigrations } from './migrate.ts';
 import type { PlanCache } from './plan-cache.ts';
@@ -28,16 +31,23 @@ export type PostgresRolloutStore = RolloutStore & { close(): Promise<void> };
 
 /** Plans kept parsed; one takes a few kilobytes. */
 const PLANS = 8_192;
+/** Ledgers kept parsed; one takes some thirty kilobytes of memory. */
+const LEDGERS = 4_096;
 
 export function postgresRolloutStore(db: Database, { channels, log }: RolloutStoreOptions): PostgresRolloutStore {
   const plans = planCache(PLANS);
   const texts = queryTexts();
-  const present = async (id: string) => (await load(db, plans, id))?.rollout ?? null;
+  const ledgers = ledgerCache(LEDGERS);
+  const present = async (id: string) => (await load(db, plans, ledgers, id))?.rollout ?? null;
   const { waitForChange, close } = watchChanges(db, log, present);
   return {
-    load: (id) => load(db, plans, id),
+    load: (id) => load(db, plans, ledgers, id),
     source: (id) => source(db, id),
-    commit: (change) => commit(db, channels, texts, change),
+    async commit(change) {
+      const written = await commit(db, channels, texts, change);
+      if (written) remember(ledgers, change);
+      return written;
+    },
     replay: (claim) => replay(db, claim),
     start: (rollout, behind) => start(db, rollout, behind),
     recordWrite: (id, write) => recordWrite(db, id, write),
@@ -46,6 +56,8 @@ export function postgresRolloutStore(db: Database, { channels, log }: RolloutSto
     facts: (id, afterSeq, limit) => listFacts(db, id, afterSeq, limit),
     measurements: (id, limit, cursor) => listMeasurements(db, id, limit, cursor),
     writes: (id, limit, cursor) => listWrites(db, id, limit, cursor),
+    evidence: (id, limit, cursor) => listBlocks(db, id, limit, cursor),
+    ledger: (id) => ledgerOf(db, id),
     waitForChange,
     gauges: () => gauges(db),
     prune: (before, limit) => prune(db, before, limit),
@@ -60,6 +72,7 @@ export function postgresRolloutStore(db: Database, { channels, log }: RolloutSto
  */
 const LOAD = `
 select ${ROLLOUT_COLUMNS}, r.next_tick_at, now() as now, case when $2 then r.plan end as plan,
+  e.version as ledger_version, case when e.version is distinct from $3 then e.ledger end as ledger,
   r.behind is not null and exists (
     select from rollout b
     where (b.target_key = r.target_key or b.object_key = r.object_key) and b.ended_at is null and b.epoch < r.epoch
@@ -70,7 +83,7 @@ select ${ROLLOUT_COLUMNS}, r.next_tick_at, now() as now, case when $2 then r.pla
       and (b.target_key = r.target_key or b.object_key = r.object_key)
     order by b.epoch desc limit 1
   ) as superseded_by
-from rollout r where r.id = $1`;
+from rollout r left join evidence e on e.rollout_id = r.id where r.id = $1`;
 
 interface LoadedRow extends RolloutRow {
   readonly next_tick_at: Instant | null;
@@ -78,21 +91,46 @@ interface LoadedRow extends RolloutRow {
   readonly plan: Plan | null;
   readonly blocked: boolean;
   readonly superseded_by: string | null;
+  /** null: the plan wants no comparison. */
+  readonly ledger_version: number | null;
+  /** null also where the copy of that version is at hand. */
+  readonly ledger: Ledger | null;
 }
 
-async function load(db: Database, plans: PlanCache, id: string): Promise<Loaded | null> {
+async function load(db: Database, plans: PlanCache, ledgers: LedgerCache, id: string): Promise<Loaded | null> {
   const known = plans.get(id);
-  const [row] = await db.read<LoadedRow>({ name: 'rollout_load', text: LOAD, values: [id, known === undefined] });
+  const copy = ledgers.get(id);
+  const [row] = await db.read<LoadedRow>({
+    name: 'rollout_load',
+    text: LOAD,
+    values: [id, known === undefined, copy?.version ?? null],
+  });
   const plan = known ?? row?.plan;
   if (row === undefined || plan === undefined || plan === null) return null;
   if (known === undefined) plans.set(id, plan);
+  if (row.ledger !== null && row.ledger_version !== null)
+    ledgers.set(id, { version: row.ledger_version, ledger: row.ledger });
   return {
     rollout: toRollout(row, plan),
     now: row.now,
     blocked: row.blocked,
     supersededBy: row.superseded_by,
     dueAt: row.next_tick_at,
+    ledger: row.ledger ?? (row.ledger_version === null ? null : (copy?.ledger ?? null)),
   };
+}
+
+function remember(ledgers: LedgerCache, { next, evidence }: Commit): void {
+  if (next.phase.name === 'ended') ledgers.forget(next.id);
+  else if (evidence !== null) ledgers.set(next.id, { version: next.version, ledger: evidence.ledger });
+}
+
+async function ledgerOf(db: Database, id: string): Promise<Ledger | null> {
+  const [row] = await db.read<{ ledger: Ledger }>({
+    text: 'select ledger from evidence where rollout_id = $1',
+    values: [id],
+  });
+  return row?.ledger ?? null;
 }
 
 async function source(db: Database, id: string): Promise<unknown> {

@@ -14,6 +14,7 @@ const DEFAULTS: Omit<State, 'phase'> = {
   observedWeight: null,
   observedShare: null,
   evaluatedAt: null,
+  judgement: null,
   reasserts: 0,
   movedBy: [],
   appliedGeneration: null,

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IdempotencyClaim, NewRollout, Started } from '../../app/ports.ts';
 import { StoreUnavailable } from '../../app/ports.ts';
+import { openLedger } from '../../domain/evidence/ledger.ts';
 import type { Instant, Target } from '../../domain/plan.ts';
 import { targetKey } from '../../domain/plan.ts';
 import type { Rollout } from '../../domain/rollout.ts';
@@ -121,12 +122,15 @@ with created as (
   insert into rollout (id, epoch, target_key, cluster, namespace, service, mesh, plan, source, created_at, created_by, version, commit_id, generation, status, state, behind, next_tick_at, object_key, takes_over)
   values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $10, $20, $21)
   returning id
+), compared as (
+  insert into evidence (rollout_id, version, ledger)
+  select created.id, $12, $22 from created where $22::json is not null
 )
 insert into fact (rollout_id, seq, at, type, actor, step, message, data)
 select created.id, 1, $10, 'created', $11, null, $18, $19 from created`;
 
 async function insert(tx: Queries, wanted: NewRollout, behind: string | null): Promise<Rollout> {
-  const { id, plan, source, warnings, observedWeight } = wanted;
+  const { id, plan, source, warnings, observedWeight, evidence } = wanted;
   const { target } = plan;
   const [clock] = await tx.rows<{ now: Instant; epoch: number }>({
     text: 'select now() as now, next_rollout_epoch($1) as epoch',
@@ -155,9 +159,10 @@ async function insert(tx: Queries, wanted: NewRollout, behind: string | null): P
       storableJson(toState(rollout)),
       behind,
       created(rollout, behind),
-      storableJson({ warnings, observedWeight, behind, epoch: rollout.epoch }),
+      storableJson({ warnings, observedWeight, behind, epoch: rollout.epoch, judgedBy: evidence?.words ?? null }),
       wanted.objectKey,
       plan.onConflict === 'supersede',
+      evidence === null ? null : storableJson(openLedger(evidence)),
     ],
   });
   return rollout;
@@ -176,6 +181,7 @@ const fresh = (wanted: NewRollout, epoch: number, createdAt: Instant, behind: st
   observedWeight: wanted.observedWeight,
   observedShare: null,
   evaluatedAt: null,
+  judgement: null,
   reasserts: 0,
   movedBy: [],
   appliedGeneration: null,

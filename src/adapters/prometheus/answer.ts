@@ -1,5 +1,7 @@
 /** What Prometheus answered, as values: rows, or trouble with a code. Pure. */
 import type { NoValueCode } from '../../domain/observation.ts';
+import { type Matrix, readMatrix } from './matrix.ts';
+import { number } from './value.ts';
 
 export interface Trouble {
   readonly ok: false;
@@ -45,7 +47,20 @@ const words = (text: unknown): string =>
   typeof text === 'string' && text !== '' ? text.replace(/\s+/g, ' ').slice(0, WORDS) : 'it gave no reason';
 
 /** Reads the body of any answer that is neither a redirect nor a refusal to talk. `server`: its address, for messages. */
-export function readAnswer(server: string, status: number, body: string, clock: Clock): Answer {
+export const readAnswer = (server: string, status: number, body: string, clock: Clock): Answer =>
+  readBody(server, status, body, (type, result) => figures(server, type, result, clock));
+
+/** The same for a range selector: samples of every age are wanted, so none is refused for its time stamp. */
+export const readSamples = (server: string, status: number, body: string): Matrix | Trouble =>
+  readBody(server, status, body, (type, result) => {
+    if (type !== 'matrix' || !Array.isArray(result)) return misshapen(server, 'no matrix for a range selector');
+    const series = readMatrix(result);
+    return series === null ? misshapen(server, 'a matrix of another form') : { ok: true, series };
+  });
+
+type Read<T> = (type: unknown, result: unknown) => T | Trouble;
+
+function readBody<T>(server: string, status: number, body: string, read: Read<T>): T | Trouble {
   const parsed = parse(body);
   if (status === 401 || status === 403)
     return trouble('unauthorized', `${server} refused the credentials (HTTP ${status}); check the provider's auth`);
@@ -63,7 +78,7 @@ export function readAnswer(server: string, status: number, body: string, clock: 
         'check that the address is that of Prometheus, with its path prefix, and not of a login page or proxy',
     );
   if (parsed['status'] === 'error') return errorStatus(server, parsed);
-  return success(server, parsed, clock);
+  return success(server, parsed, read);
 }
 
 type Json = Readonly<Record<string, unknown>>;
@@ -111,13 +126,16 @@ function errorStatus(server: string, parsed: Json): Trouble {
   }
 }
 
-function success(server: string, parsed: Json, clock: Clock): Answer {
+function success<T>(server: string, parsed: Json, read: Read<T>): T | Trouble {
   const { data, warnings } = parsed;
   if (parsed['status'] !== 'success' || !isObject(data)) return misshapen(server, 'no status "success" with data');
   if (Array.isArray(warnings) && warnings.length > 0)
     return trouble('partial', `${server} warned that the answer is not complete: ${words(warnings[0])}`);
-  const { resultType, result } = data;
-  switch (resultType) {
+  return read(data['resultType'], data['result']);
+}
+
+function figures(server: string, type: unknown, result: unknown, clock: Clock): Answer {
+  switch (type) {
     case 'vector':
       return Array.isArray(result) ? vector(server, result, clock) : misshapen(server, 'a vector that is no list');
     case 'scalar': {
@@ -128,7 +146,7 @@ function success(server: string, parsed: Json, clock: Clock): Answer {
     default:
       return trouble(
         'wrong_type',
-        `the query gives a ${words(resultType)} at ${server}; a single number is wanted: a scalar or a vector of one element`,
+        `the query gives a ${words(type)} at ${server}; a single number is wanted: a scalar or a vector of one element`,
       );
   }
 }
@@ -159,23 +177,6 @@ function sample(pair: unknown, labels: Readonly<Record<string, string>>): TimedR
   if (typeof seconds !== 'number' || !Number.isFinite(seconds) || typeof text !== 'string') return null;
   const value = number(text);
   return value === null ? null : { labels, value, at: seconds * 1000 };
-}
-
-/** null: not a number as Prometheus writes them. */
-export function number(text: string): number | null {
-  switch (text) {
-    case 'NaN':
-      return Number.NaN;
-    case '+Inf':
-    case 'Inf':
-      return Number.POSITIVE_INFINITY;
-    case '-Inf':
-      return Number.NEGATIVE_INFINITY;
-    default: {
-      const value = text.trim() === '' ? Number.NaN : Number(text);
-      return Number.isFinite(value) ? value : null;
-    }
-  }
 }
 
 const seconds = (ms: number): string => `${Math.round(ms / 100) / 10} s`;

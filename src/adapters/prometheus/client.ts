@@ -1,6 +1,7 @@
 /** One Prometheus over HTTP: a query in, an answer out. Never throws for what the far side or the network does. */
 import type { NoValueCode } from '../../domain/observation.ts';
-import { type Answer, readAnswer, type Trouble, trouble } from './answer.ts';
+import { type Answer, readAnswer, readSamples, type Trouble, trouble } from './answer.ts';
+import type { Matrix } from './matrix.ts';
 
 export type PrometheusAuth =
   | { readonly kind: 'basic'; readonly username: string; readonly password: string }
@@ -24,6 +25,8 @@ export interface PrometheusClient {
   readonly server: string;
   /** `timeout`: milliseconds until the whole body must have been read. */
   query(promql: string, timeout: number): Promise<Answer>;
+  /** Raw samples of a range selector. `at`: when it is evaluated, milliseconds since the epoch; Prometheus's own now without it. */
+  matrix(promql: string, timeout: number, at?: number): Promise<Matrix | Trouble>;
 }
 
 export function openClient(options: ClientOptions): PrometheusClient {
@@ -31,29 +34,44 @@ export function openClient(options: ClientOptions): PrometheusClient {
   const server = `Prometheus at ${shown}`;
   const headers = { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json', ...auth };
 
-  async function ask(promql: string, timeout: number): Promise<Answer> {
+  type Read<T> = (status: number, text: string) => T | Trouble;
+
+  async function ask<T>(asked: Record<string, string>, timeout: number, read: Read<T>): Promise<T | Trouble> {
     // Prometheus stops working on it too when the time is up: an abandoned query must not keep it busy.
-    const body = new URLSearchParams({ query: promql, timeout: `${timeout}ms` });
+    const body = new URLSearchParams({ ...asked, timeout: `${timeout}ms` });
     const signal = AbortSignal.timeout(timeout);
     try {
       const response = await fetch(target, { method: 'POST', headers, body, redirect: 'manual', signal });
       const text = await readBody(response, options.maxResponseBytes);
       if (text === null) return tooLarge(server, options.maxResponseBytes);
-      const clock = { now: Date.now(), maxAge: options.maxSampleAge, maxAhead: options.maxSampleAhead };
-      return readAnswer(server, response.status, text, clock);
+      return read(response.status, text);
     } catch (error) {
       return unreachable(server, error, timeout, signal);
     }
   }
 
+  async function told<T extends { readonly ok: true }>(
+    timeout: number,
+    asked: Record<string, string>,
+    read: Read<T>,
+  ): Promise<T | Trouble> {
+    const started = performance.now();
+    const answer = await ask(asked, Math.max(1, Math.ceil(timeout)), read);
+    options.onRequest(answer.ok ? 'ok' : (answer.code satisfies NoValueCode), performance.now() - started);
+    return answer;
+  }
+
   return {
     server,
-    async query(promql, timeout) {
-      const started = performance.now();
-      const answer = await ask(promql, Math.max(1, Math.ceil(timeout)));
-      options.onRequest(answer.ok ? 'ok' : (answer.code satisfies NoValueCode), performance.now() - started);
-      return answer;
-    },
+    query: (promql, timeout) =>
+      told(timeout, { query: promql }, (status, text) => {
+        const clock = { now: Date.now(), maxAge: options.maxSampleAge, maxAhead: options.maxSampleAhead };
+        return readAnswer(server, status, text, clock);
+      }),
+    matrix: (promql, timeout, at) =>
+      told(timeout, { query: promql, ...(at === undefined ? {} : { time: String(at / 1000) }) }, (status, text) =>
+        readSamples(server, status, text),
+      ),
   };
 }
 

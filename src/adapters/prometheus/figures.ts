@@ -1,9 +1,10 @@
 /** Numbers of many workloads from one answer. */
 import type { View } from '../mesh.ts';
-import { number, type Row } from './answer.ts';
+import type { Row } from './answer.ts';
 import { type Called, calledBy } from './called.ts';
 import type { Bucket } from './quantile.ts';
 import { COUNTED, UNREACHED } from './templates.ts';
+import { number } from './value.ts';
 
 /** What one view counted of one workload. null: no such series. */
 export interface Figures {

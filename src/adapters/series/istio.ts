@@ -1,5 +1,6 @@
 /** How Istio's proxies count requests and latencies (standard metrics of Istio telemetry v2). */
 import type { Selector, Unreached, View } from '../mesh.ts';
+import type { CountView } from './counting.ts';
 
 const REQUESTS = 'istio_requests_total';
 
@@ -61,4 +62,31 @@ const UNREACHED: Unreached = {
 export const istioViews: readonly View[] = [
   { ...view('source', CALLERS, true), unreached: UNREACHED },
   view('destination', ['reporter="destination"'], false),
+];
+
+/** Failures are often fast: a canary that fails half of its requests would look quick. */
+const SUCCEEDED = [`grpc_response_status!~"${GRPC_FAILURE}"`, 'response_code!~"5..|0"'];
+
+const countView = (
+  name: string,
+  seenBy: CountView['seenBy'],
+  reporter: readonly string[],
+  pod: string | null,
+): CountView => ({
+  name,
+  seenBy,
+  labels: { namespace: 'destination_workload_namespace', version: 'destination_workload', pod },
+  key: 'deployment',
+  requests: [{ metric: REQUESTS, matchers: reporter }],
+  errors: failures(reporter),
+  latency: { metric: 'istio_request_duration_milliseconds', matchers: [...reporter, ...SUCCEEDED], unit: 'ms' },
+});
+
+/**
+ * For counting one by one. Callers' reports name no pod of the version they called: all of them are one group. `pod` on the
+ * workload's own reports comes from the scrape configuration that Istio recommends.
+ */
+export const istioCounting: readonly CountView[] = [
+  countView('source', 'callers', CALLERS, null),
+  countView('destination', 'pods', ['reporter="destination"', NOT_INJECTED], 'pod'),
 ];

@@ -1,5 +1,6 @@
 /** How Linkerd's proxies count requests and latencies. */
 import type { Selector, View } from '../mesh.ts';
+import type { CountView } from './counting.ts';
 
 /** Kubelet probes reach the pod's proxy too; a canary that gets nothing else would look healthy. */
 const INBOUND = ['direction="inbound"', 'route_name!="probe"'];
@@ -59,4 +60,35 @@ export const linkerdRouteViews: readonly View[] = [
     latency: null,
     share: true,
   },
+];
+
+/** The proxy's histogram knows the status alone: gRPC failures, which come with 200, are timed with the successes. */
+const SUCCEEDED = 'status_code!~"5.."';
+
+const countView = (
+  name: string,
+  seenBy: CountView['seenBy'],
+  direction: readonly string[],
+  labels: CountView['labels'],
+): CountView => ({
+  name,
+  seenBy,
+  labels,
+  key: 'deployment',
+  requests: [{ metric: 'response_total', matchers: direction }],
+  errors: [{ metric: 'response_total', matchers: [...direction, 'classification="failure"'] }],
+  latency: { metric: 'response_latency_ms', matchers: [...direction, SUCCEEDED], unit: 'ms' },
+});
+
+/**
+ * For counting one by one. The callers' proxies name the pod that they chose (`dst_pod`), so both are known: what callers
+ * met, and from whom.
+ */
+export const linkerdCounting: readonly CountView[] = [
+  countView('outbound', 'callers', ['direction="outbound"'], {
+    namespace: 'dst_namespace',
+    version: 'dst_deployment',
+    pod: 'dst_pod',
+  }),
+  countView('inbound', 'pods', INBOUND, { namespace: 'namespace', version: 'deployment', pod: 'pod' }),
 ];

@@ -39,7 +39,7 @@ export interface Calibration {
   /** Rollouts that were tried with this pace, and how many of them were rolled back. */
   readonly trials: number;
   readonly rolledBack: number;
-  /** false: even the most patient pace rolled back too often. The service's pods differ too much to be compared. */
+  /** false: even the most patient pace rolled back too often (the service's pods differ too much), or too few trials were made. */
   readonly passed: boolean;
 }
 
@@ -51,47 +51,96 @@ export function paced(settings: EvidenceSettings, { mode, warmUp }: Pace): Evide
   return { ...settings, mode, errors: waits(settings.errors), latency: waits(settings.latency) };
 }
 
-/**
- * The first pace that rolls back at most `alpha` of the trials. A trial lasts as long as the plan's horizon. A pace is not
- * tried further once it has failed, so its `trials` may be fewer.
- */
+/** The first pace that rolls back at most `alpha` of the trials, at once: see `calibrating`. */
 export function calibrate(settings: EvidenceSettings, history: History, paces: readonly Pace[] = PACES): Calibration {
+  const work = calibrating(settings, history, paces);
+  for (;;) {
+    const turn = work.next();
+    if (turn.done === true) return turn.value;
+  }
+}
+
+/**
+ * The first pace that rolls back at most `alpha` of the trials; yields after each of them, because all of them take
+ * seconds. A trial lasts as long as the plan's horizon. A pace is not tried further once it has failed, so its `trials`
+ * may be fewer. `most`: trials per pace at most, spread over pods and time.
+ */
+export function* calibrating(
+  settings: EvidenceSettings,
+  history: History,
+  paces: readonly Pace[] = PACES,
+  most = Infinity,
+): Generator<void, Calibration> {
   let last: Calibration | null = null;
   for (const pace of paces) {
-    last = { pace, ...replayPods(paced({ ...settings, keepBound: false }, pace), history, pace), passed: false };
-    if (last.trials > 0 && last.rolledBack <= settings.alpha * last.trials) return { ...last, passed: true };
+    const tried = yield* replayPods(paced({ ...settings, keepBound: false }, pace), history, pace, most);
+    last = { pace, ...tried, passed: false };
+    if (last.trials >= enough(pace, settings) && last.rolledBack <= settings.alpha * last.trials)
+      return { ...last, passed: true };
   }
   if (last === null) throw new Error('calibrate: wanted at least one pace, found none');
   return last;
 }
 
-function replayPods(settings: EvidenceSettings, { slot, slots }: History, { block }: Pace) {
+/**
+ * Robust mode is what is used where nothing is known. To trust single requests takes as many trials as one bad among them
+ * would be too many: none of 24 is compatible with one in eight.
+ */
+export const enough = ({ mode }: Pace, { alpha }: Pick<EvidenceSettings, 'alpha'>): number =>
+  mode === 'independent' ? Math.ceil(1 / alpha) : 1;
+
+function* replayPods(
+  settings: EvidenceSettings,
+  { slot, slots }: History,
+  { block }: Pace,
+  most: number,
+): Generator<void, { trials: number; rolledBack: number }> {
   const perBlock = block / slot;
   if (!Number.isInteger(perBlock) || perBlock < 1)
     throw new Error(`calibrate: blocks of ${block} ms must be a whole number of the history's slots of ${slot} ms`);
-  const perTrial = Math.floor(settings.errors.deposits.horizon / block);
-  const rows = Math.floor(slots.length / perBlock);
-  const summed = Array.from({ length: rows }, (_, k) => addRows(slots.slice(k * perBlock, (k + 1) * perBlock)));
-  const bearable = settings.alpha * Math.floor(rows / perTrial) * (slots[0]?.length ?? 0);
+  const perTrial = Math.max(1, Math.floor(settings.errors.deposits.horizon / block));
+  const windows: { readonly trial: Rows; readonly totals: readonly Side[] }[] = [];
+  for (let first = 0; first + perTrial * perBlock <= slots.length; first += perTrial * perBlock) {
+    const trial: (readonly Side[])[] = [];
+    const totals: Side[] = [];
+    for (let k = 0; k < perTrial; k++) {
+      const row = addRows(slots.slice(first + k * perBlock, first + (k + 1) * perBlock));
+      trial.push(row);
+      totals.push(row.reduce(plus, EMPTY));
+      yield;
+    }
+    windows.push({ trial, totals });
+  }
+  // A pod that had no request then was not there: it says nothing about how often one would be rolled back.
+  const candidates = windows.flatMap((window) =>
+    (window.trial[0] ?? []).flatMap((_, pod) =>
+      window.trial.some((pods) => (pods[pod]?.requests ?? 0) > 0) ? [{ ...window, pod }] : [],
+    ),
+  );
+  const chosen = spread(candidates, most);
+  const bearable = settings.alpha * chosen.length;
   let trials = 0;
   let rolledBack = 0;
-  for (let first = 0; first + perTrial <= rows; first += perTrial) {
-    const trial = summed.slice(first, first + perTrial);
-    const totals = trial.map((pods) => pods.reduce(plus, EMPTY));
-    const pods = trial[0]?.length ?? 0;
-    for (let pod = 0; pod < pods; pod++) {
-      trials++;
-      if (!wouldRollBack(settings, trial, totals, pod, block)) continue;
-      rolledBack++;
-      if (rolledBack > bearable) return { trials, rolledBack };
-    }
+  for (const { trial, totals, pod } of chosen) {
+    trials++;
+    if (wouldRollBack(settings, trial, totals, pod, block)) rolledBack++;
+    if (rolledBack > bearable) break;
+    yield;
   }
   return { trials, rolledBack };
 }
 
+/** At most `most` of the items, evenly spaced. */
+export const spread = <T>(items: readonly T[], most: number): readonly T[] =>
+  items.length <= most
+    ? items
+    : Array.from({ length: most }, (_, i) => items[Math.floor((i * items.length) / most)] as T);
+
+type Rows = readonly (readonly Side[])[];
+
 function wouldRollBack(
   settings: EvidenceSettings,
-  trial: readonly (readonly Side[])[],
+  trial: Rows,
   totals: readonly Side[],
   pod: number,
   block: number,
@@ -125,5 +174,5 @@ const combine = (a: Side, b: Side, sign: 1 | -1): Side => ({
 const plus = (a: Side, b: Side): Side => combine(a, b, 1);
 const minus = (a: Side, b: Side): Side => combine(a, b, -1);
 
-const addRows = (rows: readonly (readonly Side[])[]): readonly Side[] =>
+const addRows = (rows: Rows): readonly Side[] =>
   (rows[0] ?? []).map((_, pod) => rows.reduce((sum, row) => plus(sum, row[pod] ?? EMPTY), EMPTY));

@@ -74,7 +74,8 @@ export const DEFAULTS: EvidenceSettings = {
   keepBound: true,
 };
 
-const RAREST = 0.001;
+/** Part of the responses below which a bound is hardly ever exceeded. */
+export const RAREST = 0.001;
 const MOST_FREQUENT = 0.3;
 
 /**

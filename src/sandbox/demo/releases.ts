@@ -1,4 +1,4 @@
-/** The three releases of the demo: what goes wrong with each, the plan, and what came of it. */
+/** The releases of the demo: what goes wrong with each, who judges it, the plan, and what came of it. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Behaviour } from '../pod-server.ts';
 import type { Sandbox } from '../sandbox.ts';
@@ -10,25 +10,25 @@ import { TERMINAL } from './service.ts';
 export interface Release {
   readonly name: string;
   readonly image: string;
+  /** What decides alone: the comparison of both versions, limits, or (a plan as it is usually written) both. */
+  readonly judgedBy: JudgedBy;
   /** What happens to the canary a moment after it got its first traffic; null: nothing. */
   readonly fault: { readonly words: string; readonly change: Partial<Behaviour> } | null;
   readonly expected: string;
 }
 
+export type JudgedBy = 'both' | 'evidence' | 'thresholds';
+
+const FAILS = { words: 'a quarter of the requests fail', change: { errorRate: 0.25 } };
+const SLOW = { words: 'every request takes 0.8 s', change: { latencyMs: 800 } };
+
+/** Each fault twice, so that what judges it can be seen side by side. */
 export const RELEASES: readonly Release[] = [
-  { name: 'good', image: 'myapp:2.0', fault: null, expected: 'succeeded' },
-  {
-    name: 'bad',
-    image: 'myapp:2.1',
-    fault: { words: 'a quarter of the requests fail', change: { errorRate: 0.25 } },
-    expected: 'rolled_back',
-  },
-  {
-    name: 'slow',
-    image: 'myapp:2.2',
-    fault: { words: 'every request takes 0.8 s', change: { latencyMs: 800 } },
-    expected: 'rolled_back',
-  },
+  { name: 'good', image: 'myapp:2.0', judgedBy: 'both', fault: null, expected: 'succeeded' },
+  { name: 'bad-thresholds', image: 'myapp:2.1', judgedBy: 'thresholds', fault: FAILS, expected: 'rolled_back' },
+  { name: 'bad', image: 'myapp:2.2', judgedBy: 'evidence', fault: FAILS, expected: 'rolled_back' },
+  { name: 'slow-thresholds', image: 'myapp:2.3', judgedBy: 'thresholds', fault: SLOW, expected: 'rolled_back' },
+  { name: 'slow', image: 'myapp:2.4', judgedBy: 'evidence', fault: SLOW, expected: 'rolled_back' },
 ];
 
 const FAULT_AFTER_MS = 1_000;
@@ -36,7 +36,20 @@ const DEADLINE_MS = 90_000;
 /** Requests under way when the rollout ended still count as its. */
 const LAST_ANSWERS_MS = 500;
 
-export const demoPlan = (target: object, image: string) => ({
+/** Limits as people write them, at the pace of the demo. */
+const CHECKS = [
+  { name: 'errors', kind: 'error-rate', max: '5%', minSamples: 20 },
+  // Against the stable version, which shares this machine with the canary: a busy machine is nobody's fault.
+  { name: 'latency', kind: 'latency', quantile: 0.95, relative: { maxRatio: 2, tolerance: '300ms' }, minSamples: 20 },
+];
+
+/**
+ * The judge at the pace of the demo: blocks of half a second, read from the pods themselves, and no wait for a cold start.
+ * A rollout of minutes leaves all of this out.
+ */
+const EVIDENCE = { provider: 'direct', mode: 'robust', block: '500ms', warmUp: '0s', unproven: { after: '60s' } };
+
+export const demoPlan = (target: object, image: string, judgedBy: JudgedBy = 'both') => ({
   target,
   steps: [
     { weight: 10, hold: '5s' },
@@ -47,17 +60,8 @@ export const demoPlan = (target: object, image: string) => ({
     interval: '1s',
     window: '6s',
     failureLimit: 2,
-    checks: [
-      { name: 'errors', kind: 'error-rate', max: '5%', minSamples: 20 },
-      // Against the stable version, which shares this machine with the canary: a busy machine is nobody's fault.
-      {
-        name: 'latency',
-        kind: 'latency',
-        quantile: 0.95,
-        relative: { maxRatio: 2, tolerance: '300ms' },
-        minSamples: 20,
-      },
-    ],
+    evidence: judgedBy === 'thresholds' ? { mode: 'off' } : EVIDENCE,
+    checks: judgedBy === 'evidence' ? [] : CHECKS,
   },
   labels: { image },
 });
@@ -89,7 +93,7 @@ export async function runRelease(
   await sandbox.release(release.image);
   signal.throwIfAborted();
   const before = sandbox.users();
-  let rollout = await service.start(demoPlan(sandbox.target, release.image));
+  let rollout = await service.start(demoPlan(sandbox.target, release.image, release.judgedBy));
   let faultAt: number | null = null;
   let fault: NodeJS.Timeout | null = null;
   const ticker = setInterval(() => watcher.live(rollout, since(sandbox.users(), before)), 250);

@@ -43,6 +43,7 @@ export interface RolloutView {
   readonly weight: { readonly wanted: number | null; readonly observed: number | null; readonly share: number | null };
   readonly pause: { readonly cause: string; readonly message: string } | null;
   readonly outcome: { readonly code: string; readonly message: string; readonly check: string | null } | null;
+  readonly evidence: { readonly finding: { readonly verdict: string; readonly sentence: string } | null } | null;
   readonly checks: readonly { readonly name: string; readonly verdict: string | null; readonly reason: string }[];
   readonly trouble: { readonly message: string } | null;
   readonly version: number;
@@ -72,6 +73,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     KUBECONFIG: options.kubeconfig,
     PROMETHEUS_URL: options.prometheusUrl,
     PROMETHEUS_SCRAPE_INTERVAL: '1s',
+    SLUICE_DIRECT_INTERVAL: '250ms',
     HOST: '127.0.0.1',
     PORT: String(port),
     ...(options.redisUrl === undefined ? {} : { REDIS_URL: options.redisUrl }),

@@ -1,0 +1,214 @@
+/**
+ * How one rollout's canary will be compared with the stable: asked of the metrics provider and tried on the service's own
+ * past before anything starts. Fixed from then on, so that every verdict can be computed again.
+ */
+import type { Calibration, History, Pace } from '../domain/evidence/calibrate.ts';
+import { calibrating, enough } from '../domain/evidence/calibrate.ts';
+import type { EvidenceSetup } from '../domain/evidence/ledger.ts';
+import { DEFAULTS } from '../domain/evidence/settings.ts';
+import type { ChosenBounds, Histogram } from '../domain/evidence/setup.ts';
+import {
+  boundsFor,
+  gridOf,
+  lengthOf,
+  pacesFor,
+  pastTooThin,
+  podsOf,
+  recounted,
+  settingsOf,
+  slotsTogether,
+} from '../domain/evidence/setup.ts';
+import { duration, percent } from '../domain/format.ts';
+import type { NoValueCode } from '../domain/observation.ts';
+import type { EvidencePlan, Millis, Plan } from '../domain/plan.ts';
+import type { MetricsGateway, MetricsProvider, Survey } from './ports.ts';
+import { inTime, unhurried } from './unhurried.ts';
+import type { Finding } from './usecases.ts';
+
+export interface Prepared {
+  /** null: the plan wants no comparison. */
+  readonly evidence: EvidenceSetup | null;
+  /** A `fail` refuses the rollout. */
+  readonly findings: readonly Finding[];
+  /** The stable's past, counted by the bounds of the settings; null: there is none that anything can be tried on. */
+  readonly history: History | null;
+  /** Why there is no past, as a code and in words with what to do; null: there is one. */
+  readonly noHistory: NoHistory | null;
+}
+
+export interface NoHistory {
+  /** `cannot_count`: by the provider's nature. A NoValueCode: what the provider answered. The rest: what it has is too thin. */
+  readonly code: 'cannot_count' | 'none' | 'short' | 'silent' | 'one_pod' | NoValueCode;
+  readonly message: string;
+}
+
+export interface PreparePorts {
+  readonly metrics: MetricsGateway;
+}
+
+export interface PrepareOptions {
+  /** How far back the A/A check looks. */
+  readonly past: Millis;
+  /** For the survey and the A/A check together. */
+  readonly budget: Millis;
+}
+
+/** Four hours of twenty pods are 160 trials. */
+export const PREPARE: PrepareOptions = { past: 4 * 3_600_000, budget: 9_000 };
+/** Trials per pace: 1 % of them is two. More would cost time and say little more. */
+const MOST_TRIALS = 200;
+
+const CHECK = 'evidence';
+const finding = (check: string, level: Finding['level'], message: string): Finding => ({ check, level, message });
+
+/** Only reads. Never throws for expected trouble, and never takes much longer than `budget`. */
+export async function prepareEvidence(
+  { metrics }: PreparePorts,
+  plan: Plan,
+  options: PrepareOptions = PREPARE,
+): Promise<Prepared> {
+  const wanted = plan.analysis.evidence;
+  if (wanted === null) return { evidence: null, findings: [], history: null, noHistory: null };
+  const provider = metrics.provider(wanted.provider, plan.target.cluster);
+  const begun = performance.now();
+  const survey = await surveyed(provider, plan, options);
+  if (!survey.ok) return unknown(wanted, provider, survey);
+  const bounds = boundsFor(wanted, survey);
+  const about = { wanted, provider: wanted.provider, view: survey.view, bounds, histogram: survey };
+  const past = pastOf(survey);
+  const paces = pacesFor(wanted, gridOf(survey.resolution, past.history));
+  if (past.history === null) return { ...untried(about, paces, past.noHistory), ...past };
+  const left = (): Millis => Math.max(0, options.budget - (performance.now() - begun));
+  const together = slotsTogether(past.history.slot, paces);
+  const history = await unhurried(recounted(past.history, survey.bounds, bounds.bounds, together), left());
+  const settings = settingsOf(wanted, fallbackOf(paces), bounds.bounds);
+  const calibration =
+    history === null ? null : await unhurried(calibrating(settings, history, paces, MOST_TRIALS), left());
+  if (history !== null && calibration !== null)
+    return { ...tried(about, calibration, history), history, noHistory: null };
+  const message = `the A/A check over ${duration(lengthOf(past.history))} of the past took longer than ${duration(options.budget)}`;
+  const noHistory: NoHistory | null = history === null ? { code: 'timeout', message } : null;
+  return { ...untried(about, paces, { message }), history, noHistory };
+}
+
+/** `ok: false`: why nothing is known of the service. */
+type Told =
+  | Extract<Survey, { ok: false }>
+  | { readonly ok: false; readonly code: 'cannot_count'; readonly message: string };
+
+export async function surveyed(
+  provider: MetricsProvider,
+  plan: Plan,
+  { past, budget }: PrepareOptions,
+): Promise<Extract<Survey, { ok: true }> | Told> {
+  if (provider.count === undefined || provider.survey === undefined) {
+    const message = `metrics provider ${provider.name} cannot count requests`;
+    return { ok: false, code: 'cannot_count', message };
+  }
+  const message = `metrics provider ${provider.name} did not tell of the service's past within ${duration(budget)}`;
+  const late: Survey = { ok: false, code: 'timeout', message };
+  return inTime(provider.survey(plan.target, past), budget, late);
+}
+
+/** The past, where trials can be made of it. Its sides' `slow` follow the survey's bounds. */
+export function pastOf(
+  survey: Extract<Survey, { ok: true }>,
+): { readonly history: History; readonly noHistory: null } | { readonly history: null; readonly noHistory: NoHistory } {
+  if (survey.history === null) return { history: null, noHistory: { code: 'none', message: survey.message } };
+  const horizon = DEFAULTS.errors.deposits.horizon;
+  const thin = pastTooThin(survey.history, horizon);
+  if (thin === null) return { history: survey.history, noHistory: null };
+  const message = {
+    short: `the past has ${duration(lengthOf(survey.history))}, and a trial takes ${duration(horizon)}`,
+    silent: "the stable version's pods had no requests",
+    one_pod: 'only one pod of the stable version had requests: there is none to compare it with',
+  }[thin];
+  return { history: null, noHistory: { code: thin, message } };
+}
+
+interface About {
+  readonly wanted: EvidencePlan;
+  readonly provider: string;
+  readonly view: string | null;
+  readonly bounds: ChosenBounds;
+  /** null: nothing is known of it. */
+  readonly histogram: Histogram | null;
+}
+
+/** The pace for a service of which nothing is known. */
+function fallbackOf(paces: readonly Pace[]): Pace {
+  const pace = paces.find(({ mode }) => mode === 'robust') ?? paces[0];
+  if (pace === undefined) throw new Error('evidence: wanted at least one pace, found none');
+  return pace;
+}
+
+/** The provider said nothing: the rollout may still be counted later, by robust blocks of whole samples. */
+function unknown(wanted: EvidencePlan, provider: MetricsProvider, { code, message }: Told): Prepared {
+  const about = { wanted, provider: wanted.provider, view: null, bounds: boundsFor(wanted, null), histogram: null };
+  const paces = pacesFor(wanted, gridOf(provider.scrapeInterval, null));
+  const asked = code === 'timeout' || code === 'unavailable';
+  const noHistory: NoHistory = { code, message };
+  return { ...untried(about, paces, noHistory, asked ? 'unknown' : 'warn'), history: null, noHistory };
+}
+
+type Judged = Pick<Prepared, 'evidence' | 'findings'>;
+
+function untried(
+  about: About,
+  paces: readonly Pace[],
+  { message }: { readonly message: string },
+  level: Finding['level'] = 'warn',
+): Judged {
+  const { wanted } = about;
+  const pace = fallbackOf(paces);
+  const words = `${modeWords(pace)}, untried on the service's own past: ${message}`;
+  const evidence = setupOf(about, pace, words, null);
+  if (wanted.mode !== 'independent')
+    return { evidence, findings: [finding(CHECK, level, words), ...latencyFindings(about)] };
+  const refusal = `independent mode is only for a service whose past allows it, and that could not be tried: ${message}. Set analysis.evidence.mode to auto or robust`;
+  return { evidence, findings: [finding(CHECK, 'fail', refusal), ...latencyFindings(about)] };
+}
+
+function tried(about: About, { pace, trials, rolledBack, passed }: Calibration, history: History): Judged {
+  const pods = podsOf(history);
+  const past = lengthOf(history);
+  const { wanted } = about;
+  const found = `in ${duration(past)} of ${pods} pods ${rolledBack} of ${passed ? '' : 'the first '}${trials} healthy trials would have been rolled back`;
+  const words = `${modeWords(pace)}: ${found}`;
+  const evidence = setupOf(about, pace, words, { trials, rolledBack, passed, pods, past });
+  const more = latencyFindings(about);
+  if (passed) return { evidence, findings: [finding(CHECK, 'pass', words), ...more] };
+  const allowed = `${percent(wanted.alpha)} (alpha) is allowed`;
+  if (wanted.mode === 'independent') {
+    const few = rolledBack <= wanted.alpha * trials;
+    const why = few
+      ? `at least ${enough(pace, wanted)} trials are needed to trust single requests: more pods, or a longer past`
+      : `${allowed}: its requests do not fail independently of each other`;
+    const refusal = `independent mode: ${found}, and ${why}. Set analysis.evidence.mode to auto or robust`;
+    return { evidence, findings: [finding(CHECK, 'fail', refusal), ...more] };
+  }
+  const warning = `${words}, and ${allowed}: its pods differ too much to be compared so fast. A longer analysis.evidence.block, or checks with thresholds and analysis.evidence.mode off, suit it better`;
+  return { evidence, findings: [finding(CHECK, 'warn', warning), ...more] };
+}
+
+const modeWords = ({ mode, block }: Pace): string => `judged in ${mode} mode by blocks of ${duration(block)}`;
+
+const setupOf = (
+  { wanted, provider, view, bounds }: About,
+  pace: Pace,
+  words: string,
+  calibration: EvidenceSetup['calibration'],
+): EvidenceSetup => ({ provider, view, pace, settings: settingsOf(wanted, pace, bounds.bounds), words, calibration });
+
+function latencyFindings({ wanted, bounds, histogram }: About): readonly Finding[] {
+  if (wanted.latency === null || histogram === null) return [];
+  const check = `${CHECK}-latency`;
+  if (histogram.bounds.length === 0)
+    return [finding(check, 'warn', 'the service has no latency histogram now: only its errors are compared')];
+  const named = (list: readonly number[]): string => `${list.join(', ')} ms`;
+  if (bounds.unknown.length > 0) {
+    const message = `analysis.evidence.latency.bounds: the histogram has no bound of ${named(bounds.unknown)}; it has ${named(histogram.bounds)}`;
+    return [finding(check, 'fail', message)];
+  }
+  return [finding(check, 'pass', `responses slower than ${named(bounds.bounds)} are compared`)];
+}

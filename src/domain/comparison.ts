@@ -1,0 +1,140 @@
+/** What the comparison of canary and stable does to a rollout: it rolls back, it holds, and without its proof nothing is promoted. */
+import type { Change } from './change.ts';
+import { patch, record } from './change.ts';
+import type { Finding } from './evidence/verdict.ts';
+import type { EvidenceLook, Observation } from './observation.ts';
+import type { EvidencePlan, Instant, Millis } from './plan.ts';
+import { weightAt } from './plan.ts';
+import type { Judgement, Rollout } from './rollout.ts';
+
+/** Enters what one look's count came to, and records what changed. */
+export function compared(change: Change, { evidence, at }: Observation): Change {
+  const { phase } = change.rollout;
+  if (evidence === null || (phase.name !== 'progressing' && phase.name !== 'paused')) return change;
+  const before = change.rollout.judgement;
+  const after = evidence.ok ? heard(before, evidence, at) : deaf(before, evidence, at, change.rollout, phase.reachedAt);
+  const entered = patch(change, { judgement: after });
+  return sourceChanged(verdictChanged(entered, before, after, at), before, after, evidence, at);
+}
+
+function heard(before: Judgement | null, look: Extract<EvidenceLook, { ok: true }>, at: Instant): Judgement {
+  const { ledger, closed, dueAt } = look;
+  const began = ledger.began ?? at;
+  const base: Judgement = before ?? nothingYet(began, dueAt, ledger.source.provider);
+  const next = { ...base, began, dueAt, provider: ledger.source.provider };
+  // An answer without a complete block ends no blindness and begins none.
+  if (closed === null) return next;
+  const { block, finding, weight } = closed;
+  const both =
+    block.groups.some(({ canary }) => canary.requests > 0) && block.groups.some(({ stable }) => stable.requests > 0);
+  if (both) return { ...next, finding, heard: { at, weight }, blindSince: null, blindReason: '' };
+  const silent = block.groups.some(({ canary }) => canary.requests > 0) ? 'stable version' : 'canary';
+  const blindSince = base.blindSince ?? base.heard?.at ?? began;
+  return { ...next, finding, blindSince, blindReason: `the ${silent} had no requests` };
+}
+
+function deaf(
+  before: Judgement | null,
+  { message, dueAt }: Extract<EvidenceLook, { ok: false }>,
+  at: Instant,
+  rollout: Rollout,
+  reachedAt: Instant | null,
+): Judgement {
+  const base = before ?? nothingYet(reachedAt ?? at, dueAt, rollout.plan.analysis.evidence?.provider ?? '');
+  return { ...base, dueAt, blindSince: base.blindSince ?? at, blindReason: message };
+}
+
+const nothingYet = (began: Instant, dueAt: Instant, provider: string): Judgement => ({
+  finding: null,
+  heard: null,
+  began,
+  dueAt,
+  blindSince: null,
+  blindReason: '',
+  provider,
+});
+
+function verdictChanged(change: Change, before: Judgement | null, { finding }: Judgement, at: Instant): Change {
+  if (finding === null || (before?.finding?.verdict === finding.verdict && before.finding.code === finding.code))
+    return change;
+  const { verdict, code, evidence, needed, safety, safetyNeeded, atLeast, canary, stable } = finding;
+  const message = `evidence: ${verdict}: ${finding.sentence}`;
+  const data = { verdict, code, evidence, needed, safety, safetyNeeded, atLeast, canary, stable };
+  return record(change, at, 'evidence_changed', message, data);
+}
+
+function sourceChanged(
+  change: Change,
+  before: Judgement | null,
+  after: Judgement,
+  look: EvidenceLook,
+  at: Instant,
+): Change {
+  const from = before?.provider ?? change.rollout.plan.analysis.evidence?.provider ?? after.provider;
+  if (!look.ok || from === after.provider) return change;
+  const why = look.fallback === null ? 'it counts again' : look.fallback;
+  const message = `the evidence is counted by metrics provider ${after.provider}, no longer by ${from}: ${why}`;
+  return record(change, at, 'evidence_source_changed', message, { from, to: after.provider });
+}
+
+/** The finding that rolls back; null: none does. */
+export const provenBad = ({ judgement }: Rollout): Finding | null =>
+  judgement?.finding?.verdict === 'bad' ? judgement.finding : null;
+
+/** Why the comparison has been blind for at least `patience`; null: it has not. */
+export function comparisonBlind({ judgement }: Rollout, at: Instant, patience: Millis): string | null {
+  const since = judgement?.blindSince ?? null;
+  return judgement !== null && since !== null && at - since >= patience ? judgement.blindReason : null;
+}
+
+/** Nothing keeps the comparison from being heard now. */
+export const isHeard = ({ plan, judgement }: Rollout): boolean =>
+  (plan.analysis.evidence ?? null) === null || (judgement !== null && judgement.blindSince === null);
+
+export type Gate =
+  /** `note`: what the promotion rests on, for people; '' where there is nothing to tell. */
+  | { readonly kind: 'open'; readonly note: string }
+  | { readonly kind: 'wait' }
+  /** The time for a proof is over. */
+  | { readonly kind: 'unproven'; readonly sentence: string; readonly policy: EvidencePlan['unproven'] };
+
+/**
+ * May the rollout leave its present step, as far as the comparison goes? Never without a block of both versions' requests
+ * counted at this weight, never while the canary is suspicious, and not to 100 % without the proof of safety.
+ * `heldSince`: when the step's own hold was over.
+ */
+export function gate(rollout: Rollout, at: Instant, heldSince: Instant): Gate {
+  const { plan, judgement, phase } = rollout;
+  const evidence = plan.analysis.evidence ?? null;
+  if (evidence === null || (phase.name !== 'progressing' && phase.name !== 'paused')) return { kind: 'open', note: '' };
+  const finding = judgement?.finding ?? null;
+  const here = judgement?.heard?.weight === weightAt(plan, phase.step);
+  const last = phase.step === plan.steps.length - 1;
+  const { verdict } = finding ?? { verdict: 'undecided' };
+  const enough = last ? verdict === 'safe' : verdict === 'safe' || verdict === 'undecided';
+  if (here && enough && finding !== null) return { kind: 'open', note: last ? finding.sentence : '' };
+  const { unproven } = evidence;
+  // Before the last step only a held weight is meant: the proof has time until the last one.
+  const since = last ? Math.min(judgement?.began ?? heldSince, heldSince) : heldSince;
+  if (at - since < unproven.after) return { kind: 'wait' };
+  return { kind: 'unproven', sentence: finding?.sentence ?? 'nothing was counted', policy: unproven };
+}
+
+/** How long the present step is held: at the last one, with the bake. */
+export function holdOf({ plan }: Rollout, step: number): Millis {
+  const hold = plan.steps[step]?.hold ?? 0;
+  return step === plan.steps.length - 1 ? hold + (plan.analysis.evidence?.bake ?? 0) : hold;
+}
+
+/** Is the comparison to be counted at `at`? At every step whose weight was in force, also while it is paused there. */
+export function comparisonDue(rollout: Rollout, at: Instant): boolean {
+  const { phase, plan, judgement } = rollout;
+  if ((plan.analysis.evidence ?? null) === null) return false;
+  if ((phase.name !== 'progressing' && phase.name !== 'paused') || phase.reachedAt === null) return false;
+  // At 100 % the stable version has no requests to compare with.
+  if (phase.step >= plan.steps.length || weightAt(plan, phase.step) >= 100) return false;
+  return judgement === null || at >= judgement.dueAt - EARLY;
+}
+
+/** A job may come some milliseconds early. */
+const EARLY: Millis = 50;

@@ -1,0 +1,216 @@
+/**
+ * What a rollout's evidence rests on and where it stands: how it is judged, what has been counted, and the judge's memory.
+ * Plain JSON, and all there is. Stored in the transaction of the decision: a tick that is repeated counts nothing twice.
+ */
+import type { Instant, Millis, Weight } from '../plan.ts';
+import type { Pace } from './calibrate.ts';
+import type { Block, Group, Side } from './counts.ts';
+import type { CounterSeries, Cursor, Sides } from './increments.ts';
+import { consume, NO_CURSOR } from './increments.ts';
+import type { EvidenceSettings } from './settings.ts';
+import type { EvidenceState } from './state.ts';
+import { begin, step } from './state.ts';
+import type { Finding } from './verdict.ts';
+import { finding } from './verdict.ts';
+
+/** How one rollout is judged: fixed before it starts, so that every verdict can be computed again. */
+export interface EvidenceSetup {
+  /** Name of the metrics provider that counts. */
+  readonly provider: string;
+  /** The provider's view that is counted; null: its first choice. */
+  readonly view: string | null;
+  readonly pace: Pace;
+  readonly settings: EvidenceSettings;
+  /** How it is judged and why so, for people. */
+  readonly words: string;
+  /** What the A/A check said of the service's past; null: there was none to look at. */
+  readonly calibration: {
+    readonly trials: number;
+    readonly rolledBack: number;
+    readonly passed: boolean;
+    readonly pods: number;
+    readonly past: Millis;
+  } | null;
+}
+
+/** Who counts now: another one than the setup's where that had to be given up. */
+export interface Source {
+  readonly provider: string;
+  readonly view: string | null;
+}
+
+export interface Ledger {
+  readonly setup: EvidenceSetup;
+  readonly source: Source;
+  /** When the canary first had a weight in force, by the database's clock; null: not yet. */
+  readonly began: Instant | null;
+  /** From when on this source's counters count, by its clock; what they had before is their baseline. */
+  readonly countedFrom: Instant | null;
+  /** Until when everything is counted, by the source's clock; null: nothing is. */
+  readonly countedTo: Instant | null;
+  readonly cursor: Cursor;
+  /** The block that is being counted; null: none was begun. */
+  readonly open: OpenBlock | null;
+  readonly state: EvidenceState;
+}
+
+interface OpenBlock {
+  readonly since: Instant;
+  /** Canary share in percent in which it began. Counts of two weights are not pooled. */
+  readonly weight: Weight;
+  /** By pod; '' where the view cannot tell. */
+  readonly pods: Readonly<Record<string, Sides>>;
+}
+
+export const openLedger = (setup: EvidenceSetup): Ledger => ({
+  setup,
+  source: { provider: setup.provider, view: setup.view },
+  began: null,
+  countedFrom: null,
+  countedTo: null,
+  cursor: NO_CURSOR,
+  open: null,
+  state: begin(setup.settings),
+});
+
+/** What a source has counted. */
+export interface Count {
+  readonly source: Source;
+  readonly at: Instant;
+  readonly series: readonly CounterSeries[];
+}
+
+/** The moment of the look. */
+export interface Moment {
+  /** By the database's clock. */
+  readonly at: Instant;
+  /** When the present step's weight was read back. */
+  readonly reachedAt: Instant;
+  /** The weight in force. */
+  readonly weight: Weight;
+  /** false: the canary's share of the service's requests is not known to be the weight, so it is not judged. */
+  readonly shareKnown: boolean;
+}
+
+/** One block that was judged, and what the evidence then said. */
+export interface JudgedBlock {
+  readonly at: Instant;
+  readonly weight: Weight;
+  readonly block: Block;
+  readonly finding: Finding;
+}
+
+export interface Taken {
+  readonly ledger: Ledger;
+  /** The block that this count closed; null: it goes on. */
+  readonly closed: JudgedBlock | null;
+}
+
+/** A side that has not been heard (a scrape that was missed) is waited for so many blocks. */
+const PATIENCE = 3;
+
+/** Enters what was counted, and judges the block where it is complete. */
+export function take(before: Ledger, count: Count, moment: Moment): Taken {
+  const ledger = fromSource(before, count.source);
+  const { reachedAt, weight } = moment;
+  const began = ledger.began ?? reachedAt;
+  const countedFrom = ledger.countedFrom ?? reachedAt;
+  const { cursor, counted } = consume(ledger.cursor, count.series, countedFrom);
+  const start = ledger.open ?? { since: began, weight, pods: {} };
+  const open: OpenBlock = { ...start, pods: merged(start.pods, counted, ledger.setup.settings.bounds.length) };
+  const countedTo = Math.max(count.at, ledger.countedTo ?? count.at);
+  const next: Ledger = { ...ledger, began, countedFrom, countedTo, cursor, open };
+  if (!isComplete(open, ledger.setup.pace.block, moment)) return { ledger: next, closed: null };
+  return judged(next, open, began, moment);
+}
+
+/** Another source's counters are other counters: their first values, as of the time that is counted, are the baseline. */
+const fromSource = (ledger: Ledger, source: Source): Ledger =>
+  ledger.source.provider === source.provider && (ledger.source.view ?? source.view) === source.view
+    ? { ...ledger, source }
+    : { ...ledger, source, countedFrom: ledger.countedTo, cursor: NO_CURSOR };
+
+function isComplete(open: OpenBlock, length: Millis, { at, weight }: Moment): boolean {
+  if (weight !== open.weight) return true;
+  const age = at - open.since;
+  return age >= length * PATIENCE || (age >= length && isHeard(open));
+}
+
+const isHeard = ({ pods }: OpenBlock): boolean => {
+  const sides = Object.values(pods);
+  return sides.some(({ canary }) => canary.requests > 0) && sides.some(({ stable }) => stable.requests > 0);
+};
+
+function judged(ledger: Ledger, open: OpenBlock, began: Instant, { at, weight, shareKnown }: Moment): Taken {
+  const { settings } = ledger.setup;
+  const block: Block = {
+    index: (ledger.state.block ?? -1) + 1,
+    from: open.since - began,
+    to: at - began,
+    share: shareKnown ? open.weight / 100 : 0,
+    groups: groupsOf(open.pods, settings.bounds.length),
+  };
+  const state = step(ledger.state, settings, block);
+  const closed = { at, weight: open.weight, block, finding: finding(state, settings) };
+  return { ledger: { ...ledger, state, open: { since: at, weight, pods: {} } }, closed };
+}
+
+/** When the block that is being counted will be complete. */
+export const blockEndsAt = ({ open, setup }: Ledger, at: Instant): Instant => (open?.since ?? at) + setup.pace.block;
+
+// ── pods ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const GROUPS = 8;
+
+/**
+ * Both versions' pods dealt out to the groups, each version by itself, so that every group has as many of each as can be.
+ * By a hash of the names: which pods are put together must not depend on what happened to them.
+ */
+function groupsOf(pods: OpenBlock['pods'], bounds: number): readonly Group[] {
+  const names = Object.keys(pods).sort((a, b) => hash(a) - hash(b) || (a < b ? -1 : 1));
+  const parts = names.every((name) => name === '') ? 1 : GROUPS;
+  const groups = Array.from({ length: parts }, () => ({ canary: emptySide(bounds), stable: emptySide(bounds) }));
+  for (const role of ['canary', 'stable'] as const) {
+    let dealt = 0;
+    for (const name of names) {
+      const side = pods[name]?.[role];
+      const group = groups[dealt % parts];
+      if (side === undefined || group === undefined || isEmpty(side)) continue;
+      group[role] = plus(group[role], side);
+      dealt += 1;
+    }
+  }
+  return groups;
+}
+
+/** FNV-1a. */
+function hash(text: string): number {
+  let value = 0x811c9dc5;
+  for (let i = 0; i < text.length; i += 1) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193);
+  return value >>> 0;
+}
+
+const isEmpty = ({ requests, errors, timed }: Side): boolean => requests === 0 && errors === 0 && timed === 0;
+
+const emptySide = (bounds: number): Side => ({
+  requests: 0,
+  errors: 0,
+  timed: 0,
+  slow: Array.from({ length: bounds }, () => 0),
+});
+
+const plus = (a: Side, b: Side): Side => ({
+  requests: a.requests + b.requests,
+  errors: a.errors + b.errors,
+  timed: a.timed + b.timed,
+  slow: a.slow.map((n, i) => n + (b.slow[i] ?? 0)),
+});
+
+function merged(pods: OpenBlock['pods'], counted: ReadonlyMap<string | null, Sides>, bounds: number) {
+  const sum: Record<string, Sides> = { ...pods };
+  for (const [pod, sides] of counted) {
+    const before = sum[pod ?? ''] ?? { canary: emptySide(bounds), stable: emptySide(bounds) };
+    sum[pod ?? ''] = { canary: plus(before.canary, sides.canary), stable: plus(before.stable, sides.stable) };
+  }
+  return sum;
+}
