@@ -20,10 +20,11 @@ const FROM_THE_PAGE = { 'X-Sluice-CSRF': '1' };
 /**
  * @param {string} path
  * @param {RequestInit} [options]
+ * @param {number} [within] milliseconds
  * @returns {Promise<Response>} an answer that is no problem; rejects with Trouble
  */
-async function call(path, options = {}) {
-  const deadline = AbortSignal.timeout(DEADLINE);
+async function call(path, options = {}, within = DEADLINE) {
+  const deadline = AbortSignal.timeout(within);
   const signal = options.signal ? AbortSignal.any([options.signal, deadline]) : deadline;
   /** @type {Response} */
   let response;
@@ -60,13 +61,20 @@ export const get = async (path, signal) => (await call(path, signal === undefine
 export const post = (path, body, headers = {}) =>
   send(path, JSON.stringify(body), { 'Content-Type': 'application/json', ...headers });
 
-/** A plan as people write it; JSON is YAML too. @param {string} path @param {string} text @param {Record<string, string>} [headers] @returns {Promise<any>} */
-export const postYaml = (path, text, headers = {}) =>
-  send(path, text, { 'Content-Type': 'application/yaml', ...headers });
+/**
+ * A plan as people write it; JSON is YAML too.
+ * @param {string} path
+ * @param {string} text
+ * @param {Record<string, string>} [headers]
+ * @param {number} [within] milliseconds
+ * @returns {Promise<any>}
+ */
+export const postYaml = (path, text, headers = {}, within = DEADLINE) =>
+  send(path, text, { 'Content-Type': 'application/yaml', ...headers }, within);
 
-/** @param {string} path @param {string} body @param {Record<string, string>} headers */
-async function send(path, body, headers) {
-  const response = await call(path, { method: 'POST', body, headers: { ...FROM_THE_PAGE, ...headers } });
+/** @param {string} path @param {string} body @param {Record<string, string>} headers @param {number} [within] */
+async function send(path, body, headers, within) {
+  const response = await call(path, { method: 'POST', body, headers: { ...FROM_THE_PAGE, ...headers } }, within);
   return response.status === 204 ? null : response.json();
 }
 

@@ -9,7 +9,7 @@ const MOST_PAGES = 50;
  * @template T
  * @param {string} path
  * @param {AbortSignal} leaving
- * @returns {{ readonly items: readonly T[], readonly cut: boolean, more(): Promise<boolean> }} more: true where something new came
+ * @returns {{ readonly items: readonly T[], readonly cut: boolean, readonly head: any, more(): Promise<boolean> }} head: the last page that was read, with what else it says; more: true where something new came
  */
 export function pager(path, leaving) {
   /** @type {T[]} */
@@ -18,6 +18,8 @@ export function pager(path, leaving) {
   let open = [];
   /** @type {string | null} */
   let cursor = null;
+  /** @type {any} */
+  let head = null;
   let pages = 1;
   let cut = false;
   /** @type {Promise<boolean> | null} */
@@ -29,6 +31,7 @@ export function pager(path, leaving) {
       const from = cursor === null ? '' : `&cursor=${encodeURIComponent(cursor)}`;
       const page = await get(`${path}?limit=${LIMIT}${from}`, leaving);
       open = page.items;
+      head = page;
       if (page.nextCursor === null) break;
       if (pages >= MOST_PAGES) {
         cut = true;
@@ -44,6 +47,9 @@ export function pager(path, leaving) {
   return {
     get items() {
       return [...done, ...open];
+    },
+    get head() {
+      return head;
     },
     get cut() {
       return cut;

@@ -1,9 +1,11 @@
 /** The shapes that the page reads: those of the API itself, so that a change there shows here when types are checked. */
 
 import type { z } from 'zod';
+import type { BackTestBody, DryRunBody } from '../http/analysis-schemas.ts';
 import type { SessionBody } from '../http/page-session.ts';
 import type {
-  dryRunSchema,
+  EvidenceBlockBody,
+  EvidenceSetupBody,
   FactBody,
   MeasurementBody,
   problemSchema,
@@ -12,30 +14,17 @@ import type {
 } from '../http/schemas.ts';
 
 export type Problem = z.input<typeof problemSchema>;
-export type DryRun = z.input<typeof dryRunSchema>;
+export type DryRun = DryRunBody;
+export type BackTest = BackTestBody;
 export type Session = SessionBody;
-export type Rollout = RolloutBody & { readonly evidence?: unknown };
+export type Rollout = RolloutBody;
 export type Status = RolloutBody['status'];
 export type Fact = FactBody;
 export type Measurement = MeasurementBody;
 export type Write = WriteBody;
-
-/** One verdict of the judge on canary against stable. */
-export interface Evidence {
-  readonly index: number;
-  readonly at: string;
-  readonly share: number | null;
-  readonly verdict: string;
-  readonly code: string;
-  readonly evidence: number;
-  readonly needed: number;
-  readonly safety: number;
-  readonly safetyNeeded: number;
-  readonly atLeast: number | null;
-  readonly canary: { readonly requests: number; readonly errors: number };
-  readonly stable: { readonly requests: number; readonly errors: number };
-  readonly sentence: string;
-}
+/** One block of counts, and what the comparison of canary and stable then said. */
+export type Evidence = EvidenceBlockBody;
+export type EvidenceSetup = EvidenceSetupBody;
 
 /** The plan as it was sent: only what the page reads, and nothing of it certain. */
 export interface PlanSource {

@@ -30,7 +30,18 @@ export const isLive = (rollout) => LIVE.includes(rollout.status);
 export const needsAttention = (rollout) =>
   ['paused', 'rolling_back', 'failed'].includes(rollout.status) ||
   rollout.trouble !== null ||
-  rollout.checks.some(({ verdict }) => isLive(rollout) && verdict === 'fail');
+  (isLive(rollout) && (rollout.checks.some(({ verdict }) => verdict === 'fail') || suspects(rollout)));
+
+/** The comparison with the stable version says hold or go back. @param {Rollout} rollout */
+const suspects = ({ evidence }) => ['suspicious', 'bad'].includes(evidence?.finding?.verdict ?? '');
+
+/** The comparison in few words. @type {Readonly<Record<string, string>>} */
+export const COMPARISON = {
+  bad: 'worse than the stable',
+  suspicious: 'suspicious',
+  safe: 'proven safe',
+  undecided: 'not proven yet',
+};
 
 /** @type {Readonly<Record<string, string>>} */
 export const VERDICT = { pass: 'pass', fail: 'fail', inconclusive: 'inconclusive', error: 'error' };
@@ -84,7 +95,13 @@ export function sentence(rollout, plan, waitingFor = null) {
     return `On the way to ${stepWords(rollout)}: ${to} of the traffic for the canary, ${weight(w.observed)} read from the mesh.`;
   const hold = planDuration(plan?.steps?.[step]?.hold);
   const held = hold === null || hold === 0 ? '' : `, held for ${duration(hold)}`;
-  const checks = checkWords(rollout);
+  const compared = rollout.evidence?.finding;
+  const checks = [
+    checkWords(rollout),
+    compared ? `the canary is ${COMPARISON[compared.verdict] ?? compared.verdict}` : '',
+  ]
+    .filter((part) => part !== '')
+    .join('; ');
   return `${capital(stepWords(rollout))}: the canary has ${weight(w.observed)} of the traffic${held}${checks === '' ? '' : `; ${checks}`}.`;
 }
 
@@ -99,6 +116,7 @@ export const PAUSE = {
   operator: 'paused by a person',
   approval: 'waits for approval',
   no_data: 'no data',
+  unproven: 'not proven safe',
   drift: 'changed by others',
   fighting: 'changed by others',
   foreign_rollout: 'another installation',
@@ -116,6 +134,8 @@ export const FACT = {
   weight_wanted: 'weight wanted',
   weight_reached: 'weight in force',
   verdict_changed: 'verdict',
+  evidence_changed: 'comparison',
+  evidence_source_changed: 'counted by another',
   promote_requested: 'promoted',
   paused: 'paused',
   resumed: 'resumed',

@@ -3,10 +3,11 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import type { PrincipalRole } from '../../src/app/ports.ts';
+import { aPast, aSurvey } from '../support/evidence.ts';
 import { signIn } from './browser.ts';
 import type { Story } from './story.ts';
 import { ana, ci, healthy, looks, plan, started } from './story.ts';
-import { atFirstStep, button, buttons, sentence, visits } from './visits.ts';
+import { atFirstStep, button, buttons, sentence, violations, visits } from './visits.ts';
 import { TOKENS } from './world.ts';
 
 const v = visits();
@@ -49,6 +50,7 @@ describe('a rollout', () => {
     await page.locator('.chart').nth(2).waitFor();
     expect(await page.locator('.chart h3').allInnerTexts()).toEqual([
       'Canary weight',
+      'Canary against stable evidence, robust',
       'errors error-rate',
       'latency latency',
     ]);
@@ -94,40 +96,22 @@ describe('a rollout', () => {
     expect(await page.locator('.banner').count()).toBe(0);
   });
 
-  it('shows what the judge has against it, on a logarithmic scale with the lines that decide', async () => {
-    const page = await v.see(v.world);
-    const item = (index: number) => ({
-      index,
-      at: new Date(Date.now() - 600_000 + index * 30_000).toISOString(),
-      share: 0.25,
-      verdict: index > 8 ? 'suspicious' : 'undecided',
-      code: 'errors',
-      evidence: 0.9 * 1.5 ** index,
-      needed: 100,
-      safety: 1.2 ** index,
-      safetyNeeded: 20,
-      atLeast: index > 8 ? 1.4 : null,
-      canary: { requests: 400 * index, errors: 4 * index },
-      stable: { requests: 4000 * index, errors: 9 * index },
-      sentence: 'canary errors are suspicious',
-    });
-    await page.route(`**/rollouts/${v.story.waiting}`, async (route) => {
-      if (!route.request().url().includes('/ui/')) {
-        const response = await route.fetch();
-        return route.fulfill({ response, json: { ...(await response.json()), evidence: { verdict: 'suspicious' } } });
-      }
-      return route.continue();
-    });
-    await page.route('**/events?state=true', (route) => route.fulfill({ status: 204 }));
-    await page.route(`**/rollouts/${v.story.waiting}/evidence`, (route) =>
-      route.fulfill({ json: { items: Array.from({ length: 12 }, (_, i) => item(i)), nextCursor: null } }),
+  it('shows what the judge has against it, with the lines that decide', async () => {
+    const page = await v.seeAs(v.world, 'viewer', `/ui/rollouts/${v.story.waiting}`);
+    const chart = page.locator('figure', { hasText: 'Canary against stable' });
+    for (const words of ['rolls back from 100', 'holds from 2', 'proven safe from 20'])
+      await chart.getByText(words).waitFor();
+    await chart.getByText('The canary is proven not to fail 1 % of its requests').waitFor();
+    expect(await chart.locator('.readout').innerText()).toMatch(
+      / safe against the canary 0\.\d+ of 100 for its safety above 100,000 of 20$/,
     );
-    await signIn(page, TOKENS.viewer, `/ui/rollouts/${v.story.waiting}`);
-    const chart = page.locator('figure', { hasText: 'Evidence of the judge' });
-    await chart.getByText('rolls back from 100').waitFor();
-    await chart.getByText('holds from 2').waitFor();
-    await chart.getByText('proven safe from 20').waitFor();
-    expect(await chart.locator('.readout').innerText()).toContain('suspicious against the canary 77.8 of 100');
+    await chart.locator('summary').click();
+    expect(await chart.locator('tbody tr').count()).toBe(
+      (await v.world.fake.evidence(v.story.waiting, 1000, null)).items.length,
+    );
+    await page.goto(`/ui/rollouts/${v.story.running}`);
+    await page.locator('table.verdicts').waitFor();
+    expect(await page.locator('figure', { hasText: 'Canary against stable' }).count()).toBe(0);
   });
 
   it('shows text of others as text', async () => {
@@ -299,29 +283,27 @@ describe('the plan', () => {
     await page.getByText('Your role, viewer, may look').waitFor();
   });
 
-  it('is tried on the past where the service can do that', async () => {
-    const hidden = await v.seeAs(v.world, 'deployer', '/ui/plan');
-    expect(await hidden.getByRole('button', { name: 'Try it on the past' }).count()).toBe(0);
-    const page = await v.see(v.world);
-    await page.route('**/openapi.json', async (route) => {
-      const response = await route.fetch();
-      const document = await response.json();
-      document.paths['/analysis/backtest'] = { post: {} };
-      await route.fulfill({ response, json: document });
-    });
-    await page.route('**/analysis/backtest', (route) =>
-      route.fulfill({
-        json: {
-          sentence: 'It would have rolled back your own stable version 3 times.',
-          rollbacks: 3,
-          runs: [{ at: 'x' }],
-        },
-      }),
-    );
-    await signIn(page, TOKENS.deployer, '/ui/plan');
+  it('is tried on the past', async () => {
+    const world = await v.open();
+    world.fake.surveyWith(aSurvey({ history: aPast({ pods: 4, hours: 1 }) }));
+    const page = await v.seeAs(world, 'viewer', '/ui/plan');
+    const text = page.getByLabel('The plan, as YAML or JSON');
+    await text.fill((await text.inputValue()).replaceAll(/hold: \dm/g, 'hold: 1m'));
     await page.getByRole('button', { name: 'Try it on the past' }).click();
-    await page.getByText('rolled back your own stable version 3 times').waitFor();
-    await page.getByText('rollbacks', { exact: true }).waitFor();
+    await page.getByText(/healthy trials over 1 h of 4 pods/).waitFor();
+    expect(await page.getByRole('region', { name: 'Regressions' }).locator('tbody tr').count()).toBeGreaterThan(2);
+    expect(await violations(page)).toEqual([]);
+  });
+
+  it('that cannot be tried says why; a service that cannot try at all does not offer it', async () => {
+    v.foresee(/4\d\d/);
+    const page = await v.seeAs(await v.open(), 'viewer', '/ui/plan');
+    await page.getByRole('button', { name: 'Try it on the past' }).click();
+    await page.getByRole('alert').waitFor();
+    await page.route('**/openapi.json', (route) => route.fulfill({ json: { paths: {} } }));
+    await page.reload();
+    await page.getByRole('button', { name: 'Check the plan' }).waitFor();
+    expect(await page.getByRole('button', { name: 'Try it on the past' }).count()).toBe(0);
   });
 });
 

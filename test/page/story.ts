@@ -1,10 +1,14 @@
 /** Rollouts with a past, for screenshots and tests: each is moved by the real reducer, only what it sees is made up. */
 import type { Principal } from '../../src/app/ports.ts';
+import type { JudgedBlock, Ledger } from '../../src/domain/evidence/ledger.ts';
+import { step } from '../../src/domain/evidence/state.ts';
+import { finding } from '../../src/domain/evidence/verdict.ts';
 import { judge } from '../../src/domain/judge.ts';
-import type { Measurement, Reading } from '../../src/domain/observation.ts';
+import type { Measurement, Observation, Reading } from '../../src/domain/observation.ts';
 import type { Check } from '../../src/domain/plan.ts';
 import type { Rollout } from '../../src/domain/rollout.ts';
 import { desiredWeight } from '../../src/domain/rollout.ts';
+import { aSurvey } from '../support/evidence.ts';
 import type { FakeUseCases } from '../support/usecases-fake.ts';
 import { planFor } from '../support/usecases-fake.ts';
 
@@ -21,6 +25,7 @@ export const plan = (service: string, over: Record<string, unknown> = {}): Recor
     analysis: {
       interval: '10s',
       failureLimit: 2,
+      evidence: { mode: 'off' },
       checks: [
         { name: 'errors', kind: 'error-rate', max: '1%', relative: { maxRatio: 1.5, tolerance: '0.5%' } },
         {
@@ -35,6 +40,12 @@ export const plan = (service: string, over: Record<string, unknown> = {}): Recor
     labels: { version: '2.14.0', commit: '9f3c1ab' },
     ...over,
   });
+
+/** The same plan, with canary and stable compared request by request. */
+export const compared = (service: string, over: Record<string, unknown> = {}): Record<string, unknown> => {
+  const whole = plan(service, over);
+  return { ...whole, analysis: { ...(whole['analysis'] as object), evidence: { mode: 'robust', latency: 'off' } } };
+};
 
 export async function started(fake: FakeUseCases, document: Record<string, unknown>, by = ci): Promise<string> {
   const result = await fake.start(document, by, null);
@@ -81,6 +92,33 @@ function evaluated(check: Check, rollout: Rollout, n: number, canary: Canary): M
 
 const EVERY = 10_000;
 
+/** One block of counts of what the canary is like, judged by the real judge. */
+function heard(ledger: Ledger, rollout: Rollout, at: number, n: number, canary: Canary) {
+  const weight = desiredWeight(rollout) ?? 0;
+  const began = ledger.began ?? at - EVERY;
+  const requests = Math.round((4_000 * weight) / 100);
+  const side = (all: number, ratio: number) => {
+    const errors = Math.round(all * ratio + noise(n + all) - 0.5);
+    const timed = all - Math.max(0, errors);
+    return {
+      requests: all,
+      errors: Math.max(0, errors),
+      timed,
+      slow: ledger.setup.settings.bounds.map(() => Math.round(timed * 0.01)),
+    };
+  };
+  const block = {
+    index: (ledger.state.block ?? -1) + 1,
+    from: at - EVERY - began,
+    to: at - began,
+    share: weight / 100,
+    groups: [{ canary: side(requests, canary(n).errors ?? 0), stable: side(4_000 - requests, 0.0024) }],
+  };
+  const state = step(ledger.state, ledger.setup.settings, block);
+  const closed: JudgedBlock = { at, weight, block, finding: finding(state, ledger.setup.settings) };
+  return { ok: true, ledger: { ...ledger, began, state }, closed, dueAt: at + EVERY, fallback: null } as const;
+}
+
 /** Looks every ten seconds for so many looks; evaluates where a weight is in force; ends early when the rollout does. */
 export async function looks(
   fake: FakeUseCases,
@@ -92,22 +130,29 @@ export async function looks(
   let rollout = await fake.tick(id);
   for (let n = from; n < from + times; n += 1) {
     fake.advance(EVERY);
-    const { phase } = rollout;
-    const inForce = (phase.name === 'progressing' || phase.name === 'paused') && phase.reachedAt !== null;
-    const measurements = inForce
-      ? rollout.plan.analysis.checks.map((check) => evaluated(check, rollout, n, canary))
-      : [];
     const before = rollout;
-    rollout = await fake.tick(id, {
-      measurements,
-      ...(inForce
-        ? { share: { share: (desiredWeight(rollout) ?? 0) / 100 + 0.002, samples: 24_000, unreached: 0 } }
-        : {}),
-    });
+    rollout = await fake.tick(id, inForce(rollout) ? await seen(fake, rollout, n, canary) : {});
     await written(fake, before, rollout);
     if (rollout.phase.name === 'ended') break;
   }
   return rollout;
+}
+
+const inForce = ({ phase }: Rollout): boolean =>
+  (phase.name === 'progressing' || phase.name === 'paused') && phase.reachedAt !== null;
+
+async function seen(fake: FakeUseCases, rollout: Rollout, n: number, canary: Canary): Promise<Partial<Observation>> {
+  const measurements = rollout.plan.analysis.checks.map((check) => evaluated(check, rollout, n, canary));
+  const share = { share: (desiredWeight(rollout) ?? 0) / 100 + 0.002, samples: 24_000, unreached: 0 };
+  const loaded = await fake.store.load(rollout.id);
+  if (loaded === null || loaded.ledger === null) return { measurements, share };
+  const evidence = heard(loaded.ledger, rollout, loaded.now, n, canary);
+  const row = fake.store.row(rollout.id);
+  if (row !== undefined) {
+    row.ledger = evidence.ledger;
+    row.blocks.push(evidence.closed);
+  }
+  return { measurements, share, evidence };
 }
 
 /** The write that a worker would have made. */
@@ -152,6 +197,7 @@ export interface Story {
 
 /** A morning: one rollout of each kind. */
 export async function morning(fake: FakeUseCases): Promise<Story> {
+  fake.surveyWith(aSurvey({ rps: 400, message: 'no view tells the pods apart' }));
   await ago(fake, 190 * MINUTE, async () => {
     const id = await started(
       fake,
@@ -172,7 +218,7 @@ export async function morning(fake: FakeUseCases): Promise<Story> {
     return looks(fake, id, 3);
   });
   const failed = await ago(fake, 62 * MINUTE, async () => {
-    const id = await started(fake, plan('payments', { labels: { version: '7.1.0', commit: 'c0ffee1' } }));
+    const id = await started(fake, compared('payments', { labels: { version: '7.1.0', commit: 'c0ffee1' } }));
     await looks(fake, id, 16);
     await looks(
       fake,
@@ -187,7 +233,7 @@ export async function morning(fake: FakeUseCases): Promise<Story> {
     return id;
   });
   const waiting = await ago(fake, 16 * MINUTE, async () => {
-    const id = await started(fake, plan('checkout'));
+    const id = await started(fake, compared('checkout'));
     await looks(fake, id, 95, (n) =>
       n === 30 || n === 31 ? { errors: null, latency: 240 } : n === 47 ? { errors: 0.0125, latency: 250 } : healthy(n),
     );

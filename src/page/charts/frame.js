@@ -36,6 +36,7 @@ export function timeAt({ width, domain: [from, to] }, x) {
  * @param {object} chart
  * @param {string} chart.id
  * @param {Child} chart.heading
+ * @param {Child} [chart.about] words below the heading
  * @param {string} chart.name for the slider
  * @param {Child} chart.readout what stands at the cursor
  * @param {number} chart.height
@@ -44,12 +45,13 @@ export function timeAt({ width, domain: [from, to] }, x) {
  * @param {{ index: number, count: number, text: string } | null} chart.cursor null: there is nothing to walk over
  * @param {{ head: readonly string[], rows: readonly (readonly Child[])[], total: number }} chart.table
  */
-export function figure({ id, heading, name, readout, height, drawing, layout, cursor, table }) {
+export function figure({ id, heading, about = null, name, readout, height, drawing, layout, cursor, table }) {
   const headingId = `chart-${id}`;
   return h(
     'figure',
     { class: 'chart', 'data-key': id, 'aria-labelledby': headingId },
     h('figcaption', {}, h('h3', { id: headingId }, heading), h('p', { class: 'readout' }, readout)),
+    h('div', { class: 'about' }, about),
     h(
       'div',
       { class: 'plot', 'data-plot': id },

@@ -8,13 +8,17 @@ import { count, duration, plain, weight } from '../format.js';
 import { icon } from '../icons.js';
 import { outside, prometheusLink } from '../links.js';
 import { codeBlock, problemBox } from '../parts.js';
+import { capital } from '../words.js';
 import { EXAMPLE } from './first-run.js';
 
 /** @typedef {import('../types.d.ts').DryRun} DryRun */
+/** @typedef {import('../types.d.ts').BackTest} BackTest */
 /** @typedef {import('../types.d.ts').View} View */
 /** @typedef {import('../dom.js').Child} Child */
 
 const BACK_TEST = '/analysis/backtest';
+/** It looks at hours of the past, and may wait for others. */
+const BACK_TEST_WITHIN = 120_000;
 
 /** @type {View} */
 export const planView = async ({ root, session, query, title, navigate, announce, leaving }) => {
@@ -50,7 +54,7 @@ export const planView = async ({ root, session, query, title, navigate, announce
     render(
       buttons,
       button('check', 'Check the plan', 'primary', busy || !session.may.start),
-      canTest ? button('test', 'Try it on the past', '', busy || !session.may.start) : null,
+      canTest ? button('test', 'Try it on the past', '', busy) : null,
       accepted !== null && accepted === text.value ? button('start', 'Start the rollout', 'danger', busy) : null,
     );
   /** @param {() => Promise<Child>} act */
@@ -77,7 +81,7 @@ export const planView = async ({ root, session, query, title, navigate, announce
         announce(run.accepted ? 'The plan is accepted' : 'The plan would be refused');
         return dryRun(run, session, clusterIn(sent));
       });
-    if (name === 'test') void during(async () => backTest(await postYaml(BACK_TEST, sent)));
+    if (name === 'test') void during(async () => backTest(await postYaml(BACK_TEST, sent, {}, BACK_TEST_WITHIN)));
     if (name === 'start') startIt(sent, navigate);
   });
   result.addEventListener('click', (event) => {
@@ -202,6 +206,7 @@ function dryRun(run, session, cluster) {
     timeline(run),
     h('h2', {}, 'What the cluster says'),
     findingList(run.findings),
+    comparison(run),
     h('h2', {}, 'What the checks say of the stable version now'),
     run.checks.length === 0 ? h('p', { class: 'none' }, 'The plan has no checks.') : null,
     run.checks.map(({ check, query, stableValue, samples, message }) => {
@@ -222,6 +227,18 @@ function dryRun(run, session, cluster) {
         link === null ? null : outside(link, 'Prometheus', `Prometheus: the query of ${check}`),
       );
     }),
+  ];
+}
+
+/** How canary and stable would be compared, and what that would have done in the past. @param {DryRun} run */
+function comparison({ evidence }) {
+  if (evidence === null) return null;
+  const { plan, backTest: test, whyNot } = evidence;
+  return [
+    h('h2', {}, 'The comparison with the stable version'),
+    h('p', {}, capital(plan.words)),
+    test === null ? null : test.words.map((sentence) => h('p', {}, sentence)),
+    whyNot === null ? null : h('p', { class: 'note' }, `It could not be tried on the past: ${whyNot}`),
   ];
 }
 
@@ -300,33 +317,56 @@ function timeline({ timeline: steps, minimumMs }) {
   ];
 }
 
-/** The answer of a call that grows: sentences first, then whatever numbers there are. @param {Record<string, unknown>} answer */
-function backTest(answer) {
-  const entries = Object.entries(answer);
-  const sentences = entries.filter(([, value]) => typeof value === 'string' && value.includes(' '));
-  const scalars = entries.filter(
-    ([, value]) => ['number', 'boolean'].includes(typeof value) || (typeof value === 'string' && !value.includes(' ')),
-  );
-  const deep = Object.fromEntries(entries.filter(([, value]) => typeof value === 'object' && value !== null));
+/** What the plan would have done to the stable version's own pods. @param {BackTest} test */
+function backTest({ words, past, windows, healthy, ladder, notReplayed }) {
   return [
     h('h2', {}, 'On the past'),
-    sentences.map(([, value]) => h('p', { class: 'sentence' }, String(value))),
-    scalars.length === 0
-      ? null
-      : h(
-          'dl',
-          { class: 'numbers' },
-          scalars.map(([name, value]) =>
-            h('div', {}, h('dt', {}, name), h('dd', {}, typeof value === 'number' ? plain(value) : String(value))),
-          ),
-        ),
-    Object.keys(deep).length === 0
-      ? null
-      : h(
-          'details',
-          { class: 'data' },
-          h('summary', {}, 'The whole answer'),
-          codeBlock(JSON.stringify(deep, null, 2), 'the answer'),
-        ),
+    words.map((sentence) => h('p', { class: 'sentence' }, sentence)),
+    h(
+      'p',
+      { class: 'note' },
+      `${count(healthy.trials)} healthy trials over ${duration(past.lengthMs)} of ${past.pods} pods, in ${windows} windows: ${healthy.rolledBack} rolled back (${plain(healthy.sharePercent)} %, between ${plain(healthy.intervalPercent.low)} % and ${plain(healthy.intervalPercent.high)} %), ${healthy.promoted} promoted, ${healthy.unproven} not proven.`,
+    ),
+    ladder.length === 0 ? null : rungs(ladder),
+    notReplayed.map(({ check, reason }) => h('p', { class: 'note' }, `${check} could not be tried: ${reason}`)),
   ];
 }
+
+/** @param {BackTest['ladder']} ladder */
+const rungs = (ladder) =>
+  h(
+    'div',
+    { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Regressions' },
+    h(
+      'table',
+      {},
+      h('caption', { class: 'unseen' }, 'What the plan does to canaries with a regression'),
+      h(
+        'thead',
+        {},
+        h(
+          'tr',
+          {},
+          ['Regression', 'Rolled back', 'After', 'Harm until then'].map((text) => h('th', { scope: 'col' }, text)),
+        ),
+      ),
+      h(
+        'tbody',
+        {},
+        ladder.map(({ kind, increasePercent, trials, rolledBack, delayMs, harm }) =>
+          h(
+            'tr',
+            {},
+            h(
+              'th',
+              { scope: 'row' },
+              `${plain(increasePercent)} % more ${kind === 'errors' ? 'errors' : 'slow responses'}`,
+            ),
+            h('td', {}, `${rolledBack} of ${trials}`),
+            h('td', {}, delayMs === null ? '–' : duration(delayMs)),
+            h('td', {}, harm === null ? '–' : `${count(harm)} requests`),
+          ),
+        ),
+      ),
+    ),
+  );

@@ -38,7 +38,7 @@ export function chartState(state) {
 
 /** @param {State} state */
 export function chartSection(state) {
-  const { rollout, plan, facts, evidence } = state;
+  const { rollout, plan, facts, evidence, setup } = state;
   const { wanted, observed, layout, end, of } = chartState(state);
   const steps = stepTimes(facts).map(({ at }) => at);
   const kindOf = (/** @type {string} */ name) =>
@@ -52,14 +52,14 @@ export function chartSection(state) {
       'div',
       { class: 'charts' },
       weightChart({ wanted, observed, facts, end, layout }),
-      evidence.length === 0 ? null : evidenceChart({ items: evidence, layout }),
+      setup === null ? null : evidenceChart({ items: evidence, setup, rollout, layout }),
       rollout.checks.map(({ name }) => checkChart({ name, kind: kindOf(name), items: of(name), steps, layout })),
     ),
   );
 }
 
-/** A plan without checks gets these two. @type {Readonly<Record<string, string>>} */
-const DEFAULT_KINDS = { errors: 'error-rate', latency: 'latency' };
+/** A plan without checks gets some of these. @type {Readonly<Record<string, string>>} */
+const DEFAULT_KINDS = { outage: 'error-rate', errors: 'error-rate', latency: 'latency' };
 
 function legend() {
   /** @param {string} name @param {string} words */

@@ -5,7 +5,7 @@ import { duration, weight } from '../format.js';
 import { icon } from '../icons.js';
 import { outside, toolLinks } from '../links.js';
 import { labelChips, place, statusPill, timeOf, verdictBadge } from '../parts.js';
-import { isLive, sentence, stepWords, weightOfStep } from '../words.js';
+import { COMPARISON, isLive, sentence, stepWords, weightOfStep } from '../words.js';
 
 /** @typedef {import('./rollout.js').State} State */
 
@@ -93,6 +93,7 @@ function numbers({ rollout }) {
       ? fact(endedAt === null ? 'At' : 'Got to', stepWords(rollout))
       : fact('In force for', duration(Date.now() - Date.parse(reachedAt))),
     fact(endedAt === null ? 'Running for' : 'Took', duration(took)),
+    compared(rollout) === null ? null : fact('Comparison', compared(rollout)),
     fact('Started', [timeOf(createdAt), ` by ${createdBy}`]),
     checks
       .filter(({ verdict }) => endedAt === null || verdict !== null)
@@ -105,6 +106,17 @@ function numbers({ rollout }) {
         ]),
       ),
   );
+}
+
+/** @type {Readonly<Record<string, string>>} */
+const LOOKS = { bad: 'fail', suspicious: 'inconclusive', safe: 'pass', undecided: 'none' };
+
+/** @param {import('../types.d.ts').Rollout} rollout */
+function compared({ evidence }) {
+  const finding = evidence?.finding;
+  if (!finding) return null;
+  const look = LOOKS[finding.verdict] ?? 'none';
+  return h('span', { class: `verdict verdict-${look}` }, icon(look), COMPARISON[finding.verdict] ?? finding.verdict);
 }
 
 /** @param {State} state @param {import('../types.d.ts').Session} session */

@@ -19,6 +19,7 @@ import { verdictSection } from './rollout-verdicts.js';
 /** @typedef {import('../types.d.ts').Measurement} Measurement */
 /** @typedef {import('../types.d.ts').Write} Write */
 /** @typedef {import('../types.d.ts').Evidence} Evidence */
+/** @typedef {import('../types.d.ts').EvidenceSetup} EvidenceSetup */
 /** @typedef {import('../types.d.ts').Context} Context */
 
 /**
@@ -29,7 +30,8 @@ import { verdictSection } from './rollout-verdicts.js';
  * @property {Fact[]} facts in order
  * @property {readonly Measurement[]} measurements in order
  * @property {readonly Write[]} writes in order
- * @property {readonly Evidence[]} evidence in order; empty: nothing judged it
+ * @property {readonly Evidence[]} evidence in order; empty: no block was judged
+ * @property {EvidenceSetup | null} setup how canary and stable are compared; null: they are not
  * @property {boolean} cut the oldest measurements only: there are too many
  * @property {number | null} cursorAt
  * @property {number} width of the charts in pixels
@@ -46,11 +48,13 @@ export const rolloutView = (id) => async (context) => {
   const path = rolloutPath(id);
   const measurements = pager(`${path}/measurements`, leaving);
   const writes = pager(`${path}/writes`, leaving);
+  const evidence = pager(`${path}/evidence`, leaving);
   const [rollout, plan] = await Promise.all([
     /** @type {Promise<Rollout>} */ (get(path, leaving)),
     /** @type {Promise<PlanSource>} */ (get(`${path}/plan`, leaving)),
     measurements.more(),
     writes.more(),
+    evidence.more(),
   ]);
   /** @type {State} */
   const state = {
@@ -59,7 +63,8 @@ export const rolloutView = (id) => async (context) => {
     facts: [],
     measurements: measurements.items,
     writes: writes.items,
-    evidence: await evidenceOf(rollout, path, leaving),
+    evidence: evidence.items,
+    setup: evidence.head?.setup ?? null,
     cut: measurements.cut,
     cursorAt: null,
     width: 0,
@@ -68,11 +73,12 @@ export const rolloutView = (id) => async (context) => {
   const draw = scheduled(() => page(context, state), leaving);
   const refresh = throttled(async () => {
     try {
-      await Promise.all([measurements.more(), writes.more()]);
+      const compared = state.setup === null ? null : evidence.more();
+      await Promise.all([measurements.more(), writes.more(), compared]);
       state.measurements = measurements.items;
       state.writes = writes.items;
       state.cut = measurements.cut;
-      state.evidence = await evidenceOf(state.rollout, path, leaving);
+      state.evidence = evidence.items;
       draw();
     } catch (error) {
       // The stream tells whether the server is there; what is missing comes with the next change.
@@ -126,13 +132,6 @@ function followFacts({ session, health, leaving, announce }, path, state, draw, 
     },
     leaving,
   );
-}
-
-/** Only where the server says that there is some. @param {Rollout} rollout @param {string} path @param {AbortSignal} leaving @returns {Promise<readonly Evidence[]>} */
-async function evidenceOf(rollout, path, leaving) {
-  if (rollout.evidence === undefined || rollout.evidence === null) return [];
-  const answer = await get(`${path}/evidence`, leaving).catch(() => null);
-  return Array.isArray(answer?.items) ? answer.items : [];
 }
 
 /** @param {Context} context @param {State} state @param {() => void} draw */
