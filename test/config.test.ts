@@ -53,6 +53,7 @@ describe('what is not said', () => {
       logLevel: 'info',
       metricsOpen: false,
       slack: null,
+      sessionKey: null,
       clusters: [
         {
           name: 'default',
@@ -94,6 +95,8 @@ describe('what is said', () => {
         SLUICE_CONCURRENCY: '7',
         SLUICE_RETENTION: '30d',
         SLUICE_METRICS_OPEN: 'true',
+        SLUICE_SESSION_KEY: 'a key of at least 32 characters, made up',
+        SLUICE_PROMETHEUS_PUBLIC_URL: 'https://metrics.example.com',
         LOG_LEVEL: 'debug',
         PROMETHEUS_SCRAPE_INTERVAL: '30s',
         PROMETHEUS_TIMEOUT: '2s',
@@ -108,8 +111,21 @@ describe('what is said', () => {
       retention: 30 * 86_400_000,
       logLevel: 'debug',
       metricsOpen: true,
-      clusters: [{ context: 'prod', prometheus: { scrapeInterval: 30_000, timeout: 2_000 } }],
+      sessionKey: 'a key of at least 32 characters, made up',
+      secrets: expect.arrayContaining(['a key of at least 32 characters, made up']),
+      clusters: [
+        {
+          context: 'prod',
+          prometheus: { scrapeInterval: 30_000, timeout: 2_000, publicUrl: 'https://metrics.example.com' },
+        },
+      ],
     });
+  });
+
+  it('a session key is long, and is not shown where it is not', () => {
+    expect(problems(least({ SLUICE_SESSION_KEY: 'too-short' }))).toEqual([
+      'SLUICE_SESSION_KEY: wanted at least 32 characters',
+    ]);
   });
 
   it('cannot be changed afterwards, at any depth', () => {

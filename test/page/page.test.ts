@@ -106,9 +106,8 @@ describe('a rollout', () => {
       / safe against the canary 0\.\d+ of 100 for its safety above 100,000 of 20$/,
     );
     await chart.locator('summary').click();
-    expect(await chart.locator('tbody tr').count()).toBe(
-      (await v.world.fake.evidence(v.story.waiting, 1000, null)).items.length,
-    );
+    const { items } = await v.world.fake.evidence(v.story.waiting, 1000, null);
+    await expect.poll(() => chart.locator('tbody tr').count()).toBe(items.length);
     await page.goto(`/ui/rollouts/${v.story.running}`);
     await page.locator('table.verdicts').waitFor();
     expect(await page.locator('figure', { hasText: 'Canary against stable' }).count()).toBe(0);

@@ -49,10 +49,11 @@ export function checkChart({ name, kind, items, steps, layout }) {
     cursor: here === undefined ? null : { index, count: items.length, text: spoken(here, kind) },
     table: {
       head: ['Time', 'Verdict', 'Canary', 'Requests', 'Stable', 'Requests', 'Limit'],
-      rows: items
-        .slice(-MOST_ROWS)
-        .reverse()
-        .map((m) => row(m, kind)),
+      rows: () =>
+        items
+          .slice(-MOST_ROWS)
+          .reverse()
+          .map((m) => row(m, kind)),
       total: items.length,
     },
   });

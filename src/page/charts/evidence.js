@@ -44,18 +44,19 @@ export function evidenceChart({ items, setup, rollout, layout }) {
           },
     table: {
       head: ['Time', 'Verdict', 'Evidence', 'Safety', 'Canary failed', 'Stable failed', 'At least'],
-      rows: items
-        .slice(-MOST_ROWS)
-        .reverse()
-        .map((item) => [
-          clock(Date.parse(item.at)),
-          item.verdict,
-          number(item.evidence),
-          number(item.safety),
-          `${count(item.canary.errors)} of ${count(item.canary.requests)}`,
-          `${count(item.stable.errors)} of ${count(item.stable.requests)}`,
-          item.atLeast === null ? '–' : `${plain(item.atLeast)} times`,
-        ]),
+      rows: () =>
+        items
+          .slice(-MOST_ROWS)
+          .reverse()
+          .map((item) => [
+            clock(Date.parse(item.at)),
+            item.verdict,
+            number(item.evidence),
+            number(item.safety),
+            `${count(item.canary.errors)} of ${count(item.canary.requests)}`,
+            `${count(item.stable.errors)} of ${count(item.stable.requests)}`,
+            item.atLeast === null ? '–' : `${plain(item.atLeast)} times`,
+          ]),
       total: items.length,
     },
   });

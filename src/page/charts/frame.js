@@ -17,13 +17,14 @@ export const RIGHT = 14;
  * @property {readonly [number, number]} domain milliseconds
  * @property {(at: number) => number} x
  * @property {number | null} cursorAt the time that people look at; null: none
+ * @property {ReadonlySet<string>} tables charts whose data table is open: only those are made
  */
 
-/** @param {number} width @param {readonly [number, number]} domain @param {number | null} cursorAt @returns {Layout} */
-export function layoutOf(width, domain, cursorAt) {
+/** @param {number} width @param {readonly [number, number]} domain @param {number | null} cursorAt @param {ReadonlySet<string>} tables @returns {Layout} */
+export function layoutOf(width, domain, cursorAt, tables) {
   const inner = Math.max(40, width - LEFT - RIGHT);
   const [from, to] = domain;
-  return { width, domain, cursorAt, x: (at) => LEFT + ((at - from) / (to - from || 1)) * inner };
+  return { width, domain, cursorAt, tables, x: (at) => LEFT + ((at - from) / (to - from || 1)) * inner };
 }
 
 /** @param {Layout} layout @param {number} x pixels from the drawing's left edge */
@@ -43,7 +44,7 @@ export function timeAt({ width, domain: [from, to] }, x) {
  * @param {Child[]} chart.drawing
  * @param {Layout} chart.layout
  * @param {{ index: number, count: number, text: string } | null} chart.cursor null: there is nothing to walk over
- * @param {{ head: readonly string[], rows: readonly (readonly Child[])[], total: number }} chart.table
+ * @param {{ head: readonly string[], rows: () => readonly (readonly Child[])[], total: number }} chart.table
  */
 export function figure({ id, heading, about = null, name, readout, height, drawing, layout, cursor, table }) {
   const headingId = `chart-${id}`;
@@ -80,17 +81,28 @@ export function figure({ id, heading, about = null, name, readout, height, drawi
             'aria-valuetext': cursor.text,
           }),
     ),
-    dataTable(name, table),
+    dataTable(id, name, table, layout.tables.has(id)),
   );
 }
 
-/** @param {string} name @param {{ head: readonly string[], rows: readonly (readonly Child[])[], total: number }} table */
-function dataTable(name, { head, rows, total }) {
+/** @typedef {{ head: readonly string[], rows: () => readonly (readonly Child[])[], total: number }} Table */
+
+/** Thousands of cells that nobody looks at are not made. @param {string} id @param {string} name @param {Table} table @param {boolean} open */
+const dataTable = (id, name, table, open) =>
+  h(
+    'details',
+    { class: 'data', 'data-table': id },
+    h('summary', {}, `Data table (${table.total})`),
+    open ? openTable(name, table) : h('div', {}),
+  );
+
+/** @param {string} name @param {Table} table */
+function openTable(name, { head, rows: make, total }) {
+  const rows = make();
   const left = total - rows.length;
   return h(
-    'details',
-    { class: 'data' },
-    h('summary', {}, `Data table (${total})`),
+    'div',
+    {},
     h(
       'div',
       { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': `${name}: data` },

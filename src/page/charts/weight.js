@@ -48,10 +48,11 @@ export function weightChart({ wanted, observed, facts, end, layout }) {
       here === undefined ? null : { index, count: moments.length, text: `${clock(here.at)}, ${momentText(here)}` },
     table: {
       head: ['Time', 'Wanted', 'Observed'],
-      rows: moments
-        .slice(-MOST_ROWS)
-        .reverse()
-        .map((m) => [clock(m.at), weight(m.wanted), weight(m.observed)]),
+      rows: () =>
+        moments
+          .slice(-MOST_ROWS)
+          .reverse()
+          .map((m) => [clock(m.at), weight(m.wanted), weight(m.observed)]),
       total: moments.length,
     },
   });

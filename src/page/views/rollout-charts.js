@@ -14,12 +14,12 @@ const FIRST_WIDTH = 640;
 
 /** What the charts show, and where. @param {State} state */
 export function chartState(state) {
-  const { rollout, facts, writes, measurements, evidence, width, cursorAt } = state;
+  const { rollout, facts, writes, measurements, evidence, width, cursorAt, tables } = state;
   const from = Date.parse(rollout.createdAt);
   const end = rollout.endedAt === null ? Math.max(Date.now(), from + 1_000) : Date.parse(rollout.endedAt);
   const wanted = wantedWeights(facts);
   const observed = observedWeights(facts, writes, rollout, end);
-  const layout = layoutOf(width || FIRST_WIDTH, [from, end + (end - from) * 0.015], cursorAt);
+  const layout = layoutOf(width || FIRST_WIDTH, [from, end + (end - from) * 0.015], cursorAt, tables);
   const of = (/** @type {string} */ check) => measurements.filter((m) => m.check === check);
   return {
     end,

@@ -34,6 +34,7 @@ import { verdictSection } from './rollout-verdicts.js';
  * @property {EvidenceSetup | null} setup how canary and stable are compared; null: they are not
  * @property {boolean} cut the oldest measurements only: there are too many
  * @property {number | null} cursorAt
+ * @property {Set<string>} tables charts whose data table is open
  * @property {number} width of the charts in pixels
  * @property {{ check: string, verdict: string, rows: number }} shown verdicts
  */
@@ -67,6 +68,7 @@ export const rolloutView = (id) => async (context) => {
     setup: evidence.head?.setup ?? null,
     cut: measurements.cut,
     cursorAt: null,
+    tables: new Set(),
     width: 0,
     shown: { check: '', verdict: '', rows: 25 },
   };
@@ -164,6 +166,17 @@ function listenTo({ root, announce, leaving }, state, draw) {
       draw();
     },
     on,
+  );
+  root.addEventListener(
+    'toggle',
+    ({ target }) => {
+      const table = target instanceof HTMLDetailsElement ? target.getAttribute('data-table') : null;
+      if (table === null || !(target instanceof HTMLDetailsElement)) return;
+      if (target.open) state.tables.add(table);
+      else state.tables.delete(table);
+      draw();
+    },
+    { ...on, capture: true }, // it does not bubble
   );
   /** @param {number | null} at */
   const look = (at) => {
