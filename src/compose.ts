@@ -3,8 +3,10 @@ import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { type Cluster, type Clusters, meshGateway, metricsGateway } from './adapters/clusters.ts';
 import { type KubeOptions, openKube } from './adapters/kubernetes/client.ts';
+import type { KubeClient } from './adapters/kubernetes/kube.ts';
 import { readWorkload } from './adapters/kubernetes/workloads.ts';
-import type { MeshModule } from './adapters/mesh.ts';
+import type { MeshModule, View } from './adapters/mesh.ts';
+import type directModule from './adapters/metrics/direct.ts';
 import type prometheusModule from './adapters/metrics/prometheus.ts';
 import { slackNotifier } from './adapters/notify/slack.ts';
 import { slackApi } from './adapters/notify/slack-api.ts';
@@ -19,26 +21,54 @@ import { postgresTokenStore } from './adapters/postgres/tokens.ts';
 import { inspectCheck } from './adapters/prometheus/inspect.ts';
 import { openQueue, type QueueOptions } from './adapters/queue.ts';
 import { loadMeshes, loadProviders, meshFor } from './adapters/registry.ts';
+import type { CountView } from './adapters/series/counting.ts';
 import { backTest } from './app/backtest.ts';
 import { command, retry } from './app/commands.ts';
 import { startDelivery } from './app/deliver.ts';
 import { inboundStep } from './app/inbound.ts';
 import { planParser } from './app/plan-schema.ts';
-import type { CrashPoint, InboundCommands, Logger, Notifier, Recorder, TickQueue, TokenStore } from './app/ports.ts';
+import type {
+  CrashPoint,
+  InboundCommands,
+  Logger,
+  MetricsProvider,
+  Notifier,
+  Recorder,
+  TickQueue,
+  TokenStore,
+} from './app/ports.ts';
 import { repeat } from './app/repeat.ts';
 import { dryRun, type StartPorts, start } from './app/start.ts';
 import { tick } from './app/tick.ts';
 import type { UseCases } from './app/usecases.ts';
 import { startWorker, type Worker } from './app/worker.ts';
-import type { Millis } from './domain/plan.ts';
+import type { Millis, Target } from './domain/plan.ts';
 
-type PrometheusOptions = Parameters<typeof prometheusModule.open>[0];
-type MetricsModule = typeof prometheusModule;
+/** What every provider is opened with, beside its own settings. */
+interface MetricsPorts {
+  readonly kube: KubeClient;
+  viewsOf(target: Target): readonly View[];
+  countingOf(target: Target): readonly CountView[];
+  readonly recorder: Recorder;
+  readonly log: Logger;
+}
+
+interface MetricsModule {
+  readonly name: string;
+  open(options: object & MetricsPorts): MetricsProvider;
+}
+
+type Own<Module extends { open(options: never): unknown }> = Omit<Parameters<Module['open']>[0], keyof MetricsPorts>;
 
 export interface ClusterSettings {
   readonly name: string;
   readonly kube: Omit<KubeOptions, 'cluster' | 'log'>;
-  readonly prometheus: Omit<PrometheusOptions, 'viewsOf' | 'countingOf' | 'recorder' | 'log'>;
+  /** null: the cluster has none. */
+  readonly prometheus: Own<typeof prometheusModule> | null;
+  /** Absent: as the provider has it. */
+  readonly direct?: Own<typeof directModule>;
+  /** Name of the provider that answers built-in checks that name none. Absent: prometheus, or direct where there is none. */
+  readonly defaultProvider?: string;
 }
 
 export interface SlackSettings {
@@ -93,8 +123,14 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   });
   const gateways = { meshes: meshGateway(clusters, meshes, readWorkload), metrics: metricsGateway(clusters) };
   const commandPorts = { store, queue, log };
-  const parser = planParser([...meshes.values()], [...providers.keys()], (check, target) =>
-    inspectCheck(check, target, meshFor(meshes, target.mesh).views(target)),
+  const parser = planParser(
+    [...meshes.values()],
+    [...providers.keys()],
+    (check, target) => inspectCheck(check, target, meshFor(meshes, target.mesh).views(target)),
+    (cluster) => {
+      const found = clusters.get(cluster);
+      return found === undefined ? null : { known: [...found.providers.keys()], usual: found.defaultProvider };
+    },
   );
   const startPorts: StartPorts = {
     ...gateways,
@@ -151,7 +187,10 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
       }),
     async close() {
       await queue.close();
-      for (const { kube } of clusters.values()) kube.close();
+      for (const { kube, providers: opened } of clusters.values()) {
+        for (const provider of opened.values()) provider.close?.();
+        kube.close();
+      }
       await store.close();
       await db.close();
     },
@@ -160,7 +199,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
 
 /** One query's deadline and something to spare, for a configured one that is longer than usual. */
 const evaluateWithin = ({ clusters }: Settings): Millis =>
-  Math.max(6_000, ...clusters.map(({ prometheus }) => (prometheus.timeoutMs ?? 0) + 1_000));
+  Math.max(6_000, ...clusters.map(({ prometheus }) => (prometheus?.timeoutMs ?? 0) + 1_000));
 
 async function openClusters(
   settings: readonly ClusterSettings[],
@@ -169,15 +208,26 @@ async function openClusters(
   recorder: Recorder,
   log: Logger,
 ): Promise<Clusters> {
-  const opened = settings.map(async ({ name, kube, prometheus }): Promise<[string, Cluster]> => {
-    const client = await openKube({ cluster: name, log, ...kube });
-    const viewsOf: PrometheusOptions['viewsOf'] = (target) => meshFor(meshes, target.mesh).views(target);
-    const countingOf: PrometheusOptions['countingOf'] = (target) => meshFor(meshes, target.mesh).counting(target);
-    const own = [...providers].map(
-      ([kind, module]) => [kind, module.open({ ...prometheus, viewsOf, countingOf, recorder, log })] as const,
-    );
-    return [name, { name, kube: client, providers: new Map(own) }];
-  });
+  const opened = settings.map(
+    async ({ name, kube, prometheus, direct, defaultProvider }): Promise<[string, Cluster]> => {
+      const client = await openKube({ cluster: name, log, ...kube });
+      const ports: MetricsPorts = {
+        kube: client,
+        viewsOf: (target) => meshFor(meshes, target.mesh).views(target),
+        countingOf: (target) => meshFor(meshes, target.mesh).counting(target),
+        recorder,
+        log,
+      };
+      // By the module's name. A provider without settings here is not opened: this cluster has none.
+      const own: Readonly<Record<string, object | null | undefined>> = { prometheus, direct: direct ?? {} };
+      const open = [...providers].flatMap(([kind, module]) => {
+        const given = own[kind] ?? null;
+        return given === null ? [] : [[kind, module.open({ ...given, ...ports })] as const];
+      });
+      const usual = defaultProvider ?? (prometheus === null ? 'direct' : 'prometheus');
+      return [name, { name, kube: client, providers: new Map(open), defaultProvider: usual }];
+    },
+  );
   return new Map(await Promise.all(opened));
 }
 

@@ -20,13 +20,27 @@ export interface PrometheusConfig {
   readonly publicUrl?: string;
 }
 
+/** Reading the proxies themselves. */
+export interface DirectConfig {
+  /** Milliseconds. */
+  readonly interval: number;
+  /** Readings at once in one process. */
+  readonly concurrency: number;
+}
+
+export const METRICS_PROVIDERS = ['prometheus', 'direct'] as const;
+
 export interface ClusterConfig {
   readonly name: string;
   readonly kubeconfigFile: string | null;
   readonly context: string | null;
   /** The pod's own service account. */
   readonly inCluster: boolean;
-  readonly prometheus: PrometheusConfig;
+  /** null: none, and built-in checks are answered directly. */
+  readonly prometheus: PrometheusConfig | null;
+  readonly direct: DirectConfig;
+  /** Who answers built-in checks that name no provider. */
+  readonly metricsProvider: (typeof METRICS_PROVIDERS)[number];
 }
 
 export interface Config {
@@ -79,6 +93,10 @@ export const VARIABLES = {
   PROMETHEUS_SCRAPE_INTERVAL: 'time between two scrapes of the proxies (15s)',
   PROMETHEUS_TIMEOUT: 'deadline of one query (5s)',
   SLUICE_PROMETHEUS_PUBLIC_URL: 'where people reach that Prometheus, for links; without it PROMETHEUS_URL',
+  SLUICE_METRICS_PROVIDER:
+    'who answers built-in checks that name no provider (prometheus), or direct: the proxies themselves, without a Prometheus if there is none',
+  SLUICE_DIRECT_INTERVAL: 'time between two direct readings of one proxy, 100ms to 10s (1s)',
+  SLUICE_DIRECT_CONCURRENCY: 'direct readings at once in one process (64)',
   SLUICE_CLUSTERS_FILE: 'YAML with several clusters, instead of KUBECONFIG and PROMETHEUS_*',
   SLUICE_CONCURRENCY: 'ticks at once in one process (300)',
   SLUICE_RETENTION: 'how long ended rollouts are kept, or "forever" (90d)',
@@ -198,11 +216,14 @@ function reader(env: Env, problems: string[]) {
         const number = Number(found);
         return /^\d+$/.test(found) && number >= min && number <= max ? number : null;
       }),
-    duration: (name: string, min: number) =>
-      checked(name, `a duration with a unit, like 15s or 90d, of at least ${min / 1000} s`, (found) => {
+    duration: (name: string, min: number, max = Number.POSITIVE_INFINITY) => {
+      const range =
+        max === Number.POSITIVE_INFINITY ? `of at least ${min / 1000} s` : `from ${min / 1000} to ${max / 1000} s`;
+      return checked(name, `a duration with a unit, like 15s or 90d, ${range}`, (found) => {
         const ms = parseDuration(found);
-        return ms !== null && ms >= min ? ms : null;
-      }),
+        return ms !== null && ms >= min && ms <= max ? ms : null;
+      });
+    },
     oneOf: <T extends string>(name: string, values: readonly T[]) =>
       checked(name, `one of ${values.join(', ')}`, (found) => values.find((value) => value === found) ?? null),
   };
@@ -213,38 +234,68 @@ function reader(env: Env, problems: string[]) {
 const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount/token';
 const SCRAPE_INTERVAL = 15_000;
 const TIMEOUT = 5_000;
+const DIRECT = { interval: 1_000, shortest: 100, longest: 10_000, concurrency: 64, most: 1_000 } as const;
+const DIRECT_ALONE = 'SLUICE_METRICS_PROVIDER=direct does without';
+
+/** Of one cluster, so the file says them for each. */
+const SINGLE = [
+  'PROMETHEUS_URL',
+  'SLUICE_KUBE_CONTEXT',
+  'SLUICE_PROMETHEUS_PUBLIC_URL',
+  'SLUICE_METRICS_PROVIDER',
+  'SLUICE_DIRECT_INTERVAL',
+  'SLUICE_DIRECT_CONCURRENCY',
+];
 
 function clustersOf(env: Env, get: Reader, problems: string[], used: Set<string>): readonly ClusterConfig[] {
   const file = get.text('SLUICE_CLUSTERS_FILE');
   if (file !== null) {
-    for (const name of ['PROMETHEUS_URL', 'SLUICE_KUBE_CONTEXT', 'SLUICE_PROMETHEUS_PUBLIC_URL'].filter(
-      (other) => get.text(other) !== null,
-    ))
+    for (const name of SINGLE.filter((other) => get.text(other) !== null))
       problems.push(`${name}: has no effect beside SLUICE_CLUSTERS_FILE; remove one`);
     return clustersIn(file, env, problems, used);
   }
-  const url = get.url('PROMETHEUS_URL', ['http:', 'https:']);
+  const metricsProvider = get.oneOf('SLUICE_METRICS_PROVIDER', METRICS_PROVIDERS) ?? 'prometheus';
+  const prometheus = prometheusOf(get, problems, metricsProvider === 'direct');
   const kubeconfigFile = get.text('KUBECONFIG');
   const inCluster = kubeconfigFile === null && existsSync(SERVICE_ACCOUNT);
-  if (url === null && get.text('PROMETHEUS_URL') === null)
-    problems.push(
-      'PROMETHEUS_URL: wanted the address of Prometheus, like http://prometheus.monitoring:9090; found nothing',
-    );
   if (kubeconfigFile === null && !inCluster)
     problems.push('KUBECONFIG: wanted the path of a kubeconfig (this is no pod with a service account); found nothing');
   if (kubeconfigFile !== null && !existsSync(kubeconfigFile)) problems.push(`KUBECONFIG: no file at ${kubeconfigFile}`);
+  const direct: DirectConfig = {
+    interval: get.duration('SLUICE_DIRECT_INTERVAL', DIRECT.shortest, DIRECT.longest) ?? DIRECT.interval,
+    concurrency: get.integer('SLUICE_DIRECT_CONCURRENCY', 1, DIRECT.most) ?? DIRECT.concurrency,
+  };
+  const context = get.text('SLUICE_KUBE_CONTEXT');
+  return [{ name: 'default', kubeconfigFile, context, inCluster, prometheus, direct, metricsProvider }];
+}
+
+/** `optional`: without an address there is none, and then its other settings have no meaning. */
+function prometheusOf(get: Reader, problems: string[], optional: boolean): PrometheusConfig | null {
+  const url = get.url('PROMETHEUS_URL', ['http:', 'https:']);
   const publicUrl = get.url('SLUICE_PROMETHEUS_PUBLIC_URL', ['http:', 'https:']);
-  const prometheus: PrometheusConfig = {
-    url: url ?? '',
+  const rest = {
     ...(publicUrl === null ? {} : { publicUrl }),
     auth: authOf(get, problems),
     scrapeInterval: get.duration('PROMETHEUS_SCRAPE_INTERVAL', 100) ?? SCRAPE_INTERVAL,
     timeout: get.duration('PROMETHEUS_TIMEOUT', 100) ?? TIMEOUT,
   };
-  return [{ name: 'default', kubeconfigFile, context: get.text('SLUICE_KUBE_CONTEXT'), inCluster, prometheus }];
+  if (url !== null) return { url, ...rest };
+  if (get.text('PROMETHEUS_URL') !== null) return null;
+  const orphans = ['PROMETHEUS_SCRAPE_INTERVAL', 'PROMETHEUS_TIMEOUT'].filter((name) => get.text(name) !== null);
+  if (!optional)
+    problems.push(
+      `PROMETHEUS_URL: wanted the address of Prometheus, like http://prometheus.monitoring:9090 (${DIRECT_ALONE}); found nothing`,
+    );
+  else if (rest.auth !== null || orphans.length > 0)
+    problems.push(
+      `PROMETHEUS_URL: wanted the address that ${orphans[0] ?? 'the credentials in PROMETHEUS_*'} is for; found nothing`,
+    );
+  return null;
 }
 
-function authOf(get: Reader, problems: string[]): PrometheusConfig['auth'] {
+type PrometheusAuth = PrometheusConfig['auth'];
+
+function authOf(get: Reader, problems: string[]): PrometheusAuth {
   const [username, password] = [get.text('PROMETHEUS_USERNAME'), get.text('PROMETHEUS_PASSWORD')];
   const token = get.text('PROMETHEUS_BEARER_TOKEN');
   const [name, value] = [get.text('PROMETHEUS_HEADER_NAME'), get.text('PROMETHEUS_HEADER_VALUE')];
@@ -263,12 +314,19 @@ function authOf(get: Reader, problems: string[]): PrometheusConfig['auth'] {
   return null;
 }
 
-const duration = z.string().transform((text, ctx) => {
-  const ms = parseDuration(text);
-  if (ms === null)
-    ctx.addIssue({ code: 'custom', message: `wanted a duration with a unit; found ${JSON.stringify(text)}` });
-  return ms ?? 0;
-});
+const durationFrom = (min = 0, max = Number.POSITIVE_INFINITY) =>
+  z.string().transform((text, ctx) => {
+    const ms = parseDuration(text);
+    if (ms === null)
+      ctx.addIssue({ code: 'custom', message: `wanted a duration with a unit; found ${JSON.stringify(text)}` });
+    else if (ms < min || ms > max)
+      ctx.addIssue({
+        code: 'custom',
+        message: `wanted a duration from ${min / 1000} to ${max / 1000} s; found ${JSON.stringify(text)}`,
+      });
+    return ms ?? 0;
+  });
+const duration = durationFrom();
 
 /** Secrets are named by the variable that holds them, so that the file can be a ConfigMap. */
 const clustersFile = z.strictObject({
@@ -279,19 +337,28 @@ const clustersFile = z.strictObject({
         kubeconfig: z.string().optional(),
         context: z.string().optional(),
         inCluster: z.boolean().default(false),
-        prometheus: z.strictObject({
-          url: z.url({ protocol: /^https?$/ }),
-          publicUrl: z.url({ protocol: /^https?$/ }).optional(),
-          scrapeInterval: duration.prefault('15s'),
-          timeout: duration.prefault('5s'),
-          auth: z
-            .discriminatedUnion('kind', [
-              z.strictObject({ kind: z.literal('basic'), username: z.string(), passwordFrom: z.string() }),
-              z.strictObject({ kind: z.literal('bearer'), tokenFrom: z.string() }),
-              z.strictObject({ kind: z.literal('header'), name: z.string(), valueFrom: z.string() }),
-            ])
-            .optional(),
-        }),
+        metricsProvider: z.enum(METRICS_PROVIDERS).default('prometheus'),
+        direct: z
+          .strictObject({
+            interval: durationFrom(DIRECT.shortest, DIRECT.longest).prefault('1s'),
+            concurrency: z.int().min(1).max(DIRECT.most).default(DIRECT.concurrency),
+          })
+          .prefault({}),
+        prometheus: z
+          .strictObject({
+            url: z.url({ protocol: /^https?$/ }),
+            publicUrl: z.url({ protocol: /^https?$/ }).optional(),
+            scrapeInterval: duration.prefault('15s'),
+            timeout: duration.prefault('5s'),
+            auth: z
+              .discriminatedUnion('kind', [
+                z.strictObject({ kind: z.literal('basic'), username: z.string(), passwordFrom: z.string() }),
+                z.strictObject({ kind: z.literal('bearer'), tokenFrom: z.string() }),
+                z.strictObject({ kind: z.literal('header'), name: z.string(), valueFrom: z.string() }),
+              ])
+              .optional(),
+          })
+          .optional(),
       }),
     )
     .refine((clusters) => Object.keys(clusters).length > 0, 'wanted at least one cluster'),
@@ -318,30 +385,43 @@ function clustersIn(file: string, env: Env, problems: string[], used: Set<string
       problems.push(`SLUICE_CLUSTERS_FILE: ${file}: ${at} names the variable ${name}, which is not set`);
     return value ?? '';
   };
-  return Object.entries(parsed.data.clusters).map(([name, { kubeconfig, context, inCluster, prometheus: given }]) => {
-    const { auth, publicUrl, ...prometheus } = given;
+  return Object.entries(parsed.data.clusters).map(([name, cluster]) => {
+    const { kubeconfig, context, inCluster, prometheus, direct, metricsProvider } = cluster;
     const at = `/clusters/${name}`;
     if ((kubeconfig === undefined) === !inCluster)
       problems.push(`SLUICE_CLUSTERS_FILE: ${file}: ${at}: wanted either kubeconfig or inCluster: true`);
     if (kubeconfig !== undefined && !existsSync(kubeconfig))
       problems.push(`SLUICE_CLUSTERS_FILE: ${file}: ${at}/kubeconfig: no file at ${kubeconfig}`);
+    if (prometheus === undefined && metricsProvider !== 'direct')
+      problems.push(
+        `SLUICE_CLUSTERS_FILE: ${file}: ${at}: wanted prometheus with its url (metricsProvider: direct does without); found none`,
+      );
     return {
       name,
       kubeconfigFile: kubeconfig ?? null,
       context: context ?? null,
       inCluster,
-      prometheus: {
-        ...prometheus,
-        ...(publicUrl === undefined ? {} : { publicUrl }),
-        auth: fileAuth(auth, (variable) => secret(at, variable)),
-      },
+      prometheus: prometheus === undefined ? null : filePrometheus(prometheus, (variable) => secret(at, variable)),
+      direct,
+      metricsProvider,
     };
   });
 }
 
-type FileAuth = z.output<typeof clustersFile>['clusters'][string]['prometheus']['auth'];
+type FilePrometheus = NonNullable<z.output<typeof clustersFile>['clusters'][string]['prometheus']>;
 
-function fileAuth(auth: FileAuth, secret: (variable: string) => string): PrometheusConfig['auth'] {
+const filePrometheus = (
+  { auth, publicUrl, ...rest }: FilePrometheus,
+  secret: (variable: string) => string,
+): PrometheusConfig => ({
+  ...rest,
+  ...(publicUrl === undefined ? {} : { publicUrl }),
+  auth: fileAuth(auth, secret),
+});
+
+type FileAuth = FilePrometheus['auth'];
+
+function fileAuth(auth: FileAuth, secret: (variable: string) => string): PrometheusAuth {
   switch (auth?.kind) {
     case undefined:
       return null;
@@ -381,14 +461,16 @@ function slackOf(get: Reader, problems: string[]): Config['slack'] {
 }
 
 function secretsOf(config: Config): readonly string[] {
-  const auth = config.clusters.flatMap(({ prometheus: { auth: a, url } }) => [...passwordsIn(url), ...authSecrets(a)]);
+  const auth = config.clusters.flatMap(({ prometheus: p }) =>
+    p === null ? [] : [...passwordsIn(p.url), ...authSecrets(p.auth)],
+  );
   const slack = config.slack === null ? [] : [...config.slack.signingSecrets, config.slack.token];
   const session = config.sessionKey === null ? [] : [config.sessionKey];
   const all = [...passwordsIn(config.databaseUrl), ...passwordsIn(config.redisUrl), ...auth, ...slack, ...session];
   return [...new Set(all)].filter((secret) => secret.length >= 4);
 }
 
-function authSecrets(auth: PrometheusConfig['auth']): readonly string[] {
+function authSecrets(auth: PrometheusAuth): readonly string[] {
   if (auth === null) return [];
   if (auth.kind !== 'basic') return [auth.kind === 'bearer' ? auth.token : auth.value];
   return [auth.password, Buffer.from(`${auth.username}:${auth.password}`).toString('base64')];

@@ -124,19 +124,32 @@ const settingsOf = (config: Config): Settings => ({
   publicUrl: config.publicUrl,
 });
 
-const clusterOf = ({ name, kubeconfigFile, context, inCluster, prometheus }: ClusterConfig): ClusterSettings => ({
+const clusterOf = ({
+  name,
+  kubeconfigFile,
+  context,
+  inCluster,
+  prometheus,
+  direct,
+  metricsProvider,
+}: ClusterConfig): ClusterSettings => ({
   name,
   kube: {
     inCluster,
     ...(kubeconfigFile === null ? {} : { kubeconfigFile }),
     ...(context === null ? {} : { context }),
   },
-  prometheus: {
-    url: prometheus.url,
-    timeoutMs: prometheus.timeout,
-    scrapeIntervalMs: prometheus.scrapeInterval,
-    ...(prometheus.auth === null ? {} : { auth: prometheus.auth }),
-  },
+  prometheus:
+    prometheus === null
+      ? null
+      : {
+          url: prometheus.url,
+          timeoutMs: prometheus.timeout,
+          scrapeIntervalMs: prometheus.scrapeInterval,
+          ...(prometheus.auth === null ? {} : { auth: prometheus.auth }),
+        },
+  direct: { intervalMs: direct.interval, concurrency: direct.concurrency },
+  defaultProvider: metricsProvider,
 });
 
 try {

@@ -104,9 +104,10 @@ function openPage(config: Config, { tokens, recorder }: Service) {
 /** Whoever is signed in sees these addresses: without the passwords in them. */
 const prometheusLinks = ({ clusters }: Config): Readonly<Record<string, string>> =>
   Object.fromEntries(
-    clusters.map(({ name, prometheus }) => {
+    clusters.flatMap(({ name, prometheus }): [string, string][] => {
+      if (prometheus === null) return [];
       const url = new URL(prometheus.publicUrl ?? prometheus.url);
-      return [name, `${url.origin}${url.pathname}`];
+      return [[name, `${url.origin}${url.pathname}`]];
     }),
   );
 

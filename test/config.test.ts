@@ -40,6 +40,9 @@ function problems(env: Env): readonly string[] {
   return read.problems;
 }
 
+const NO_PROMETHEUS =
+  'PROMETHEUS_URL: wanted the address of Prometheus, like http://prometheus.monitoring:9090 (SLUICE_METRICS_PROVIDER=direct does without); found nothing';
+
 describe('what is not said', () => {
   it('has a default that the list of variables names', () => {
     const found = config(least());
@@ -61,6 +64,8 @@ describe('what is not said', () => {
           context: null,
           inCluster: false,
           prometheus: { url: 'http://prometheus:9090', auth: null, scrapeInterval: 15_000, timeout: 5_000 },
+          direct: { interval: 1_000, concurrency: 64 },
+          metricsProvider: 'prometheus',
         },
       ],
     });
@@ -71,6 +76,9 @@ describe('what is not said', () => {
       ['SLUICE_RETENTION', '90d'],
       ['PROMETHEUS_SCRAPE_INTERVAL', '15s'],
       ['PROMETHEUS_TIMEOUT', '5s'],
+      ['SLUICE_METRICS_PROVIDER', 'prometheus'],
+      ['SLUICE_DIRECT_INTERVAL', '1s'],
+      ['SLUICE_DIRECT_CONCURRENCY', '64'],
       ['LOG_LEVEL', 'info'],
       ['SLUICE_METRICS_OPEN', 'false'],
     ] as const)
@@ -100,6 +108,9 @@ describe('what is said', () => {
         LOG_LEVEL: 'debug',
         PROMETHEUS_SCRAPE_INTERVAL: '30s',
         PROMETHEUS_TIMEOUT: '2s',
+        SLUICE_METRICS_PROVIDER: 'direct',
+        SLUICE_DIRECT_INTERVAL: '2s',
+        SLUICE_DIRECT_CONCURRENCY: '9',
       }),
     );
     expect(found).toMatchObject({
@@ -116,7 +127,14 @@ describe('what is said', () => {
       clusters: [
         {
           context: 'prod',
-          prometheus: { scrapeInterval: 30_000, timeout: 2_000, publicUrl: 'https://metrics.example.com' },
+          prometheus: {
+            url: 'http://prometheus:9090',
+            publicUrl: 'https://metrics.example.com',
+            scrapeInterval: 30_000,
+            timeout: 2_000,
+          },
+          direct: { interval: 2_000, concurrency: 9 },
+          metricsProvider: 'direct',
         },
       ],
     });
@@ -131,7 +149,9 @@ describe('what is said', () => {
   it('cannot be changed afterwards, at any depth', () => {
     const found = config(least());
     expect(() => Object.assign(found, { port: 1 })).toThrow(TypeError);
-    expect(() => Object.assign(found.clusters[0]?.prometheus ?? {}, { url: 'http://elsewhere' })).toThrow(TypeError);
+    expect(() => Object.assign(found.clusters[0]?.prometheus as object, { url: 'http://elsewhere' })).toThrow(
+      TypeError,
+    );
   });
 
   it('"forever" keeps every rollout', () => {
@@ -151,7 +171,7 @@ describe('what is said', () => {
       { kind: 'header', name: 'X-Scope-OrgID', value: 'team-1' },
     ],
   ])('Prometheus is asked with %s auth', (_, env, auth) => {
-    expect(config(least(env)).clusters[0]?.prometheus.auth).toEqual(auth);
+    expect(config(least(env)).clusters[0]?.prometheus?.auth).toEqual(auth);
   });
 
   it('Slack has one signing secret or, while it is rotated, several', () => {
@@ -183,7 +203,7 @@ describe('a problem', () => {
       }),
     ).toEqual([
       'DATABASE_URL: wanted a URL that begins with postgres:// or postgresql://',
-      'PROMETHEUS_URL: wanted the address of Prometheus, like http://prometheus.monitoring:9090; found nothing',
+      NO_PROMETHEUS,
       'KUBECONFIG: no file at /nowhere/kubeconfig',
       'PORT: wanted a whole number from 0 to 65535; found "80808"',
       'SLUICE_CONCURRENCY: wanted a whole number from 1 to 10000; found "many"',
@@ -195,7 +215,7 @@ describe('a problem', () => {
   it('is said of an empty environment in words that say what to set', () => {
     expect(problems({})).toEqual([
       'DATABASE_URL: wanted a Postgres URL, like postgres://user:password@host:5432/sluice; found nothing',
-      'PROMETHEUS_URL: wanted the address of Prometheus, like http://prometheus.monitoring:9090; found nothing',
+      NO_PROMETHEUS,
       expect.stringMatching(/^KUBECONFIG: wanted the path of a kubeconfig/),
     ]);
   });
@@ -211,6 +231,10 @@ describe('a problem', () => {
     ['SLUICE_PUBLIC_URL', 'sluice.example.com'],
     ['REDIS_URL', 'http://cache'],
     ['SLUICE_METRICS_OPEN', 'yes'],
+    ['SLUICE_METRICS_PROVIDER', 'datadog'],
+    ['SLUICE_DIRECT_INTERVAL', '50ms'],
+    ['SLUICE_DIRECT_INTERVAL', '11s'],
+    ['SLUICE_DIRECT_CONCURRENCY', '0'],
   ])('is %s=%s', (name, value) => {
     expect(problems(least({ [name]: value }))).toEqual([expect.stringMatching(new RegExp(`^${name}: wanted `))]);
   });
@@ -243,6 +267,38 @@ describe('a problem', () => {
     ],
   ])('is %s', (_, env, message) => {
     expect(problems(least(env))).toEqual([expect.stringMatching(message)]);
+  });
+});
+
+describe('a cluster without a Prometheus', () => {
+  const alone = (more: Env = {}): Env => ({
+    ...without(least(), 'PROMETHEUS_URL'),
+    SLUICE_METRICS_PROVIDER: 'direct',
+    ...more,
+  });
+
+  it('is one whose proxies are read directly', () => {
+    expect(config(alone()).clusters).toMatchObject([{ prometheus: null, metricsProvider: 'direct' }]);
+    expect(config(alone()).secrets).toEqual(['pg-secret']);
+  });
+
+  it('must be meant: a forgotten address is a problem', () => {
+    expect(problems(without(least(), 'PROMETHEUS_URL'))).toEqual([NO_PROMETHEUS]);
+  });
+
+  it.each([
+    ['PROMETHEUS_TIMEOUT', '2s', 'PROMETHEUS_TIMEOUT'],
+    ['PROMETHEUS_BEARER_TOKEN', 'token', 'the credentials in PROMETHEUS_*'],
+  ])('has no use for %s', (name, value, what) => {
+    expect(problems(alone({ [name]: value }))).toEqual([
+      `PROMETHEUS_URL: wanted the address that ${what} is for; found nothing`,
+    ]);
+  });
+
+  it('does not hide a wrong address', () => {
+    expect(problems(alone({ PROMETHEUS_URL: 'prometheus:9090' }))).toEqual([
+      expect.stringMatching(/^PROMETHEUS_URL: wanted a URL that begins with/),
+    ]);
   });
 });
 
@@ -322,8 +378,9 @@ describe('several clusters', () => {
   it('are read from the file, secrets from the variables that it names', async () => {
     const env = await clusters(
       `clusters:
-         eu: { kubeconfig: ${kubeconfig}, context: prod-eu, prometheus: { url: "https://prom.eu", scrapeInterval: 30s, auth: { kind: bearer, tokenFrom: PROMETHEUS_EU } } }
-         us: { inCluster: true, prometheus: { url: "https://prom.us", auth: { kind: basic, username: ana, passwordFrom: US_PASSWORD } } }`,
+         eu: { kubeconfig: ${kubeconfig}, context: prod-eu, prometheus: { url: "https://prom.eu", scrapeInterval: 30s, auth: { kind: bearer, tokenFrom: PROMETHEUS_EU } }, direct: { interval: 2s } }
+         us: { inCluster: true, metricsProvider: direct, prometheus: { url: "https://prom.us", auth: { kind: basic, username: ana, passwordFrom: US_PASSWORD } } }
+         small: { inCluster: true, metricsProvider: direct }`,
       { PROMETHEUS_EU: 'eu-secret', US_PASSWORD: 'us-secret' },
     );
     const found = config(env);
@@ -339,6 +396,8 @@ describe('several clusters', () => {
           timeout: 5_000,
           auth: { kind: 'bearer', token: 'eu-secret' },
         },
+        direct: { interval: 2_000, concurrency: 64 },
+        metricsProvider: 'prometheus',
       },
       {
         name: 'us',
@@ -351,6 +410,17 @@ describe('several clusters', () => {
           timeout: 5_000,
           auth: { kind: 'basic', username: 'ana', password: 'us-secret' },
         },
+        direct: { interval: 1_000, concurrency: 64 },
+        metricsProvider: 'direct',
+      },
+      {
+        name: 'small',
+        kubeconfigFile: null,
+        context: null,
+        inCluster: true,
+        prometheus: null,
+        direct: { interval: 1_000, concurrency: 64 },
+        metricsProvider: 'direct',
       },
     ]);
     expect(found.secrets).toEqual(expect.arrayContaining(['eu-secret', 'us-secret']));
@@ -369,6 +439,16 @@ describe('several clusters', () => {
       'with a duration without a unit',
       'clusters: { a: { inCluster: true, prometheus: { url: "http://p", timeout: "5" } } }',
       /\/clusters\/a\/prometheus\/timeout: wanted a duration with a unit; found "5"/,
+    ],
+    [
+      'with direct readings too far apart',
+      'clusters: { a: { inCluster: true, prometheus: { url: "http://p" }, direct: { interval: 1m } } }',
+      /\/clusters\/a\/direct\/interval: wanted a duration from 0.1 to 10 s; found "1m"/,
+    ],
+    [
+      'with a cluster that nobody measures',
+      'clusters: { a: { inCluster: true } }',
+      /\/clusters\/a: wanted prometheus with its url \(metricsProvider: direct does without\); found none/,
     ],
     [
       'with a cluster that cannot be reached',

@@ -12,6 +12,8 @@ export interface Cluster {
   readonly kube: KubeClient;
   /** By name. */
   readonly providers: ReadonlyMap<string, MetricsProvider>;
+  /** Name of the provider that answers built-in checks that name none. */
+  readonly defaultProvider: string;
 }
 
 export type Clusters = ReadonlyMap<string, Cluster>;

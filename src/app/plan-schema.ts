@@ -33,7 +33,10 @@ const step = z.strictObject({
 
 const common = {
   name: name.describe('Unique within the plan; appears in outcomes.'),
-  provider: z.string().default('prometheus').describe('Metrics provider that answers the check.'),
+  provider: z
+    .string()
+    .optional()
+    .describe("Metrics provider that answers the check. Absent: prometheus for PromQL, else the cluster's usual one."),
   window: durationSchema('1s', '1h').optional().describe('Look-back of one evaluation; analysis.window if absent.'),
   failureLimit: z
     .int()
@@ -236,6 +239,12 @@ export interface TargetSchema {
 /** A question for the world's knowledge that a schema has not: can this check be asked of this target? null: yes. */
 export type InspectCheck = (check: Check, target: Target) => string | null;
 
+/** Metrics providers of a cluster: those that it has, and the one of built-in checks that name none. null: no such cluster. */
+export type ProvidersOf = (cluster: string) => { readonly known: readonly string[]; readonly usual: string } | null;
+
+/** PromQL is asked of it, and everything else where nobody says otherwise. */
+const PROMETHEUS = 'prometheus';
+
 export interface PlanParser {
   parse(
     document: unknown,
@@ -247,6 +256,7 @@ export function planParser(
   meshes: readonly TargetSchema[],
   providers: readonly string[],
   inspect: InspectCheck,
+  providersOf: ProvidersOf = () => null,
 ): PlanParser {
   const known = meshes.map((mesh) => mesh.kind);
   const byKind = new Map(meshes.map((mesh) => [mesh.kind, mesh.target]));
@@ -265,8 +275,10 @@ export function planParser(
       if (!parsed.success) problems.push(...problemsOf(parsed.error));
       const target = parseTarget(document, byKind, known, problems);
       if (parsed.success) {
-        const plan = canonical(parsed.data, target ?? (parsed.data.target as unknown as Target));
-        problems.push(...crossChecks(plan, providers, target === null ? () => null : inspect));
+        const own = target === null ? null : providersOf(target.cluster);
+        const usual = own?.usual ?? PROMETHEUS;
+        const plan = canonical(parsed.data, target ?? (parsed.data.target as unknown as Target), usual);
+        problems.push(...crossChecks(plan, own?.known ?? providers, target === null ? () => null : inspect));
         if (target !== null && problems.length === 0) return { ok: true, plan };
       }
       return { ok: false, problems: unique(problems) };
@@ -304,11 +316,11 @@ type Outer = z.output<z.ZodObject<typeof rest>>;
 const defaultChecks = (compared: boolean): readonly z.output<typeof check>[] =>
   z.array(check).parse(compared ? GUARDRAIL : DEFAULT_CHECKS);
 
-function canonicalEvidence(e: z.output<typeof evidence>): EvidencePlan | null {
+function canonicalEvidence(e: z.output<typeof evidence>, usual: string): EvidencePlan | null {
   const { mode, provider, alpha, beta, block, warmUp, errors, latency: slow, safety, bake, unproven } = e;
   if (mode === 'off') return null;
   return {
-    provider: provider ?? DEFAULT_PROVIDER,
+    provider: provider ?? usual,
     mode,
     alpha,
     beta,
@@ -322,9 +334,7 @@ function canonicalEvidence(e: z.output<typeof evidence>): EvidencePlan | null {
   };
 }
 
-const DEFAULT_PROVIDER = 'prometheus';
-
-function canonical(written: Outer, target: Target): Plan {
+function canonical(written: Outer, target: Target, usual: string): Plan {
   const { steps, analysis: a, drift, readyDeadline, meshPatience, deadline, onConflict, labels } = written;
   return {
     target,
@@ -334,8 +344,8 @@ function canonical(written: Outer, target: Target): Plan {
       settle: a.settle,
       noData: a.noData,
       trafficShare: a.trafficShare,
-      evidence: canonicalEvidence(a.evidence),
-      checks: (a.checks ?? defaultChecks(a.evidence.mode !== 'off')).map((c) => canonicalCheck(c, a)),
+      evidence: canonicalEvidence(a.evidence, usual),
+      checks: (a.checks ?? defaultChecks(a.evidence.mode !== 'off')).map((c) => canonicalCheck(c, a, usual)),
     },
     drift,
     readyDeadline,
@@ -346,12 +356,16 @@ function canonical(written: Outer, target: Target): Plan {
   };
 }
 
-function canonicalCheck(c: z.output<typeof check>, defaults: { window: number; failureLimit: number }): Check {
+function canonicalCheck(
+  c: z.output<typeof check>,
+  defaults: { window: number; failureLimit: number },
+  usual: string,
+): Check {
   const min = c.kind === 'prometheus' ? c.min : undefined;
   return {
     name: c.name,
     kind: c.kind,
-    provider: c.provider,
+    provider: c.provider ?? (c.kind === 'prometheus' ? PROMETHEUS : usual),
     window: c.window ?? defaults.window,
     failureLimit: c.failureLimit ?? defaults.failureLimit,
     minSamples: c.kind === 'prometheus' ? 0 : c.minSamples,

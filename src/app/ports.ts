@@ -110,6 +110,8 @@ export interface MetricsProvider {
   survey?(target: Target, past: Millis): Promise<Survey>;
   /** null: can be reached; otherwise what is wrong. */
   ping(): Promise<string | null>;
+  /** Ends what it does by itself. Absent: nothing. */
+  close?(): void;
 }
 
 /** What has been counted of both versions of a target since some time. */

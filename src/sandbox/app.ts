@@ -5,7 +5,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Api, Kind } from './data-plane/api.ts';
 import { PODS } from './data-plane/cluster-view.ts';
+import type { PageServer } from './data-plane/page-server.ts';
+import { PAGES, startPageServer } from './data-plane/page-server.ts';
 import type { Random } from './data-plane/random.ts';
+import type { Proxies } from './data-plane/table.ts';
 import type { Behaviour, PodServer } from './pod-server.ts';
 import { startPodServer } from './pod-server.ts';
 
@@ -21,6 +24,9 @@ export interface AppOptions {
   readonly random: Random;
   /** Milliseconds for which a deleted pod goes on serving: until every proxy knows that it is gone. */
   readonly drain: number;
+  readonly proxies: Proxies;
+  /** What the proxy of this pod serves as its metrics. */
+  readonly page: (pod: string) => string;
 }
 
 export interface AppVersion {
@@ -40,6 +46,9 @@ export interface AppVersion {
 interface Pod {
   readonly name: string;
   readonly server: PodServer;
+  /** Of the pod's proxy, which outlives a crash of the app. */
+  readonly metrics: PageServer;
+  readonly startedAt: string;
 }
 
 /** Between the death of a process and the kubelet's report of it. */
@@ -70,15 +79,18 @@ export async function createAppVersion(options: AppOptions, image: string, behav
           () => running.behaviour,
           random,
         );
-        await api.create(PODS, podObject(options, { name, workload, hash, image: running.image, port: server.port }));
-        await api.merge(PODS, name, { status: runningStatus(running.image) }, 'status');
-        return { name, server };
+        const metrics = await startPageServer(PAGES[options.proxies].path, () => options.page(name));
+        const ports = { port: server.port, metricsPort: metrics.port };
+        await api.create(PODS, podObject(options, { name, workload, hash, image: running.image, ...ports }));
+        const startedAt = new Date().toISOString();
+        await api.merge(PODS, name, { status: runningStatus(options, running.image, startedAt) }, 'status');
+        return { name, server, metrics, startedAt };
       }),
     );
     await Promise.all(old.map(({ name }) => api.remove(PODS, name)));
     await report(pods.length);
     if (old.length > 0) await sleep(drain);
-    await Promise.all(old.map(({ server }) => server.stop()));
+    await Promise.all(old.map(gone));
   };
 
   const report = async (ready: number): Promise<void> => {
@@ -110,17 +122,19 @@ export async function createAppVersion(options: AppOptions, image: string, behav
       await sleep(NOTICED_AFTER);
       const at = new Date().toISOString();
       await Promise.all(
-        pods.map(({ name }) =>
-          api.merge(PODS, name, { status: crashedStatus(current.image, name, options.namespace, at) }, 'status'),
+        pods.map((pod) =>
+          api.merge(PODS, pod.name, { status: crashedStatus(options, current.image, pod, at) }, 'status'),
         ),
       );
       await report(0);
     },
     async stop() {
-      await Promise.all(pods.map(({ server }) => server.stop()));
+      await Promise.all(pods.map(gone));
     },
   };
 }
+
+const gone = ({ server, metrics }: Pod) => Promise.all([server.stop(), metrics.stop()]);
 
 function checked(behaviour: Behaviour): Behaviour {
   const { errorRate, latencyMs } = behaviour;
@@ -181,16 +195,22 @@ interface PodFields {
   readonly hash: string;
   readonly image: string;
   readonly port: number;
+  readonly metricsPort: number;
 }
 
 /** All pods of the sandbox share 127.0.0.1, so each has a port of its own: Services name theirs ("http"), which Kubernetes resolves per pod. */
-const podObject = (options: AppOptions, { name, workload, hash, image, port }: PodFields) => ({
+const podObject = (options: AppOptions, { name, workload, hash, image, port, metricsPort }: PodFields) => ({
   apiVersion: 'v1',
   kind: 'Pod',
   metadata: {
     name,
     namespace: options.namespace,
     labels: { ...labelsOf(options), 'pod-template-hash': hash },
+    annotations: {
+      'prometheus.io/scrape': 'true',
+      'prometheus.io/port': String(metricsPort),
+      'prometheus.io/path': PAGES[options.proxies].path,
+    },
     ownerReferences: [
       {
         apiVersion: 'apps/v1',
@@ -203,8 +223,17 @@ const podObject = (options: AppOptions, { name, workload, hash, image, port }: P
   },
   spec: {
     serviceAccountName: options.app,
-    containers: [{ name: 'app', image, ports: [{ name: 'http', containerPort: port }] }],
+    containers: [
+      { name: 'app', image, ports: [{ name: 'http', containerPort: port }] },
+      proxyContainer(PAGES[options.proxies], metricsPort),
+    ],
   },
+});
+
+const proxyContainer = ({ container, portName }: (typeof PAGES)[Proxies], containerPort: number) => ({
+  name: container,
+  image: 'proxy:sandbox',
+  ports: [{ name: portName, containerPort }],
 });
 
 const readiness = (ready: boolean) => [
@@ -228,23 +257,26 @@ const readiness = (ready: boolean) => [
       },
 ];
 
-const runningStatus = (image: string) => ({
+const runningStatus = ({ proxies }: AppOptions, image: string, startedAt: string) => ({
   phase: 'Running',
   podIP: '127.0.0.1',
   conditions: readiness(true),
-  containerStatuses: [
-    {
-      name: 'app',
-      image,
-      ready: true,
-      started: true,
-      restartCount: 0,
-      state: { running: { startedAt: new Date().toISOString() } },
-    },
-  ],
+  containerStatuses: [runningContainer('app', image, startedAt), runningProxy(proxies, startedAt)],
 });
 
-const crashedStatus = (image: string, pod: string, namespace: string, at: string) => ({
+const runningProxy = (proxies: Proxies, startedAt: string) =>
+  runningContainer(PAGES[proxies].container, 'proxy:sandbox', startedAt);
+
+const runningContainer = (name: string, image: string, startedAt: string) => ({
+  name,
+  image,
+  ready: true,
+  started: true,
+  restartCount: 0,
+  state: { running: { startedAt } },
+});
+
+const crashedStatus = ({ namespace, proxies }: AppOptions, image: string, { name, startedAt }: Pod, at: string) => ({
   phase: 'Running',
   podIP: '127.0.0.1',
   conditions: readiness(false),
@@ -258,10 +290,11 @@ const crashedStatus = (image: string, pod: string, namespace: string, at: string
       state: {
         waiting: {
           reason: 'CrashLoopBackOff',
-          message: `back-off 40s restarting failed container=app pod=${pod}_${namespace}`,
+          message: `back-off 40s restarting failed container=app pod=${name}_${namespace}`,
         },
       },
       lastState: { terminated: { exitCode: EXIT_CODE, reason: 'Error', startedAt: at, finishedAt: at } },
     },
+    runningProxy(proxies, startedAt),
   ],
 });

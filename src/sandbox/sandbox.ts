@@ -92,7 +92,8 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     const api = openApi(kube.url, NAMESPACE, 'pipeline');
     for (const object of seed.objects) kube.put(object, { manager: 'pipeline' });
     const drain = propagationDelay + DRAIN_MS;
-    const version = { api, namespace: NAMESPACE, app: APP, replicas: options.replicas ?? 2, random, drain };
+    const pods = { replicas: options.replicas ?? 2, proxies: seed.proxies, page: (pod: string) => plane.page(pod) };
+    const version = { api, namespace: NAMESPACE, app: APP, random, drain, ...pods };
     const stable = await createAppVersion({ ...version, version: 'v1' }, `${APP}:1.0`, HEALTHY);
     stops.push(() => stable.stop());
     const canary = await createAppVersion({ ...version, version: 'v2' }, `${APP}:1.1`, HEALTHY);

@@ -155,6 +155,8 @@ describe.each(['istio', 'linkerd-smi', 'gateway-api'] as const)('sandbox with %s
             state: { waiting: { reason: 'CrashLoopBackOff', message: expect.stringContaining(metadata.name) } },
             lastState: { terminated: { exitCode: 1, reason: 'Error' } },
           },
+          // The proxy outlives the app, and with it what it counted.
+          { ready: true, state: { running: {} } },
         ],
       });
     await sleep(800);

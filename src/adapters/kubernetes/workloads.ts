@@ -10,7 +10,7 @@ interface DeploymentSpec {
   readonly selector?: Selector;
 }
 
-interface Selector {
+export interface Selector {
   readonly matchLabels?: Readonly<Record<string, string>>;
   readonly matchExpressions?: readonly {
     readonly key: string;
@@ -92,7 +92,8 @@ function notCreated(status: DeploymentStatus): Crash {
     : { reason: failed.reason ?? 'ReplicaFailure', message: failed.message ?? 'pods cannot be created', fatal: false };
 }
 
-function selectorText(selector: Selector = {}): string {
+/** As a list request wants it; empty: the Deployment selects nothing. */
+export function selectorText(selector: Selector = {}): string {
   const labels = Object.entries(selector.matchLabels ?? {}).map(([key, value]) => `${key}=${value}`);
   const expressions = (selector.matchExpressions ?? []).map(({ key, operator, values = [] }) => {
     if (operator === 'Exists') return key;

@@ -9,6 +9,8 @@ import { highestLatencyBound } from './templates.ts';
 export function inspectCheck(check: Check, target: Target, views: readonly View[]): string | null {
   if (check.kind === 'latency') return inspectLatency(check, views);
   if (check.kind !== 'prometheus' || check.query === undefined) return null;
+  if (check.provider === 'direct')
+    return 'the provider direct reads the proxies themselves and cannot run PromQL; ask this check of the provider prometheus';
   const wrong = checkQuery(check.query, target);
   if (wrong !== null) return wrong;
   if (check.threshold.relative !== undefined && !followsVersion(check.query))

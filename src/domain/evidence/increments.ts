@@ -50,11 +50,15 @@ const FORGOTTEN_AFTER = 3_600_000;
 /**
  * What was counted since the cursor, by pod. `from`: when counting began; what was counted before is the baseline.
  * The same answer again counts nothing.
+ *
+ * `canaryIsNew`: at `from` the canary got its first weight. Its own proxies have no series of requests until then, so
+ * nobody has seen them as exporters; without this, what they counted until their first scrape would be lost.
  */
 export function consume(
   cursor: Cursor,
   answer: readonly CounterSeries[],
   from: Instant,
+  canaryIsNew = false,
 ): { readonly cursor: Cursor; readonly counted: ReadonlyMap<string | null, Sides> } {
   const latest: Record<string, Instant> = { ...cursor.exporters };
   const before = new Set<string>(Object.keys(cursor.exporters));
@@ -69,7 +73,8 @@ export function consume(
   const counted = new Map<string | null, MutableSides>();
   for (const one of answer) {
     const last = series[one.id] ?? null;
-    const knew = before.has(one.exporter) || (one.startedAt !== null && one.startedAt > from);
+    const isNew = (canaryIsNew && one.role === 'canary') || (one.startedAt !== null && one.startedAt > from);
+    const knew = isNew || before.has(one.exporter);
     const { grown, reached } = growth(one, last, from, knew);
     if (reached !== null) series[one.id] = reached;
     if (grown > 0) enter(counted, one, grown);

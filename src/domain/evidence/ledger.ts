@@ -115,7 +115,7 @@ export function take(before: Ledger, count: Count, moment: Moment): Taken {
   const { reachedAt, weight } = moment;
   const began = ledger.began ?? reachedAt;
   const countedFrom = ledger.countedFrom ?? reachedAt;
-  const { cursor, counted } = consume(ledger.cursor, count.series, countedFrom);
+  const { cursor, counted } = consume(ledger.cursor, count.series, countedFrom, countedFrom === began);
   const start = ledger.open ?? { since: began, weight, pods: {} };
   const open: OpenBlock = { ...start, pods: merged(start.pods, counted, ledger.setup.settings.bounds.length) };
   const countedTo = Math.max(count.at, ledger.countedTo ?? count.at);

@@ -4,6 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { istioSidecar } from './istio-sidecar.ts';
 import { linkerdSidecar } from './linkerd-sidecar.ts';
+import { PAGES, startPageServer } from './page-server.ts';
 import type { Random } from './random.ts';
 import type { Asked } from './routing.ts';
 import { createSeries } from './series.ts';
@@ -25,6 +26,10 @@ export interface DataPlane {
   readonly url: string;
   /** Where Prometheus scrapes: http://127.0.0.1:<port>/metrics. */
   readonly metricsUrl: string;
+  /** Where the caller's own proxy serves what it counts. */
+  readonly callerMetricsUrl: string;
+  /** What the proxy of this pod serves as its own metrics. */
+  page(pod: string): string;
   /** Route and endpoints from now on. What cannot be understood is refused, as a proxy does; the old state stays in force. */
   configure(objects: MeshObjects): void;
   /** Why the last configuration was refused; null: it was not. */
@@ -75,11 +80,18 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
     response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' });
     response.end(series.text());
   });
-  const [port, metricsPort] = await Promise.all([listen(entry), listen(exporter)]);
+  const { path } = PAGES[proxies];
+  const [port, metricsPort, callers] = await Promise.all([
+    listen(entry),
+    listen(exporter),
+    startPageServer(path, () => series.page(caller.pod)),
+  ]);
 
   return {
     url: `http://127.0.0.1:${port}`,
     metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`,
+    callerMetricsUrl: `http://127.0.0.1:${callers.port}${path}`,
+    page: (pod) => series.page(pod),
     get refused() {
       return refused;
     },
@@ -96,7 +108,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
       pods = present;
     },
     async stop() {
-      await Promise.all([close(entry), close(exporter)]);
+      await Promise.all([close(entry), close(exporter), callers.stop()]);
       forward.close();
     },
   };

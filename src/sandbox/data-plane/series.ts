@@ -4,6 +4,7 @@ export type Labels = Readonly<Record<string, string>>;
 
 interface Counter {
   readonly owner: string;
+  readonly labels: Labels;
   value: number;
 }
 
@@ -21,7 +22,10 @@ export interface Series {
   observe(metric: string, owner: string, labels: Labels, bounds: readonly number[], value: number): void;
   /** The pod is gone: so are its series. */
   forget(owner: string): void;
+  /** All series, as Prometheus has them once it has scraped every proxy. */
   text(): string;
+  /** Those of one proxy, as it serves them itself: without the labels that a scrape configuration adds. */
+  page(owner: string): string;
 }
 
 const escaped = (value: string): string =>
@@ -52,7 +56,7 @@ export function createSeries(): Series {
   return {
     count(metric, owner, labels) {
       const family = child(counters, metric, () => new Map<string, Counter>());
-      child(family, `${owner}\n${written(labels)}`, () => ({ owner, value: 0 })).value += 1;
+      child(family, `${owner}\n${written(labels)}`, () => ({ owner, labels, value: 0 })).value += 1;
     },
     observe(metric, owner, labels, limits, value) {
       bounds.set(metric, limits);
@@ -75,21 +79,37 @@ export function createSeries(): Series {
         for (const series of family.values())
           for (const [key, one] of series) if (one.owner === owner) series.delete(key);
     },
-    text() {
-      const lines: string[] = [];
-      for (const [metric, series] of counters) {
-        lines.push(`# TYPE ${metric} counter`);
-        for (const [key, { value }] of series) lines.push(`${metric}${key.slice(key.indexOf('\n') + 1)} ${value}`);
-      }
-      for (const [metric, series] of histograms) {
-        lines.push(`# TYPE ${metric} histogram`);
-        for (const histogram of series.values())
-          lines.push(...histogramLines(metric, bounds.get(metric) ?? [], histogram));
-      }
-      return `${lines.join('\n')}\n`;
-    },
+    text: () =>
+      exposition(
+        () => true,
+        (labels) => labels,
+      ),
+    page: (owner) => exposition((one) => one.owner === owner, unscraped),
   };
+
+  function exposition(wanted: (one: { readonly owner: string }) => boolean, shown: (labels: Labels) => Labels): string {
+    const lines: string[] = [];
+    for (const [metric, series] of counters) {
+      const own = [...series.values()].filter(wanted);
+      if (own.length > 0) lines.push(`# TYPE ${metric} counter`);
+      for (const { labels, value } of own) lines.push(`${metric}${written(shown(labels))} ${value}`);
+    }
+    for (const [metric, series] of histograms) {
+      const own = [...series.values()].filter(wanted);
+      if (own.length > 0) lines.push(`# TYPE ${metric} histogram`);
+      for (const histogram of own)
+        lines.push(
+          ...histogramLines(metric, bounds.get(metric) ?? [], { ...histogram, labels: shown(histogram.labels) }),
+        );
+    }
+    return `${lines.join('\n')}\n`;
+  }
 }
+
+/** What the scrape configurations of both meshes add. */
+const SCRAPED: ReadonlySet<string> = new Set(['namespace', 'pod', 'deployment']);
+const unscraped = (labels: Labels): Labels =>
+  Object.fromEntries(Object.entries(labels).filter(([name]) => !SCRAPED.has(name)));
 
 function histogramLines(
   metric: string,
