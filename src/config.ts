@@ -95,7 +95,7 @@ export const VARIABLES = {
   SLUICE_PROMETHEUS_PUBLIC_URL: 'where people reach that Prometheus, for links; without it PROMETHEUS_URL',
   SLUICE_METRICS_PROVIDER:
     'who answers built-in checks that name no provider (prometheus), or direct: the proxies themselves, without a Prometheus if there is none',
-  SLUICE_DIRECT_INTERVAL: 'time between two direct readings of one proxy, 100ms to 10s (1s)',
+  SLUICE_DIRECT_INTERVAL: 'time between two direct readings of one proxy, 250ms to 10s (1s)',
   SLUICE_DIRECT_CONCURRENCY: 'direct readings at once in one process (64)',
   SLUICE_CLUSTERS_FILE: 'YAML with several clusters, instead of KUBECONFIG and PROMETHEUS_*',
   SLUICE_CONCURRENCY: 'ticks at once in one process (300)',
@@ -234,7 +234,7 @@ function reader(env: Env, problems: string[]) {
 const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount/token';
 const SCRAPE_INTERVAL = 15_000;
 const TIMEOUT = 5_000;
-const DIRECT = { interval: 1_000, shortest: 100, longest: 10_000, concurrency: 64, most: 1_000 } as const;
+const DIRECT = { interval: 1_000, shortest: 250, longest: 10_000, concurrency: 64, most: 1_000 } as const;
 const DIRECT_ALONE = 'SLUICE_METRICS_PROVIDER=direct does without';
 
 /** Of one cluster, so the file says them for each. */

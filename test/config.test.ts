@@ -232,7 +232,7 @@ describe('a problem', () => {
     ['REDIS_URL', 'http://cache'],
     ['SLUICE_METRICS_OPEN', 'yes'],
     ['SLUICE_METRICS_PROVIDER', 'datadog'],
-    ['SLUICE_DIRECT_INTERVAL', '50ms'],
+    ['SLUICE_DIRECT_INTERVAL', '100ms'],
     ['SLUICE_DIRECT_INTERVAL', '11s'],
     ['SLUICE_DIRECT_CONCURRENCY', '0'],
   ])('is %s=%s', (name, value) => {
@@ -443,7 +443,7 @@ describe('several clusters', () => {
     [
       'with direct readings too far apart',
       'clusters: { a: { inCluster: true, prometheus: { url: "http://p" }, direct: { interval: 1m } } }',
-      /\/clusters\/a\/direct\/interval: wanted a duration from 0.1 to 10 s; found "1m"/,
+      /\/clusters\/a\/direct\/interval: wanted a duration from 0.25 to 10 s; found "1m"/,
     ],
     [
       'with a cluster that nobody measures',

@@ -1,4 +1,4 @@
-/** What every server behind the Prometheus provider must make true: one traffic, and what is to be read of it. */
+/** What every metrics provider must make true, whatever is behind it: one traffic, and what is to be read of it. */
 import { expect, test } from 'vitest';
 import type { MetricsProvider } from '../../src/app/ports.ts';
 import type { NoValueCode } from '../../src/domain/observation.ts';
@@ -37,8 +37,22 @@ export const traffic: readonly Traffic[] = [
   of('a.b', 16, 0.5),
 ];
 
-const named = (service: string): Target =>
+export const named = (service: string): Target =>
   shop({ service, stable: { deployment: `${service}-v1` }, canary: { deployment: `${service}-v2` } });
+
+export const awkward = shop({ stable: { deployment: 'a.b' }, canary: { deployment: AWKWARD } });
+
+/** What a provider can see at all. */
+export interface Sees {
+  /** It runs PromQL. */
+  readonly custom: boolean;
+  /** It knows how the service's requests were divided. */
+  readonly share: boolean;
+  /** It knows of requests that reached no pod. */
+  readonly unreached: boolean;
+}
+
+export const EVERYTHING: Sees = { custom: true, share: true, unreached: true };
 
 /** Custom queries, what they give, and what a real Prometheus says to them. */
 const customs: readonly (readonly [query: string, expected: number | NoValueCode, canned: Canned[string]])[] = [
@@ -86,8 +100,8 @@ export const canned: Canned = Object.fromEntries([
   ['vector(1)', success([[{}, '1']])],
 ]);
 
-/** `open`: a provider that remembers nothing. Registers tests; the last of them takes the server down. */
-export function metricsContract(world: () => MetricsWorld, open: () => MetricsProvider): void {
+/** `open`: a provider that no other test has asked, where that matters. Registers tests; the last of them takes the server down. */
+export function metricsContract(world: () => MetricsWorld, open: () => MetricsProvider, sees: Sees = EVERYTHING): void {
   const measure = (target: Target, role: Role, more: object = {}) =>
     open().measure({ kind: 'error-rate', target, role, window: world().window, ...more });
   const p = (quantile: number) => ({ kind: 'latency', quantile });
@@ -118,7 +132,7 @@ export function metricsContract(world: () => MetricsWorld, open: () => MetricsPr
   });
 
   test('a name may hold anything, and is one name', async () => {
-    const target = shop({ stable: { deployment: 'a.b' }, canary: { deployment: AWKWARD } });
+    const target = awkward;
     expect(await measure(target, 'canary')).toMatchObject({ ok: true, value: expect.closeTo(0.25, 6) });
     expect(await measure(target, 'stable')).toMatchObject({ ok: true, value: expect.closeTo(0.5, 6) });
   });
@@ -140,6 +154,7 @@ export function metricsContract(world: () => MetricsWorld, open: () => MetricsPr
 
   test('the share of the canary', async () => {
     const share = await open().share(named('shop'), world().window);
+    if (!sees.share) return expect(share, 'no number that may not be used').toBeNull();
     expect(share).toMatchObject({ share: expect.closeTo(0.2, 6) });
     expect(await open().share(named('mail'), world().window)).toMatchObject({ share: 0 });
     expect(await open().share(named('nonesuch'), world().window)).toBeNull();
@@ -147,6 +162,7 @@ export function metricsContract(world: () => MetricsWorld, open: () => MetricsPr
 
   test('requests that reached no pod, by the service that was called', async () => {
     const share = await open().share(shop(), world().window);
+    if (!sees.unreached) return expect(share?.unreached ?? 0, 'nothing is invented').toBe(0);
     // 15 per second beside 50 that were answered.
     expect(share && share.unreached / share.samples).toBeCloseTo(0.3, 6);
     expect(await open().share(named('cart'), world().window)).toMatchObject({ unreached: 0 });
@@ -154,6 +170,13 @@ export function metricsContract(world: () => MetricsWorld, open: () => MetricsPr
 
   test.each(customs)('custom query %s', async (query, expected) => {
     const reading = await measure(named('shop'), 'canary', { kind: 'prometheus', query });
+    if (!sees.custom)
+      return expect(reading).toEqual({
+        ok: false,
+        code: 'bad_query',
+        message: expect.stringContaining('of the provider prometheus'),
+        query,
+      });
     expect(reading).toMatchObject(
       typeof expected === 'number'
         ? { ok: true, value: expected, samples: null, query }
@@ -194,7 +217,7 @@ export function metricsContract(world: () => MetricsWorld, open: () => MetricsPr
     for (const kind of ['error-rate', 'latency', 'prometheus'])
       expect(await measure(named('shop'), 'canary', { kind, quantile: 0.5, query: 'up' })).toMatchObject({
         ok: false,
-        code: 'unavailable',
+        code: kind === 'prometheus' && !sees.custom ? 'bad_query' : 'unavailable',
       });
     expect(await open().share(named('shop'), world().window)).toBeNull();
   });

@@ -1,14 +1,18 @@
-/** The Prometheus provider against a fake server, and against a real one: the fake must not be kinder than the real. */
+/**
+ * The Prometheus provider against a fake server, and against a real one: the fake must not be kinder than the real. The
+ * direct provider against the pages of both meshes' proxies.
+ */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { errorRatioQuery, type Latency, quantileQuery } from '../../src/adapters/prometheus/templates.ts';
 import { loadProviders } from '../../src/adapters/registry.ts';
 import { istioViews } from '../../src/adapters/series/istio.ts';
+import { type DirectWorld, directWorld } from '../support/direct-worlds.ts';
 import { open, shop } from '../support/prometheus-target.ts';
 import { fakeWorld, type MetricsWorld, realWorld } from '../support/prometheus-worlds.ts';
-import { canned, metricsContract, traffic } from './metrics.cases.ts';
+import { awkward, canned, metricsContract, named, traffic } from './metrics.cases.ts';
 
-test('the registry finds the provider by its name', async () => {
-  expect([...(await loadProviders()).keys()]).toContain('prometheus');
+test('the registry finds the providers by their names', async () => {
+  expect([...(await loadProviders()).keys()]).toEqual(['direct', 'prometheus']);
 });
 
 describe('against a fake Prometheus', () => {
@@ -59,5 +63,21 @@ describe('against a real Prometheus', () => {
   metricsContract(
     () => world,
     () => open(world.url),
+  );
+});
+
+describe.each([
+  ['istio', { custom: false, share: false, unreached: false }],
+  ['linkerd', { custom: false, share: true, unreached: false }],
+] as const)('the proxies of %s, read directly', (kind, sees) => {
+  let world: DirectWorld;
+  beforeAll(async () => {
+    world = await directWorld(kind, traffic, [...['shop', 'cart', 'idle', 'mail'].map(named), awkward]);
+  });
+  afterAll(() => world.close());
+  metricsContract(
+    () => world,
+    () => world.provider,
+    sees,
   );
 });

@@ -28,7 +28,7 @@ export type QueueOn = 'postgres' | 'redis';
 export interface Loop {
   readonly sandbox: Sandbox;
   /** Sluice on its own database of the same server. */
-  service(queue: QueueOn): Promise<Service>;
+  service(queue: QueueOn, metrics?: 'prometheus' | 'direct'): Promise<Service>;
   stop(): Promise<void>;
 }
 
@@ -42,11 +42,11 @@ export async function startLoop(mesh: Mesh, seed?: Seed): Promise<Loop> {
   const services: Service[] = [];
   return {
     sandbox,
-    async service(queue) {
+    async service(queue, metrics = 'prometheus') {
       const service = await startService({
         databaseUrl: await freshDatabase(postgres, `${queue}_${services.length}`),
         kubeconfig: sandbox.kubeconfig,
-        prometheusUrl: sandbox.prometheusUrl,
+        prometheusUrl: metrics === 'direct' ? null : sandbox.prometheusUrl,
         logFile: join(dir, `${queue}-${services.length}.log`),
         ...(queue === 'redis' ? { redisUrl: redis.url } : {}),
       });

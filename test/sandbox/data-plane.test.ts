@@ -322,3 +322,45 @@ describe("Linkerd's proxies", () => {
     expect(await send(plane, 2)).toEqual(['500 -', '500 -']);
   });
 });
+
+describe("a proxy's own page", () => {
+  it.each(['istio', 'linkerd'] as const)(
+    'of %s has its series and nothing else, without what a scrape adds',
+    async (proxies) => {
+      const route =
+        proxies === 'istio'
+          ? split(50, 50)
+          : {
+              httpRoutes: [
+                httpRoute([
+                  {
+                    backendRefs: [
+                      { name: 'myapp-v1', weight: 1 },
+                      { name: 'myapp-v2', weight: 1 },
+                    ],
+                  },
+                ]),
+              ],
+            };
+      const plane = await start(proxies, route);
+      await send(plane, 40);
+      const text = await (await fetch(plane.callerMetricsUrl)).text();
+      const pages = [text, ...bothPods().map(({ metadata }) => plane.page(metadata.name))].map(samples);
+      const scraped = await metrics(plane);
+      const spelled = (all: typeof scraped) =>
+        all
+          .map(({ metric, labels, value }) => {
+            const { pod: _pod, namespace: _namespace, deployment: _deployment, ...rest } = labels;
+            return JSON.stringify([metric, Object.entries(rest).sort(), value]);
+          })
+          .sort();
+      expect(pages.map(({ length }) => length > 0)).toEqual([true, true, true]);
+      expect(spelled(pages.flat())).toEqual(spelled(scraped));
+      for (const { labels } of pages.flat())
+        expect([labels['pod'], labels['namespace'], labels['deployment']]).toEqual([undefined, undefined, undefined]);
+      const [, v1Page = []] = pages;
+      const received = total(v1Page, proxies === 'istio' ? 'istio_requests_total' : 'response_total', {});
+      expect(received).toBe(v1.requests);
+    },
+  );
+});

@@ -134,7 +134,7 @@ export async function realWorld(traffic: readonly Traffic[]): Promise<MetricsWor
 }
 
 /** Both reporters count the same. Counters hold fractions, so that ratios are exact. */
-function exposition(traffic: readonly Traffic[], seconds: number): string {
+export function exposition(traffic: readonly Traffic[], seconds: number): string {
   const lines: string[] = [];
   for (const { namespace, lost } of traffic)
     if (lost !== undefined)

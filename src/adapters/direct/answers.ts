@@ -55,13 +55,10 @@ function why([first]: readonly Reader[], bare: readonly string[]): string {
   return `pod ${bare[0]} has no container istio-proxy or linkerd-proxy; have the proxy injected, or let the check name the provider prometheus`;
 }
 
-/** When the pods that answer had all been read last. null: one of them never was. */
+/** When these pods had all been read last. null: one of them never was, or there is none. */
 export function readUntil(readers: readonly Reader[]): Instant | null {
   const last = readers.map(({ book }) => book.reads.at(-1) ?? null);
-  return last.reduce<Instant | null>(
-    (least, at) => (least === null || at === null ? null : Math.min(least, at)),
-    Infinity,
-  );
+  return last.length === 0 || last.includes(null) ? null : Math.min(...last.filter((at) => at !== null));
 }
 
 export interface Look {

@@ -1,6 +1,7 @@
 /** What has been read of one pod's proxy: each counter as it stood at each reading, for the last minutes. */
 import type { Instant } from '../../domain/plan.ts';
-import { type Labels, type Named, namedOf } from './exposition.ts';
+import type { Labels } from '../series/matchers.ts';
+import { type Named, namedOf } from './exposition.ts';
 
 /** One series. Only changes are kept: most of a proxy's counters stand still. */
 export interface Track {
@@ -39,6 +40,13 @@ export class Book {
     return [...this.#tracks.values()].filter((track) => track !== null);
   }
 
+  /** Numbers that are kept. */
+  get size(): number {
+    let size = 0;
+    for (const track of this.#tracks.values()) size += track?.times.length ?? 0;
+    return size;
+  }
+
   /** Times of the readings that are kept, rising. */
   get reads(): readonly Instant[] {
     return this.#reads;
@@ -51,16 +59,14 @@ export class Book {
       return `the page has ${samples.length} series of the wanted metrics, more than the ${maxSeries} that are kept in memory`;
     const wrong = samples.find(([, value]) => !(value >= 0 && value < Number.POSITIVE_INFINITY));
     if (wrong !== undefined) return `the counter ${wrong[0].slice(0, 200)} has the value ${wrong[1]}`;
-    const seen = new Set<Track>();
+    const seen = new Map<Track, number>();
     for (const [series, value] of samples) {
       const track = this.#track(series);
       if (track === undefined) return `labels that cannot be read: ${series.slice(0, 200)}`;
       // A series that is there twice counts once, as in Prometheus.
-      if (track === null || seen.has(track)) continue;
-      seen.add(track);
-      note(track, at, value);
+      if (track !== null && !seen.has(track)) seen.set(track, value);
     }
-    for (const track of this.#tracks.values()) if (track !== null && !seen.has(track)) note(track, at, Number.NaN);
+    for (const track of this.#tracks.values()) if (track !== null) note(track, at, seen.get(track) ?? Number.NaN);
     this.#reads.push(at);
     this.first ??= at;
     return null;

@@ -1,6 +1,7 @@
 /** What a series of a proxy's page says in the words of a view: a request, a failure, a bucket of the latencies. Pure. */
 import type { Selector, View } from '../mesh.ts';
-import { type Labels, type Named, numberOf } from './exposition.ts';
+import { fitsAll } from '../series/matchers.ts';
+import { type Named, numberOf } from './exposition.ts';
 
 export interface Class {
   readonly request: boolean;
@@ -35,30 +36,8 @@ type Matches = (series: Named) => boolean;
 
 function oneOf(selectors: readonly Selector[]): Matches {
   const all = selectors.map(({ metric, matchers }): Matches => {
-    const tests = matchers.map(matcher);
-    return ({ name, labels }) => name === metric && tests.every((test) => test(labels));
+    const fits = fitsAll(matchers);
+    return ({ name, labels }) => name === metric && fits(labels);
   });
   return (series) => all.some((one) => one(series));
-}
-
-const MATCHER = /^([a-zA-Z_]\w*)(=~|!~|!=|=)"((?:[^"\\]|\\.)*)"$/s;
-
-/** One PromQL matcher, with PromQL's meaning: anchored, and a label that is absent is empty. Throws for anything else. */
-export function matcher(text: string): (labels: Labels) => boolean {
-  const [, label, operator, literal] = MATCHER.exec(text) ?? [];
-  if (label === undefined || operator === undefined || literal === undefined)
-    throw new Error(`wanted a matcher like code=~"5.."; found ${text}`);
-  const value = literal.replace(/\\(.)/gs, '$1');
-  const found = (labels: Labels): string => labels[label] ?? '';
-  switch (operator) {
-    case '=':
-      return (labels) => found(labels) === value;
-    case '!=':
-      return (labels) => found(labels) !== value;
-    default: {
-      const pattern = new RegExp(`^(?:${value})$`, 's');
-      const wanted = operator === '=~';
-      return (labels) => pattern.test(found(labels)) === wanted;
-    }
-  }
 }

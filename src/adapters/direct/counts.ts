@@ -3,7 +3,6 @@ import type { CounterSeries } from '../../domain/evidence/increments.ts';
 import type { Instant, Millis, Role } from '../../domain/plan.ts';
 import type { CountView, Named, RawSeries } from '../series/counting.ts';
 import { boundOf, countersOf } from '../series/counting.ts';
-import type { Labels } from '../series/matchers.ts';
 import { type Answering, answering, type NoAnswer, readUntil } from './answers.ts';
 import { samplesOf } from './book.ts';
 import type { Reader, Watch } from './watch.ts';
@@ -22,10 +21,10 @@ export function countersFrom(
 ): Counted {
   const found = both(watch);
   if (!found.ok) return found;
-  const readers = [...found.canary.readers, ...found.stable.readers];
-  const at = readUntil(readers);
-  if (at === null || !Number.isFinite(at))
-    return { ok: false, code: 'no_data', message: 'the pods were not read yet; ask again in a moment' };
+  const at = readUntil([...found.canary.readers, ...found.stable.readers]) ?? watch.last;
+  if (at === null) return { ok: false, code: 'no_data', message: 'the pods were not read yet; ask again in a moment' };
+  // All that were ever read, also those that are gone or not ready any more: what they counted took place.
+  const readers = [...watch.side('canary').readers, ...watch.side('stable').readers];
   const series = readers.flatMap((reader) => ofReader(reader, view, named, bounds, since, at));
   return { ok: true, at, series, words: `canary ${found.canary.words}, stable ${found.stable.words}` };
 }
@@ -51,7 +50,7 @@ function ofReader(
   const raw = book.tracks.map(
     (track): RawSeries => ({
       name: track.name,
-      labels: track.labels as Labels,
+      labels: track.labels,
       samples: samplesOf(track, book, since, to),
     }),
   );
@@ -76,7 +75,7 @@ export function surveyFrom(watch: Watch, view: CountView, named: Named): Surveye
   for (const { book } of stable.readers)
     for (const { name, labels } of book.tracks)
       if (view.latency !== null && name === `${view.latency.metric}_bucket`)
-        bounds.add(boundOf((labels as Labels)['le'], view.latency.unit));
+        bounds.add(boundOf(labels['le'], view.latency.unit));
   const from = watch.began;
   const to = readUntil(stable.readers) ?? from;
   for (const reader of stable.readers)

@@ -6,7 +6,7 @@
  * before need not take it apart again.
  */
 
-export type Labels = Readonly<Record<string, string>>;
+import type { Labels } from '../series/matchers.ts';
 
 /** Called for each wanted sample. `series`: name and labels as the page has them. */
 export type OnSample = (series: string, value: number) => void;

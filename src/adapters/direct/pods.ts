@@ -3,7 +3,7 @@ import type { NoValueCode } from '../../domain/observation.ts';
 import type { Instant } from '../../domain/plan.ts';
 import type { KubeClient, KubeObject, KubeTrouble } from '../kubernetes/kube.ts';
 import { type Selector, selectorText } from '../kubernetes/workloads.ts';
-import type { Labels } from './exposition.ts';
+import type { Labels } from '../series/matchers.ts';
 
 /** One pod's proxy. */
 export interface Sidecar {

@@ -20,6 +20,8 @@ export interface WatchOptions {
   /** Time between two readings of one pod, and the deadline of each. */
   readonly interval: Millis;
   readonly maxSeries: number;
+  /** Numbers kept of all pods together. Above it, the older half of the time is forgotten. */
+  readonly maxNumbers: number;
   /** Pods of one version that are read. */
   readonly maxPods: number;
   /** Places of all watches together. */
@@ -66,6 +68,10 @@ const BELIEVED: Millis = 60_000;
 /** A single failed reading is made good by the next. */
 export const MISSES = 2;
 const IDLE: Millis = 30_000;
+/** Rounds between two looks at how many there are. */
+const WEIGHED_EVERY = 16;
+/** A clock that was set back by more is another clock, on which what was read has no place. */
+const SET_BACK: Millis = 5_000;
 const KEPT_MOST: Millis = 10 * 60_000;
 const KEPT_LEAST: Millis = 60_000;
 
@@ -85,7 +91,7 @@ class Version {
 
 export class Watch {
   /** Before this moment nothing is known. */
-  readonly began: Instant;
+  began: Instant;
   /** The last moment at which the pods were read; null: they were not yet. */
   last: Instant | null = null;
   readonly #options: WatchOptions;
@@ -144,7 +150,7 @@ export class Watch {
       expected: readers.filter(({ listed, proxy }) => listed && proxy.expected),
       ready: (version.pods?.proxies.filter(({ expected }) => expected).length ?? 0) + (version.pods?.bare.length ?? 0),
       bare: version.pods?.bare ?? [],
-      trouble: version.trouble,
+      trouble: version.trouble ?? (version.pods === null ? notYet(version.deployment) : null),
     };
   }
 
@@ -171,6 +177,7 @@ export class Watch {
   async #round(): Promise<void> {
     const { now } = this.#options;
     const versions = Object.values(this.#versions);
+    if (this.last !== null && now() < this.last - SET_BACK) this.#beginAnew();
     await Promise.all(versions.map((version) => this.#look(version)));
     // Rising, whatever the clock does.
     const at = Math.max(now(), (this.last ?? 0) + 1);
@@ -181,6 +188,26 @@ export class Watch {
     if (this.#rounds >= 2 || readers.length === 0) this.#settled.resolve();
     const keep = Math.min(Math.max(KEPT_LEAST, this.#window + 4 * this.#options.interval), KEPT_MOST);
     for (const version of versions) this.#tidy(version, at - keep);
+    if (this.#rounds % WEIGHED_EVERY === 0) this.#lighten(at);
+  }
+
+  #lighten(at: Instant): void {
+    const books = Object.values(this.#versions).flatMap(({ readers }) => [...readers.values()].map(({ book }) => book));
+    const size = books.reduce((sum, book) => sum + book.size, 0);
+    if (size <= this.#options.maxNumbers) return;
+    const oldest = Math.min(at, ...books.flatMap(({ reads }) => reads[0] ?? []));
+    for (const book of books) book.trim((oldest + at) / 2);
+  }
+
+  #beginAnew(): void {
+    this.began = this.#options.now();
+    this.last = null;
+    this.#askedAt = this.began;
+    for (const version of Object.values(this.#versions)) {
+      for (const reader of version.readers.values()) this.#drop(version, reader);
+      version.lookedAt = Number.NEGATIVE_INFINITY;
+      version.pods = null;
+    }
   }
 
   /** Looks for pods, where it is time; waits for the answer only where none is known. */
@@ -254,6 +281,11 @@ export class Watch {
     if (version.readers.delete(reader.proxy.pod)) this.#options.budget.left += 1;
   }
 }
+
+const notYet = (deployment: string): { readonly code: NoValueCode; readonly message: string } => ({
+  code: 'timeout',
+  message: `the pods of ${deployment} are not known yet: the API server has not answered; ask again in a moment`,
+});
 
 const FULL = {
   ok: false,

@@ -23,7 +23,7 @@ import { type CountView, type Named, namedIn } from '../series/counting.ts';
 
 export interface DirectOptions {
   readonly kube: KubeClient;
-  /** Time between two readings of one pod, and the deadline of each. */
+  /** Time between two readings of one pod, and the deadline of each (that is a second at least). */
   readonly intervalMs?: Millis;
   /** Readings under way at a time. */
   readonly concurrency?: number;
@@ -31,6 +31,8 @@ export interface DirectOptions {
   readonly maxPodsPerVersion?: number;
   /** Pods that this process reads, of all rollouts together. */
   readonly maxPods?: number;
+  /** Counter values kept of one target; above it, less of the past is kept. */
+  readonly maxNumbersPerTarget?: number;
   /** How long a question waits for the second reading when nobody asked before. */
   readonly patienceMs?: Millis;
   /** How the proxies of the target's mesh count. */
@@ -48,9 +50,13 @@ export interface DirectProvider extends MetricsProvider {
 }
 
 const NAME = 'direct';
+/** A proxy under load may take longer than a short interval; the next reading then waits for it. */
+const LEAST_DEADLINE = 1_000;
 const MAX_BYTES = 8 * 1024 * 1024;
 /** Series of the wanted metrics on one page: a version that is called by some hundred workloads. */
 const MAX_SERIES = 10_000;
+/** Some 16 bytes each: ten megabytes per target. */
+const MAX_NUMBERS = 500_000;
 
 export default { name: NAME, open };
 
@@ -82,7 +88,7 @@ function open(options: DirectOptions): DirectProvider {
 
   async function read(names: readonly string[], url: string, onSample: (series: string, value: number) => void) {
     const started = performance.now();
-    const trouble = await readPage(url, { names, timeout: intervalMs, maxBytes: MAX_BYTES }, onSample);
+    const trouble = await readPage(url, { names, timeout: Math.max(intervalMs, LEAST_DEADLINE), maxBytes: MAX_BYTES }, onSample);
     const took = performance.now() - started;
     options.recorder.metricsQuery(NAME, trouble?.code ?? 'ok', took);
     if (trouble !== null) options.log.debug({ provider: NAME, url, code: trouble.code }, 'a proxy could not be read');
@@ -91,9 +97,8 @@ function open(options: DirectOptions): DirectProvider {
 
   /** null: no view of the pods tells the two versions apart. */
   function told(target: Target): Told | null {
-    const view = options
-      .viewsOf(target)
-      .find((one) => OF_PODS.has(one.name) && isApart(target.stable[one.key], target.canary[one.key]));
+    const ofPods = countingFor(target);
+    const view = options.viewsOf(target).find(({ name }) => name === ofPods?.view.name);
     if (view === undefined) return null;
     let one = compiled.get(view);
     if (one === undefined) {
@@ -128,6 +133,7 @@ function open(options: DirectOptions): DirectProvider {
         classOf({ name, labels, times: [], values: [] }) !== null,
       interval: intervalMs,
       maxSeries: MAX_SERIES,
+      maxNumbers: options.maxNumbersPerTarget ?? MAX_NUMBERS,
       maxPods: maxPodsPerVersion,
       gate,
       budget,
@@ -242,7 +248,8 @@ function open(options: DirectOptions): DirectProvider {
       if ('code' in found) return found;
       const message = `the provider ${NAME} has no past: it reads the pods (${found.words}) from now on`;
       const { bounds, rps } = found;
-      return { ok: true, view: counting.view.name, resolution: intervalMs, bounds, history: null, rps, message };
+      const resolution = Math.max(1_000, intervalMs);
+      return { ok: true, view: counting.view.name, resolution, bounds, history: null, rps, message };
     },
 
     ping: () => kube.ping(),
@@ -253,14 +260,8 @@ function open(options: DirectOptions): DirectProvider {
   };
 }
 
-/** Views that the proxy of the version's own pod counts by. */
-const OF_PODS: ReadonlySet<string> = new Set(['destination', 'inbound']);
-
 const NO_PROMQL =
   'the provider direct reads the proxies themselves and cannot run PromQL; ask a check of kind prometheus of the provider prometheus';
-
-const isApart = (stable: unknown, canary: unknown): boolean =>
-  typeof stable === 'string' && typeof canary === 'string' && stable !== canary;
 
 function compile(view: View): Compiled {
   const classify = classifier(view);

@@ -6,7 +6,8 @@ import { freePort, runMain, startMain } from './children.ts';
 export interface ServiceOptions {
   readonly databaseUrl: string;
   readonly kubeconfig: string;
-  readonly prometheusUrl: string;
+  /** null: there is none, and the proxies are read directly. */
+  readonly prometheusUrl: string | null;
   readonly redisUrl?: string;
   readonly logFile: string;
   /** Default: a free one. */
@@ -71,8 +72,9 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const env: Environment = {
     DATABASE_URL: options.databaseUrl,
     KUBECONFIG: options.kubeconfig,
-    PROMETHEUS_URL: options.prometheusUrl,
-    PROMETHEUS_SCRAPE_INTERVAL: '1s',
+    ...(options.prometheusUrl === null
+      ? { SLUICE_METRICS_PROVIDER: 'direct' }
+      : { PROMETHEUS_URL: options.prometheusUrl, PROMETHEUS_SCRAPE_INTERVAL: '1s' }),
     SLUICE_DIRECT_INTERVAL: '250ms',
     HOST: '127.0.0.1',
     PORT: String(port),
