@@ -16,6 +16,8 @@ import { startStack } from './demo/stack.ts';
 import type { Users } from './traffic.ts';
 
 /** Users' first requests: the stable version must have a past before it is compared with. */
+/** Users' requests per second: enough for a judgement within seconds, little enough for a small machine. */
+const RPS = 120;
 const WARM_UP_MS = 2_000;
 
 /** The results, once everything is stopped. */
@@ -30,6 +32,7 @@ async function demo(chosen: Arguments, screen: Screen, signal: AbortSignal): Pro
   const stack = await startStack({
     mesh: chosen.mesh,
     redis: chosen.redis,
+    rps: RPS,
     progress: (text) => screen.line(`${seconds(Date.now() - started).padStart(7)}  ${text}`, 'quiet'),
   });
   try {

@@ -150,7 +150,7 @@ describe('the program as it is compiled for the image', () => {
       await import(${JSON.stringify(join(dir, 'dist/administer.js'))});
       console.log([...(await loadMeshes()).keys()].join(), [...(await loadProviders()).keys()].join());`;
     const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], { cwd: dir });
-    expect(stdout.trim()).toBe('gateway-api,istio,linkerd-smi prometheus');
+    expect(stdout.trim()).toBe('gateway-api,istio,linkerd-smi direct,prometheus');
   });
 
   it('needs no package but those that production installs', () => {

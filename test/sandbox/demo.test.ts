@@ -40,27 +40,35 @@ describe("the demo's verdict", () => {
     users,
     faultToZeroMs,
   });
-  const good = [result(0, 'succeeded', null), result(1, 'rolled_back', 4234), result(2, 'rolled_back', null)];
+  const good = [
+    result(0, 'succeeded', null),
+    result(1, 'rolled_back', 4234),
+    result(2, 'rolled_back', 2349),
+    result(3, 'rolled_back', null),
+    result(4, 'rolled_back', 1000),
+  ];
 
   it('is one object with everything that a program asks for', () => {
     expect(summary('istio', good)).toEqual({
       good: 'succeeded',
+      'bad-thresholds': 'rolled_back',
       bad: 'rolled_back',
+      'slow-thresholds': 'rolled_back',
       slow: 'rolled_back',
       mesh: 'istio',
-      requests: { good: 100, bad: 100, slow: 100 },
-      failedRequests: { good: 3, bad: 3, slow: 3 },
-      slowRequests: { good: 1, bad: 1, slow: 1 },
-      secondsFaultToZero: { bad: 4.2, slow: null },
+      requests: { good: 100, 'bad-thresholds': 100, bad: 100, 'slow-thresholds': 100, slow: 100 },
+      failedRequests: { good: 3, 'bad-thresholds': 3, bad: 3, 'slow-thresholds': 3, slow: 3 },
+      slowRequests: { good: 1, 'bad-thresholds': 1, bad: 1, 'slow-thresholds': 1, slow: 1 },
+      secondsFaultToZero: { 'bad-thresholds': 4.2, bad: 2.3, 'slow-thresholds': null, slow: 1 },
     });
   });
 
   it('is good only if every release ended as it should', () => {
     expect(asExpected(good)).toBe(true);
-    expect(asExpected(good.slice(0, 2))).toBe(false);
+    expect(asExpected(good.slice(0, 4))).toBe(false);
     expect(asExpected([result(0, 'rolled_back', null), ...good.slice(1)])).toBe(false);
-    expect(asExpected([...good.slice(0, 2), result(2, 'succeeded', null)])).toBe(false);
-    expect(asExpected([...good.slice(0, 2), result(2, 'aborted', null)])).toBe(false);
+    expect(asExpected([...good.slice(0, 4), result(4, 'succeeded', null)])).toBe(false);
+    expect(asExpected([...good.slice(0, 4), result(4, 'aborted', null)])).toBe(false);
   });
 });
 
