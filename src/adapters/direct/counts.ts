@@ -4,7 +4,7 @@ import type { Instant, Millis, Role } from '../../domain/plan.ts';
 import type { CountView, Named, RawSeries } from '../series/counting.ts';
 import { boundOf, countersOf } from '../series/counting.ts';
 import { type Answering, answering, type NoAnswer, readUntil } from './answers.ts';
-import { samplesOf } from './book.ts';
+import { samplesOf, type Track } from './book.ts';
 import type { Reader, Watch } from './watch.ts';
 
 export type Counted =
@@ -47,15 +47,46 @@ function ofReader(
   since: Instant,
   to: Instant,
 ): readonly CounterSeries[] {
-  const raw = book.tracks.map(
-    (track): RawSeries => ({
-      name: track.name,
-      labels: track.labels,
-      samples: samplesOf(track, book, since, to),
-    }),
-  );
-  const origin = { exporter: () => proxy.pod, startedAt: () => proxy.startedAt };
-  return countersOf(view, named, bounds, raw, origin);
+  return book.tracks.flatMap((track) => {
+    const meaning = meaningOf(track, proxy.pod, view, named, bounds);
+    if (meaning === null) return [];
+    return [{ ...meaning, startedAt: proxy.startedAt, samples: samplesOf(track, book, since, to) }];
+  });
+}
+
+interface Known {
+  readonly view: CountView;
+  readonly bounds: string;
+  /** null: it counts nothing that was asked for. */
+  readonly meaning: CounterSeries | null;
+}
+
+/**
+ * What a series means does not change while its pod lives, and working it out for each question of each rollout costs more
+ * than reading the pages.
+ */
+const known = new WeakMap<Track, Known>();
+
+function meaningOf(track: Track, pod: string, view: CountView, named: Named, bounds: readonly Millis[]) {
+  const found = known.get(track);
+  const asked = bounds.join();
+  if (found !== undefined && found.view === view && found.bounds === asked) return found.meaning;
+  if (isOtherBucket(track, view, bounds)) {
+    known.set(track, { view, bounds: asked, meaning: null });
+    return null;
+  }
+  const raw: RawSeries = { name: track.name, labels: track.labels, samples: [] };
+  const origin = { exporter: () => pod, startedAt: () => null };
+  const [meaning = null] = countersOf(view, named, bounds, [raw], origin);
+  known.set(track, { view, bounds: asked, meaning });
+  return meaning;
+}
+
+/** Three quarters of a page: a bucket between the bounds that are asked for. */
+function isOtherBucket({ name, labels }: Track, { latency }: CountView, bounds: readonly Millis[]): boolean {
+  if (latency === null || name !== `${latency.metric}_bucket`) return false;
+  const bound = boundOf(labels['le'], latency.unit);
+  return Number.isFinite(bound) && !bounds.includes(bound);
 }
 
 export interface Surveyed {
