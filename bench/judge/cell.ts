@@ -8,6 +8,7 @@ export interface Cell {
   readonly judge: string;
   readonly schedule: Schedule;
   readonly runs: number;
+  readonly seed: number;
   /** null: a healthy scenario. */
   readonly harmMedian: number | null;
   readonly harmMean: number | null;
@@ -25,7 +26,13 @@ export interface Cell {
 const orNull = (value: number): number | null => (Number.isNaN(value) ? null : value);
 const sorted = (values: readonly number[]): number[] => [...values].sort((a, b) => a - b);
 
-export function cellOf(scenario: Scenario, judge: string, schedule: Schedule, outcomes: readonly Outcome[]): Cell {
+export function cellOf(
+  scenario: Scenario,
+  judge: string,
+  schedule: Schedule,
+  outcomes: readonly Outcome[],
+  seed = 1,
+): Cell {
   const { onset, healthy } = scenario;
   const back = outcomes.flatMap((o) => (o.rolledBack === null ? [] : [o.rolledBack]));
   const early = back.filter((at) => healthy || at <= onset).length;
@@ -38,6 +45,7 @@ export function cellOf(scenario: Scenario, judge: string, schedule: Schedule, ou
     judge,
     schedule,
     runs,
+    seed,
     harmMedian: healthy ? null : orNull(quantile(harm, 0.5)),
     harmMean: healthy ? null : harm.reduce((a, b) => a + b, 0) / runs,
     delayMedian: orNull(quantile(delays, 0.5)),

@@ -52,7 +52,7 @@ export const kayenta: Judge = {
       weight: 0.1,
       observe(tick) {
         addTo(canary, merged(tick.canary));
-        addTo(control, tick.control);
+        addTo(control, tick.control());
         const now = tick.t + TICK;
         if (now % POINT === 0) {
           close(canary, series[0], series[2]);

@@ -1,119 +1,134 @@
-/** The judge of this project, as it is in src/: one block per ten seconds, eight groups of pods, three latency bounds. */
-
-import type { Calibration } from '../../src/domain/evidence/calibrate.ts';
-import { calibrate, paced } from '../../src/domain/evidence/calibrate.ts';
-import type { Block, Side } from '../../src/domain/evidence/counts.ts';
+/**
+ * The judge of this project, as it is in src/ and as a default plan uses it: blocks of ten seconds, eight groups of pods,
+ * three latency bounds, and the guardrail beside it.
+ */
+import type { Pace } from '../../src/domain/evidence/calibrate.ts';
+import { PACES, paced } from '../../src/domain/evidence/calibrate.ts';
+import type { Block } from '../../src/domain/evidence/counts.ts';
 import { logSafety } from '../../src/domain/evidence/safety.ts';
 import type { EvidenceSettings } from '../../src/domain/evidence/settings.ts';
 import { DEFAULTS } from '../../src/domain/evidence/settings.ts';
+import { bothFail } from '../../src/domain/evidence/shared-outage.ts';
 import { begin, logTotal, step } from '../../src/domain/evidence/state.ts';
+import { Guardrail } from './guardrail.ts';
 import type { Judge, Run } from './judge.ts';
-import { seeded } from './random.ts';
-import type { Scenario } from './scenarios.ts';
-import type { Cell, Tick } from './stream.ts';
-import { addTo, BOUNDS, CELLS, emptyCell, open, PODS, TICK } from './stream.ts';
+import { paceOf } from './pasts.ts';
+import { sideOf } from './side.ts';
+import type { Cell } from './stream.ts';
+import { addTo, CELLS, empty, emptyCell, TICK } from './stream.ts';
 
 /** One step per minute, then promotion if proven safe; at the latest after half an hour it ends, inconclusive. */
 const RAMP = [0.01, 0.02, 0.05, 0.1, 0.25, 0.5] as const;
 const STEP = 60;
 const CAP = 1800;
 
-function sideOf(cell: Cell, bounds: readonly number[]): Side {
-  const slow = bounds.map((bound) => {
-    const from = (BOUNDS as readonly number[]).indexOf(bound) + 1;
-    return cell.buckets.slice(from).reduce((a, b) => a + b, 0);
-  });
-  return { requests: cell.requests, errors: cell.errors, timed: cell.requests - cell.errors, slow };
+interface Setup {
+  readonly settings: EvidenceSettings;
+  /** Seconds per block. */
+  readonly block: number;
+  /** 1: pods cannot be told apart. */
+  readonly groups: number;
+  readonly guarded: boolean;
 }
 
-function start(settings: EvidenceSettings, block: number): Run {
+/** Sums ticks into blocks. */
+class Counting {
+  readonly #canary: readonly Cell[];
+  readonly #stable: readonly Cell[];
+
+  constructor(groups: number) {
+    this.#canary = Array.from({ length: groups }, emptyCell);
+    this.#stable = Array.from({ length: groups }, emptyCell);
+  }
+
+  take(canary: readonly Cell[], stable: readonly Cell[]): void {
+    const groups = this.#canary.length;
+    for (let c = 0; c < CELLS; c++) {
+      addTo(this.#canary[c % groups] as Cell, canary[c] as Cell);
+      addTo(this.#stable[c % groups] as Cell, stable[c] as Cell);
+    }
+  }
+
+  /** What was counted since the last one. */
+  close(bounds: readonly number[]): Block['groups'] {
+    return this.#canary.map((cell, c) => {
+      const stable = this.#stable[c] as Cell;
+      const group = { canary: sideOf(cell, bounds), stable: sideOf(stable, bounds) };
+      empty(cell);
+      empty(stable);
+      return group;
+    });
+  }
+}
+
+function start({ settings, block, groups, guarded }: Setup): Run {
   let state = begin(settings);
-  let canary = Array.from({ length: CELLS }, emptyCell);
-  let stable = Array.from({ length: CELLS }, emptyCell);
+  const counting = new Counting(groups);
+  const guardrail = guarded ? new Guardrail() : null;
   let rung = 0;
   let entered = 0;
   let index = 0;
   const holdAt = Math.log(settings.holdAt);
-  const take = (tick: Tick): void => {
-    for (let c = 0; c < CELLS; c++) {
-      addTo(canary[c] as Cell, tick.canary[c] as Cell);
-      addTo(stable[c] as Cell, tick.stable[c] as Cell);
-    }
-  };
+  const proven = -Math.log(settings.beta);
   return {
     get weight() {
       return RAMP[rung] ?? 0;
     },
     observe(tick) {
-      take(tick);
       const now = tick.t + TICK;
+      if (guardrail?.observe(now, tick.canary, tick.stable)) return 'rollback';
+      counting.take(tick.canary, tick.stable);
       if (now % block !== 0) return 'go';
       const counted: Block = {
         index: index++,
         from: (now - block) * 1000,
         to: now * 1000,
         share: tick.weight,
-        groups: canary.map((cell, c) => ({
-          canary: sideOf(cell, settings.bounds),
-          stable: sideOf(stable[c] as Cell, settings.bounds),
-        })),
+        groups: counting.close(settings.bounds),
       };
       state = step(state, settings, counted);
-      canary = Array.from({ length: CELLS }, emptyCell);
-      stable = Array.from({ length: CELLS }, emptyCell);
       if (state.crossed !== null) return 'rollback';
-      const safe = logSafety(state.safety) >= -Math.log(settings.beta);
       if (now >= CAP) return 'promote';
-      if (logTotal(state, settings) >= holdAt || now - entered < STEP) return 'go';
+      if (now - entered < STEP || logTotal(state, settings) >= holdAt) return 'go';
+      if (bothFail(state.sharedOutage, settings.alpha)) return 'go';
       if (rung < RAMP.length - 1) {
         rung++;
         entered = now;
         return 'go';
       }
-      return safe ? 'promote' : 'go';
+      return logSafety(state.safety) >= proven ? 'promote' : 'go';
     },
   };
 }
 
-export const ours = (name: string, settings: EvidenceSettings, block: number): Judge => ({
+/** The judge with settings that nothing of the service's past has changed. */
+export const ours = (name: string, { settings, ...setup }: Setup): Judge => ({
   name,
   native: true,
-  start: () => start({ ...settings, keepBound: false }, block),
+  start: () => start({ settings: { ...settings, keepBound: false }, ...setup }),
 });
 
-const HISTORY = 14_400;
-/** Histories per scenario. A rollout takes one of them: simulating four hours for each would take hours. */
-const HISTORIES = 4;
-const calibrations = new Map<string, readonly Calibration[]>();
-
-/** What the A/A check says after four hours of nineteen pods, in four different pasts of the service. */
-function calibrationsOf(scenario: Scenario): readonly Calibration[] {
-  const known = calibrations.get(scenario.name);
-  if (known !== undefined) return known;
-  const found = Array.from({ length: HISTORIES }, (_, i) => {
-    const stream = open(scenario, seeded(i + 4242), -HISTORY, PODS);
-    const slots = Array.from({ length: HISTORY / TICK }, () =>
-      stream
-        .next(1 / PODS)
-        .stable.slice(0, PODS - 1)
-        .map((cell) => sideOf(cell, DEFAULTS.bounds)),
-    );
-    return calibrate(DEFAULTS, { slot: TICK * 1000, slots });
-  });
-  calibrations.set(scenario.name, found);
-  return found;
-}
-
-/** Robust whatever the service is like: nothing is known of it. */
-export const robust = ours('sluice-robust', DEFAULTS, 10);
-export const independent = ours('sluice-independent', { ...DEFAULTS, mode: 'independent' }, 5);
 /** As fast as the service's own past allows. */
-export const calibrated: Judge = {
-  name: 'sluice',
+const knowing = (name: string, groups: number): Judge => ({
+  name,
   native: true,
   start(scenario, seed) {
-    const all = calibrationsOf(scenario);
-    const { pace } = all[seed % all.length] as Calibration;
-    return start({ ...paced(DEFAULTS, pace), keepBound: false }, pace.block / 1000);
+    const { settings, block } = paceOf(scenario, seed);
+    return start({ settings: { ...settings, keepBound: false }, block, groups, guarded: true });
   },
-};
+});
+
+const DEFAULT: Setup = { settings: DEFAULTS, block: 10, groups: CELLS, guarded: true };
+/** Robust whatever the service is like: nothing is known of it. */
+export const robust = ours('sluice-robust', DEFAULT);
+export const robustUngrouped = ours('sluice-robust-ungrouped', { ...DEFAULT, groups: 1 });
+const FASTEST = PACES[0] as Pace;
+/** A mode of the judge by itself, not a plan: no guardrail, no A/A check. */
+export const independent = ours('sluice-independent', {
+  settings: paced(DEFAULTS, FASTEST),
+  block: FASTEST.block / 1000,
+  groups: CELLS,
+  guarded: false,
+});
+export const calibrated = knowing('sluice', CELLS);
+export const calibratedUngrouped = knowing('sluice-ungrouped', 1);

@@ -150,4 +150,5 @@ export const SCENARIOS: readonly Scenario[] = [
   }),
   bad('B15', '0.1 % -> 1 % in sticky sessions', 0.001, 0.01, 100, { sessions: { seconds: 20, errors: 5 } }),
   bad('B16', '0.1 % -> 1 % at 10,000 rps', 0.001, 0.01, 10_000),
+  bad('B17', '50 % fail from minute 22', 0.001, 0.5, 100, { onset: 1320 }),
 ];

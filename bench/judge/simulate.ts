@@ -1,8 +1,7 @@
 /** One simulated rollout, judged by several judges on the same stream, or by one on its own ramp. */
 import type { Judge } from './judge.ts';
-import { seeded } from './random.ts';
 import type { Scenario } from './scenarios.ts';
-import { open, TICK } from './stream.ts';
+import { harmBetween, open, TICK } from './stream.ts';
 
 export type Schedule = 'same' | 'native';
 
@@ -36,7 +35,7 @@ export function onCommonSchedule(scenario: Scenario, judges: readonly Judge[], s
 }
 
 function judgeTogether(scenario: Scenario, judges: readonly Judge[], seed: number, into: Map<Judge, Outcome>): void {
-  const stream = open(scenario, seeded(seed));
+  const stream = open(scenario, seed);
   const going = new Map(judges.map((judge) => [judge, judge.start(scenario, seed)]));
   let harm = 0;
   for (let t = 0; t < END && going.size > 0; t += TICK) {
@@ -50,12 +49,12 @@ function judgeTogether(scenario: Scenario, judges: readonly Judge[], seed: numbe
     }
   }
   if (going.size === 0) return;
-  const missed = harm + afterPromotion(scenario, END, seed);
+  const missed = harm + afterPromotion(scenario, END);
   for (const judge of going.keys()) into.set(judge, { rolledBack: null, promoted: END, harm: missed });
 }
 
 export function onOwnRamp(scenario: Scenario, judge: Judge, seed: number): Outcome {
-  const stream = open(scenario, seeded(seed));
+  const stream = open(scenario, seed);
   const run = judge.start(scenario, seed);
   let harm = 0;
   // Flagger may freeze for ever without a verdict: nobody waits longer than an hour.
@@ -65,23 +64,10 @@ export function onOwnRamp(scenario: Scenario, judge: Judge, seed: number): Outco
     const answer = run.observe(tick);
     if (answer === 'rollback') return { rolledBack: t + TICK, promoted: null, harm };
     if (answer === 'promote') {
-      return { rolledBack: null, promoted: t + TICK, harm: harm + afterPromotion(scenario, t + TICK, seed) };
+      return { rolledBack: null, promoted: t + TICK, harm: harm + afterPromotion(scenario, t + TICK) };
     }
   }
   return { rolledBack: null, promoted: null, harm };
 }
 
-function afterPromotion(scenario: Scenario, from: number, seed: number): number {
-  if (scenario.healthy) return 0;
-  // Only its expectation counts, and that is the same for any weight: measured at half of the traffic, doubled.
-  const stream = open({ ...scenario, rps: (t) => scenario.rps(t + from), ...later(scenario, from) }, seeded(seed));
-  let harm = 0;
-  for (let t = 0; t < NOTICED_AFTER; t += TICK) harm += 2 * stream.next(0.5).harm;
-  return harm;
-}
-
-const later = (scenario: Scenario, from: number): Partial<Scenario> => ({
-  onset: Math.max(0, scenario.onset - from),
-  stable: (t, noise) => scenario.stable(t + from, noise),
-  canary: (t, noise) => scenario.canary(t + from, noise),
-});
+const afterPromotion = (scenario: Scenario, from: number): number => harmBetween(scenario, from, from + NOTICED_AFTER);

@@ -4,19 +4,15 @@
  *
  * Twenty pods in all; the canary has its weight's part of them, at least one.
  */
+import { above500, BUCKETS, latencies, USUAL } from './latency.ts';
 import type { Random } from './random.ts';
-import { normalBelow } from './random.ts';
+import { seeded } from './random.ts';
 import type { Scenario } from './scenarios.ts';
 
 export const TICK = 5;
 export const PODS = 20;
 /** Groups of pods that counts are kept in. */
 export const CELLS = 8;
-/** Histogram bounds in milliseconds; the last bucket is open. */
-export const BOUNDS = [50, 100, 250, 500, 1000, 2500] as const;
-const BUCKETS = BOUNDS.length + 1;
-const MEDIAN = 50;
-const SIGMA = 0.8;
 
 /** One version's counts in one tick: requests, errors, then successful responses per latency bucket. */
 export interface Cell {
@@ -25,14 +21,15 @@ export interface Cell {
   readonly buckets: number[];
 }
 
+/** The cells are used again for the next tick: who keeps one, copies it. */
 export interface Tick {
   /** Begin, in seconds. */
   readonly t: number;
   readonly weight: number;
   readonly canary: readonly Cell[];
   readonly stable: readonly Cell[];
-  /** A third group of the stable version's pods, as large as the canary: what Kayenta compares with. */
-  readonly control: Cell;
+  /** A third group of the stable version's pods, as large as the canary: what Kayenta compares with. Drawn when asked. */
+  control(): Cell;
   /** Failed or slow (above 500 ms) requests of the canary beyond what the stable would have had: an expectation. */
   readonly harm: number;
 }
@@ -46,94 +43,131 @@ interface Pod {
   until: number;
 }
 
+/** Pods of one version, and their counts of the present tick. */
+interface Version {
+  readonly pods: readonly Pod[];
+  readonly cells: readonly Cell[];
+  /** Per cell: expected requests and errors of the tick, and the ends of the sessions that go on. */
+  readonly expected: number[];
+  readonly failing: number[];
+  readonly sessions: readonly number[][];
+}
+
+/** What one version does in one tick. */
+interface Load {
+  readonly t: number;
+  readonly count: number;
+  readonly requests: number;
+  readonly rate: number;
+  readonly times: readonly number[];
+}
+
 export interface Stream {
   next(weight: number): Tick;
 }
 
+function versionOf(scenario: Scenario, random: Random, small: boolean, cells: number): Version {
+  const zeros = (): number[] => Array.from({ length: cells }, () => 0);
+  const pods = Array.from({ length: PODS }, (_, i) => ({
+    cell: i % cells,
+    size: scenario.sizes === undefined || small ? 1 : 1 + random.uniform() * (scenario.sizes - 1),
+    inZone: small || i % 3 === 0,
+    from: -Infinity,
+    until: -Infinity,
+  }));
+  const sessions = Array.from({ length: cells }, (): number[] => []);
+  return { pods, cells: Array.from({ length: cells }, emptyCell), expected: zeros(), failing: zeros(), sessions };
+}
+
 /** `from`: seconds at which it begins, a multiple of a minute; below 0: before the rollout. */
-export function open(scenario: Scenario, random: Random, from = 0, cellCount = CELLS): Stream {
-  const makePods = (small: boolean, apart: number): Pod[] =>
-    Array.from({ length: PODS }, (_, i) => ({
-      cell: i % apart,
-      size: scenario.sizes === undefined ? 1 : small ? 1 : 1 + random.uniform() * (scenario.sizes - 1),
-      inZone: small || i % 3 === 0,
-      from: -Infinity,
-      until: -Infinity,
-    }));
-  const canary = makePods(true, cellCount);
-  const stable = makePods(false, cellCount);
-  const control = makePods(true, 1);
+export function open(scenario: Scenario, seed: number, from = 0, cellCount = CELLS): Stream {
+  const random = seeded(seed);
+  const canary = versionOf(scenario, random, true, cellCount);
+  const stable = versionOf(scenario, random, false, cellCount);
+  // Its own chance: the others' counts do not depend on whether somebody asks for the control.
+  const apart = seeded(seed ^ 0x5bd1e995);
+  const control = versionOf(scenario, apart, true, 1);
   let t = from - TICK;
   let noise = 0;
   return {
     next(weight) {
       t += TICK;
       if (scenario.noise !== undefined && t % 60 === 0) noise = scenario.noise * (2 * random.uniform() - 1);
-      const own = Math.min(PODS - 1, Math.max(1, Math.round(PODS * weight)));
+      const count = Math.min(PODS - 1, Math.max(1, Math.round(PODS * weight)));
       const requests = scenario.rps(t) * TICK;
       const good = scenario.stable(t, noise);
-      const worse = scenario.canary(t, noise);
-      const stretch = scenario.stretch?.(t) ?? 1;
-      const usual = latencies(1, null);
-      const late = t >= scenario.onset ? scenario.slow : null;
-      const slower = stretch === 1 && late === null ? usual : latencies(stretch, late);
-      const observe = (
-        pods: Pod[],
-        count: number,
-        share: number,
-        rate: number,
-        times: readonly number[],
-        apart = cellCount,
-      ): Cell[] => countPods(scenario, random, t, pods, count, requests * share, rate, times, apart);
+      const times = timesOf(scenario, t);
+      const own = { t, count, requests: requests * weight, rate: scenario.canary(t, noise), times };
+      countPods(scenario, random, canary, own);
+      const rest = { t, count: PODS - count, requests: requests * (1 - weight), rate: good, times: USUAL };
+      countPods(scenario, random, stable, rest);
       return {
         t,
         weight,
-        canary: observe(canary, own, weight, worse, slower),
-        stable: observe(stable, PODS - own, 1 - weight, good, usual),
-        control: merged(observe(control, own, weight, good, usual, 1)),
-        harm:
-          scenario.healthy || t < scenario.onset
-            ? 0
-            : requests * weight * (Math.max(0, worse - good) + Math.max(0, above500(slower) - above500(usual))),
+        canary: canary.cells,
+        stable: stable.cells,
+        control: () => {
+          countPods(scenario, apart, control, { ...own, rate: good, times: USUAL });
+          return control.cells[0] as Cell;
+        },
+        harm: requests * weight * excess(scenario, t, noise),
       };
     },
   };
 }
 
-const above500 = (times: readonly number[]): number => times.slice(4).reduce((a, b) => a + b, 0);
-
-/** Part of the responses in each bucket. */
-function latencies(stretch: number, slow: Scenario['slow']): readonly number[] {
-  const below = (bound: number): number => {
-    const base = normalBelow(Math.log(bound / (MEDIAN * stretch)) / SIGMA);
-    return slow === null
-      ? base
-      : (1 - slow.part) * base + slow.part * normalBelow(Math.log(bound / slow.median) / slow.sigma);
-  };
-  const sums = [0, ...BOUNDS.map(below), 1];
-  return Array.from({ length: BUCKETS }, (_, i) => (sums[i + 1] ?? 1) - (sums[i] ?? 0));
+/** Part of the canary's requests that fail or are slow and would not have been. */
+function excess(scenario: Scenario, t: number, noise: number): number {
+  if (scenario.healthy || t < scenario.onset) return 0;
+  const errors = Math.max(0, scenario.canary(t, noise) - scenario.stable(t, noise));
+  return errors + Math.max(0, above500(timesOf(scenario, t)) - above500(USUAL));
 }
 
-function countPods(
-  scenario: Scenario,
-  random: Random,
-  t: number,
-  pods: Pod[],
-  count: number,
-  requests: number,
-  rate: number,
-  times: readonly number[],
-  cellCount: number,
-): Cell[] {
-  const cells = emptyCells(cellCount);
+/** Harm from `from` on, in seconds, at full traffic. What noise the error frequency has cancels out of it. */
+export function harmBetween(scenario: Scenario, from: number, to: number): number {
+  let harm = 0;
+  for (let t = from; t < to; t += TICK) harm += scenario.rps(t) * TICK * excess(scenario, t, 0);
+  return harm;
+}
+
+function timesOf(scenario: Scenario, t: number): readonly number[] {
+  const stretch = scenario.stretch?.(t) ?? 1;
+  const slow = t >= scenario.onset ? scenario.slow : null;
+  return stretch === 1 && slow === null ? USUAL : latencies(stretch, slow);
+}
+
+function countPods(scenario: Scenario, random: Random, version: Version, load: Load): void {
+  const { cells, expected, failing, sessions } = version;
+  const { t, times } = load;
+  if (scenario.hiccups !== undefined) startHiccups(scenario.hiccups, random, version.pods, load);
+  expect(scenario, version, load);
   const gone = scenario.gap !== undefined && t >= scenario.gap[0] && t < scenario.gap[1];
-  const { hiccups, zone } = scenario;
-  if (hiccups !== undefined) startHiccups(hiccups, random, t, pods, count);
+  for (let c = 0; c < cells.length; c++) {
+    const cell = cells[c] as Cell;
+    const n = expected[c] as number;
+    const errors = failing[c] as number;
+    cell.errors = n === 0 ? 0 : countErrors(scenario, random, t, errors, sessions[c] as number[]);
+    let total = cell.errors;
+    for (let b = 0; b < BUCKETS; b++) {
+      const k = random.poisson((n - errors) * (times[b] as number));
+      cell.buckets[b] = k;
+      total += k;
+    }
+    cell.requests = total;
+    if (gone) empty(cell);
+  }
+}
+
+/** Expected requests and errors per cell. Pods of one cell are counted together: the sum of Poisson counts is one. */
+function expect(
+  { hiccups, zone }: Scenario,
+  { pods, expected, failing }: Version,
+  { t, count, requests, rate }: Load,
+): void {
+  expected.fill(0);
+  failing.fill(0);
   let sizes = 0;
-  for (let i = 0; i < count; i++) sizes += pods[i]?.size ?? 0;
-  // Pods of one cell that behave alike are counted together: the sum of Poisson counts is one.
-  const expected = cells.map(() => 0);
-  const failing = cells.map(() => 0);
+  for (let i = 0; i < count; i++) sizes += (pods[i] as Pod).size;
   for (let i = 0; i < count; i++) {
     const pod = pods[i] as Pod;
     const n = (requests * pod.size) / sizes;
@@ -143,24 +177,9 @@ function countPods(
       p += overlap * Math.max(0, hiccups.errors - rate);
     }
     if (zone !== undefined && pod.inZone) p = p * zone.always + (t >= zone.from && t < zone.to ? zone.errors : 0);
-    expected[pod.cell] = (expected[pod.cell] ?? 0) + n;
-    failing[pod.cell] = (failing[pod.cell] ?? 0) + n * Math.min(1, p);
+    expected[pod.cell] = (expected[pod.cell] as number) + n;
+    failing[pod.cell] = (failing[pod.cell] as number) + n * Math.min(1, p);
   }
-  for (let c = 0; c < cellCount; c++) {
-    const cell = cells[c] as Cell;
-    const n = expected[c] ?? 0;
-    if (n === 0) continue;
-    const errors = failing[c] ?? 0;
-    cell.errors = countErrors(scenario, random, t, errors, sessionsOf(scenario, pods, c));
-    let total = cell.errors;
-    for (let b = 0; b < BUCKETS; b++) {
-      const k = random.poisson((n - errors) * (times[b] ?? 0));
-      cell.buckets[b] = k;
-      total += k;
-    }
-    cell.requests = total;
-  }
-  return gone ? emptyCells(cellCount) : cells;
 }
 
 /** Errors of one cell: single ones, or in clusters (retries), or in sessions that go on for a while. */
@@ -181,33 +200,16 @@ function countErrors(
   if (sessions === undefined) return random.poisson(expected);
   const fresh = random.poisson(expected / sessions.errors);
   for (let i = 0; i < fresh; i++) live.push(t + sessions.seconds);
-  let going = 0;
-  for (let i = live.length - 1; i >= 0; i--) {
-    if ((live[i] ?? 0) <= t) live.splice(i, 1);
-    else going++;
-  }
-  return random.poisson((going * sessions.errors * TICK) / sessions.seconds);
-}
-
-const sessionLists = new WeakMap<Pod[], number[][]>();
-const NONE: number[] = [];
-
-function sessionsOf({ sessions }: Scenario, pods: Pod[], cell: number): number[] {
-  if (sessions === undefined) return NONE;
-  let lists = sessionLists.get(pods);
-  if (lists === undefined) {
-    lists = Array.from({ length: PODS }, () => []);
-    sessionLists.set(pods, lists);
-  }
-  return lists[cell] as number[];
+  // All last equally long, so the first to begin is the first to end.
+  while (live.length > 0 && (live[0] as number) <= t) live.shift();
+  return random.poisson((live.length * sessions.errors * TICK) / sessions.seconds);
 }
 
 function startHiccups(
   hiccups: NonNullable<Scenario['hiccups']>,
   random: Random,
-  t: number,
-  pods: Pod[],
-  count: number,
+  pods: readonly Pod[],
+  { t, count }: Load,
 ): void {
   const chance = (hiccups.perHour * TICK) / 3600;
   for (let i = 0; i < count; i++) {
@@ -220,12 +222,18 @@ function startHiccups(
 }
 
 export const emptyCell = (): Cell => ({ requests: 0, errors: 0, buckets: new Array<number>(BUCKETS).fill(0) });
-const emptyCells = (count: number): Cell[] => Array.from({ length: count }, emptyCell);
+
+export function empty(cell: Cell): void {
+  cell.requests = 0;
+  cell.errors = 0;
+  cell.buckets.fill(0);
+}
 
 export function addTo(sum: Cell, cell: Cell): void {
+  if (cell.requests === 0) return;
   sum.requests += cell.requests;
   sum.errors += cell.errors;
-  for (let b = 0; b < BUCKETS; b++) sum.buckets[b] = (sum.buckets[b] ?? 0) + (cell.buckets[b] ?? 0);
+  for (let b = 0; b < BUCKETS; b++) sum.buckets[b] = (sum.buckets[b] as number) + (cell.buckets[b] as number);
 }
 
 export function merged(cells: readonly Cell[]): Cell {

@@ -1,6 +1,7 @@
 /** Range vectors: the last minutes of counts, and quantiles from histogram buckets as Prometheus interpolates them. */
+import { BOUNDS } from './latency.ts';
 import type { Cell } from './stream.ts';
-import { addTo, BOUNDS, emptyCell, TICK } from './stream.ts';
+import { addTo, emptyCell, TICK } from './stream.ts';
 
 export class Window {
   readonly #ticks: number;

@@ -9,10 +9,14 @@ import { onCommonSchedule, onOwnRamp } from './simulate.ts';
 
 export interface Task {
   readonly scenario: string;
+  /** Of the whole benchmark; each run has its own from it. */
   readonly seed: number;
   readonly runs: number;
   readonly judges: readonly string[] | null;
 }
+
+/** Runs that one seed has room for. */
+const STREAMS = 1_000_003;
 
 setPriority(constants.priority.PRIORITY_LOW);
 const port = parentPort;
@@ -24,14 +28,14 @@ port.on('message', ({ scenario: name, seed, runs, judges }: Task) => {
   const same: Outcome[][] = chosen.map(() => []);
   const native: Outcome[][] = chosen.map(() => []);
   for (let run = 0; run < runs; run++) {
-    const runSeed = seed + run;
+    const runSeed = seed * STREAMS + run;
     onCommonSchedule(scenario, chosen, runSeed).forEach((outcome, i) => void same[i]?.push(outcome));
     chosen.forEach((judge, i) => void native[i]?.push(onOwnRamp(scenario, judge, runSeed)));
   }
   port.postMessage(
     chosen.flatMap((judge, i) => [
-      cellOf(scenario, judge.name, 'same', same[i] ?? []),
-      cellOf(scenario, judge.name, 'native', native[i] ?? []),
+      cellOf(scenario, judge.name, 'same', same[i] ?? [], seed),
+      cellOf(scenario, judge.name, 'native', native[i] ?? [], seed),
     ]),
   );
 });

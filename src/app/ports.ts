@@ -119,7 +119,7 @@ export interface CountQuestion {
   readonly target: Target;
   /** Name of the view, as the survey gave it; null: the provider's first choice for this target. */
   readonly view: string | null;
-  /** Latency bounds in milliseconds: `Adds.slow` follows their order. Bounds that the histogram has not are never exceeded. */
+  /** Latency bounds in milliseconds: `Adds.slow` follows their order. Bounds that no histogram has are never exceeded. */
   readonly bounds: readonly Millis[];
   /** Samples after this time are wanted, by the provider's clock; with them at least the last one before it, where there is one. */
   readonly since: Instant;

@@ -133,6 +133,7 @@ export function comparisonDue(rollout: Rollout, at: Instant): boolean {
   if ((phase.name !== 'progressing' && phase.name !== 'paused') || phase.reachedAt === null) return false;
   // At 100 % the stable version has no requests to compare with.
   if (phase.step >= plan.steps.length || weightAt(plan, phase.step) >= 100) return false;
+  if (provenBad(rollout) !== null) return false;
   return judgement === null || at >= judgement.dueAt - EARLY;
 }
 

@@ -1,5 +1,5 @@
 /** When to look again, and which checks are due. Pure: time comes in. */
-import { comparisonDue, holdOf } from './comparison.ts';
+import { comparisonDue, holdOf, provenBad } from './comparison.ts';
 import type { Check, Instant, Millis } from './plan.ts';
 import type { Rollout } from './rollout.ts';
 
@@ -92,7 +92,7 @@ export function nextTickAt(rollout: Rollout, now: Instant): Instant | null {
 /** When the comparison counts again. */
 const countAt = (rollout: Rollout, now: Instant): Instant => {
   const { judgement, plan } = rollout;
-  if ((plan.analysis.evidence ?? null) === null) return Number.POSITIVE_INFINITY;
+  if ((plan.analysis.evidence ?? null) === null || provenBad(rollout) !== null) return Number.POSITIVE_INFINITY;
   if (judgement === null) return now + firstLook(rollout);
   return judgement.dueAt > now ? judgement.dueAt : now + firstLook(rollout);
 };

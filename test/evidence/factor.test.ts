@@ -60,6 +60,18 @@ describe('the factor of one block', () => {
       expect(worst).toBeLessThanOrEqual(1 + 1e-9);
     });
 
+    it(`(${mode}) and its power below 1, by which bets are made smaller, are expected to be at most 1`, () => {
+      for (const over of [1, 1.5, 4])
+        for (const m of [1, 3, 8]) {
+          const mean = distribution(20, 60, m, 1.2).reduce(
+            (sum, { x, p }) =>
+              sum + p * Math.exp(relativeFactor(pairOf(20, x, 60, m - x), 1.2, 6, mode, Infinity) / over),
+            0,
+          );
+          expect(mean).toBeLessThanOrEqual(1 + 1e-9);
+        }
+    });
+
     it(`(${mode}) is expected above 1 when the canary is much worse than the margin: the test has power`, () => {
       expect(expectation(40, 90, 6, 20, 1.2, 8, mode, Infinity)).toBeGreaterThan(1.5);
     });

@@ -1,49 +1,13 @@
 /** The judge as a whole: what it decides, what it never does, and what it says. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Block, Group, Side } from '../../src/domain/evidence/counts.ts';
+import type { Block, Group } from '../../src/domain/evidence/counts.ts';
 import type { EvidenceSettings } from '../../src/domain/evidence/settings.ts';
 import { DEFAULTS, usefulBounds } from '../../src/domain/evidence/settings.ts';
 import { begin, logTotal, replay, step } from '../../src/domain/evidence/state.ts';
 import { strataAfter } from '../../src/domain/evidence/strata.ts';
 import { atTheEnd, finding } from '../../src/domain/evidence/verdict.ts';
-import { generator, poisson } from './special.ts';
-
-const side = (requests: number, errors: number, slow: readonly number[] = [0, 0, 0]): Side => ({
-  requests,
-  errors,
-  timed: requests - errors,
-  slow,
-});
-const block = (index: number, canary: Side, stable: Side, share = 0.05): Block => ({
-  index,
-  from: index * 10_000,
-  to: (index + 1) * 10_000,
-  share,
-  groups: [{ canary, stable }],
-});
-const blocks = (count: number, make: (index: number) => Block): Block[] =>
-  Array.from({ length: count }, (_, i) => make(i));
-
-interface World {
-  readonly requests: number;
-  readonly share: number;
-  readonly stable: number;
-  readonly canary: number;
-}
-
-/** Poisson traffic of one service in blocks of ten seconds, from a seed. */
-function traffic(seed: number, count: number, world: (index: number) => World): Block[] {
-  const uniform = generator(seed);
-  return blocks(count, (i) => {
-    const { requests, share, stable, canary } = world(i);
-    const draw = (n: number, p: number): Side => {
-      const errors = poisson(uniform, n * p);
-      return side(errors + poisson(uniform, n * (1 - p)), errors);
-    };
-    return block(i, draw(requests * share, canary), draw(requests * (1 - share), stable), share);
-  });
-}
+import { block, blocks, side, traffic } from './traffic.ts';
 
 const ALONE: EvidenceSettings = { ...DEFAULTS, bounds: [], keepBound: false };
 
@@ -130,29 +94,6 @@ describe('a regression', () => {
 });
 
 describe('a healthy canary', () => {
-  const worlds: Record<string, (i: number) => World> = {
-    'the same as the stable': () => ({ requests: 1000, share: 0.05, stable: 0.002, canary: 0.002 }),
-    'at the very margin': () => ({ requests: 1000, share: 0.1, stable: 0.01, canary: 0.012 }),
-    'while errors drift': (i) => {
-      const p = 0.0005 * 10 ** (1 + Math.sin(i / 9));
-      return { requests: 1000, share: 0.1, stable: p, canary: p };
-    },
-    'while weights step': (i) => ({
-      requests: 1000,
-      share: [0.01, 0.05, 0.1, 0.25, 0.5, 0.5][Math.floor(i / 30)] ?? 0.5,
-      stable: 0.002,
-      canary: 0.002,
-    }),
-  };
-  for (const [name, world] of Object.entries(worlds))
-    for (const mode of ['robust', 'independent'] as const)
-      it(`${name} is rolled back in at most 1 % of 300 half-hours (${mode})`, () => {
-        const settings: EvidenceSettings = { ...ALONE, mode };
-        let back = 0;
-        for (let seed = 0; seed < 300; seed++) if (replay(settings, traffic(seed, 180, world)).crossed !== null) back++;
-        expect(back).toBeLessThanOrEqual(3);
-      });
-
   it('is proven safe by enough requests without errors, and promoted only then', () => {
     const clean = (n: number): Block[] => blocks(n, (i) => block(i, side(50, 0), side(950, 0)));
     // One-sample proof at 1 % and beta 5 %, half of the wealth: about 435 requests.

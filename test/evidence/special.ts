@@ -1,21 +1,14 @@
-/** Special functions for the tests' closed forms, written here so that they share nothing with the code under test. */
+/** Closed forms for the tests, from a library that shares nothing with the code under test; and chance from a seed. */
+import betaln from '@stdlib/math-base-special-betaln';
+import betaQuantile from '@stdlib/stats-base-dists-beta-quantile';
 
-const LANCZOS = [
-  0.99999999999980993, 676.5203681218851, -1259.1392167224028, 771.32342877765313, -176.61502916214059,
-  12.507343278686905, -0.13857109526572012, 9.9843695780195716e-6, 1.5056327351493116e-7,
-] as const;
+export const logBeta = (a: number, b: number): number => betaln(a, b);
+export const logBinomial = (n: number, k: number): number => -Math.log(n + 1) - betaln(n - k + 1, k + 1);
 
-/** ln Gamma(z), z > 0 (Lanczos, g = 7, n = 9: relative error about 1e-15). */
-export function logGamma(z: number): number {
-  if (z < 0.5) return Math.log(Math.PI / Math.sin(Math.PI * z)) - logGamma(1 - z);
-  const x = z - 1;
-  const t = x + 7.5;
-  const sum = LANCZOS.reduce((a, c, i) => (i === 0 ? c : a + c / (x + i)), 0);
-  return 0.5 * Math.log(2 * Math.PI) + (x + 0.5) * Math.log(t) - t + Math.log(sum);
-}
-
-export const logBeta = (a: number, b: number): number => logGamma(a) + logGamma(b) - logGamma(a + b);
-export const logBinomial = (n: number, k: number): number => logGamma(n + 1) - logGamma(k + 1) - logGamma(n - k + 1);
+/** Clopper and Pearson's bounds of a probability after `x` of `n`, each missed with probability `miss`. */
+export const lowest = (x: number, n: number, miss: number): number => (x === 0 ? 0 : betaQuantile(miss, x, n - x + 1));
+export const highest = (x: number, n: number, miss: number): number =>
+  x === n ? 1 : betaQuantile(1 - miss, x + 1, n - x);
 
 /** Small seeded generator for simulations in tests (mulberry32). */
 export function generator(seed: number): () => number {

@@ -2,7 +2,8 @@
 import type { CounterSeries } from '../../domain/evidence/increments.ts';
 import type { Instant, Millis, Role } from '../../domain/plan.ts';
 import type { CountView, Named, RawSeries } from '../series/counting.ts';
-import { boundOf, countersOf } from '../series/counting.ts';
+import { countersOf } from '../series/counting.ts';
+import { boundOf } from '../series/histograms.ts';
 import { type Answering, answering, type NoAnswer, readUntil } from './answers.ts';
 import { samplesOf, type Track } from './book.ts';
 import type { Reader, Watch } from './watch.ts';
@@ -25,7 +26,7 @@ export function countersFrom(
   if (at === null) return { ok: false, code: 'no_data', message: 'the pods were not read yet; ask again in a moment' };
   // All that were ever read, also those that are gone or not ready any more: what they counted took place.
   const readers = [...watch.side('canary').readers, ...watch.side('stable').readers];
-  const series = readers.flatMap((reader) => ofReader(reader, view, named, bounds, since, at));
+  const series = countersIn(readers, view, named, bounds, since, at);
   return { ok: true, at, series, words: `canary ${found.canary.words}, stable ${found.stable.words}` };
 }
 
@@ -39,47 +40,27 @@ function both(watch: Watch): Both {
   return stable.ok ? { ok: true, canary, stable } : stable;
 }
 
-function ofReader(
-  { proxy, book }: Reader,
+/** Of all pods at once: a latency bound that one of their histograms has not is counted for none. */
+function countersIn(
+  readers: readonly Reader[],
   view: CountView,
   named: Named,
   bounds: readonly Millis[],
   since: Instant,
   to: Instant,
 ): readonly CounterSeries[] {
-  return book.tracks.flatMap((track) => {
-    const meaning = meaningOf(track, proxy.pod, view, named, bounds);
-    if (meaning === null) return [];
-    return [{ ...meaning, startedAt: proxy.startedAt, samples: samplesOf(track, book, since, to) }];
+  const byPod = new Map(readers.map((reader) => [reader.proxy.pod, reader]));
+  const raw = readers.flatMap(({ book }) =>
+    book.tracks
+      .filter((track) => !isOtherBucket(track, view, bounds))
+      .map(
+        (track): RawSeries => ({ name: track.name, labels: track.labels, samples: samplesOf(track, book, since, to) }),
+      ),
+  );
+  return countersOf(view, named, bounds, raw, {
+    exporter: ({ pod = '' }) => pod,
+    startedAt: ({ pod = '' }) => byPod.get(pod)?.proxy.startedAt ?? null,
   });
-}
-
-interface Known {
-  readonly view: CountView;
-  readonly bounds: string;
-  /** null: it counts nothing that was asked for. */
-  readonly meaning: CounterSeries | null;
-}
-
-/**
- * What a series means does not change while its pod lives, and working it out for each question of each rollout costs more
- * than reading the pages.
- */
-const known = new WeakMap<Track, Known>();
-
-function meaningOf(track: Track, pod: string, view: CountView, named: Named, bounds: readonly Millis[]) {
-  const found = known.get(track);
-  const asked = bounds.join();
-  if (found !== undefined && found.view === view && found.bounds === asked) return found.meaning;
-  if (isOtherBucket(track, view, bounds)) {
-    known.set(track, { view, bounds: asked, meaning: null });
-    return null;
-  }
-  const raw: RawSeries = { name: track.name, labels: track.labels, samples: [] };
-  const origin = { exporter: () => pod, startedAt: () => null };
-  const [meaning = null] = countersOf(view, named, bounds, [raw], origin);
-  known.set(track, { view, bounds: asked, meaning });
-  return meaning;
 }
 
 /** Three quarters of a page: a bucket between the bounds that are asked for. */
@@ -109,9 +90,8 @@ export function surveyFrom(watch: Watch, view: CountView, named: Named): Surveye
         bounds.add(boundOf(labels['le'], view.latency.unit));
   const from = watch.began;
   const to = readUntil(stable.readers) ?? from;
-  for (const reader of stable.readers)
-    for (const { adds, samples } of ofReader(reader, view, named, [], from, to))
-      if (adds.requests === 1) requests += Math.max(0, (samples.at(-1)?.[1] ?? 0) - (samples[0]?.[1] ?? 0));
+  for (const { adds, samples } of countersIn(stable.readers, view, named, [], from, to))
+    if (adds.requests === 1) requests += Math.max(0, (samples.at(-1)?.[1] ?? 0) - (samples[0]?.[1] ?? 0));
   const finite = [...bounds].filter((bound) => Number.isFinite(bound)).sort((a, b) => a - b);
   return { bounds: finite, rps: to > from ? requests / ((to - from) / 1000) : 0, words: stable.words };
 }

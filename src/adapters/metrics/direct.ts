@@ -25,7 +25,7 @@ export interface DirectOptions {
   readonly kube: KubeClient;
   /** Time between two readings of one pod. */
   readonly intervalMs?: Millis;
-  /** Deadline of one reading. Absent: until the next is due. */
+  /** Deadline of one reading. Absent: until the next is due, and a second at least. */
   readonly timeoutMs?: Millis;
   /** Readings under way at a time. */
   readonly concurrency?: number;
@@ -52,6 +52,8 @@ export interface DirectProvider extends MetricsProvider {
 }
 
 const NAME = 'direct';
+/** A proxy under load may take longer than a short interval; the next reading then waits for it. */
+const LEAST_DEADLINE = 1_000;
 const MAX_BYTES = 8 * 1024 * 1024;
 /** Series of the wanted metrics on one page: a version that is called by some hundred workloads. */
 const MAX_SERIES = 10_000;
@@ -80,7 +82,7 @@ function open(options: DirectOptions): DirectProvider {
     maxPods = 150,
     patienceMs = 3_000,
   } = options;
-  const { timeoutMs = intervalMs, now = Date.now } = options;
+  const { timeoutMs = Math.max(intervalMs, LEAST_DEADLINE), now = Date.now } = options;
   const gate = new Gate(concurrency);
   const pages = openPages(concurrency);
   const budget = { left: maxPods };

@@ -1,5 +1,6 @@
 /** Raw samples of series, as the query API answers a range selector. Pure. */
-import type { NativeHistogram, RawSeries } from '../series/counting.ts';
+import type { RawSeries } from '../series/counting.ts';
+import type { NativeHistogram } from '../series/histograms.ts';
 import { number } from './value.ts';
 
 export interface Matrix {

@@ -70,10 +70,14 @@ export function rawQuery(view: CountView, targets: readonly RawPair[], window: M
 const shared = ([first, ...rest]: readonly Selector[]): readonly string[] =>
   (first?.matchers ?? []).filter((matcher) => rest.every(({ matchers }) => matchers.includes(matcher)));
 
-/** As Prometheus may have stored it: "100", or "100.0" since version 3. */
+/** As Prometheus may have stored it: "100" or, since version 3, "100.0"; "1800000" or "1.8e+06". */
 const leText = (bound: Millis, unit: 'ms' | 's'): string => {
-  const text = String(unit === 's' ? bound / 1000 : bound);
-  return `${literally(text)}${text.includes('.') ? '' : '(\\.0)?'}`;
+  const value = unit === 's' ? bound / 1000 : bound;
+  const text = String(value);
+  const written = `${literally(text)}${text.includes('.') ? '' : '(\\.0)?'}`;
+  if (value >= 1e-4 && value < 1e6) return written;
+  const exponential = value.toExponential().replace(/e([+-])(\d)$/, 'e$10$2');
+  return `${written}|${literally(exponential)}`;
 };
 
 /** Raw samples are many: fewer targets per query than of sums. */

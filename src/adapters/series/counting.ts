@@ -6,6 +6,8 @@ import { hash } from 'node:crypto';
 import type { Adds, CounterSeries } from '../../domain/evidence/increments.ts';
 import type { Millis, Role, Target } from '../../domain/plan.ts';
 import type { Selector } from '../mesh.ts';
+import type { Histogram, NativeHistogram, Samples } from './histograms.ts';
+import { boundOf, histogramCounters, nativeAtMost } from './histograms.ts';
 import type { Fits, Labels } from './matchers.ts';
 import { fitsAll } from './matchers.ts';
 
@@ -34,16 +36,9 @@ export interface CountView {
 export interface RawSeries {
   readonly name: string;
   readonly labels: Labels;
-  readonly samples: readonly (readonly [at: number, value: number])[];
+  readonly samples: Samples;
   /** Samples of a native histogram; then `samples` is empty. */
   readonly histograms?: readonly (readonly [at: number, histogram: NativeHistogram])[];
-}
-
-/** Counts of a native histogram, cumulative over time. */
-export interface NativeHistogram {
-  readonly count: number;
-  /** Absolute bucket bounds (lower, upper] and their own counts. */
-  readonly buckets: readonly (readonly [lower: number, upper: number, count: number])[];
 }
 
 /** Both versions' names in a view; null: it cannot tell them apart. */
@@ -73,7 +68,9 @@ export const SCRAPED: Origin = {
   startedAt: () => null,
 };
 
-/** `bounds`: milliseconds; what is slower than each becomes `slow`, in their order. */
+type Of = Histogram['of'];
+
+/** `bounds`: milliseconds; what is slower than each becomes `slow`, in their order. A bound that a histogram has not is never exceeded. */
 export function countersOf(
   view: CountView,
   named: Named,
@@ -82,28 +79,64 @@ export function countersOf(
   origin: Origin = SCRAPED,
 ): readonly CounterSeries[] {
   const meanings = meaningsOf(view);
-  return raw.flatMap((series): readonly CounterSeries[] => {
-    const { labels, name } = series;
+  const counters: CounterSeries[] = [];
+  const histograms = new Map<string, MutableHistogram>();
+  for (const series of raw) {
+    const { name, labels, samples } = series;
     const role = roleOf(view, named, labels);
-    if (role === null) return [];
-    const of = {
+    if (role === null) continue;
+    const of: Of = {
       exporter: origin.exporter(labels),
       startedAt: origin.startedAt(labels),
       role,
       pod: view.labels.pod === null ? null : (labels[view.labels.pod] ?? null),
     };
-    const id = idOf(series);
-    if (view.latency !== null && meanings.latency(labels)) {
-      if (name === view.latency.metric) return nativeCounters(view.latency, bounds, series, id, of);
-      if (name === `${view.latency.metric}_bucket`) {
-        const adds = bucketAdds(labels['le'], view.latency.unit, bounds);
-        return adds === null ? [] : [{ ...of, id, adds, samples: series.samples }];
-      }
+    if (view.latency !== null && isOf(view.latency, name)) {
+      if (meanings.latency(labels)) collect(histograms, view.latency, bounds, series, of);
+      continue;
     }
     const adds = meanings.counts(name, labels);
-    return adds === null ? [] : [{ ...of, id, adds, samples: series.samples }];
-  });
+    if (adds !== null) counters.push({ ...of, id: idOf(name, labels), adds, samples });
+  }
+  return [...counters, ...histogramCounters([...histograms.values()].map(chosen), bounds)];
 }
+
+interface MutableHistogram {
+  readonly of: Of;
+  readonly id: string;
+  all: Samples;
+  readonly atMost: Map<Millis, Samples>;
+  native: Pick<Histogram, 'all' | 'atMost'> | null;
+}
+
+const isOf = ({ metric }: Selector, name: string): boolean => name === metric || name === `${metric}_bucket`;
+
+function collect(
+  into: Map<string, MutableHistogram>,
+  { metric, unit }: NonNullable<CountView['latency']>,
+  bounds: readonly Millis[],
+  { labels, samples, histograms = [] }: RawSeries,
+  of: Of,
+): void {
+  const { le, ...own } = labels;
+  const id = idOf(metric, own);
+  let histogram = into.get(id);
+  if (histogram === undefined) {
+    histogram = { of, id, all: [], atMost: new Map(), native: null };
+    into.set(id, histogram);
+  }
+  if (histograms.length > 0) {
+    const all = histograms.map(([at, { count }]) => [at, count] as const);
+    histogram.native = { all, atMost: nativeAtMost(histograms, bounds, unit) };
+  }
+  const bound = boundOf(le, unit);
+  if (bound === Number.POSITIVE_INFINITY) histogram.all = samples;
+  else if (bounds.includes(bound)) histogram.atMost.set(bound, samples);
+}
+
+/** Prometheus may keep a histogram in both forms. It is counted once. */
+const chosen = ({ native, ...classic }: MutableHistogram): Histogram =>
+  classic.all.length > 0 || native === null ? classic : { ...classic, ...native };
 
 function roleOf({ labels: at }: CountView, named: Named, labels: Labels): Role | null {
   if (labels[at.namespace] !== named.namespace) return null;
@@ -112,9 +145,8 @@ function roleOf({ labels: at }: CountView, named: Named, labels: Labels): Role |
 }
 
 /** Short and the same in every answer: of the name and all labels. 66 bits: two of a rollout's series never share one. */
-function idOf({ name, labels }: RawSeries): string {
+function idOf(name: string, labels: Labels): string {
   const parts = Object.keys(labels)
-    .filter((label) => label !== '__name__')
     .sort()
     .map((label) => `${label}\n${labels[label]}`);
   return hash('sha1', [name, ...parts].join('\n'), 'base64url').slice(0, 11);
@@ -148,67 +180,4 @@ function meaningsOf(view: CountView): Meanings {
   };
   compiled.set(view, made);
   return made;
-}
-
-// ── latency ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-const perUnit = (unit: 'ms' | 's'): number => (unit === 's' ? 1000 : 1);
-
-/** A bound of the histogram in milliseconds: 0.25 s and 250 ms are one. NaN: no number. */
-export const boundOf = (le: string | undefined, unit: 'ms' | 's'): number => {
-  const bound = le === '+Inf' ? Number.POSITIVE_INFINITY : Number(le === undefined || le === '' ? Number.NaN : le);
-  return Number.isFinite(bound) ? Number((bound * perUnit(unit)).toPrecision(12)) : bound;
-};
-
-/** Slower than a bound are all (the infinite bucket) less those at or below it. null: a bucket of no interest. */
-function bucketAdds(le: string | undefined, unit: 'ms' | 's', bounds: readonly Millis[]): Adds | null {
-  const bound = boundOf(le, unit);
-  if (bound === Number.POSITIVE_INFINITY) return { timed: 1, slow: bounds.map(() => 1) };
-  if (!bounds.includes(bound)) return null;
-  return { slow: bounds.map((wanted) => (wanted === bound ? -1 : 0)) };
-}
-
-/**
- * A native histogram as counters of its own: all responses, and those at or below each bound. A bound must be the edge of
- * a bucket, or nobody knows how many are below it; then no such counter is made. Powers of two are edges in every schema
- * from 0 on, also after the proxy has halved its resolution.
- */
-function nativeCounters(
-  { unit }: { readonly unit: 'ms' | 's' },
-  bounds: readonly Millis[],
-  { histograms = [] }: RawSeries,
-  id: string,
-  of: Omit<CounterSeries, 'id' | 'adds' | 'samples'>,
-): readonly CounterSeries[] {
-  const all: CounterSeries = {
-    ...of,
-    id,
-    adds: { timed: 1, slow: bounds.map(() => 1) },
-    samples: histograms.map(([at, { count }]) => [at, count] as const),
-  };
-  const below = bounds.map((bound, i): CounterSeries => {
-    const edge = bound / perUnit(unit);
-    return {
-      ...of,
-      id: `${id}:${bound}`,
-      adds: { slow: bounds.map((_, j) => (j === i ? -1 : 0)) },
-      samples: histograms.flatMap(([at, histogram]) => {
-        const count = atMost(histogram, edge);
-        return count === null ? [] : [[at, count] as const];
-      }),
-    };
-  });
-  // With one bound unknown at some time, all that is above it would count as slow.
-  const whole = below.every(({ samples }) => samples.length === histograms.length);
-  return whole ? [all, ...below] : [{ ...all, adds: { timed: 1 } }];
-}
-
-/** Responses at or below `edge`; null: it lies inside a bucket. */
-export function atMost({ buckets }: NativeHistogram, edge: number): number | null {
-  let sum = 0;
-  for (const [lower, upper, count] of buckets) {
-    if (upper <= edge * (1 + 1e-9)) sum += count;
-    else if (lower < edge * (1 - 1e-9)) return null;
-  }
-  return sum;
 }

@@ -2,6 +2,7 @@
 import type { History } from '../../domain/evidence/calibrate.ts';
 import type { Side } from '../../domain/evidence/counts.ts';
 import type { CounterSeries } from '../../domain/evidence/increments.ts';
+import { increments, NO_CURSOR } from '../../domain/evidence/increments.ts';
 import type { Instant, Millis } from '../../domain/plan.ts';
 
 /** A past that is entered piece by piece, in the order of time. */
@@ -13,7 +14,7 @@ export interface Past {
 
 /** From `from` on, in slots of `slot` milliseconds. */
 export function openPast(from: Instant, slot: Millis, slots: number, bounds: number): Past {
-  const last = new Map<string, readonly [Instant, number]>();
+  let cursor = NO_CURSOR;
   const pods = new Map<string, Side[]>();
 
   const emptySide = (): Side => ({
@@ -42,20 +43,8 @@ export function openPast(from: Instant, slot: Millis, slots: number, bounds: num
 
   return {
     enter(series) {
-      for (const one of series) {
-        if (one.pod === null) continue;
-        let before = last.get(one.id) ?? null;
-        for (const [at, value] of one.samples) {
-          if (before !== null && at <= before[0]) continue;
-          // The first sample is only a baseline: when that was counted is not known.
-          if (before !== null) {
-            const grown = value < before[1] ? value : value - before[1];
-            if (grown > 0) add(one.pod, at, one, grown);
-          }
-          before = [at, value];
-        }
-        if (before !== null) last.set(one.id, before);
-      }
+      const told = series.filter(({ pod }) => pod !== null);
+      cursor = increments(cursor, told, from, false, (one, at, grown) => add(one.pod ?? '', at, one, grown));
     },
     history() {
       const rows = [...pods.keys()].sort().map((pod) => pods.get(pod) as readonly Side[]);

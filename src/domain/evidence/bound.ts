@@ -33,9 +33,17 @@ export const rungFactor = (
   cap: number | null,
 ): number => pairs.reduce((sum, pair) => sum + relativeFactor(pair, margin, margin * bet, mode, cap ?? Infinity), 0);
 
-export function stepBound(bound: Bound, pairs: readonly Pair[], mode: Mode, cap: number | null, alpha: number): Bound {
+/** `overstated`: see `persistence.ts`. */
+export function stepBound(
+  bound: Bound,
+  pairs: readonly Pair[],
+  mode: Mode,
+  cap: number | null,
+  alpha: number,
+  overstated = 1,
+): Bound {
   const rungs = bound.rungs.map((logs, i) =>
-    logs.map((l, j) => l + rungFactor(pairs, LADDER[i] ?? 1, BETS[j] ?? 1, mode, cap)),
+    logs.map((l, j) => l + rungFactor(pairs, LADDER[i] ?? 1, BETS[j] ?? 1, mode, cap) / overstated),
   );
   const limit = -Math.log(alpha);
   const rejected = rungs.findLastIndex((logs) => logMean(logs) >= limit);

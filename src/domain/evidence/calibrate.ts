@@ -21,6 +21,9 @@ export interface Pace {
   readonly block: number;
   /** Milliseconds after the canary's first traffic in which only outright failure counts. */
   readonly warmUp: number;
+  /** Head start and bets on ratios, where they are not the settings' own. */
+  readonly headStart?: number;
+  readonly ratios?: readonly number[];
 }
 
 /**
@@ -28,7 +31,8 @@ export interface Pace {
  * last one stands bursts of half a minute.
  */
 export const PACES: readonly Pace[] = [
-  { mode: 'independent', block: 5000, warmUp: 40_000 },
+  // Every error counts by itself, so no bet must be large to be felt; and nothing is capped but what the warm-up wins.
+  { mode: 'independent', block: 5000, warmUp: 40_000, headStart: 6, ratios: [3, 12] },
   { mode: 'robust', block: 10_000, warmUp: 30_000 },
   { mode: 'robust', block: 20_000, warmUp: 30_000 },
   { mode: 'robust', block: 30_000, warmUp: 30_000 },
@@ -43,10 +47,11 @@ export interface Calibration {
   readonly passed: boolean;
 }
 
-export function paced(settings: EvidenceSettings, { mode, warmUp }: Pace): EvidenceSettings {
-  const waits = <T extends EvidenceSettings['errors']>(claim: T): T => ({
+export function paced(settings: EvidenceSettings, { mode, warmUp, headStart, ratios }: Pace): EvidenceSettings {
+  const waits = (claim: EvidenceSettings['errors']): EvidenceSettings['errors'] => ({
     ...claim,
-    deposits: { ...claim.deposits, after: warmUp },
+    ratios: ratios ?? claim.ratios,
+    deposits: { ...claim.deposits, after: warmUp, ...(headStart === undefined ? {} : { headStart }) },
   });
   return { ...settings, mode, errors: waits(settings.errors), latency: waits(settings.latency) };
 }

@@ -10,7 +10,7 @@ import { type Deposits, due } from './deposits.ts';
 import type { Mode } from './factor.ts';
 import { absoluteFactor, relativeFactor } from './factor.ts';
 import type { Wealth } from './wealth.ts';
-import { deposit, grown, logWealth, UNSPENT } from './wealth.ts';
+import { deposit, grown, logWealth, trimmed, UNSPENT } from './wealth.ts';
 
 /** What is bet on, and against what. */
 export interface ClaimSettings {
@@ -35,10 +35,14 @@ export interface Claim {
 export const UNPROVEN: Claim = { relative: UNSPENT, absolute: UNSPENT };
 
 const HIGHEST_FREQUENCY = 0.9;
-const betOn = (settings: ClaimSettings, j: number): number =>
+/** The frequency that bet j is on. */
+export const betOn = (settings: ClaimSettings, j: number): number =>
   Math.min((settings.frequencies[j] ?? 1) * settings.tolerance, HIGHEST_FREQUENCY);
 
-/** One block: deposits that are due first, then every group's factor. `since`, `from`: see `due`. */
+/**
+ * One block: deposits that are due first, then every group's factor. `since`, `from`: see `due`. `overstated`: see
+ * `persistence.ts`; 1 where blocks are independent.
+ */
 export function stepClaim(
   claim: Claim,
   settings: ClaimSettings,
@@ -46,20 +50,27 @@ export function stepClaim(
   pairs: readonly Pair[],
   since: number | null,
   from: number,
+  overstated = 1,
 ): Claim {
   const share = due(settings.deposits, since, from);
   const { margin, ratios, cap } = settings;
   const relative = grown(deposit(claim.relative, share, ratios.length), (j) => {
     let sum = 0;
     for (const pair of pairs) sum += relativeFactor(pair, margin, margin * (ratios[j] ?? 1), mode, cap ?? Infinity);
-    return sum;
+    return sum / overstated;
   });
   const { canary } = sumOf(pairs);
   const absolute = grown(deposit(claim.absolute, share, settings.frequencies.length), (j) =>
     absoluteFactor(canary, settings.tolerance, betOn(settings, j)),
   );
-  return { relative, absolute };
+  return { relative: warm(relative, settings, from), absolute: warm(absolute, settings, from) };
 }
+
+/** In the warm-up no more is kept than the head start. */
+const warm = (wealth: Wealth, { deposits }: ClaimSettings, from: number): Wealth =>
+  from < deposits.after && deposits.headStart !== undefined
+    ? trimmed(wealth, deposits.opening * deposits.headStart)
+    : wealth;
 
 /** ln of the evidence for the claim. */
 export const logEvidence = (claim: Claim): number => Math.min(logWealth(claim.relative), logWealth(claim.absolute));

@@ -16,7 +16,7 @@ export interface Adds {
   readonly slow?: readonly number[];
 }
 
-/** One cumulative counter: a series of requests, or one bucket of a histogram. */
+/** One cumulative counter: a series of requests, or what a histogram says of one latency bound. */
 export interface CounterSeries {
   /** Short, stable name of the series: the same in every answer of the same source. */
   readonly id: string;
@@ -28,6 +28,11 @@ export interface CounterSeries {
   /** Pod of the version that answered; null: the view cannot tell. */
   readonly pod: string | null;
   readonly adds: Adds;
+  /**
+   * The histogram that this counter is of. Its counters go back to 0 together, and not each of them shows it: after a
+   * restart one of them may soon be higher than it was.
+   */
+  readonly histogram?: string;
   /** Rising in time. Milliseconds since the epoch by the source's clock; cumulative value. */
   readonly samples: readonly (readonly [at: Instant, value: number])[];
 }
@@ -44,12 +49,19 @@ export const NO_CURSOR: Cursor = { series: {}, exporters: {} };
 
 export type Sides = { readonly [role in Role]: Side };
 
-/** An exporter that is gone for so long is forgotten, and its series with it. Should it come back, its values are a baseline. */
+/** A series that its exporter has been without for so long was dropped by it (Linkerd does so with idle ones): it comes back from 0. */
+const DROPPED_AFTER = 300_000;
+/** An exporter that is gone for so long is forgotten. Should it come back, its values are a baseline. */
 const FORGOTTEN_AFTER = 3_600_000;
+/**
+ * A series is remembered longer than its exporter. One that is forgotten while its exporter is known has then been missing
+ * from it for long, and may begin from 0; the other way round it would be counted twice.
+ */
+const SERIES_FORGOTTEN_AFTER = FORGOTTEN_AFTER + DROPPED_AFTER;
 
 /**
- * What was counted since the cursor, by pod. `from`: when counting began; what was counted before is the baseline.
- * The same answer again counts nothing.
+ * What was counted since the cursor, by pod. `from`: when counting began, the same at every look; what was counted before
+ * is the baseline. The same answer again counts nothing, and where an answer ends makes no difference in the end.
  *
  * `canaryIsNew`: at `from` the canary got its first weight. Its own proxies have no series of requests until then, so
  * nobody has seen them as exporters; without this, what they counted until their first scrape would be lost.
@@ -60,48 +72,126 @@ export function consume(
   from: Instant,
   canaryIsNew = false,
 ): { readonly cursor: Cursor; readonly counted: ReadonlyMap<string | null, Sides> } {
-  const latest: Record<string, Instant> = { ...cursor.exporters };
-  const before = new Set<string>(Object.keys(cursor.exporters));
-  for (const { exporter, samples } of answer) {
-    for (const [at, value] of samples) {
-      if (!Number.isFinite(value)) continue;
-      if (at <= from) before.add(exporter);
-      if (at > (latest[exporter] ?? Number.NEGATIVE_INFINITY)) latest[exporter] = at;
-    }
-  }
-  const series: Record<string, readonly [Instant, number]> = { ...cursor.series };
   const counted = new Map<string | null, MutableSides>();
-  for (const one of answer) {
-    const last = series[one.id] ?? null;
-    const isNew = (canaryIsNew && one.role === 'canary') || (one.startedAt !== null && one.startedAt > from);
-    const knew = isNew || before.has(one.exporter);
-    const { grown, reached } = growth(one, last, from, knew);
-    if (reached !== null) series[one.id] = reached;
-    if (grown > 0) enter(counted, one, grown);
-  }
-  return { cursor: remembered({ series, exporters: latest }, answer), counted };
+  const next = increments(cursor, answer, from, canaryIsNew, (one, _at, grown) => enter(counted, one, grown));
+  for (const sides of counted.values()) for (const side of Object.values(sides)) capped(side);
+  return { cursor: next, counted };
 }
 
-/** `knew`: a series that was not there before began at 0. */
-function growth(
-  { samples }: CounterSeries,
-  last: readonly [Instant, number] | null,
+/** The same, told one by one: `each` hears by how much a counter grew until `at`, where it grew. */
+export function increments(
+  cursor: Cursor,
+  answer: readonly CounterSeries[],
   from: Instant,
-  knew: boolean,
-): { grown: number; reached: readonly [Instant, number] | null } {
-  let grown = 0;
-  let reached = last;
-  for (const [at, value] of samples) {
-    if (!Number.isFinite(value) || (reached !== null && at <= reached[0])) continue;
-    // Before counting began, and the first value of a process that is not known to be new: only a baseline.
-    if (at > from && (reached !== null || knew)) {
-      const base = reached?.[1] ?? 0;
-      // A counter that fell has begun anew.
-      grown += value < base ? value : value - base;
-    }
-    reached = [at, value];
+  canaryIsNew: boolean,
+  each: (one: CounterSeries, at: Instant, grown: number) => void,
+): Cursor {
+  const latest = new Map(Object.entries(cursor.exporters));
+  for (const { exporter, samples } of answer) {
+    const at = samples.findLast(isNumber)?.[0];
+    if (at !== undefined && at > (latest.get(exporter) ?? Number.NEGATIVE_INFINITY)) latest.set(exporter, at);
   }
-  return { grown, reached };
+  let now = Number.NEGATIVE_INFINITY;
+  for (const at of latest.values()) now = Math.max(now, at);
+  const series = new Map(Object.entries(cursor.series));
+  const fell = resets(series, answer);
+  const seen = sightings(cursor, answer);
+  // Whoever has never been seen since then may also have been forgotten: that it is new is no longer known.
+  const remembersAll = from >= now - FORGOTTEN_AFTER;
+  for (const one of answer) {
+    const { exporter, startedAt, role } = one;
+    const isNew =
+      (canaryIsNew && role === 'canary' && remembersAll) ||
+      (startedAt !== null && startedAt > Math.max(from, now - FORGOTTEN_AFTER));
+    let last = series.get(one.id);
+    for (const sample of one.samples) {
+      const [at] = sample;
+      if (!isNumber(sample) || (last !== undefined && at <= last[0])) continue;
+      // What was there before counting began is only a baseline.
+      if (at > from) {
+        const grown = growth(last, sample, {
+          fell: () => fell(one, last?.[0] ?? at, at),
+          isNew,
+          seen: () => seen(exporter, at),
+        });
+        if (grown > 0) each(one, at, grown);
+      }
+      last = sample;
+    }
+    if (last !== undefined) series.set(one.id, last);
+  }
+  return remembered(series, latest, now);
+}
+
+type Sample = readonly [at: Instant, value: number];
+
+/** NaN marks the end of a series: no sample. */
+const isNumber = ([, value]: Sample): boolean => Number.isFinite(value);
+
+interface Signs {
+  /** Did the histogram of this counter begin anew since the last sample? */
+  readonly fell: () => boolean;
+  /** The process is known to have begun since counting began. */
+  readonly isNew: boolean;
+  /** When the exporter was last seen before this sample; undefined: never. */
+  readonly seen: () => Instant | undefined;
+}
+
+function growth(last: Sample | undefined, [at, value]: Sample, { fell, isNew, seen }: Signs): number {
+  // Its exporter was there without it, so it began at 0. Otherwise nobody knows since when it has counted: a baseline.
+  if (last === undefined) return isNew || seen() !== undefined ? value : 0;
+  if (value < last[1] || fell()) return value;
+  const isDropped = at - last[0] > DROPPED_AFTER && (seen() ?? 0) >= last[0] + DROPPED_AFTER;
+  return isDropped ? value : value - last[1];
+}
+
+/** When histograms began anew: when one of their counters fell. */
+function resets(before: ReadonlyMap<string, Sample>, answer: readonly CounterSeries[]) {
+  const times = new Map<string, Instant[]>();
+  for (const { id, histogram, samples } of answer) {
+    if (histogram === undefined) continue;
+    let last = before.get(id);
+    for (const sample of samples) {
+      if (!isNumber(sample) || (last !== undefined && sample[0] <= last[0])) continue;
+      if (last !== undefined && sample[1] < last[1]) times.set(histogram, [...(times.get(histogram) ?? []), sample[0]]);
+      last = sample;
+    }
+  }
+  return ({ histogram }: CounterSeries, after: Instant, until: Instant): boolean =>
+    times.size > 0 &&
+    histogram !== undefined &&
+    (times.get(histogram)?.some((at) => at > after && at <= until) ?? false);
+}
+
+/**
+ * When an exporter was last seen before some time. Series of one scrape have one time stamp, so who lacks a series at that
+ * time does not have it.
+ */
+function sightings(cursor: Cursor, answer: readonly CounterSeries[]) {
+  const earlier = new Map(Object.entries(cursor.exporters));
+  // Hardly ever asked for: only where a series is new, or was away for long.
+  let times: Map<string, readonly Instant[]> | null = null;
+  return (exporter: string, before: Instant): Instant | undefined => {
+    times ??= scrapes(answer);
+    const inAnswer = times.get(exporter)?.findLast((at) => at < before);
+    const inCursor = earlier.get(exporter);
+    if (inCursor === undefined || inCursor >= before) return inAnswer;
+    return Math.max(inCursor, inAnswer ?? inCursor);
+  };
+}
+
+/** Rising. */
+function scrapes(answer: readonly CounterSeries[]): Map<string, readonly Instant[]> {
+  const found = new Map<string, Set<Instant>>();
+  for (const { exporter, samples } of answer) {
+    let own = found.get(exporter);
+    if (own === undefined) {
+      own = new Set();
+      found.set(exporter, own);
+    }
+    for (const sample of samples) if (isNumber(sample)) own.add(sample[0]);
+  }
+  return new Map([...found].map(([exporter, own]) => [exporter, [...own].sort((a, b) => a - b)]));
 }
 
 type MutableSide = { -readonly [field in keyof Side]: Side[field] extends readonly number[] ? number[] : Side[field] };
@@ -124,17 +214,14 @@ function enter(counted: Map<string | null, MutableSides>, { pod, role, adds }: C
   });
 }
 
-/** Without the exporters that were not heard for long. */
-function remembered(next: Cursor, answer: readonly CounterSeries[]): Cursor {
-  const now = Math.max(...Object.values(next.exporters), Number.NEGATIVE_INFINITY);
-  const gone = Object.entries(next.exporters).filter(([, at]) => at < now - FORGOTTEN_AFTER);
-  if (gone.length === 0) return next;
-  const heard = new Set(answer.map(({ id }) => id));
-  const old = now - FORGOTTEN_AFTER;
-  const kept = Object.entries(next.series).filter(([id, [at]]) => heard.has(id) || at >= old);
-  const lost = new Set(gone.map(([name]) => name));
-  return {
-    series: Object.fromEntries(kept),
-    exporters: Object.fromEntries(Object.entries(next.exporters).filter(([name]) => !lost.has(name))),
-  };
+/** No more can be slow than were timed: where a source gives one counter of a histogram later than the other, slow ones are lost, not invented. */
+function capped(side: MutableSide): void {
+  side.slow = side.slow.map((n) => Math.min(n, side.timed));
+}
+
+/** Without those that were not heard for long. */
+function remembered(series: Map<string, Sample>, exporters: Map<string, Instant>, now: Instant): Cursor {
+  for (const [name, at] of exporters) if (at < now - FORGOTTEN_AFTER) exporters.delete(name);
+  for (const [id, [at]] of series) if (at < now - SERIES_FORGOTTEN_AFTER) series.delete(id);
+  return { series: Object.fromEntries(series), exporters: Object.fromEntries(exporters) };
 }

@@ -58,6 +58,8 @@ interface OpenBlock {
   readonly since: Instant;
   /** Canary share in percent in which it began. Counts of two weights are not pooled. */
   readonly weight: Weight;
+  /** false: requests of before the weight was in force are in it, which the first scrape after that brings. */
+  readonly settled: boolean;
   /** By pod; '' where the view cannot tell. */
   readonly pods: Readonly<Record<string, Sides>>;
 }
@@ -109,14 +111,17 @@ export interface Taken {
 /** A side that has not been heard (a scrape that was missed) is waited for so many blocks. */
 const PATIENCE = 3;
 
-/** Enters what was counted, and judges the block where it is complete. */
+/** Enters what was counted, and judges the block where it is complete. After a verdict against the canary nothing counts. */
 export function take(before: Ledger, count: Count, moment: Moment): Taken {
+  if (before.state.crossed !== null) return { ledger: before, closed: null };
   const ledger = fromSource(before, count.source);
   const { reachedAt, weight } = moment;
   const began = ledger.began ?? reachedAt;
   const countedFrom = ledger.countedFrom ?? reachedAt;
-  const { cursor, counted } = consume(ledger.cursor, count.series, countedFrom, countedFrom === began);
-  const start = ledger.open ?? { since: began, weight, pods: {} };
+  // Counted from its first weight on: what the canary has is all since then. Not so after a change of source.
+  const canaryIsNew = countedFrom === began;
+  const { cursor, counted } = consume(ledger.cursor, count.series, countedFrom, canaryIsNew);
+  const start = ledger.open ?? { since: began, weight, settled: false, pods: {} };
   const open: OpenBlock = { ...start, pods: merged(start.pods, counted, ledger.setup.settings.bounds.length) };
   const countedTo = Math.max(count.at, ledger.countedTo ?? count.at);
   const next: Ledger = { ...ledger, began, countedFrom, countedTo, cursor, open };
@@ -141,18 +146,21 @@ const isHeard = ({ pods }: OpenBlock): boolean => {
   return sides.some(({ canary }) => canary.requests > 0) && sides.some(({ stable }) => stable.requests > 0);
 };
 
-function judged(ledger: Ledger, open: OpenBlock, began: Instant, { at, weight, shareKnown }: Moment): Taken {
+function judged(ledger: Ledger, open: OpenBlock, began: Instant, moment: Moment): Taken {
+  const { at, weight, reachedAt, shareKnown } = moment;
   const { settings } = ledger.setup;
+  const changed = weight !== open.weight || reachedAt > open.since;
   const block: Block = {
     index: (ledger.state.block ?? -1) + 1,
     from: open.since - began,
     to: at - began,
-    share: shareKnown ? open.weight / 100 : 0,
+    // Requests of two weights have the share of neither.
+    share: shareKnown && open.settled && !changed ? open.weight / 100 : 0,
     groups: groupsOf(open.pods, settings.bounds.length),
   };
   const state = step(ledger.state, settings, block);
   const closed = { at, weight: open.weight, block, finding: finding(state, settings) };
-  return { ledger: { ...ledger, state, open: { since: at, weight, pods: {} } }, closed };
+  return { ledger: { ...ledger, state, open: { since: at, weight, settled: !changed, pods: {} } }, closed };
 }
 
 /** When the block that is being counted will be complete. */
@@ -180,8 +188,20 @@ function groupsOf(pods: OpenBlock['pods'], bounds: number): readonly Group[] {
       dealt += 1;
     }
   }
-  return groups;
+  return groups.map(({ canary, stable }) => ({ canary: plausible(canary), stable: plausible(stable) }));
 }
+
+/**
+ * Never more of a kind than there are. Samples that were written apart (a remote write that got half of a scrape through)
+ * may say so for a moment, and the judge's factors are only defined within.
+ */
+const plausible = (side: Side): Side => ({
+  ...side,
+  errors: within(side.errors, side.requests),
+  slow: side.slow.map((n) => within(n, side.timed)),
+});
+
+const within = (n: number, most: number): number => Math.min(Math.max(0, n), most);
 
 /** FNV-1a. */
 function hash(text: string): number {
@@ -209,8 +229,10 @@ const plus = (a: Side, b: Side): Side => ({
 function merged(pods: OpenBlock['pods'], counted: ReadonlyMap<string | null, Sides>, bounds: number) {
   const sum: Record<string, Sides> = { ...pods };
   for (const [pod, sides] of counted) {
-    const before = sum[pod ?? ''] ?? { canary: emptySide(bounds), stable: emptySide(bounds) };
-    sum[pod ?? ''] = { canary: plus(before.canary, sides.canary), stable: plus(before.stable, sides.stable) };
+    const name = pod ?? '';
+    const known = Object.hasOwn(sum, name) ? sum[name] : undefined; // a pod may be called "constructor"
+    const before = known ?? { canary: emptySide(bounds), stable: emptySide(bounds) };
+    sum[name] = { canary: plus(before.canary, sides.canary), stable: plus(before.stable, sides.stable) };
   }
   return sum;
 }

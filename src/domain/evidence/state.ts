@@ -6,9 +6,13 @@ import { logEvidence, stepClaim, UNPROVEN } from './claim.ts';
 import type { Block, Measure, Pair } from './counts.ts';
 import { added, errorsOf, NOTHING, slowerThan, sumOf } from './counts.ts';
 import { logMean, logSum } from './logs.ts';
+import type { Persistence } from './persistence.ts';
+import { NO_PERSISTENCE, overstated, stepPersistence } from './persistence.ts';
 import type { Safety } from './safety.ts';
 import { stepSafety, UNPROVEN_SAFETY } from './safety.ts';
 import type { EvidenceSettings } from './settings.ts';
+import type { SharedOutage } from './shared-outage.ts';
+import { NO_OUTAGE, stepSharedOutage } from './shared-outage.ts';
 import { strataAfter, stratified } from './strata.ts';
 import type { Traffic } from './traffic.ts';
 import { stepTraffic, TRAFFIC_AS_WANTED } from './traffic.ts';
@@ -17,6 +21,8 @@ import { stepTraffic, TRAFFIC_AS_WANTED } from './traffic.ts';
 export interface Metric {
   readonly claim: Claim;
   readonly bound: Bound | null;
+  /** Whether trouble of single pods outlives a block. */
+  readonly persistence: Persistence;
   /** All that was counted since the canary's first traffic. */
   readonly totals: Pair;
 }
@@ -34,6 +40,7 @@ export interface EvidenceState {
   readonly latency: readonly Metric[];
   readonly safety: Safety;
   readonly traffic: Traffic;
+  readonly sharedOutage: SharedOutage;
   /** The block whose evidence reached 1/alpha. It was the last one: that verdict stands. */
   readonly crossed: { readonly block: number; readonly logEvidence: number } | null;
 }
@@ -42,6 +49,7 @@ export function begin(settings: EvidenceSettings): EvidenceState {
   const metric: Metric = {
     claim: UNPROVEN,
     bound: settings.keepBound ? NO_BOUND : null,
+    persistence: NO_PERSISTENCE,
     totals: { canary: NOTHING, stable: NOTHING },
   };
   return {
@@ -53,6 +61,7 @@ export function begin(settings: EvidenceSettings): EvidenceState {
     latency: settings.bounds.map(() => metric),
     safety: UNPROVEN_SAFETY,
     traffic: TRAFFIC_AS_WANTED,
+    sharedOutage: NO_OUTAGE,
     crossed: null,
   };
 }
@@ -66,15 +75,27 @@ export function step(state: EvidenceState, settings: EvidenceSettings, block: Bl
   if (state.block !== null && block.index <= state.block) return state;
   const { mode, alpha } = settings;
   const pairs = (measure: Measure): readonly Pair[] => stratified(block.groups, state.strata, measure);
-  const claimed = (claim: Claim, of: EvidenceSettings['errors'], seen: readonly Pair[]): Claim =>
-    stepClaim(claim, of, mode, seen, state.from, block.from);
-  const measured = (metric: Metric, of: EvidenceSettings['errors'], seen: readonly Pair[]): Metric => {
+  // In independent mode every error is a bet: no block to be smaller.
+  const excess = ({ persistence }: Metric): number => (mode === 'robust' ? overstated(persistence) : 1);
+  const claimed = (claim: Claim, of: EvidenceSettings['errors'], seen: readonly Pair[], over: number): Claim =>
+    stepClaim(claim, of, mode, seen, state.from, block.from, over);
+  const measured = (
+    metric: Metric,
+    of: EvidenceSettings['errors'],
+    measure: Measure,
+    seen = pairs(measure),
+  ): Metric => {
     const sum = sumOf(seen);
+    const over = excess(metric);
     // The ratio is only claimed of time that is judged.
     const counts = block.from >= of.deposits.after;
     return {
-      claim: claimed(metric.claim, of, seen),
-      bound: metric.bound !== null && counts ? stepBound(metric.bound, seen, mode, of.cap, alpha) : metric.bound,
+      claim: claimed(metric.claim, of, seen, over),
+      bound: metric.bound !== null && counts ? stepBound(metric.bound, seen, mode, of.cap, alpha, over) : metric.bound,
+      persistence:
+        mode === 'robust'
+          ? stepPersistence(metric.persistence, stratified(block.groups, block.groups.length, measure))
+          : metric.persistence,
       totals: {
         canary: added(metric.totals.canary, sum.canary),
         stable: added(metric.totals.stable, sum.stable),
@@ -87,14 +108,15 @@ export function step(state: EvidenceState, settings: EvidenceSettings, block: Bl
     block: block.index,
     from: block.from,
     strata: strataAfter(block),
-    outage: claimed(state.outage, settings.outage, errors),
-    errors: measured(state.errors, settings.errors, errors),
-    latency: state.latency.map((metric, i) => measured(metric, settings.latency, pairs(slowerThan(i)))),
+    outage: claimed(state.outage, settings.outage, errors, excess(state.errors)),
+    errors: measured(state.errors, settings.errors, errorsOf, errors),
+    latency: state.latency.map((metric, i) => measured(metric, settings.latency, slowerThan(i))),
     safety: stepSafety(state.safety, settings.safety, together),
     traffic: stepTraffic(state.traffic, block.share, {
       n: together.canary.n + together.stable.n,
       x: together.canary.n,
     }),
+    sharedOutage: stepSharedOutage(state.sharedOutage, settings.outage, together, alpha),
     crossed: null,
   };
   const evidence = logTotal(next, settings);

@@ -2,18 +2,19 @@
 import { logEvidence } from './claim.ts';
 import { logSafety } from './safety.ts';
 import type { EvidenceSettings } from './settings.ts';
+import { bothFail } from './shared-outage.ts';
 import type { EvidenceState, Metric } from './state.ts';
 import { logTotal } from './state.ts';
 import { trafficTrouble } from './traffic.ts';
-import { failing, safe, suspicious, timesWorse, trafficOff, undecided, worse } from './words.ts';
+import { bothFailing, failing, safe, suspicious, timesWorse, trafficOff, undecided, worse } from './words.ts';
 
 export interface Finding {
   /**
-   * `bad`: roll back. `suspicious`: hold the weight (evidence from `holdAt` on, or traffic is missing).
+   * `bad`: roll back. `suspicious`: hold the weight (evidence from `holdAt` on, both versions fail outright, or traffic is missing).
    * `safe`: may be promoted. `undecided`: go on, and never promote because of it.
    */
   readonly verdict: 'bad' | 'suspicious' | 'safe' | 'undecided';
-  readonly code: 'failing' | 'errors' | 'latency' | 'traffic_off' | 'proven_safe' | 'not_proven';
+  readonly code: 'failing' | 'errors' | 'latency' | 'both_failing' | 'traffic_off' | 'proven_safe' | 'not_proven';
   /** Evidence against the canary now; rolled back from `needed` on. */
   readonly evidence: number;
   readonly needed: number;
@@ -91,6 +92,10 @@ export function finding(state: EvidenceState, settings: EvidenceSettings): Findi
       atLeast,
       sentence: suspicious(evidence, needed, subject, metric),
     };
+  }
+  if (bothFail(state.sharedOutage, alpha)) {
+    const sentence = bothFailing(state.errors, settings.outage.tolerance);
+    return { ...numbers, verdict: 'suspicious', code: 'both_failing', atLeast: null, sentence };
   }
   const traffic = trafficTrouble(state.traffic, alpha);
   if (traffic !== null) {

@@ -29,6 +29,12 @@ export function deposit(wealth: Wealth, share: number, bets: number): Wealth {
 export const grown = (wealth: Wealth, factor: (bet: number) => number): Wealth =>
   wealth.logs.length === 0 ? wealth : { ...wealth, logs: wealth.logs.map((l, j) => l + factor(j)) };
 
+/** Gives away what each bet holds beyond its part of `most`. Giving away is always fair. */
+export function trimmed(wealth: Wealth, most: number): Wealth {
+  const each = Math.log(most / wealth.logs.length);
+  return wealth.logs.some((l) => l > each) ? { ...wealth, logs: wealth.logs.map((l) => Math.min(l, each)) } : wealth;
+}
+
 /** ln of the whole wealth: of the evidence against the null. */
 export const logWealth = (wealth: Wealth): number =>
   wealth.reserve > 0 ? logAdd(Math.log(wealth.reserve), logSum(wealth.logs)) : logSum(wealth.logs);

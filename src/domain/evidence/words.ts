@@ -34,6 +34,10 @@ export const timesWorse = (metric: Metric): number | null =>
 export const failing = (metric: Metric, tolerance: number, alpha: number): string =>
   `the canary fails outright: more than ${share(tolerance)} of its requests, and more than the stable's (${share(1 - alpha)}, valid at any look): ${against(metric)} failed`;
 
+/** `tolerance`: as in `failing`. */
+export const bothFailing = (metric: Metric, tolerance: number): string =>
+  `both versions fail more than ${share(tolerance)} of their requests now: rolling back would not help, and promoting is not wise (since the start ${against(metric)} failed)`;
+
 export const suspicious = (evidence: number, needed: number, subject: string, metric: Metric): string =>
   `canary ${subject} look worse than the stable's, not yet proven (evidence ${Math.round(evidence)} of ${Math.round(needed)}): ${against(metric)}`;
 
