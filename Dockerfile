@@ -12,7 +12,7 @@ RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY src src
 # The sandbox is for laptops: it starts servers of its own.
-RUN npm run build && rm -rf dist/sandbox
+RUN npm run build && rm -rf dist/sandbox && chmod +x dist/cli/main.js
 
 # Without the optional packages: no embedded Postgres can start here.
 FROM manifest AS production
@@ -25,6 +25,8 @@ COPY --from=production /app/node_modules node_modules
 COPY --from=build /app/dist dist
 COPY package.json ./
 COPY migrations migrations
+# The command line, for `kubectl exec` and for pipelines that run in this image (with --entrypoint sluice).
+RUN ln -s /app/dist/cli/main.js /usr/local/bin/sluice
 # By number, so that Kubernetes can see that it is not root. Nothing below /app belongs to it.
 USER 10001:10001
 ENV HOST=0.0.0.0 PORT=8080

@@ -1,19 +1,10 @@
 /** Durations and percentages as people write them: always with a unit. */
 import { z } from 'zod';
-import type { Millis } from '../domain/plan.ts';
+import { DURATION, parseDuration } from './duration.ts';
 
-const UNIT: Readonly<Record<string, Millis>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-const DURATION = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+$/;
-const PART = /(\d+(?:\.\d+)?)(ms|s|m|h|d)/g;
+export { parseDuration };
+
 const PERCENT = /^\d+(?:\.\d+)?%$/;
-
-/** "1m30s" -> 90000; null: not a duration. */
-export function parseDuration(text: string): Millis | null {
-  if (!DURATION.test(text)) return null;
-  let total = 0;
-  for (const [, amount, unit] of text.matchAll(PART)) total += Number(amount) * (UNIT[unit ?? ''] ?? Number.NaN);
-  return Math.round(total);
-}
 
 /** What was found, no longer than a line. */
 export const short = (input: unknown): string => {

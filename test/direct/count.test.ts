@@ -167,7 +167,8 @@ describe.each(['istio', 'linkerd'] as const)('the pods of %s', (kind) => {
     await tally.ask(other);
     world.remove(dying);
     await dying.die();
-    await readings(2);
+    // Until it is known that the pod is gone, and not only silent: pods are looked for again after a second.
+    await readings(13);
     await tally.ask(one);
     await tally.ask(other);
     expect(tally.sum).toEqual({

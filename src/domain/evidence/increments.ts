@@ -6,46 +6,14 @@
  * consumed is remembered.
  */
 import type { Instant, Role } from '../plan.ts';
+import type { CounterSeries, Cursor, Sample } from './counters.ts';
+import { isNumber } from './counters.ts';
 import type { Side } from './counts.ts';
+import type { Signs } from './signs.ts';
+import { signsOf } from './signs.ts';
 
-/** What one more of a counter adds to its version's side of the block. `slow`: in the order of the settings' bounds. */
-export interface Adds {
-  readonly requests?: number;
-  readonly errors?: number;
-  readonly timed?: number;
-  readonly slow?: readonly number[];
-}
-
-/** One cumulative counter: a series of requests, or what a histogram says of one latency bound. */
-export interface CounterSeries {
-  /** Short, stable name of the series: the same in every answer of the same source. */
-  readonly id: string;
-  /** Whose process holds the counter: the scraped proxy. A series that it did not have at its last scrape began at 0. */
-  readonly exporter: string;
-  /** When that process started; null: unknown. */
-  readonly startedAt: Instant | null;
-  readonly role: Role;
-  /** Pod of the version that answered; null: the view cannot tell. */
-  readonly pod: string | null;
-  readonly adds: Adds;
-  /**
-   * The histogram that this counter is of. Its counters go back to 0 together, and not each of them shows it: after a
-   * restart one of them may soon be higher than it was.
-   */
-  readonly histogram?: string;
-  /** Rising in time. Milliseconds since the epoch by the source's clock; cumulative value. */
-  readonly samples: readonly (readonly [at: Instant, value: number])[];
-}
-
-/** Where counting stands: plain JSON. */
-export interface Cursor {
-  /** Last consumed sample of each series, by id. */
-  readonly series: Readonly<Record<string, readonly [at: Instant, value: number]>>;
-  /** When each exporter was last seen: its latest sample, whatever the series. */
-  readonly exporters: Readonly<Record<string, Instant>>;
-}
-
-export const NO_CURSOR: Cursor = { series: {}, exporters: {} };
+export type { Adds, CounterSeries, Cursor } from './counters.ts';
+export { NO_CURSOR } from './counters.ts';
 
 export type Sides = { readonly [role in Role]: Side };
 
@@ -74,7 +42,7 @@ export function consume(
 ): { readonly cursor: Cursor; readonly counted: ReadonlyMap<string | null, Sides> } {
   const counted = new Map<string | null, MutableSides>();
   const next = increments(cursor, answer, from, canaryIsNew, (one, _at, grown) => enter(counted, one, grown));
-  for (const sides of counted.values()) for (const side of Object.values(sides)) capped(side);
+  for (const sides of counted.values()) for (const side of Object.values(sides)) cap(side);
   return { cursor: next, counted };
 }
 
@@ -86,112 +54,53 @@ export function increments(
   canaryIsNew: boolean,
   each: (one: CounterSeries, at: Instant, grown: number) => void,
 ): Cursor {
-  const latest = new Map(Object.entries(cursor.exporters));
-  for (const { exporter, samples } of answer) {
-    const at = samples.findLast(isNumber)?.[0];
-    if (at !== undefined && at > (latest.get(exporter) ?? Number.NEGATIVE_INFINITY)) latest.set(exporter, at);
-  }
-  let now = Number.NEGATIVE_INFINITY;
-  for (const at of latest.values()) now = Math.max(now, at);
   const series = new Map(Object.entries(cursor.series));
-  const fell = resets(series, answer);
-  const seen = sightings(cursor, answer);
-  // Whoever has never been seen since then may also have been forgotten: that it is new is no longer known.
-  const remembersAll = from >= now - FORGOTTEN_AFTER;
+  const signs = signsOf(cursor, series, answer);
+  // Whoever was never seen may also have been forgotten: that it is new is then no longer known.
+  const remembered = signs.now - FORGOTTEN_AFTER;
   for (const one of answer) {
-    const { exporter, startedAt, role } = one;
     const isNew =
-      (canaryIsNew && role === 'canary' && remembersAll) ||
-      (startedAt !== null && startedAt > Math.max(from, now - FORGOTTEN_AFTER));
+      (canaryIsNew && one.role === 'canary' && from >= remembered) ||
+      (one.startedAt !== null && one.startedAt > Math.max(from, remembered));
     let last = series.get(one.id);
     for (const sample of one.samples) {
       const [at] = sample;
       if (!isNumber(sample) || (last !== undefined && at <= last[0])) continue;
       // What was there before counting began is only a baseline.
-      if (at > from) {
-        const grown = growth(last, sample, {
-          fell: () => fell(one, last?.[0] ?? at, at),
-          isNew,
-          seen: () => seen(exporter, at),
-        });
-        if (grown > 0) each(one, at, grown);
-      }
+      const grown = at > from ? growth(one, last, sample, isNew, signs) : 0;
+      if (grown > 0) each(one, at, grown);
       last = sample;
     }
     if (last !== undefined) series.set(one.id, last);
   }
-  return remembered(series, latest, now);
+  return kept(series, signs);
 }
 
-type Sample = readonly [at: Instant, value: number];
-
-/** NaN marks the end of a series: no sample. */
-const isNumber = ([, value]: Sample): boolean => Number.isFinite(value);
-
-interface Signs {
-  /** Did the histogram of this counter begin anew since the last sample? */
-  readonly fell: () => boolean;
-  /** The process is known to have begun since counting began. */
-  readonly isNew: boolean;
-  /** When the exporter was last seen before this sample; undefined: never. */
-  readonly seen: () => Instant | undefined;
-}
-
-function growth(last: Sample | undefined, [at, value]: Sample, { fell, isNew, seen }: Signs): number {
+/** `isNew`: the process is known to have begun since counting began. */
+function growth(
+  { exporter, histogram }: CounterSeries,
+  last: Sample | undefined,
+  [at, value]: Sample,
+  isNew: boolean,
+  signs: Signs,
+): number {
   // Its exporter was there without it, so it began at 0. Otherwise nobody knows since when it has counted: a baseline.
-  if (last === undefined) return isNew || seen() !== undefined ? value : 0;
-  if (value < last[1] || fell()) return value;
-  const isDropped = at - last[0] > DROPPED_AFTER && (seen() ?? 0) >= last[0] + DROPPED_AFTER;
-  return isDropped ? value : value - last[1];
-}
-
-/** When histograms began anew: when one of their counters fell. */
-function resets(before: ReadonlyMap<string, Sample>, answer: readonly CounterSeries[]) {
-  const times = new Map<string, Instant[]>();
-  for (const { id, histogram, samples } of answer) {
-    if (histogram === undefined) continue;
-    let last = before.get(id);
-    for (const sample of samples) {
-      if (!isNumber(sample) || (last !== undefined && sample[0] <= last[0])) continue;
-      if (last !== undefined && sample[1] < last[1]) times.set(histogram, [...(times.get(histogram) ?? []), sample[0]]);
-      last = sample;
-    }
-  }
-  return ({ histogram }: CounterSeries, after: Instant, until: Instant): boolean =>
-    times.size > 0 &&
-    histogram !== undefined &&
-    (times.get(histogram)?.some((at) => at > after && at <= until) ?? false);
+  if (last === undefined) return isNew || signs.seenBefore(exporter, at) !== null ? value : 0;
+  const [lastAt, lastValue] = last;
+  if (value < lastValue) return value;
+  if (histogram !== undefined && signs.histogramFell(histogram, lastAt, at)) return value;
+  return cameBack(exporter, lastAt, at, signs) ? value : value - lastValue;
 }
 
 /**
- * When an exporter was last seen before some time. Series of one scrape have one time stamp, so who lacks a series at that
- * time does not have it.
+ * Was the series away from its exporter, and did it begin anew? Being away for a scrape is no proof (a store may have lost
+ * one sample), nor is a restart (an exporter may speak for several processes). Both together are.
  */
-function sightings(cursor: Cursor, answer: readonly CounterSeries[]) {
-  const earlier = new Map(Object.entries(cursor.exporters));
-  // Hardly ever asked for: only where a series is new, or was away for long.
-  let times: Map<string, readonly Instant[]> | null = null;
-  return (exporter: string, before: Instant): Instant | undefined => {
-    times ??= scrapes(answer);
-    const inAnswer = times.get(exporter)?.findLast((at) => at < before);
-    const inCursor = earlier.get(exporter);
-    if (inCursor === undefined || inCursor >= before) return inAnswer;
-    return Math.max(inCursor, inAnswer ?? inCursor);
-  };
-}
-
-/** Rising. */
-function scrapes(answer: readonly CounterSeries[]): Map<string, readonly Instant[]> {
-  const found = new Map<string, Set<Instant>>();
-  for (const { exporter, samples } of answer) {
-    let own = found.get(exporter);
-    if (own === undefined) {
-      own = new Set();
-      found.set(exporter, own);
-    }
-    for (const sample of samples) if (isNumber(sample)) own.add(sample[0]);
-  }
-  return new Map([...found].map(([exporter, own]) => [exporter, [...own].sort((a, b) => a - b)]));
+function cameBack(exporter: string, lastAt: Instant, at: Instant, signs: Signs): boolean {
+  const wasLong = at - lastAt > DROPPED_AFTER;
+  if (!wasLong && !signs.exporterFell(exporter, lastAt, at)) return false;
+  const seen = signs.seenBefore(exporter, at) ?? lastAt;
+  return wasLong && seen >= lastAt + DROPPED_AFTER ? true : seen > lastAt && signs.exporterFell(exporter, lastAt, at);
 }
 
 type MutableSide = { -readonly [field in keyof Side]: Side[field] extends readonly number[] ? number[] : Side[field] };
@@ -214,14 +123,21 @@ function enter(counted: Map<string | null, MutableSides>, { pod, role, adds }: C
   });
 }
 
-/** No more can be slow than were timed: where a source gives one counter of a histogram later than the other, slow ones are lost, not invented. */
-function capped(side: MutableSide): void {
+/** No more are slow than were timed: where a source gives one counter of a histogram later than the other, slow ones are lost, not invented. */
+function cap(side: MutableSide): void {
   side.slow = side.slow.map((n) => Math.min(n, side.timed));
 }
 
-/** Without those that were not heard for long. */
-function remembered(series: Map<string, Sample>, exporters: Map<string, Instant>, now: Instant): Cursor {
-  for (const [name, at] of exporters) if (at < now - FORGOTTEN_AFTER) exporters.delete(name);
-  for (const [id, [at]] of series) if (at < now - SERIES_FORGOTTEN_AFTER) series.delete(id);
-  return { series: Object.fromEntries(series), exporters: Object.fromEntries(exporters) };
+/** Without what was not heard for long. */
+function kept(series: ReadonlyMap<string, Sample>, { exporters, restarts, now }: Signs): Cursor {
+  const since = (limit: Instant) => (at: Instant) => at >= now - limit;
+  const cursor = {
+    series: filtered(series, ([at]) => since(SERIES_FORGOTTEN_AFTER)(at)),
+    exporters: filtered(exporters, since(FORGOTTEN_AFTER)),
+  };
+  const lately = filtered(restarts, since(DROPPED_AFTER));
+  return Object.keys(lately).length === 0 ? cursor : { ...cursor, restarts: lately };
 }
+
+const filtered = <T>(map: ReadonlyMap<string, T>, keep: (value: T) => boolean): Readonly<Record<string, T>> =>
+  Object.fromEntries([...map].filter(([, value]) => keep(value)));

@@ -1,0 +1,319 @@
+/** Every command, in the order of the help: what parses, helps and completes. `loaders.ts` has the code of each. */
+import type { ArgumentSpec, CommandSpec, OptionSpec } from './command.ts';
+
+const STATUSES = [
+  'pending',
+  'progressing',
+  'paused',
+  'rolling_back',
+  'succeeded',
+  'rolled_back',
+  'aborted',
+  'superseded',
+  'failed',
+];
+
+export const GLOBAL: readonly OptionSpec[] = [
+  { name: 'url', value: 'URL', summary: 'address of the server (SLUICE_URL)' },
+  { name: 'token-file', value: 'FILE', summary: 'file with the API token; - is standard input (SLUICE_TOKEN)' },
+  { name: 'context', value: 'NAME', summary: 'context of the configuration file (SLUICE_CONTEXT)' },
+  { name: 'no-color', summary: 'no colours (NO_COLOR)' },
+  { name: 'help', short: 'h', summary: 'help for the command' },
+];
+export const OUTPUT: OptionSpec = {
+  name: 'output',
+  short: 'o',
+  value: 'FORMAT',
+  oneOf: ['json', 'yaml', 'name'],
+  summary: 'json, yaml or name (ids only) on standard output',
+};
+
+const TIMEOUT: OptionSpec = {
+  name: 'timeout',
+  value: 'TIME',
+  summary: 'stop waiting after this, like 30m (exit code 5)',
+};
+const PATIENCE: OptionSpec = {
+  name: 'patience',
+  value: 'TIME',
+  summary: 'how long a server that has not answered yet is tried (1m)',
+};
+const WAITING: readonly OptionSpec[] = [
+  TIMEOUT,
+  { name: 'exit-when-paused', summary: 'stop waiting when a person is needed (exit code 6)' },
+  {
+    name: 'on-interrupt',
+    value: 'WHAT',
+    oneOf: ['leave', 'abort'],
+    summary: 'what Ctrl-C and SIGTERM do to the rollout: leave (default) or abort',
+  },
+  PATIENCE,
+];
+const EXPECTED: OptionSpec = {
+  name: 'expected-step',
+  value: 'INDEX',
+  summary: 'refuse (exit code 9) unless it stands at this step: the field step of -o json, from 0',
+};
+const REASON: OptionSpec = { name: 'reason', value: 'TEXT', summary: 'why, for the history and for people' };
+const SET: readonly OptionSpec[] = [
+  {
+    name: 'set',
+    value: 'PATH=VALUE',
+    multiple: true,
+    summary: 'replace a field of the plan, like labels.image=myapp:2.1 or steps.0.hold=5m; repeatable',
+  },
+  {
+    name: 'label',
+    value: 'KEY=VALUE',
+    multiple: true,
+    summary: 'add a label, whatever characters the key has; repeatable',
+  },
+];
+
+const LIVE_ID: ArgumentSpec = { name: 'ID', complete: 'live' };
+const ANY_ID: ArgumentSpec = { name: 'ID', complete: 'ids' };
+const PLAN: ArgumentSpec = { name: 'PLAN.yaml', complete: 'files' };
+const ALL = ['json', 'yaml', 'name'] as const;
+const DOCUMENT = ['json', 'yaml'] as const;
+
+export const COMMANDS: readonly CommandSpec[] = [
+  {
+    name: 'run',
+    args: [PLAN],
+    summary: 'start a rollout and wait for its end',
+    details: [
+      'The plan is JSON or YAML; - reads it from standard input. Prints one line per change, and at the end the sentence that tells why.',
+      'A repeat within one run of a pipeline finds the rollout that the first attempt started. The Idempotency-Key is made of the plan and',
+      'GITHUB_RUN_ID (with attempt and job), CI_JOB_ID, BUILDKITE_JOB_ID, CIRCLE_WORKFLOW_JOB_ID or BUILD_TAG.',
+    ],
+    examples: [
+      'sluice run plan.yaml --set labels.image=myapp:2.1 --timeout 1h',
+      'ID=$(sluice run plan.yaml --no-wait -o name)',
+    ],
+    options: [
+      ...SET,
+      { name: 'idempotency-key', value: 'KEY', summary: 'instead of the one made from the pipeline' },
+      { name: 'wait', summary: 'wait for the end (default)' },
+      { name: 'no-wait', summary: 'end as soon as the rollout is accepted' },
+      { name: 'watch', short: 'w', summary: 'the live tree, where there is a terminal' },
+      ...WAITING,
+    ],
+    outputs: ALL,
+  },
+  {
+    name: 'get',
+    args: [ANY_ID],
+    summary: 'show one rollout; --watch follows it to its end',
+    examples: ['sluice get ro_9mTfVbBgCtw8jQ0y --watch', 'sluice get ro_9mTfVbBgCtw8jQ0y -o json | jq .weight'],
+    options: [
+      { name: 'watch', short: 'w', summary: 'the live tree; plain lines where there is no terminal' },
+      ...WAITING,
+    ],
+    outputs: ALL,
+  },
+  {
+    name: 'wait',
+    args: [ANY_ID],
+    summary: 'wait for the end of a rollout, with the exit codes of run',
+    examples: [
+      'sluice wait ro_9mTfVbBgCtw8jQ0y --timeout 30m',
+      'sluice wait ro_9mTfVbBgCtw8jQ0y --timeout 0s   # how is it now?',
+    ],
+    options: WAITING,
+    outputs: ALL,
+  },
+  {
+    name: 'list',
+    args: [],
+    summary: 'list rollouts, newest first',
+    examples: ['sluice list --live', 'sluice list --service myapp --status rolled_back,failed --since 7d'],
+    options: [
+      { name: 'live', summary: 'only those that have not ended' },
+      {
+        name: 'status',
+        value: 'STATUS',
+        multiple: true,
+        oneOf: STATUSES,
+        summary: 'only these; repeatable, or with commas',
+      },
+      { name: 'cluster', value: 'NAME', summary: 'only this cluster' },
+      { name: 'namespace', short: 'n', value: 'NAME', summary: 'only this namespace' },
+      { name: 'service', value: 'NAME', summary: 'only this service' },
+      { name: 'since', value: 'TIME', summary: 'started within this time (7d) or since then (2026-01-31T12:00:00Z)' },
+      { name: 'limit', value: 'N', summary: 'at most so many (50)' },
+    ],
+    outputs: ALL,
+  },
+  {
+    name: 'explain',
+    args: [ANY_ID],
+    summary: 'why it stands where it stands, with the numbers, and what to do next',
+    examples: ['sluice explain ro_9mTfVbBgCtw8jQ0y'],
+    options: [],
+    outputs: DOCUMENT,
+  },
+  {
+    name: 'history',
+    args: [ANY_ID],
+    summary: 'everything that happened, and who did it',
+    examples: ['sluice history ro_9mTfVbBgCtw8jQ0y', 'sluice history ro_9mTfVbBgCtw8jQ0y --since 1h -o json'],
+    options: [{ name: 'since', value: 'TIME', summary: 'within this time (1h) or since then (2026-01-31T12:00:00Z)' }],
+    outputs: DOCUMENT,
+  },
+  {
+    name: 'promote',
+    args: [LIVE_ID],
+    summary: 'go on to the next step now, without the rest of the hold',
+    examples: ['sluice promote ro_9mTfVbBgCtw8jQ0y', 'sluice promote ro_9mTfVbBgCtw8jQ0y --full'],
+    options: [{ name: 'full', summary: 'straight to 100 %, past the steps that are left' }, EXPECTED],
+    outputs: ALL,
+  },
+  {
+    name: 'pause',
+    args: [LIVE_ID],
+    summary: 'stay at the present weight; the canary is judged on',
+    examples: ['sluice pause ro_9mTfVbBgCtw8jQ0y --reason "looking at the carts"'],
+    options: [REASON, EXPECTED],
+    outputs: ALL,
+  },
+  {
+    name: 'resume',
+    args: [LIVE_ID],
+    summary: 'end a pause',
+    examples: ['sluice resume ro_9mTfVbBgCtw8jQ0y'],
+    options: [EXPECTED],
+    outputs: ALL,
+  },
+  {
+    name: 'abort',
+    args: [LIVE_ID],
+    summary: 'all traffic back to the stable version',
+    examples: ['sluice abort ro_9mTfVbBgCtw8jQ0y --reason "wrong image" --wait'],
+    options: [
+      REASON,
+      EXPECTED,
+      {
+        name: 'give-up',
+        summary: 'a person has taken over a rollback that cannot be written: it ends as failed (role admin)',
+      },
+      { name: 'wait', summary: 'wait until the stable version has all traffic (exit code 0)' },
+      TIMEOUT,
+      PATIENCE,
+    ],
+    outputs: ALL,
+  },
+  {
+    name: 'retry',
+    args: [ANY_ID],
+    summary: 'try a stuck rollout again now, or start an ended one anew',
+    examples: ['sluice retry ro_9mTfVbBgCtw8jQ0y'],
+    options: [EXPECTED],
+    outputs: ALL,
+  },
+  {
+    name: 'rollback',
+    args: [ANY_ID],
+    summary: 'take back a rollout that has succeeded',
+    examples: ['sluice rollback ro_9mTfVbBgCtw8jQ0y --reason "carts are empty" --wait'],
+    options: [REASON, { name: 'wait', summary: 'wait until it is done' }, TIMEOUT, PATIENCE],
+    outputs: ALL,
+  },
+  {
+    name: 'plan lint',
+    args: [PLAN],
+    summary: 'check a plan here, without a server: every fault with its line and column',
+    examples: ['sluice plan lint plan.yaml', 'sluice plan lint plan.yaml -o json'],
+    options: SET,
+    outputs: DOCUMENT,
+  },
+  {
+    name: 'plan dry-run',
+    args: [PLAN],
+    summary: 'what the cluster says of a plan, its timeline, what each check measures now; nothing is written',
+    examples: ['sluice plan dry-run plan.yaml'],
+    options: SET,
+    outputs: DOCUMENT,
+  },
+  {
+    name: 'plan backtest',
+    args: [PLAN],
+    summary: 'judge the past of the stable version as if it had been the canary',
+    examples: ['sluice plan backtest plan.yaml --past 4h'],
+    options: [...SET, { name: 'past', value: 'TIME', summary: 'how far back (4h)' }],
+    outputs: DOCUMENT,
+  },
+  {
+    name: 'doctor',
+    args: [],
+    summary: 'what is wrong between here and the server, and what to do',
+    examples: ['sluice doctor'],
+    options: [],
+    outputs: DOCUMENT,
+  },
+  {
+    name: 'login',
+    args: [{ name: 'URL', complete: 'none' }],
+    summary: 'check a token against the server and store both (in a file for you alone)',
+    details: [
+      'The token is asked for without showing it; or it comes by --token-file, SLUICE_TOKEN or standard input.',
+    ],
+    examples: [
+      'sluice login https://sluice.example.com',
+      'pass show sluice | sluice login https://sluice.example.com --context prod',
+    ],
+    options: [],
+    outputs: [],
+  },
+  {
+    name: 'logout',
+    args: [],
+    summary: 'forget the token of a context (the server still knows it)',
+    examples: ['sluice logout --context prod'],
+    options: [],
+    outputs: [],
+  },
+  {
+    name: 'contexts',
+    args: [{ name: 'NAME', optional: true, complete: 'contexts' }],
+    summary: 'list the contexts, or make one of them the current',
+    examples: ['sluice contexts', 'sluice contexts prod'],
+    options: [],
+    outputs: ALL,
+  },
+  {
+    name: 'completion',
+    args: [{ name: 'SHELL', complete: ['bash', 'zsh', 'fish'] }],
+    summary: 'print the completion of a shell: bash, zsh or fish',
+    examples: [
+      'source <(sluice completion bash)',
+      'sluice completion zsh > ~/.zfunc/_sluice   # a folder of fpath',
+      'sluice completion fish > ~/.config/fish/completions/sluice.fish',
+    ],
+    options: [],
+    outputs: [],
+  },
+  {
+    name: 'help',
+    args: [
+      { name: 'COMMAND', optional: true, complete: 'commands' },
+      { name: 'COMMAND', optional: true, complete: 'none' },
+    ],
+    summary: 'help for a command; "help exit-codes" shows how commands end',
+    examples: ['sluice help run', 'sluice help exit-codes'],
+    options: [],
+    outputs: [],
+  },
+];
+
+/** Parts of the service, run by src/main.ts with its own options: loaded only when asked for. */
+export const SERVICE_ROLES: Readonly<Record<string, string>> = {
+  api: 'serve the REST API',
+  worker: 'step, judge, promote and roll back',
+  all: 'both in one process',
+  migrate: 'bring the database schema up to date',
+  token: 'create, list and revoke API tokens, in the database',
+  slack: 'who is who in Slack, in the database',
+};
+
+/** Beside the table: it takes no option of ours. */
+export const DEMO = { name: 'demo', summary: 'the whole service on a simulated cluster, from a checkout' } as const;

@@ -1,0 +1,147 @@
+/** `sluice __complete WORDS`: what may stand where the cursor is, one a line with its meaning; ":files" lets the shell offer files. */
+import { optionsOf } from '../arguments.ts';
+import type { ArgumentSpec, CommandSpec, OptionSpec } from '../command.ts';
+import { COMMANDS, DEMO, GLOBAL, SERVICE_ROLES } from '../commands.ts';
+import type { Environment } from '../environment.ts';
+import { Failure } from '../failure.ts';
+import { configPath, readConfigFile, serverOf } from '../settings.ts';
+import type { Terminal } from '../show/terminal.ts';
+import { openApi } from '../wire/api.ts';
+import { persistent } from '../wire/persist.ts';
+import { openWire } from '../wire/wire.ts';
+
+export type Offer = readonly [value: string, meaning: string];
+
+/** What has to be looked up elsewhere. */
+export interface Sources {
+  rollouts(live: boolean, flags: Readonly<Record<string, string>>): Promise<readonly Offer[]>;
+  contexts(): Promise<readonly string[]>;
+}
+
+/** `words`: those after the command's own name; the last is the one under the cursor. "files": the shell's own. */
+export async function offers(words: readonly string[], sources: Sources): Promise<readonly Offer[] | 'files'> {
+  const { spec, args, flags, open, current } = scan(words);
+  const matching = (all: readonly Offer[]): readonly Offer[] => all.filter(([value]) => value.startsWith(current));
+  if (open !== null) {
+    const values = await optionValues(open, sources);
+    return values === 'files' ? values : matching(values);
+  }
+  if (current.startsWith('-'))
+    return matching((spec === null ? GLOBAL : optionsOf(spec)).map((o): Offer => [`--${o.name}`, o.summary]));
+  if (spec === null) return matching(nextWords(args));
+  const argument = spec.args[args.length];
+  if (argument === undefined) return [];
+  const values = await argumentValues(argument, flags, sources);
+  return values === 'files' ? values : matching(values);
+}
+
+interface Scan {
+  readonly spec: CommandSpec | null;
+  /** Words that are no options; without those of the command, where it is known. */
+  readonly args: readonly string[];
+  readonly flags: Readonly<Record<string, string>>;
+  /** The option whose value is being typed. */
+  readonly open: OptionSpec | null;
+  readonly current: string;
+}
+
+const EVERY = [...COMMANDS.flatMap(optionsOf), ...GLOBAL];
+const optionOf = (word: string): OptionSpec | undefined =>
+  EVERY.find(({ name, short }) => word === `--${name}` || (short !== undefined && word === `-${short}`));
+
+function scan(words: readonly string[]): Scan {
+  // bash cuts "--output=json" into three words.
+  const joined = words.at(-1) === '=' ? [...words, ''] : words;
+  const list = joined.filter((word) => word !== '=');
+  const current = list.at(-1) ?? '';
+  const plain: string[] = [];
+  const flags: Record<string, string> = {};
+  let open: OptionSpec | null = null;
+  for (const word of list.slice(0, -1)) {
+    if (open !== null) {
+      flags[open.name] = word;
+      open = null;
+    } else if (word.startsWith('-')) {
+      const option = optionOf(word);
+      if (option?.value !== undefined) open = option;
+    } else plain.push(word);
+  }
+  const spec = COMMANDS.find(({ name }) => `${plain.join(' ')} `.startsWith(`${name} `)) ?? null;
+  return { spec, args: spec === null ? plain : plain.slice(spec.name.split(' ').length), flags, open, current };
+}
+
+function nextWords(words: readonly string[]): readonly Offer[] {
+  const before = words.length === 0 ? '' : `${words.join(' ')} `;
+  const fitting = COMMANDS.filter(({ name }) => name.startsWith(before));
+  const next = new Map(
+    fitting.map(({ name, summary }): Offer => {
+      const word = name.slice(before.length).split(' ')[0] ?? '';
+      return [word, before === '' && name.includes(' ') ? 'check a plan before it runs' : summary];
+    }),
+  );
+  const others: readonly Offer[] =
+    words.length === 0 ? [[DEMO.name, DEMO.summary], ...Object.entries(SERVICE_ROLES)] : [];
+  return [...next, ...others];
+}
+
+async function optionValues(option: OptionSpec, sources: Sources): Promise<readonly Offer[] | 'files'> {
+  if (option.oneOf !== undefined) return option.oneOf.map((value) => [value, '']);
+  if (option.name === 'context') return (await sources.contexts()).map((name) => [name, '']);
+  return option.value === 'FILE' ? 'files' : [];
+}
+
+async function argumentValues(
+  { complete }: ArgumentSpec,
+  flags: Readonly<Record<string, string>>,
+  sources: Sources,
+): Promise<readonly Offer[] | 'files'> {
+  switch (complete) {
+    case 'files':
+      return 'files';
+    case 'none':
+      return [];
+    case 'contexts':
+      return (await sources.contexts()).map((name) => [name, '']);
+    case 'commands':
+      return [...nextWords([]), ['exit-codes', 'how commands end']];
+    case 'live':
+    case 'ids':
+      return sources.rollouts(complete === 'live', flags);
+    default:
+      return complete.map((value) => [value, '']);
+  }
+}
+
+export async function complete(words: readonly string[], terminal: Terminal, env: Environment): Promise<'done'> {
+  const found = await offers(words, {
+    contexts: async () => Object.keys((await readConfigFile(configPath(env))).contexts),
+    rollouts: (live, flags) => rollouts(live, flags, env),
+  }).catch(nothing);
+  if (found === 'files') terminal.data(':files\n');
+  else for (const [value, meaning] of found) terminal.data(`${value}\t${meaning.replaceAll(/[\t\n]/g, ' ')}\n`);
+  return 'done';
+}
+
+/** Between two keystrokes nobody wants to read what is wrong: doctor says it. */
+function nothing(error: unknown): readonly Offer[] {
+  if (error instanceof Failure) return [];
+  throw error;
+}
+
+/** `sluice list -o name`, with a few words on each. One attempt: somebody holds the tab key. */
+async function rollouts(
+  live: boolean,
+  flags: Readonly<Record<string, string>>,
+  env: Environment,
+): Promise<readonly Offer[]> {
+  const { url, token } = await serverOf(flags, env);
+  const wire = openWire(url, token, 'sluice/completion', env);
+  try {
+    const api = openApi(persistent(wire, { patience: { first: 0, later: 0 }, onTrouble: () => {} }));
+    const query = new URLSearchParams(live ? { status: 'pending,progressing,paused,rolling_back' } : {});
+    const { items } = await api.list(query, 50);
+    return items.map(({ id, target, status }): Offer => [id, `${target.service} ${status}`]);
+  } finally {
+    wire.close();
+  }
+}

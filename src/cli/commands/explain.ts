@@ -1,0 +1,133 @@
+/** `sluice explain`: the sentence, the numbers that decided, the writes to the mesh, and what to do next. */
+import { duration, plain } from '../../domain/format.ts';
+import { nextSteps } from '../advice.ts';
+import { PATIENCE } from '../call.ts';
+import type { Call } from '../command.ts';
+import type { Ending } from '../exit-codes.ts';
+import { rolloutId } from '../ids.ts';
+import { printDocument } from '../show/data.ts';
+import { documentLines } from '../show/generic.ts';
+import type { Line } from '../show/line.ts';
+import { table, toned } from '../show/line.ts';
+import { statusTone, verdictMark } from '../show/marks.ts';
+import { percentOf, placeWords, sentenceOf, targetWords } from '../show/words.ts';
+import type { MeasurementBody, RolloutBody, WriteBody } from '../wire/api.ts';
+
+/** They come oldest first, and only from the first page on: a bound on what is read for the last ones. */
+const MOST_READ = 10_000;
+const MEASUREMENTS_SHOWN = 5;
+const WRITES_SHOWN = 5;
+
+interface Explanation {
+  readonly rollout: RolloutBody;
+  readonly sentence: string;
+  /** The last ones of the check that decided; of every check where none did. */
+  readonly measurements: readonly MeasurementBody[];
+  readonly writes: readonly WriteBody[];
+  readonly evidence: unknown;
+  readonly next: readonly string[];
+  /** There were more measurements or writes than are read for this. */
+  readonly incomplete: boolean;
+}
+
+export async function run(call: Call): Promise<Ending> {
+  const id = rolloutId(call);
+  const api = await call.api(PATIENCE.look);
+  const rollout = await api.rolloutNow(id);
+  const [measured, written] = await Promise.all([api.measurements(id, MOST_READ), api.writes(id, MOST_READ)]);
+  const explanation: Explanation = {
+    rollout,
+    sentence: sentenceOf(rollout),
+    measurements: deciding(rollout, measured.items),
+    writes: written.items.slice(-WRITES_SHOWN),
+    evidence: (rollout as unknown as { readonly evidence?: unknown }).evidence ?? null,
+    next: nextSteps(rollout),
+    incomplete: measured.more || written.more,
+  };
+  const { output, terminal } = call;
+  if (output !== null) await printDocument(terminal, output, explanation, []);
+  else for (const line of linesOf(explanation, terminal.unicode)) terminal.line(line);
+  return 'done';
+}
+
+/** A check that decided: its last evaluations. Otherwise the last one of each check. */
+export function deciding(
+  { outcome }: Pick<RolloutBody, 'outcome'>,
+  all: readonly MeasurementBody[],
+): readonly MeasurementBody[] {
+  const check = outcome?.check ?? null;
+  if (check !== null) return all.filter((m) => m.check === check).slice(-MEASUREMENTS_SHOWN);
+  return [...new Map(all.map((m) => [m.check, m])).values()];
+}
+
+function linesOf(explanation: Explanation, unicode: boolean): readonly Line[] {
+  const { rollout, sentence, measurements, writes, evidence, next, incomplete } = explanation;
+  return [
+    [
+      toned('strong', targetWords(rollout)),
+      '  ',
+      toned(statusTone(rollout.status), rollout.status),
+      ` at ${placeWords(rollout)}, canary weight ${percentOf(rollout.weight.observed)}`,
+    ],
+    [toned(statusTone(rollout.status), sentence)],
+    ...section('What was measured', measurementLines(measurements, unicode)),
+    ...(evidence === null ? [] : section('Comparison with the stable version', documentLines(evidence, 2))),
+    ...section('What was written to the mesh', writeLines(writes)),
+    ...section(
+      'What to do next',
+      next.map((text): Line => [`  ${text}`]),
+    ),
+    ...(incomplete
+      ? [[toned('warn', `Only the first ${MOST_READ} measurements and writes were read; later ones are missing here`)]]
+      : []),
+  ];
+}
+
+const section = (title: string, lines: readonly Line[]): readonly Line[] =>
+  lines.length === 0 ? [] : [[], [toned('strong', title)], ...lines];
+
+function measurementLines(measurements: readonly MeasurementBody[], unicode: boolean): readonly Line[] {
+  const queries = new Map(
+    measurements.flatMap(({ check, query, stableQuery }): [string, string][] => [
+      [`${check}, canary`, query],
+      ...(stableQuery === null ? [] : [[`${check}, stable`, stableQuery] as [string, string]]),
+    ]),
+  );
+  return [
+    ...measurements.map(
+      (m): Line => [
+        '  ',
+        verdictMark(m.verdict, unicode),
+        toned('quiet', ` ${m.at.slice(11, 19)}  step ${m.step + 1}  `),
+        `${m.check}: ${m.reason}`,
+        toned('quiet', `  [${figures(m)}]`),
+      ],
+    ),
+    ...[...queries].map(([of, query]): Line => [toned('quiet', `  query (${of})  `), query]),
+  ];
+}
+
+const figures = ({ value, threshold, samples, stableValue, windowMs }: MeasurementBody): string =>
+  [
+    `value ${numberOf(value)}`,
+    ...(threshold === null ? [] : [`limit ${numberOf(threshold)}`]),
+    ...(stableValue === null ? [] : [`stable ${numberOf(stableValue)}`]),
+    ...(samples === null ? [] : [`${numberOf(samples)} requests`]),
+    `last ${duration(windowMs)}`,
+  ].join(', ');
+
+const numberOf = (value: number | null): string => (value === null ? 'none' : plain(value));
+
+const writeLines = (writes: readonly WriteBody[]): readonly Line[] =>
+  writes.length === 0
+    ? []
+    : table([
+        ['  TIME', 'OBJECT', 'WEIGHT', 'RESULT', ''],
+        ...writes.map(({ at, object, before, canaryWeight, result, message }) => [
+          `  ${at.slice(11, 19)}`,
+          object,
+          `${percentOf(before)} -> ${percentOf(canaryWeight)}`,
+          [toned(result === 'applied' ? 'good' : 'warn', result)],
+          message,
+        ]),
+      ]);

@@ -1,0 +1,13 @@
+/** The id that a command was given. */
+import type { Call } from './command.ts';
+import { usage } from './failure.ts';
+
+/** Only such ids are ever given out. A service's name is none: which of its rollouts would be meant, the one that was live when you looked? */
+export function rolloutId(call: Call): string {
+  const id = call.args[0] ?? '';
+  if (/^[A-Za-z0-9_-]{1,64}$/.test(id)) return id;
+  throw usage(
+    `wanted the id of a rollout, like ro_9mTfVbBgCtw8jQ0y; found ${JSON.stringify(id)}`,
+    'sluice list shows them',
+  );
+}

@@ -1,0 +1,12 @@
+/** What the published schema says of a step that leaves its hold out. */
+import { z } from 'zod';
+import { planParser } from '../../src/app/plan-schema.ts';
+import type { Target } from '../../src/domain/plan.ts';
+
+export function planJsonDefaults(): { readonly hold: string } {
+  const any = { kind: 'any', target: z.looseObject({}) as unknown as z.ZodType<Target> };
+  const { properties } = planParser([any], [], () => null).jsonSchema as {
+    properties: { steps: { items: { properties: { hold: { default: string } } } } };
+  };
+  return { hold: properties.steps.items.properties.hold.default };
+}

@@ -1,0 +1,113 @@
+import { describe, expect, it } from 'vitest';
+import { stringify } from 'yaml';
+import { planDocument } from '../support/usecases-fake.ts';
+import { inHome, sluice, world } from './support.ts';
+
+const WRONG = `target:
+  cluster: default
+  namespace: production
+  service: myapp
+  mesh: istio
+  virtualService: { name: myapp, route: api }
+  stable: { host: myapp, subset: v1, deployment: myapp-v1 }
+  canary: { host: myapp, subset: v2, deployment: myapp-v2 }
+steps:
+  - { weight: 5,  hold: 2m }
+  - weight: 25
+    hold: 5        # no unit
+analysis:
+  chekcs: []
+`;
+const wrong = inHome('wrong.yaml', WRONG);
+const good = inHome('good.yaml', stringify(planDocument()));
+
+const places = (text: string): string[] =>
+  [...text.matchAll(/wrong\.yaml:(\d+:\d+): (\/\S+):/g)].map(([, at, pointer]) => `${at} ${pointer}`);
+const WANTED = ['12:11 /steps/1/hold', '14:11 /analysis/chekcs'];
+
+describe('plan lint', () => {
+  it('points at line and column of every fault, without a server', async () => {
+    const { code, stdout } = await sluice(null, ['plan', 'lint', wrong], { as: null });
+    expect([code, places(stdout)]).toEqual([11, WANTED]);
+  });
+
+  it('finds the same as the server, at the same places', async () => {
+    const w = await world();
+    const { code, stderr } = await sluice(w.url, ['run', wrong]);
+    expect([code, places(stderr)]).toEqual([11, WANTED]);
+  });
+
+  it('gives them to programs', async () => {
+    const { stdout } = await sluice(null, ['plan', 'lint', wrong, '-o', 'json'], { as: null });
+    const { valid, problems } = JSON.parse(stdout) as { valid: boolean; problems: unknown[] };
+    expect(valid).toBe(false);
+    expect(problems).toContainEqual(expect.objectContaining({ pointer: '/steps/1/hold', line: 12, column: 11 }));
+  });
+
+  it('sums up a plan that is valid, of any mesh', async () => {
+    const linkerd = stringify({
+      ...planDocument(),
+      target: {
+        cluster: 'default',
+        namespace: 'production',
+        service: 'myapp',
+        mesh: 'linkerd-smi',
+        trafficSplit: { name: 'myapp-canary' },
+        stable: { service: 'myapp-v1', deployment: 'myapp-v1' },
+        canary: { service: 'myapp-v2', deployment: 'myapp-v2' },
+      },
+    });
+    const [istio, smi] = await Promise.all([
+      sluice(null, ['plan', 'lint', good], { as: null }),
+      sluice(null, ['plan', 'lint', '-'], { as: null, input: linkerd }),
+    ]);
+    expect([istio.code, istio.stdout]).toEqual([
+      0,
+      expect.stringContaining('myapp by istio, 5 %, 50 %; at least 7 m; 1 approval; checks: errors'),
+    ]);
+    expect([smi.code, smi.stdout]).toEqual([0, expect.stringMatching(/^stdin: valid .*linkerd-smi/)]);
+  });
+
+  it.each([
+    ['a text that is no YAML', 'steps: [', /stdin:1:\d+/],
+    ['a key that is there twice', 'steps: []\nsteps: []\n', /stdin:2:1: .*twice/],
+    ['an empty text', '', /stdin:1:1: the body is empty/],
+  ])('refuses %s by its place', async (_, input, words) => {
+    const { code, stderr } = await sluice(null, ['plan', 'lint', '-'], { as: null, input });
+    expect([code, stderr]).toEqual([11, expect.stringMatching(words)]);
+  });
+
+  it('judges a plan with its --set and --label, and still points into the file', async () => {
+    const [mended, broken] = await Promise.all([
+      sluice(
+        null,
+        ['plan', 'lint', wrong, '--set', 'steps.1.hold=5m', '--set', 'analysis=null', '--label', 'a.b/c=1=2'],
+        { as: null },
+      ),
+      sluice(null, ['plan', 'lint', good, '--set', 'steps.1.weight=3'], { as: null }),
+    ]);
+    expect(mended.stdout).toMatch(/\/analysis/);
+    expect(mended.stdout).not.toMatch(/\/steps|\/labels/);
+    expect([broken.code, broken.stdout]).toEqual([
+      11,
+      expect.stringMatching(/good\.yaml:\d+:\d+: \/steps\/1\/weight: wanted a weight above 5/),
+    ]);
+  });
+});
+
+describe('plan dry-run', () => {
+  it('shows findings, timeline and what each check measures, and starts nothing', async () => {
+    const w = await world();
+    const { code, stdout } = await sluice(w.url, ['plan', 'dry-run', good]);
+    expect(code).toBe(0);
+    for (const part of [
+      'would be accepted',
+      '✔ route',
+      'step 2: 50 %, hold 5 m, then approval',
+      'promotion: 100 %',
+      '0.002  4,321',
+    ])
+      expect(stdout).toContain(part);
+    expect((await w.fake.list({}, 10, null)).items).toEqual([]);
+  });
+});

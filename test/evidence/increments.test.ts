@@ -1,0 +1,192 @@
+/** Every request once, none lost, none invented: whatever scrapes are missed, whenever one looks, whoever restarts. */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { CounterSeries, Cursor, Sides } from '../../src/domain/evidence/increments.ts';
+import { consume, NO_CURSOR } from '../../src/domain/evidence/increments.ts';
+import { type CountingProxy, generated, seriesAt, truthOf } from '../support/counted-truth.ts';
+
+type Samples = CounterSeries['samples'];
+
+const FROM = 1_000_000;
+const clock = (seconds: number): number => FROM + seconds * 1000;
+type Pairs = readonly (readonly [seconds: number, value: number])[];
+const values = (...pairs: Pairs): Samples => pairs.map(([seconds, value]) => [clock(seconds), value]);
+
+const counter = (id: string, samples: Samples, more: Partial<CounterSeries> = {}): CounterSeries => ({
+  id,
+  exporter: 'a',
+  startedAt: null,
+  role: 'stable',
+  pod: null,
+  adds: { requests: 1 },
+  samples,
+  ...more,
+});
+
+/** All looks in their order, each as JSON between them. */
+function looks(answers: readonly (readonly CounterSeries[])[], canaryIsNew = false) {
+  let cursor: Cursor = NO_CURSOR;
+  const sum = new Map<string, number[]>();
+  for (const answer of answers) {
+    const { cursor: next, counted } = consume(cursor, answer, FROM, canaryIsNew);
+    cursor = JSON.parse(JSON.stringify(next)) as Cursor;
+    add(sum, counted);
+  }
+  return { cursor, sum: Object.fromEntries([...sum].sort()) };
+}
+
+function add(sum: Map<string, number[]>, counted: ReadonlyMap<string | null, Sides>): void {
+  for (const [pod, sides] of counted)
+    for (const role of ['stable', 'canary'] as const) {
+      const { requests, errors, timed, slow } = sides[role];
+      const figures = [requests, errors, timed, slow[0] ?? 0];
+      if (figures.every((n) => n === 0)) continue;
+      const before = sum.get(`${role} ${pod}`) ?? [0, 0, 0, 0];
+      sum.set(
+        `${role} ${pod}`,
+        before.map((n, i) => n + (figures[i] as number)),
+      );
+    }
+}
+
+const requests = (answers: readonly (readonly CounterSeries[])[], canaryIsNew = false): number =>
+  Object.values(looks(answers, canaryIsNew).sum).reduce((n, figures) => n + (figures[0] as number), 0);
+
+/** A series of the same exporter that is always there, and counts nothing. */
+const there = (...seconds: readonly number[]): CounterSeries =>
+  counter('there', values(...seconds.map((second) => [second, 7] as const)), { adds: {} });
+
+describe('one series', () => {
+  test.each<[what: string, answers: readonly (readonly CounterSeries[])[], counted: number]>([
+    ['what was there before is the baseline', [[counter('x', values([-10, 100], [0, 110], [10, 112]))]], 2],
+    ['a missed scrape loses nothing', [[counter('x', values([0, 5]))], [counter('x', values([40, 25]))]], 20],
+    ['a counter that fell began anew', [[counter('x', values([0, 100], [10, 103], [20, 4], [30, 6]))]], 9],
+    ['a restart between two looks', [[counter('x', values([0, 100], [10, 103]))], [counter('x', values([20, 4]))]], 7],
+    ['an end of series is no sample', [[counter('x', values([0, 5], [10, Number.NaN], [20, 8]))]], 3],
+    ['half requests', [[counter('x', values([0, 0.5], [10, 2.25]))]], 1.75],
+    ['born while its exporter was there', [[counter('x', values([20, 7], [30, 9])), there(0, 10, 20, 30)]], 9],
+    ['born in a later look', [[there(0, 10)], [counter('x', values([20, 7])), there(10, 20)]], 7],
+    ['of an exporter that nobody knew: a baseline', [[counter('x', values([20, 7], [30, 9]))]], 2],
+    ['of a process that began since', [[counter('x', values([20, 7]), { startedAt: clock(5) })]], 7],
+    ['of a process that began before', [[counter('x', values([20, 7]), { startedAt: clock(-5) })]], 0],
+    ['the second series of an exporter that nobody knew', [[there(10, 20), counter('x', values([20, 3]))]], 3],
+    [
+      'a late sample that was passed over',
+      [[counter('x', values([0, 1], [20, 5]))], [counter('x', values([10, 3], [20, 5]))]],
+      4,
+    ],
+    [
+      'a late sample that nothing passed over',
+      [[there(0, 10), counter('x', values([0, 1]))], [counter('x', values([10, 3], [20, 5]))]],
+      4,
+    ],
+    [
+      'a series that comes late, with its exporter seen by another one: no birth',
+      [[there(0, 10, 20)], [there(10, 20), counter('x', values([10, 50], [20, 54]))]],
+      4,
+    ],
+    [
+      'one lost sample is no birth',
+      [
+        [there(0, 10), counter('x', values([0, 50], [10, 51]))],
+        [there(10, 20, 30), counter('x', values([30, 55]))],
+      ],
+      5,
+    ],
+    [
+      'a series that its process lacks after a restart comes back from 0',
+      [
+        [
+          there(0),
+          counter('x', values([0, 3])),
+          counter('y', values([0, 50], [10, 51], [20, 2], [30, 2]), { adds: {} }),
+        ],
+        [counter('y', values([30, 2], [40, 2]), { adds: {} }), counter('x', values([40, 5]))],
+      ],
+      5,
+    ],
+    [
+      'a series that was dropped for idleness comes back from 0',
+      [
+        [there(0), counter('x', values([0, 3]))],
+        [there(400, 410), counter('x', values([410, 5]))],
+      ],
+      5,
+    ],
+    [
+      'an exporter that was away for long',
+      [[there(0), counter('x', values([0, 3]))], [counter('x', values([410, 5]))]],
+      2,
+    ],
+  ])('%s', (_what, answers, counted) => {
+    expect(requests(answers)).toBe(counted);
+  });
+
+  test('a canary that got its first weight counts from 0, its stable does not', () => {
+    const series = (role: 'stable' | 'canary') => counter(role, values([20, 7], [30, 9]), { role, exporter: role });
+    expect(requests([[series('canary'), series('stable')]], true)).toBe(9 + 2);
+  });
+
+  test('a proxy that was away for hours is never counted twice', () => {
+    const canary = (...pairs: Pairs) => counter('c', values(...pairs), { role: 'canary', exporter: 'pod' });
+    const counted = requests(
+      [[there(0, 10), canary([10, 40])], [there(10, 9000)], [there(9000, 9010), canary([9010, 45])]],
+      true,
+    );
+    expect(counted).toBe(40);
+  });
+
+  test('nothing grows without end: what is not heard of is forgotten', () => {
+    const gone = Array.from({ length: 50 }, (_, i) => counter(`x${i}`, values([0, 1]), { exporter: `e${i}` }));
+    const { cursor } = looks([gone, [there(4000)]]);
+    expect(cursor).toEqual({ series: { there: [clock(4000), 7] }, exporters: { a: clock(4000) } });
+  });
+});
+
+test('a restart that no counter of a histogram shows by itself, shows in another one', () => {
+  const of = (id: string, adds: CounterSeries['adds'], samples: Samples) =>
+    counter(id, samples, { adds, histogram: 'h' });
+  const before = [of('all', { timed: 1 }, values([0, 0], [10, 8])), of('slow', { slow: [1] }, values([0, 0], [10, 8]))];
+  const afterwards = [of('all', { timed: 1 }, values([20, 9])), of('slow', { slow: [1] }, values([20, 1]))];
+  expect(looks([before, afterwards]).sum).toEqual({ 'stable null': [0, 0, 8 + 9, 8 + 1] });
+});
+
+describe('a generated truth', () => {
+  const shuffled = (list: readonly CounterSeries[], seed: number): readonly CounterSeries[] =>
+    list
+      .map((one, i) => ({ one, key: Math.sin(seed + i * 7.13) }))
+      .sort((a, b) => a.key - b.key)
+      .map(({ one }) => one);
+
+  /** Looks at odd moments, as the service does them: from the exporter that was heard least recently, and two scrapes more. */
+  function looked(
+    proxies: readonly CountingProxy[],
+    moments: readonly number[],
+    reshape: (answer: readonly CounterSeries[]) => readonly CounterSeries[],
+  ) {
+    let cursor: Cursor = NO_CURSOR;
+    const sum = new Map<string, number[]>();
+    for (const moment of moments) {
+      const oldest = Math.min(FROM, ...Object.values(cursor.exporters));
+      const answer = reshape(seriesAt(proxies, moment, Math.max(FROM, oldest) - 22_000));
+      const { cursor: next, counted } = consume(cursor, answer, FROM, true);
+      add(sum, counted);
+      const again = consume(next, answer, FROM, true);
+      expect(again.counted.size).toBe(0);
+      expect(again.cursor).toEqual(next);
+      cursor = JSON.parse(JSON.stringify(next)) as Cursor;
+    }
+    return Object.fromEntries([...sum].sort());
+  }
+
+  test('comes to the same as was really counted, with restarts, births, gaps and late arrivals, however often one looks', () => {
+    fc.assert(
+      fc.property(generated(FROM), fc.array(fc.nat(420_000), { maxLength: 60 }), fc.nat(1000), (proxies, odd, seed) => {
+        const moments = [...odd.map((ms) => FROM + ms).sort((a, b) => a - b), FROM + 10_000_000];
+        expect(looked(proxies, moments, (answer) => answer)).toEqual(truthOf(proxies));
+        expect(looked(proxies, moments, (answer) => shuffled(answer, seed))).toEqual(truthOf(proxies));
+      }),
+      { numRuns: 150 },
+    );
+  });
+});
