@@ -182,9 +182,17 @@ function link(binary) {
 
 // ── servers ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+/** Programs that npm does not bring. Where there are several names for one, any of them will do. */
 const SERVERS = {
   redis: { programs: ['redis-server'], debian: 'redis-server', brew: 'redis', what: 'Redis' },
   prometheus: { programs: ['prometheus', 'promtool'], debian: 'prometheus', brew: 'prometheus', what: 'Prometheus' },
+  // The tests of the page drive a real browser. (Ubuntu's package of that name is a snap, which containers cannot run.)
+  chromium: {
+    programs: [['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']],
+    debian: 'chromium',
+    brew: 'chromium',
+    what: 'Chromium',
+  },
 };
 
 /** PATH of an ordinary account often lacks the last ones. */
@@ -193,7 +201,9 @@ const SERVER_PLACES = ['/usr/bin', '/usr/sbin', '/usr/local/bin', '/usr/local/sb
 const serverPath = () => [...(process.env.PATH ?? '').split(delimiter), ...SERVER_PLACES];
 
 const missing = (names) =>
-  names.filter((name) => SERVERS[name].programs.some((program) => findProgram(program, serverPath()) === null));
+  names.filter((name) =>
+    SERVERS[name].programs.some((program) => [program].flat().every((one) => findProgram(one, serverPath()) === null)),
+  );
 
 async function provideServers(names, isEnough) {
   const absent = missing(names);
@@ -212,7 +222,7 @@ async function provideServers(names, isEnough) {
     }
     failure = `apt-get could not install ${packages.join(', ')} (${ran.how}): ${lastLines(ran.output, 4)}`;
   }
-  const advice = `${what} must be on the PATH (${absent.flatMap((name) => SERVERS[name].programs).join(', ')}). Debian, Ubuntu: sudo apt-get install -y --no-install-recommends ${packages.join(' ')}. macOS: brew install ${absent.map((name) => SERVERS[name].brew).join(' ')}.`;
+  const advice = `${what} must be on the PATH (${absent.flatMap((name) => SERVERS[name].programs.map((program) => [program].flat().join(' or '))).join(', ')}). Debian, Ubuntu: sudo apt-get install -y --no-install-recommends ${packages.join(' ')}. macOS: brew install ${absent.map((name) => SERVERS[name].brew).join(' ')}.`;
   const text = failure === null ? advice : `${failure}\n${advice}`;
   if (!isEnough) throw new Trouble(text);
   say(`${text} Going on without: only some tests were asked for.`);
@@ -349,9 +359,11 @@ async function main(argv) {
   const wanted =
     purpose === 'bench'
       ? ['redis']
-      : purpose === 'test' || rest.includes('--redis')
-        ? ['redis', 'prometheus']
-        : ['prometheus'];
+      : purpose === 'test'
+        ? ['redis', 'prometheus', 'chromium']
+        : rest.includes('--redis')
+          ? ['redis', 'prometheus']
+          : ['prometheus'];
   await provideServers(wanted, purpose === 'test' && rest.length > 1);
   if (rest.length > 0) handOver(rest);
 }

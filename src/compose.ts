@@ -265,7 +265,7 @@ function slackLoops({ slack, publicUrl }: Settings, db: Database, ports: LoopPor
     channel: slack.channel,
     messages: slackMessages(db),
     store,
-    link: (id) => (publicUrl === null ? null : `${publicUrl}/rollouts/${id}`),
+    link: (id) => (publicUrl === null ? null : `${publicUrl}/ui/rollouts/${id}`),
     log,
   });
   const principals = postgresSlackPrincipals(db);

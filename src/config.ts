@@ -16,6 +16,8 @@ export interface PrometheusConfig {
   /** Milliseconds. */
   readonly scrapeInterval: number;
   readonly timeout: number;
+  /** As people's browsers reach it, for links; absent: as the service does. */
+  readonly publicUrl?: string;
 }
 
 /** Reading the proxies themselves. */
@@ -49,6 +51,8 @@ export interface Config {
   readonly host: string;
   readonly port: number;
   readonly publicUrl: string | null;
+  /** Seals the sessions of the page; null: made up by each process. */
+  readonly sessionKey: string | null;
   /** Ticks at once in one process. */
   readonly concurrency: number;
   /** Milliseconds; null: for ever. */
@@ -76,6 +80,8 @@ export const VARIABLES = {
   HOST: 'address to listen on (0.0.0.0)',
   PORT: 'port to listen on (8080)',
   SLUICE_PUBLIC_URL: 'where people reach the service, for links',
+  'SLUICE_SESSION_KEY*':
+    'at least 32 characters that seal the sessions of the page; without it they end with the process',
   KUBECONFIG: "kubeconfig of the cluster named default; without it the pod's service account",
   SLUICE_KUBE_CONTEXT: 'context of that kubeconfig',
   PROMETHEUS_URL: 'Prometheus of the cluster named default',
@@ -86,6 +92,7 @@ export const VARIABLES = {
   'PROMETHEUS_HEADER_VALUE*': 'value of that header',
   PROMETHEUS_SCRAPE_INTERVAL: 'time between two scrapes of the proxies (15s)',
   PROMETHEUS_TIMEOUT: 'deadline of one query (5s)',
+  SLUICE_PROMETHEUS_PUBLIC_URL: 'where people reach that Prometheus, for links; without it PROMETHEUS_URL',
   SLUICE_METRICS_PROVIDER:
     'who answers built-in checks that name no provider (prometheus), or direct: the proxies themselves, without a Prometheus if there is none',
   SLUICE_DIRECT_INTERVAL: 'time between two direct readings of one proxy, 250ms to 10s (1s)',
@@ -126,6 +133,7 @@ export function readConfig(env: Env): Read {
     host: get.text('HOST') ?? '0.0.0.0',
     port: get.integer('PORT', 0, 65_535) ?? 8080,
     publicUrl: get.url('SLUICE_PUBLIC_URL', ['http:', 'https:'])?.replace(/\/+$/, '') ?? null,
+    sessionKey: get.secret('SLUICE_SESSION_KEY', 32),
     concurrency: get.integer('SLUICE_CONCURRENCY', 1, 10_000) ?? 300,
     retention:
       get.text('SLUICE_RETENTION') === 'forever'
@@ -204,6 +212,8 @@ function reader(env: Env, problems: string[]) {
       checked(name, `a URL that begins with ${protocols.map((p) => `${p}//`).join(' or ')}`, (found) =>
         URL.canParse(found) && protocols.includes(new URL(found).protocol) ? found : null,
       ),
+    secret: (name: string, least: number) =>
+      checked(name, `at least ${least} characters`, (found) => (found.length >= least ? found : null)),
     integer: (name: string, min: number, max: number) =>
       checked(name, `a whole number from ${min} to ${max}`, (found) => {
         const number = Number(found);
@@ -234,6 +244,7 @@ const DIRECT_ALONE = 'SLUICE_METRICS_PROVIDER=direct does without';
 const SINGLE = [
   'PROMETHEUS_URL',
   'SLUICE_KUBE_CONTEXT',
+  'SLUICE_PROMETHEUS_PUBLIC_URL',
   'SLUICE_METRICS_PROVIDER',
   'SLUICE_DIRECT_INTERVAL',
   'SLUICE_DIRECT_CONCURRENCY',
@@ -264,7 +275,9 @@ function clustersOf(env: Env, get: Reader, problems: string[], used: Set<string>
 /** `optional`: without an address there is none, and then its other settings have no meaning. */
 function prometheusOf(get: Reader, problems: string[], optional: boolean): PrometheusConfig | null {
   const url = get.url('PROMETHEUS_URL', ['http:', 'https:']);
+  const publicUrl = get.url('SLUICE_PROMETHEUS_PUBLIC_URL', ['http:', 'https:']);
   const rest = {
+    ...(publicUrl === null ? {} : { publicUrl }),
     auth: authOf(get, problems),
     scrapeInterval: get.duration('PROMETHEUS_SCRAPE_INTERVAL', 100) ?? SCRAPE_INTERVAL,
     timeout: get.duration('PROMETHEUS_TIMEOUT', 100) ?? TIMEOUT,
@@ -337,6 +350,7 @@ const clustersFile = z.strictObject({
         prometheus: z
           .strictObject({
             url: z.url({ protocol: /^https?$/ }),
+            publicUrl: z.url({ protocol: /^https?$/ }).optional(),
             scrapeInterval: duration.prefault('15s'),
             timeout: duration.prefault('5s'),
             auth: z
@@ -390,17 +404,25 @@ function clustersIn(file: string, env: Env, problems: string[], used: Set<string
       kubeconfigFile: kubeconfig ?? null,
       context: context ?? null,
       inCluster,
-      prometheus:
-        prometheus === undefined
-          ? null
-          : { ...prometheus, auth: fileAuth(prometheus.auth, (variable) => secret(at, variable)) },
+      prometheus: prometheus === undefined ? null : filePrometheus(prometheus, (variable) => secret(at, variable)),
       direct,
       metricsProvider,
     };
   });
 }
 
-type FileAuth = NonNullable<z.output<typeof clustersFile>['clusters'][string]['prometheus']>['auth'];
+type FilePrometheus = NonNullable<z.output<typeof clustersFile>['clusters'][string]['prometheus']>;
+
+const filePrometheus = (
+  { auth, publicUrl, ...rest }: FilePrometheus,
+  secret: (variable: string) => string,
+): PrometheusConfig => ({
+  ...rest,
+  ...(publicUrl === undefined ? {} : { publicUrl }),
+  auth: fileAuth(auth, secret),
+});
+
+type FileAuth = FilePrometheus['auth'];
 
 function fileAuth(auth: FileAuth, secret: (variable: string) => string): PrometheusAuth {
   switch (auth?.kind) {
@@ -446,7 +468,8 @@ function secretsOf(config: Config): readonly string[] {
     p === null ? [] : [...passwordsIn(p.url), ...authSecrets(p.auth)],
   );
   const slack = config.slack === null ? [] : [...config.slack.signingSecrets, config.slack.token];
-  const all = [...passwordsIn(config.databaseUrl), ...passwordsIn(config.redisUrl), ...auth, ...slack];
+  const session = config.sessionKey === null ? [] : [config.sessionKey];
+  const all = [...passwordsIn(config.databaseUrl), ...passwordsIn(config.redisUrl), ...auth, ...slack, ...session];
   return [...new Set(all)].filter((secret) => secret.length >= 4);
 }
 

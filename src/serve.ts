@@ -1,10 +1,12 @@
 /** A running process: API, worker or both; ready when its parts are; gone within ten seconds of SIGTERM. */
 import type { Logger } from './app/ports.ts';
-import { compose, type Settings } from './compose.ts';
+import { compose, type Service, type Settings } from './compose.ts';
 import type { Config } from './config.ts';
 import type { Millis } from './domain/plan.ts';
 import { listen } from './http/listen.ts';
-import { createServer } from './http/server.ts';
+import { pageRouter } from './http/page.ts';
+import { createServer, LIMITS } from './http/server.ts';
+import { sessions as openSessions } from './http/session.ts';
 import { slackRouter } from './http/slack.ts';
 import { shutDown } from './shutdown.ts';
 import { openRecorder } from './telemetry/metrics.ts';
@@ -32,6 +34,7 @@ export async function serve(
     config.slack === null || role === 'worker'
       ? []
       : [slackRouter({ signingSecrets: config.slack.signingSecrets, accept: inbound.accept, now: Date.now, log })];
+  const page = role === 'worker' ? null : openPage(config, service);
   const app = createServer({
     usecases,
     tokens,
@@ -40,7 +43,8 @@ export async function serve(
     ready: () => service.ready(),
     version: VERSION,
     metricsOpen: config.metricsOpen,
-    extraRouters: slack,
+    extraRouters: page === null ? slack : [...slack, page.router],
+    ...(page === null ? {} : { sessions: page.sessions }),
     ...(config.publicUrl === null ? {} : { publicUrl: config.publicUrl }),
   });
   const server = await listen(app, { host: config.host, port: config.port });
@@ -83,6 +87,29 @@ export async function serve(
   setTimeout(() => process.exit(0), LINGER).unref();
   return 0;
 }
+
+function openPage(config: Config, { tokens, recorder }: Service) {
+  const authenticate: Service['tokens']['authenticate'] = (token) => tokens.authenticate(token);
+  const sessions = openSessions({
+    key: config.sessionKey,
+    authenticate,
+    publicUrl: config.publicUrl ?? undefined,
+    now: Date.now,
+  });
+  const links = { prometheus: prometheusLinks(config), tools: [] };
+  const router = pageRouter({ sessions, authenticate, recorder, version: VERSION, heartbeat: LIMITS.heartbeat, links });
+  return { sessions, router };
+}
+
+/** Whoever is signed in sees these addresses: without the passwords in them. */
+const prometheusLinks = ({ clusters }: Config): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    clusters.flatMap(({ name, prometheus }): [string, string][] => {
+      if (prometheus === null) return [];
+      const url = new URL(prometheus.publicUrl ?? prometheus.url);
+      return [[name, `${url.origin}${url.pathname}`]];
+    }),
+  );
 
 const stopSignal = (): Promise<string> =>
   new Promise((resolve) => {

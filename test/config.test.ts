@@ -56,6 +56,7 @@ describe('what is not said', () => {
       logLevel: 'info',
       metricsOpen: false,
       slack: null,
+      sessionKey: null,
       clusters: [
         {
           name: 'default',
@@ -102,6 +103,8 @@ describe('what is said', () => {
         SLUICE_CONCURRENCY: '7',
         SLUICE_RETENTION: '30d',
         SLUICE_METRICS_OPEN: 'true',
+        SLUICE_SESSION_KEY: 'a key of at least 32 characters, made up',
+        SLUICE_PROMETHEUS_PUBLIC_URL: 'https://metrics.example.com',
         LOG_LEVEL: 'debug',
         PROMETHEUS_SCRAPE_INTERVAL: '30s',
         PROMETHEUS_TIMEOUT: '2s',
@@ -119,15 +122,28 @@ describe('what is said', () => {
       retention: 30 * 86_400_000,
       logLevel: 'debug',
       metricsOpen: true,
+      sessionKey: 'a key of at least 32 characters, made up',
+      secrets: expect.arrayContaining(['a key of at least 32 characters, made up']),
       clusters: [
         {
           context: 'prod',
-          prometheus: { url: 'http://prometheus:9090', scrapeInterval: 30_000, timeout: 2_000 },
+          prometheus: {
+            url: 'http://prometheus:9090',
+            publicUrl: 'https://metrics.example.com',
+            scrapeInterval: 30_000,
+            timeout: 2_000,
+          },
           direct: { interval: 2_000, concurrency: 9 },
           metricsProvider: 'direct',
         },
       ],
     });
+  });
+
+  it('a session key is long, and is not shown where it is not', () => {
+    expect(problems(least({ SLUICE_SESSION_KEY: 'too-short' }))).toEqual([
+      'SLUICE_SESSION_KEY: wanted at least 32 characters',
+    ]);
   });
 
   it('cannot be changed afterwards, at any depth', () => {

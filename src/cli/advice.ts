@@ -14,6 +14,10 @@ const ON_PAUSE: Readonly<Record<PauseCause, (rollout: Id) => readonly string[]>>
     'Has the canary traffic, and does Prometheus scrape it? It goes on by itself as soon as every check can be judged',
     `sluice promote ${id}   goes on without; sluice abort ${id}   goes back`,
   ],
+  unproven: ({ id }) => [
+    'It goes on by itself once it is proven safe: more traffic, or a longer last step, proves faster',
+    `sluice promote ${id}   goes on without a proof; sluice abort ${id}   goes back`,
+  ],
   drift: ({ id }) => [
     'Find out who changed the route (a GitOps tool? a person?) and stop that writer',
     `sluice resume ${id}   puts the weight of the plan back; sluice abort ${id}   sends all traffic to the stable version`,

@@ -44,16 +44,14 @@ export const ENDING_OF_STATUS = {
   failed: 'stuck',
 } as const satisfies Readonly<Record<TerminalStatus, Ending>>;
 
-/** Back-tests are not offered by every server. */
-type OfBackTests = 'no_history' | 'backtest_busy' | 'metrics_unavailable';
-
 /** How a refusal of the server ends the command. */
-export const ENDING_OF_PROBLEM: Readonly<Record<ProblemCode | OfBackTests, Ending>> = {
+export const ENDING_OF_PROBLEM: Readonly<Record<ProblemCode, Ending>> = {
   malformed_body: 'refused',
   malformed_url: 'usage',
   invalid_parameter: 'usage',
   unauthenticated: 'unauthorised',
   forbidden: 'unauthorised',
+  cross_site: 'unauthorised',
   not_found: 'not_offered',
   rollout_not_found: 'not_found',
   method_not_allowed: 'not_offered',

@@ -32,6 +32,7 @@ const LAST_LOOK: Millis = 5_000;
 /** Does a pause of this cause end without a person? */
 const NEEDS_A_PERSON: Readonly<Record<PauseCause, boolean>> = {
   operator: true,
+  unproven: true,
   approval: true,
   drift: true,
   fighting: true,

@@ -1,4 +1,5 @@
 /** Who asks, and may they? One place; deny by default. */
+import type { Request } from 'express';
 import type { Principal, TokenStore } from '../app/ports.ts';
 import { PRINCIPAL_ROLES } from '../app/ports.ts';
 import type { Act } from '../app/usecases.ts';
@@ -7,6 +8,8 @@ import type { Refused } from './problem.ts';
 import { refuse } from './problem.ts';
 
 export type Authenticate = TokenStore['authenticate'];
+/** Who makes this request: by its Authorization header, else by the page's cookie. */
+export type Identify = (req: Request) => Promise<Principal | Refused<'unauthenticated' | 'cross_site'>>;
 
 const BEARER = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
 /** Nothing else is a token of ours, and need not reach the database. */
@@ -14,6 +17,10 @@ const TOKEN = /^slc_.{8,300}$/;
 
 /** The token of an Authorization header; null: it holds none. */
 export const tokenOf = (header: string | undefined): string | null => BEARER.exec(header ?? '')?.[1] ?? null;
+
+/** null: unknown, expired or revoked. */
+export const principalOf = async (authenticate: Authenticate, token: string): Promise<Principal | null> =>
+  TOKEN.test(token) ? authenticate(token) : null;
 
 export async function authenticated(
   authenticate: Authenticate,
@@ -25,7 +32,7 @@ export async function authenticated(
       header === undefined ? 'the Authorization header is missing' : 'the Authorization header is not "Bearer <token>"';
     return refuse('unauthenticated', found, { headers: { 'WWW-Authenticate': 'Bearer realm="sluice"' } });
   }
-  const principal = TOKEN.test(token) ? await authenticate(token) : null;
+  const principal = await principalOf(authenticate, token);
   if (principal !== null) return principal;
   return refuse('unauthenticated', 'the token is unknown, expired or revoked', {
     headers: { 'WWW-Authenticate': 'Bearer realm="sluice", error="invalid_token"' },

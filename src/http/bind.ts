@@ -5,8 +5,8 @@
 import type { Request, Response } from 'express';
 import type { Logger, Principal, Recorder } from '../app/ports.ts';
 import type { Millis } from '../domain/plan.ts';
-import type { Authenticate } from './auth.ts';
-import { authenticated, forbidden } from './auth.ts';
+import type { Identify } from './auth.ts';
+import { forbidden } from './auth.ts';
 import { readBody } from './body.ts';
 import type { ReadDocument } from './document.ts';
 import type { Lifecycle } from './lifecycle.ts';
@@ -19,7 +19,7 @@ import { ANONYMOUS } from './route.ts';
 import { told, validated, validatedBody } from './validate.ts';
 
 export interface Services {
-  readonly authenticate: Authenticate;
+  readonly identify: Identify;
   readonly recorder: Pick<Recorder, 'httpRequest'>;
   readonly log: Logger;
   readonly life: Lifecycle;
@@ -103,7 +103,6 @@ async function serve(
   if ('problem' in parts) return parts;
   const body = await bodyOf(route, req, res);
   if ('problem' in body) return body;
-  const { authorization } = req.headers;
   const context: Context<unknown, unknown, unknown, unknown> = {
     ...parts,
     body: body.value,
@@ -113,8 +112,7 @@ async function serve(
     log: services.log.child({ requestId: requestIdOf(res) }),
     gone: connection.gone,
     stopping: services.life.stopping,
-    stillAllowed: async () =>
-      route.can === null || !('problem' in (await authenticated(services.authenticate, authorization))),
+    stillAllowed: async () => route.can === null || !('problem' in (await services.identify(req))),
     takeSlot() {
       connection.held = true;
       connection.slot ??= services.slots.take(principal.id);
@@ -127,7 +125,7 @@ async function serve(
 /** The caller, where they may make this call now. */
 async function admitted(services: Services, route: Route, req: Request, res: Response): Promise<Principal | Refused> {
   if (route.can === null) return ANONYMOUS;
-  const principal = await authenticated(services.authenticate, req.headers.authorization);
+  const principal = await services.identify(req);
   if ('problem' in principal) return principal;
   const limiter = route.reserved ? services.reserved : services.rate;
   const { allowed, remaining, retryAfter } = limiter.take(principal.id);

@@ -35,10 +35,14 @@ export function historyRoutes({ usecases, publicUrl, heartbeat, now }: HistoryRo
       operationId: 'getEvents',
       summary: 'The facts of a rollout: a page, or a live stream',
       description:
-        'With "Accept: text/event-stream" it is a live stream of server-sent events: id is the seq, event the type, data the fact as JSON. Last-Event-ID (or ?after=) resumes without loss or repeat. After the last fact of an ended rollout comes an event named end, whose data is the rollout; who comes back after it gets 204.',
+        'With "Accept: text/event-stream" it is a live stream of server-sent events: id is the seq, event the type, data the fact as JSON. Last-Event-ID (or ?after=) resumes without loss or repeat. After the last fact of an ended rollout comes an event named end, whose data is the rollout; who comes back after it gets 204. With ?state=true the rollout itself comes too, in events named state without an id.',
       can: 'read',
       params: params.rolloutId,
-      query: z.strictObject({ after: params.after, limit: params.limit(100) }),
+      query: z.strictObject({
+        after: params.after,
+        limit: params.limit(100),
+        state: params.flag('The stream also has an event `state` with the rollout, at first and after each change.'),
+      }),
       headers: z.object({ accept: params.accept, 'last-event-id': params.lastEventId }),
       responses: {
         200: {
@@ -61,12 +65,23 @@ export function historyRoutes({ usecases, publicUrl, heartbeat, now }: HistoryRo
           if (last === params.END_EVENT_ID && !isLive(rollout)) return { status: 204, headers: vary };
           if (!context.takeSlot()) return tooManyStreams(context.principal);
           const after = typeof last === 'number' ? last : (context.query.after ?? 0);
+          const { state } = context.query;
           const { gone, stopping, stillAllowed } = context;
           return {
             status: 200,
             headers: { ...vary, 'Cache-Control': 'no-store', 'X-Accel-Buffering': 'no' },
             stream: (sink) =>
-              streamFacts(usecases, sink, { id, after, heartbeat, now, gone, stopping, stillAllowed, publicUrl }),
+              streamFacts(usecases, sink, {
+                id,
+                after,
+                state,
+                heartbeat,
+                now,
+                gone,
+                stopping,
+                stillAllowed,
+                publicUrl,
+              }),
           };
         }
         const after = context.query.after ?? 0;

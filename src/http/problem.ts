@@ -32,6 +32,12 @@ export const PROBLEMS = {
     title: 'The token may not do this',
     suggestion: 'Use a token with one of the roles named, or ask its owner to act.',
   },
+  cross_site: {
+    status: 403,
+    title: 'The request does not come from the page',
+    suggestion:
+      'Use the buttons of the page itself; programs send "Authorization: Bearer slc_..." in place of the cookie.',
+  },
   not_found: { status: 404, title: 'There is nothing at this path', suggestion: 'GET /openapi.json lists every path.' },
   rollout_not_found: {
     status: 404,

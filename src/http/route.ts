@@ -121,6 +121,7 @@ export const ANONYMOUS: Principal = { id: 'anonymous', name: 'anonymous', role: 
 
 /** Refusals that any call may give, by what it declares. */
 function commonProblems(spec: {
+  readonly method: Method;
   readonly can: Act | null;
   readonly params?: unknown;
   readonly body?: unknown;
@@ -129,6 +130,7 @@ function commonProblems(spec: {
     'invalid_parameter',
     ...(spec.params === undefined ? [] : (['malformed_url'] as const)),
     ...(spec.can === null ? [] : (['unauthenticated', 'forbidden', 'rate_limited', 'store_unavailable'] as const)),
+    ...(spec.can === null || spec.method === 'get' ? [] : (['cross_site'] as const)),
     ...(spec.body === undefined
       ? []
       : ([

@@ -6,6 +6,7 @@ import { BadCursor, StoreUnavailable } from '../app/ports.ts';
 import type { UseCases } from '../app/usecases.ts';
 import type { Millis } from '../domain/plan.ts';
 import { analysisRoutes } from './analysis.ts';
+import { authenticated } from './auth.ts';
 import type { Services } from './bind.ts';
 import { bind, expressPath } from './bind.ts';
 import { commandRoutes } from './commands.ts';
@@ -24,6 +25,7 @@ import { readiness } from './readiness.ts';
 import { requestIdOf, sendProblem } from './respond.ts';
 import { rolloutRoutes } from './rollouts.ts';
 import type { Route } from './route.ts';
+import type { Sessions } from './session.ts';
 
 export interface ServerOptions {
   readonly usecases: UseCases;
@@ -40,6 +42,8 @@ export interface ServerOptions {
   /** /metrics without a token. Closed by default: metrics name clusters, meshes and load. */
   readonly metricsOpen?: boolean;
   readonly limits?: Partial<Limits>;
+  /** Requests without an Authorization header may come with the page's cookie; absent: there is no page. */
+  readonly sessions?: Pick<Sessions, 'identify'>;
 }
 
 export interface Limits {
@@ -89,11 +93,15 @@ export function apiRoutes(options: ServerOptions, life: Lifecycle): readonly Rou
 }
 
 export function createServer(options: ServerOptions): Express {
-  const { log, recorder, publicUrl, tokens } = options;
+  const { log, recorder, publicUrl, tokens, sessions } = options;
   const limits = { ...LIMITS, ...options.limits };
   const life = lifecycle();
   const services: Services = {
-    authenticate: (token) => tokens.authenticate(token),
+    identify: async (req) => {
+      const { authorization } = req.headers;
+      const byCookie = authorization === undefined ? await sessions?.identify(req) : undefined;
+      return byCookie ?? authenticated((token) => tokens.authenticate(token), authorization);
+    },
     recorder,
     log,
     life,

@@ -15,6 +15,8 @@ export interface StreamOptions extends Waiter {
   readonly id: string;
   /** seq of the last fact that the client has. */
   readonly after: number;
+  /** Also an event `state` with the rollout at the start and after each change of its row; it has no id. */
+  readonly state: boolean;
   /** Longest silence: a comment then keeps proxies from cutting the line. */
   readonly heartbeat: Millis;
   readonly now: () => Millis;
@@ -35,6 +37,7 @@ export async function streamFacts(
   let after = options.after;
   let spoke = now();
   let checked = spoke;
+  let told: number | null = null;
   const say = async (text: string): Promise<boolean> => {
     spoke = now();
     return sink(text);
@@ -55,6 +58,11 @@ export async function streamFacts(
     }
     if (!isLive(rollout)) return void (await say(eventText(END_EVENT_ID, 'end', present(rollout, options.publicUrl))));
 
+    if (options.state && told !== rollout.version) {
+      if (!(await say(stateText(present(rollout, options.publicUrl))))) return;
+      told = rollout.version;
+    }
+
     await changed(usecases, id, rollout.version, Math.max(1, heartbeat - (now() - spoke)), options);
     if (now() - checked >= heartbeat) {
       if (!(await options.stillAllowed())) return void (await say(': the token is no longer valid\n\n'));
@@ -66,6 +74,9 @@ export async function streamFacts(
 
 const eventText = (id: string, type: string, data: unknown): string =>
   `id: ${id}\nevent: ${type}\ndata: ${JSON.stringify(data)}\n\n`;
+
+/** Without an id: it says how things are, so a client that comes back needs none of those that it missed. */
+const stateText = (data: unknown): string => `event: state\ndata: ${JSON.stringify(data)}\n\n`;
 
 /** Spread over some seconds, so that the clients of a stopped server do not all come back at once. */
 const goodbye = (): string =>

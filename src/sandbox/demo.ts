@@ -125,6 +125,7 @@ async function explore(stack: Stack, screen: Screen, results: readonly Result[],
     const planFile = join(dir, 'plan.yaml');
     await writeFile(planFile, stringify(demoPlan(sandbox.target, 'myapp:next')));
     const id = results.at(-1)?.rollout.id ?? '';
+    screen.line(`The page: ${service.url}/ui/   sign in with the token ${service.token}`, 'strong');
     screen.line('Everything stays up for exploring. Copy and paste:', 'strong');
     for (const [words, command] of recipes(service.url, control.url, planFile, id)) {
       screen.line(`# ${words}`, 'quiet');

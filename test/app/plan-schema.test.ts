@@ -262,3 +262,51 @@ it.each([
 ])('reads the duration %s as %s', (text, ms) => {
   expect(parseDuration(text)).toBe(ms);
 });
+
+describe('the metrics provider of a check', () => {
+  const clusters: Readonly<Record<string, { known: readonly string[]; usual: string }>> = {
+    default: { known: ['direct', 'prometheus'], usual: 'prometheus' },
+    both: { known: ['direct', 'prometheus'], usual: 'direct' },
+    small: { known: ['direct'], usual: 'direct' },
+  };
+  const inClusters = planParser(
+    meshes,
+    ['direct', 'prometheus'],
+    () => null,
+    (name) => clusters[name] ?? null,
+  );
+  const providers = (cluster: string, checks: readonly object[]) => {
+    const document = withField('/target/cluster', cluster) as { analysis: object };
+    const parsed = inClusters.parse({ ...document, analysis: { checks, evidence: { mode: 'off' } } });
+    return parsed.ok
+      ? parsed.plan.analysis.checks.map(({ provider }) => provider)
+      : parsed.problems.map(({ pointer, code }) => `${pointer} ${code}`);
+  };
+  const errors = { name: 'errors', kind: 'error-rate', max: '1%' };
+  const latency = { name: 'latency', kind: 'latency', max: '1s' };
+  const custom = { name: 'carts', kind: 'prometheus', query: 'vector(1)', max: 1 };
+
+  it.each<readonly [string, string, readonly object[], readonly string[]]>([
+    ["is the cluster's usual one", 'default', [errors, latency], ['prometheus', 'prometheus']],
+    ["is the cluster's usual one", 'both', [errors, latency], ['direct', 'direct']],
+    ['is Prometheus for PromQL, whatever is usual', 'both', [errors, custom], ['direct', 'prometheus']],
+    ['is the one that the plan names', 'both', [{ ...errors, provider: 'prometheus' }], ['prometheus']],
+    ['is the one that the plan names', 'default', [{ ...errors, provider: 'direct' }], ['direct']],
+    ['must be one that the cluster has', 'small', [errors, custom], ['/analysis/checks/1/provider unknown_provider']],
+    [
+      'must be one that the cluster has',
+      'small',
+      [{ ...errors, provider: 'prometheus' }],
+      ['/analysis/checks/0/provider unknown_provider'],
+    ],
+    ['is Prometheus in a cluster that is refused anyway', 'elsewhere', [errors], ['prometheus']],
+  ])('%s: %s', (_name, cluster, checks, expected) => {
+    expect(providers(cluster, checks)).toEqual(expected);
+  });
+
+  it('of the comparison, too, is the usual one', () => {
+    const parsed = inClusters.parse(withField('/target/cluster', 'both'));
+    if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
+    expect(parsed.plan.analysis.evidence?.provider).toBe('direct');
+  });
+});

@@ -115,7 +115,8 @@ it('reads whatever the sandbox writes, in whatever pieces it comes', () => {
           for (let i = 0; i <= one.value; i += 1) series.count('x_total', 'pod', one.labels);
           series.observe('x_ms', 'pod', one.labels, [1, 5, 10], one.latency);
         }
-        const page = series.page('pod');
+        // As it comes: a character for each byte.
+        const page = Buffer.from(series.page('pod')).toString('latin1');
         const at = [0, ...cuts.filter((cut) => cut < page.length).sort((a, b) => a - b), page.length];
         const pieces = at.slice(1).map((end, i) => page.slice(at[i], end));
         const found = scan(['x_total', 'x_ms_bucket'], pieces);

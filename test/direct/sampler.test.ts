@@ -293,7 +293,7 @@ describe('a pod that does not answer', () => {
         pod.answer = () => {};
       },
       'timeout',
-      /pod bad at http:\S+ did not answer within 1000 ms/,
+      /pod bad at http:\S+ did not answer within 100 ms/,
     ],
     [
       'because a policy of the mesh forbids it',
@@ -348,7 +348,7 @@ describe('a pod that does not answer', () => {
       /0 of 1 pods of shop-v2 could be read: pod bad has no container istio-proxy or linkerd-proxy; have the proxy injected/,
     ],
   ])('%s is trouble that says so', async (_name, make, code, message) => {
-    const { world, provider } = start({ intervalMs: code === 'malformed' ? 1_000 : INTERVAL });
+    const { world, provider } = start({ timeoutMs: code === 'timeout' ? INTERVAL : 5_000 });
     await world.pod({ deployment: 'shop-v1', page: page('shop-v1', { ok: 1, failed: 0 }) });
     await make(world);
     const found = await ask(provider);

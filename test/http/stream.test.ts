@@ -33,6 +33,27 @@ describe('the live stream', () => {
     await stream.closed;
   });
 
+  it('carries the rollout itself too where that is asked for, after each change, without an id', async () => {
+    const h = await harness();
+    const id = await h.started();
+    const stream = await follow(h, id, {}, '?state=true');
+    const states = () => stream.events.filter(({ event }) => event === 'state');
+    await expect.poll(() => states().length).toBe(1);
+    expect(states()[0]).toMatchObject({ id: '', data: { id, status: 'pending', version: 1 } });
+    await h.fake.toFirstStep(id);
+    await expect.poll(() => states().at(-1)?.data).toMatchObject({ status: 'progressing', weight: { observed: 5 } });
+    const present = (await h.call('get', `/rollouts/${id}`)).body;
+    await expect.poll(() => states().at(-1)?.data).toEqual(present);
+    await runToTheEnd(h, id);
+    await stream.closed;
+    expect(stream.events.at(-1)).toMatchObject({ id: 'end', event: 'end' });
+    const last = stream.events.filter(({ id: seq }) => /^\d+$/.test(seq)).map(({ id: seq }) => Number(seq));
+    expect(last).toEqual(last.map((_, i) => i + 1));
+    const without = await follow(h, id);
+    await without.closed;
+    expect(without.events.some(({ event }) => event === 'state')).toBe(false);
+  });
+
   it('sends what has been, then what comes, then an end with the rollout, and closes', async () => {
     const h = await harness();
     const id = await h.started();

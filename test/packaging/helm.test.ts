@@ -143,7 +143,10 @@ describe.skipIf(helm === null).each(EXAMPLES)(`${when}the chart with %s values`,
       expect(container.envFrom).toEqual([{ configMapRef: { name: 'r-sluice' } }]);
       const secret: Record<string, string> = { DATABASE_URL: 'postgres://u:pw@h:5432/d', REDIS_URL: 'redis://h:6379' };
       const env = Object.fromEntries(
-        container.env.map(({ name, value }) => [name, value ?? secret[name] ?? 'a-secret-value']),
+        container.env.map(({ name, value }) => [
+          name,
+          value ?? secret[name] ?? 'a-secret-value-of-more-than-32-characters',
+        ]),
       );
       // In a pod the service account is there; here a file stands for it. The clusters file is mounted there, not here.
       const { SLUICE_CLUSTERS_FILE: file, ...data } = config.data;

@@ -187,6 +187,9 @@ export const openDirect = (world: ProxyWorld, more: Partial<DirectOptions> = {})
   direct.open({
     kube: world.kube,
     intervalMs: INTERVAL,
+    // This machine may be busy, and that is no trouble of a pod.
+    timeoutMs: 5_000,
+    patienceMs: 10_000,
     viewsOf: () => istioViews,
     countingOf: () => istioCounting,
     recorder: { metricsQuery: () => {} },

@@ -46,6 +46,9 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
     secretKeyRef:
       name: {{ include "sluice.secret" .root }}
       key: {{ .name }}
+      {{- if .optional }}
+      optional: true
+      {{- end }}
 {{- end -}}
 
 {{- define "sluice.env" -}}
@@ -55,6 +58,8 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if eq .Values.queue.backend "redis" }}
 {{ include "sluice.fromSecret" (dict "root" . "name" "REDIS_URL") }}
 {{- end }}
+{{- /* Without it every API pod seals the page's sessions with a key of its own. */}}
+{{ include "sluice.fromSecret" (dict "root" . "name" "SLUICE_SESSION_KEY" "optional" true) }}
 {{- if .Values.slack.enabled }}
 {{ include "sluice.fromSecret" (dict "root" . "name" "SLACK_BOT_TOKEN") }}
 {{ include "sluice.fromSecret" (dict "root" . "name" "SLACK_SIGNING_SECRET") }}
@@ -66,7 +71,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end }}
 {{- range .Values.extraEnv }}
-{{- if and (hasKey . "value") (has .name (list "DATABASE_URL" "REDIS_URL" "SLACK_BOT_TOKEN" "SLACK_SIGNING_SECRET" "PROMETHEUS_PASSWORD" "PROMETHEUS_BEARER_TOKEN" "PROMETHEUS_HEADER_VALUE")) }}
+{{- if and (hasKey . "value") (has .name (list "DATABASE_URL" "REDIS_URL" "SLUICE_SESSION_KEY" "SLACK_BOT_TOKEN" "SLACK_SIGNING_SECRET" "PROMETHEUS_PASSWORD" "PROMETHEUS_BEARER_TOKEN" "PROMETHEUS_HEADER_VALUE")) }}
 {{- fail (printf "extraEnv: %s is a secret; put it into existingSecret, not into values" .name) }}
 {{- end }}
 {{- end }}

@@ -76,13 +76,14 @@ export class Book {
   #track(series: string): Track | null | undefined {
     const found = this.#tracks.get(series);
     if (found !== undefined) return found;
-    const named = namedOf(series);
+    // A copy: pieces of a string keep all of it in memory, and this one is a piece of a page.
+    const own = Buffer.from(series, 'latin1').toString('latin1');
+    const named = namedOf(own);
     if (named === null) return undefined;
     const { keep, labels } = this.#options;
     const whole = { name: named.name, labels: { ...named.labels, ...labels } };
     const track = keep(whole) ? { ...whole, times: [], values: [] } : null;
-    // A piece of a page would keep the whole of it in memory.
-    this.#tracks.set(Buffer.from(series).toString(), track);
+    this.#tracks.set(own, track);
     return track;
   }
 

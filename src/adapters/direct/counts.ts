@@ -5,7 +5,7 @@ import type { CountView, Named, RawSeries } from '../series/counting.ts';
 import { countersOf } from '../series/counting.ts';
 import { boundOf } from '../series/histograms.ts';
 import { type Answering, answering, type NoAnswer, readUntil } from './answers.ts';
-import { samplesOf } from './book.ts';
+import { samplesOf, type Track } from './book.ts';
 import type { Reader, Watch } from './watch.ts';
 
 export type Counted =
@@ -26,7 +26,7 @@ export function countersFrom(
   if (at === null) return { ok: false, code: 'no_data', message: 'the pods were not read yet; ask again in a moment' };
   // All that were ever read, also those that are gone or not ready any more: what they counted took place.
   const readers = [...watch.side('canary').readers, ...watch.side('stable').readers];
-  const series = readers.flatMap((reader) => ofReader(reader, view, named, bounds, since, at));
+  const series = countersIn(readers, view, named, bounds, since, at);
   return { ok: true, at, series, words: `canary ${found.canary.words}, stable ${found.stable.words}` };
 }
 
@@ -40,23 +40,34 @@ function both(watch: Watch): Both {
   return stable.ok ? { ok: true, canary, stable } : stable;
 }
 
-function ofReader(
-  { proxy, book }: Reader,
+/** Of all pods at once: a latency bound that one of their histograms has not is counted for none. */
+function countersIn(
+  readers: readonly Reader[],
   view: CountView,
   named: Named,
   bounds: readonly Millis[],
   since: Instant,
   to: Instant,
 ): readonly CounterSeries[] {
-  const raw = book.tracks.map(
-    (track): RawSeries => ({
-      name: track.name,
-      labels: track.labels,
-      samples: samplesOf(track, book, since, to),
-    }),
+  const byPod = new Map(readers.map((reader) => [reader.proxy.pod, reader]));
+  const raw = readers.flatMap(({ book }) =>
+    book.tracks
+      .filter((track) => !isOtherBucket(track, view, bounds))
+      .map(
+        (track): RawSeries => ({ name: track.name, labels: track.labels, samples: samplesOf(track, book, since, to) }),
+      ),
   );
-  const origin = { exporter: () => proxy.pod, startedAt: () => proxy.startedAt };
-  return countersOf(view, named, bounds, raw, origin);
+  return countersOf(view, named, bounds, raw, {
+    exporter: ({ pod = '' }) => pod,
+    startedAt: ({ pod = '' }) => byPod.get(pod)?.proxy.startedAt ?? null,
+  });
+}
+
+/** Three quarters of a page: a bucket between the bounds that are asked for. */
+function isOtherBucket({ name, labels }: Track, { latency }: CountView, bounds: readonly Millis[]): boolean {
+  if (latency === null || name !== `${latency.metric}_bucket`) return false;
+  const bound = boundOf(labels['le'], latency.unit);
+  return Number.isFinite(bound) && !bounds.includes(bound);
 }
 
 export interface Surveyed {
@@ -79,9 +90,8 @@ export function surveyFrom(watch: Watch, view: CountView, named: Named): Surveye
         bounds.add(boundOf(labels['le'], view.latency.unit));
   const from = watch.began;
   const to = readUntil(stable.readers) ?? from;
-  for (const reader of stable.readers)
-    for (const { adds, samples } of ofReader(reader, view, named, [], from, to))
-      if (adds.requests === 1) requests += Math.max(0, (samples.at(-1)?.[1] ?? 0) - (samples[0]?.[1] ?? 0));
+  for (const { adds, samples } of countersIn(stable.readers, view, named, [], from, to))
+    if (adds.requests === 1) requests += Math.max(0, (samples.at(-1)?.[1] ?? 0) - (samples[0]?.[1] ?? 0));
   const finite = [...bounds].filter((bound) => Number.isFinite(bound)).sort((a, b) => a - b);
   return { bounds: finite, rps: to > from ? requests / ((to - from) / 1000) : 0, words: stable.words };
 }

@@ -8,11 +8,11 @@
 
 import type { Labels } from '../series/matchers.ts';
 
-/** Called for each wanted sample. `series`: name and labels as the page has them. */
+/** Called for each wanted sample. `series`: name and labels as the page has them, a character for each byte. */
 export type OnSample = (series: string, value: number) => void;
 
 export interface Scanner {
-  /** The next piece of the page, cut anywhere. A string: what is wrong with it. */
+  /** The next piece of the page, cut anywhere, a character for each byte. A string: what is wrong with it. */
   push(text: string): string | null;
   /** The page is over. */
   end(): string | null;
@@ -129,9 +129,14 @@ export interface Named {
 /** One label: its name, bare or quoted, and its value. */
 const LABEL = /\s*(?:([a-zA-Z_][a-zA-Z0-9_]*)|"((?:[^"\\]|\\.)*)")\s*=\s*"((?:[^"\\]|\\.)*)"\s*(,|$)/gsy;
 const ESCAPE = /\\(.)/gs;
+const ASCII = /^[\0-\x7f]*$/;
 
-/** Takes `name{label="value"}` apart; null: it cannot be read. */
-export function namedOf(series: string): Named | null {
+/**
+ * Takes `name{label="value"}` apart, which is still in the page's bytes, one per character: most of a page is never looked
+ * at, and need not be decoded. null: it cannot be read.
+ */
+export function namedOf(bytes: string): Named | null {
+  const series = ASCII.test(bytes) ? bytes : Buffer.from(bytes, 'latin1').toString('utf8');
   const open = series.indexOf('{');
   if (open < 0) return { name: series.trim(), labels: {} };
   const name = series.slice(0, open).trim();

@@ -11,7 +11,7 @@ import { type Answering, answering, figuresOf, type NoAnswer } from '../direct/a
 import type { Track } from '../direct/book.ts';
 import { type Class, classifier, metricsOf } from '../direct/classes.ts';
 import { countersFrom, surveyFrom } from '../direct/counts.ts';
-import { readPage } from '../direct/page.ts';
+import { openPages } from '../direct/page.ts';
 import { Watch } from '../direct/watch.ts';
 import type { KubeClient } from '../kubernetes/kube.ts';
 import type { View } from '../mesh.ts';
@@ -23,8 +23,10 @@ import { type CountView, type Named, namedIn } from '../series/counting.ts';
 
 export interface DirectOptions {
   readonly kube: KubeClient;
-  /** Time between two readings of one pod, and the deadline of each (that is a second at least). */
+  /** Time between two readings of one pod. */
   readonly intervalMs?: Millis;
+  /** Deadline of one reading. Absent: until the next is due, and a second at least. */
+  readonly timeoutMs?: Millis;
   /** Readings under way at a time. */
   readonly concurrency?: number;
   /** Pods of one version that are read; of more, as many are chosen by their names. */
@@ -77,22 +79,19 @@ function open(options: DirectOptions): DirectProvider {
     intervalMs = 1_000,
     concurrency = 64,
     maxPodsPerVersion = 20,
-    maxPods = 250,
+    maxPods = 150,
     patienceMs = 3_000,
   } = options;
-  const now = options.now ?? Date.now;
+  const { timeoutMs = Math.max(intervalMs, LEAST_DEADLINE), now = Date.now } = options;
   const gate = new Gate(concurrency);
+  const pages = openPages(concurrency);
   const budget = { left: maxPods };
   const watches = new Map<string, Watch>();
   const compiled = new WeakMap<View, Compiled>();
 
   async function read(names: readonly string[], url: string, onSample: (series: string, value: number) => void) {
     const started = performance.now();
-    const trouble = await readPage(
-      url,
-      { names, timeout: Math.max(intervalMs, LEAST_DEADLINE), maxBytes: MAX_BYTES },
-      onSample,
-    );
+    const trouble = await pages.read(url, { names, timeout: timeoutMs, maxBytes: MAX_BYTES }, onSample);
     const took = performance.now() - started;
     options.recorder.metricsQuery(NAME, trouble?.code ?? 'ok', took);
     if (trouble !== null) options.log.debug({ provider: NAME, url, code: trouble.code }, 'a proxy could not be read');
@@ -260,6 +259,7 @@ function open(options: DirectOptions): DirectProvider {
 
     close() {
       for (const watch of watches.values()) void watch.stop();
+      pages.close();
     },
   };
 }

@@ -1,15 +1,14 @@
 /** The calls of the API that the command line makes. */
-import type { z } from 'zod';
 import type { Millis } from '../../domain/plan.ts';
-import type { dryRunSchema, FactBody, MeasurementBody, RolloutBody, WriteBody } from '../../http/schemas.ts';
+import type { DryRunBody } from '../../http/analysis-schemas.ts';
+import type { FactBody, MeasurementBody, RolloutBody, WriteBody } from '../../http/schemas.ts';
 import { Failure } from '../failure.ts';
 import type { Limits, Persistent } from './persist.ts';
 import type { ProblemBody } from './problem.ts';
 import { problemOf, refusal } from './problem.ts';
 import type { Answer } from './wire.ts';
 
-export type { FactBody, MeasurementBody, RolloutBody, WriteBody };
-export type DryRunBody = z.input<typeof dryRunSchema>;
+export type { DryRunBody, FactBody, MeasurementBody, RolloutBody, WriteBody };
 
 export type CommandName = 'promote' | 'pause' | 'resume' | 'abort' | 'retry' | 'rollback';
 

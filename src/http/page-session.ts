@@ -1,0 +1,27 @@
+/** What GET /ui/session answers: who is signed in, what they may do, and where the page leads to. Types only: the page reads them too. */
+import type { Millis } from '../domain/plan.ts';
+
+/** Where the page leads to. */
+export interface PageLinks {
+  /** Cluster -> address of its Prometheus as a browser reaches it. */
+  readonly prometheus: Readonly<Record<string, string>>;
+  /** Further tools; {cluster}, {namespace}, {service}, {from} and {to} (milliseconds) are filled in. */
+  readonly tools: readonly { readonly label: string; readonly url: string }[];
+}
+
+export interface SessionBody {
+  /** null: nobody is signed in, and the rest is empty. */
+  readonly principal: { readonly name: string; readonly role: string } | null;
+  readonly may: {
+    readonly start: boolean;
+    readonly pause: boolean;
+    readonly promote: boolean;
+    readonly abort: boolean;
+    readonly giveUp: boolean;
+  };
+  readonly expiresAt: string | null;
+  /** Longest silence of a live stream: after twice that the page calls itself stale. */
+  readonly heartbeatMs: Millis;
+  readonly version: string | null;
+  readonly links: PageLinks;
+}

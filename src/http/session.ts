@@ -1,0 +1,145 @@
+/**
+ * The page's session: the API token of whoever signed in, sealed into a cookie. The server keeps nothing, and every
+ * request authenticates the token again, so a revoked token ends its sessions at once.
+ *
+ * A cookie comes along with requests that other sites provoke. SameSite=Strict keeps it back there; on top of that a
+ * request that changes something must say by what only the browser can set (Sec-Fetch-Site, Origin) and by a header that
+ * no form can send that it comes from the page.
+ */
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import type { Request } from 'express';
+import type { Instant, Millis } from '../domain/plan.ts';
+import type { Authenticate, Identify } from './auth.ts';
+import { principalOf } from './auth.ts';
+import type { Refused } from './problem.ts';
+import { refuse } from './problem.ts';
+
+export interface SessionOptions {
+  /** At least 32 characters, the same in every replica; null: made up, so that sessions end with this process. */
+  readonly key: string | null;
+  readonly authenticate: Authenticate;
+  readonly publicUrl: string | undefined;
+  readonly now: () => Instant;
+}
+
+export interface Sessions {
+  /** null: the request has no cookie of ours. */
+  readonly identify: (req: Request) => ReturnType<Identify> | null;
+  /** When the request's session ends; null: it has none. */
+  expiryOf(req: Request): Instant | null;
+  /** Set-Cookie that opens a session with this token, which the caller has authenticated. */
+  opening(token: string): string;
+  /** Set-Cookie that ends it in this browser. */
+  readonly closing: string;
+  /** null: this request comes from the page. */
+  crossSite(req: Request): Refused<'cross_site'> | null;
+}
+
+/** A working day. */
+export const SESSION_LASTS: Millis = 12 * 3_600_000;
+/** A header that needs JavaScript of this very origin. */
+export const CSRF_HEADER = 'x-sluice-csrf';
+
+export function sessions({ key, authenticate, publicUrl, now }: SessionOptions): Sessions {
+  const secret = Buffer.from(hkdfSync('sha256', key ?? randomBytes(32), '', 'sluice page session', 32));
+  const tls = publicUrl?.startsWith('https://') === true;
+  // The prefix makes browsers refuse a cookie of this name from a neighbouring host or from plain http; both need TLS.
+  const name = tls ? '__Host-sluice' : 'sluice';
+  const attributes = `Path=/; HttpOnly; SameSite=Strict${tls ? '; Secure' : ''}`;
+  const sessionOf = (req: Request): Session | null | undefined => {
+    const sealed = cookieOf(req.headers.cookie, name);
+    if (sealed === undefined) return undefined;
+    const session = unseal(secret, sealed);
+    return session !== null && session.expiresAt > now() ? session : null;
+  };
+  const crossSite = (req: Request): Refused<'cross_site'> | null => fromElsewhere(req, publicUrl);
+  return {
+    identify(req) {
+      const session = sessionOf(req);
+      if (session === undefined) return null;
+      return identified(authenticate, session, isSafe(req.method) ? null : crossSite(req));
+    },
+    expiryOf: (req) => sessionOf(req)?.expiresAt ?? null,
+    opening: (token) =>
+      `${name}=${seal(secret, { token, expiresAt: now() + SESSION_LASTS })}; Max-Age=${SESSION_LASTS / 1000}; ${attributes}`,
+    closing: `${name}=; Max-Age=0; ${attributes}`,
+    crossSite,
+  };
+}
+
+async function identified(
+  authenticate: Authenticate,
+  session: Session | null,
+  elsewhere: Refused<'cross_site'> | null,
+): ReturnType<Identify> {
+  if (elsewhere !== null) return elsewhere;
+  const principal = session === null ? null : await principalOf(authenticate, session.token);
+  return principal ?? refuse('unauthenticated', 'the session has ended, or its token has', { suggestion: SIGN_IN });
+}
+
+const SIGN_IN = 'Sign in again.';
+
+const isSafe = (method: string): boolean => method === 'GET' || method === 'HEAD';
+
+// ── sealing ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+interface Session {
+  readonly token: string;
+  readonly expiresAt: Instant;
+}
+
+const CIPHER = 'aes-256-gcm';
+/** NIST SP 800-38D: 96 bits for the nonce; random ones are safe for far more than the 2^32 sessions of one key. */
+const NONCE = 12;
+const TAG = 16;
+
+function seal(secret: Buffer, session: Session): string {
+  const nonce = randomBytes(NONCE);
+  const cipher = createCipheriv(CIPHER, secret, nonce);
+  const text = Buffer.concat([cipher.update(JSON.stringify(session), 'utf8'), cipher.final()]);
+  return Buffer.concat([nonce, text, cipher.getAuthTag()]).toString('base64url');
+}
+
+/** null: not sealed with this secret, or tampered with. */
+function unseal(secret: Buffer, sealed: string): Session | null {
+  const bytes = Buffer.from(sealed, 'base64url');
+  if (bytes.length <= NONCE + TAG) return null;
+  const decipher = createDecipheriv(CIPHER, secret, bytes.subarray(0, NONCE), { authTagLength: TAG });
+  decipher.setAuthTag(bytes.subarray(-TAG));
+  try {
+    const text = Buffer.concat([decipher.update(bytes.subarray(NONCE, -TAG)), decipher.final()]).toString('utf8');
+    return JSON.parse(text) as Session;
+  } catch {
+    return null; // the tag does not fit
+  }
+}
+
+/** The first of that name. Values of ours need no decoding. */
+export function cookieOf(header: string | undefined, name: string): string | undefined {
+  for (const part of (header ?? '').split(';')) {
+    const at = part.indexOf('=');
+    if (at > 0 && part.slice(0, at).trim() === name) return part.slice(at + 1).trim();
+  }
+  return undefined;
+}
+
+// ── where a request comes from ──────────────────────────────────────────────────────────────────────────────────────
+
+function fromElsewhere(req: Request, publicUrl: string | undefined): Refused<'cross_site'> | null {
+  const site = req.get('sec-fetch-site');
+  const origin = req.get('origin');
+  // Browsers send Sec-Fetch-Site only to https and loopback addresses; Origin with every POST.
+  const own = site === undefined ? isOwn(origin, req.get('host'), publicUrl) : site === 'same-origin';
+  if (!own) {
+    const found = site === undefined ? `Origin ${origin ?? 'missing'}` : `Sec-Fetch-Site ${site}`;
+    return refuse('cross_site', `wanted a request of this very origin; found ${found.slice(0, 200)}`);
+  }
+  if (req.get(CSRF_HEADER) === '1') return null;
+  return refuse('cross_site', 'wanted the header X-Sluice-CSRF: 1, which the page sends; found none');
+}
+
+function isOwn(origin: string | undefined, host: string | undefined, publicUrl: string | undefined): boolean {
+  if (origin === undefined || !URL.canParse(origin)) return false;
+  if (publicUrl !== undefined && new URL(publicUrl).origin === origin) return true;
+  return host !== undefined && new URL(origin).host === host;
+}

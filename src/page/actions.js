@@ -1,0 +1,200 @@
+/** What the person who is signed in may do to a rollout now: the buttons, and the questions behind them. */
+import { post, rolloutPath } from './api.js';
+import { ask } from './dialog.js';
+import { h } from './dom.js';
+import { weight } from './format.js';
+import { icon } from './icons.js';
+import { isLive, STATUS, stepWords, weightOfStep } from './words.js';
+
+/** @typedef {import('./types.d.ts').Rollout} Rollout */
+/** @typedef {import('./types.d.ts').PlanSource} PlanSource */
+/** @typedef {import('./types.d.ts').Session} Session */
+/** @typedef {'promote' | 'pause' | 'resume' | 'abort' | 'give_up' | 'retry'} Action */
+
+/** Pauses that a promotion would not end: the server asks for a resume first. */
+const RESUME_FIRST = new Set([
+  'drift',
+  'fighting',
+  'foreign_rollout',
+  'target_missing',
+  'route_refused',
+  'stable_unavailable',
+]);
+
+/** @param {Rollout} rollout @param {Session} session @returns {Action[]} */
+export function actionsFor(rollout, { may }) {
+  const { status, pause, step, steps } = rollout;
+  const standing = status === 'progressing' || status === 'paused';
+  /** @type {[Action, boolean][]} */
+  const all = [
+    ['promote', may.promote && standing && step !== null && step < steps && !RESUME_FIRST.has(pause?.cause ?? '')],
+    ['resume', may.pause && pause !== null && pause.cause !== 'approval'],
+    ['pause', may.pause && standing && pause?.cause !== 'operator'],
+    ['abort', may.abort && isLive(rollout) && status !== 'rolling_back'],
+    [
+      'retry',
+      may.start &&
+        ((!isLive(rollout) && status !== 'succeeded') || (status === 'rolling_back' && rollout.trouble !== null)),
+    ],
+    ['give_up', may.giveUp && status === 'rolling_back'],
+  ];
+  return all.flatMap(([action, possible]) => (possible ? [action] : []));
+}
+
+/** @type {Readonly<Record<Action, { readonly label: string, readonly look: string }>>} */
+const BUTTONS = {
+  promote: { label: 'Promote', look: 'primary' },
+  resume: { label: 'Resume', look: 'primary' },
+  pause: { label: 'Pause', look: '' },
+  abort: { label: 'Abort', look: 'danger' },
+  retry: { label: 'Try again', look: '' },
+  give_up: { label: 'Give up', look: 'danger' },
+};
+
+/** @param {Rollout} rollout @param {Session} session */
+export function actionButtons(rollout, session) {
+  const actions = actionsFor(rollout, session);
+  return h(
+    'div',
+    { class: 'actions', role: 'group', 'aria-label': 'What you can do' },
+    actions.map((action) => {
+      const { label, look } = BUTTONS[action];
+      return h(
+        'button',
+        { type: 'button', class: look, 'data-action': action, 'data-key': action },
+        h('span', {}, action === 'promote' && rollout.awaiting === 'approval' ? 'Approve and promote' : label),
+        h('span', { class: 'expected' }, stepWords(rollout)),
+      );
+    }),
+  );
+}
+
+/**
+ * Asks, then sends the command with the step that the person saw.
+ * @param {Action} action
+ * @param {Rollout} rollout as it was when the button was pressed
+ * @param {PlanSource | null} plan
+ * @param {(rollout: Rollout) => void} done
+ */
+export function decide(action, rollout, plan, done) {
+  const { words, confirm, fields = [], danger = false } = questions(action, rollout, plan);
+  ask({
+    title: `${BUTTONS[action].label}: ${rollout.target.service}`,
+    body: [
+      h('p', {}, words),
+      ...fields,
+      h(
+        'p',
+        { class: 'note' },
+        `Decided for ${stepWords(rollout)}: if the rollout has moved on meanwhile, nothing happens.`,
+      ),
+    ],
+    confirm,
+    danger,
+    async act(form) {
+      const path = rolloutPath(rollout.id, action === 'give_up' ? 'abort' : action);
+      done(await post(path, bodyOf(action, rollout, form)));
+    },
+    explain: ({ status, problem }) => {
+      if (status !== 412) return null;
+      const now = problem?.rollout;
+      const where =
+        now === undefined
+          ? ''
+          : ` It is now ${STATUS[now.status].toLowerCase()} at ${stepWords({ step: now.step, steps: rollout.steps })}.`;
+      return h(
+        'div',
+        { class: 'problem', role: 'alert' },
+        icon('superseded'),
+        h(
+          'div',
+          {},
+          h('p', { class: 'problem-title' }, 'It has moved on'),
+          h(
+            'p',
+            {},
+            `Nothing was done: the rollout is no longer at ${stepWords(rollout)}.${where} Look again and decide anew.`,
+          ),
+        ),
+      );
+    },
+  });
+}
+
+/** @param {Action} action @param {Rollout} rollout @param {FormData} form */
+function bodyOf(action, { step }, form) {
+  const reason = String(form.get('reason') ?? '').trim();
+  return {
+    ...(step === null ? {} : { expectedStep: step }),
+    ...(reason === '' ? {} : { reason }),
+    ...(action === 'promote' && form.get('full') !== null ? { full: true } : {}),
+    ...(action === 'give_up' ? { giveUp: true } : {}),
+  };
+}
+
+const reasonField = () =>
+  h(
+    'label',
+    { class: 'field' },
+    'Why (for the history; may be left out)',
+    h('input', { name: 'reason', type: 'text', maxlength: '500', autocomplete: 'off' }),
+  );
+
+/**
+ * @param {Action} action
+ * @param {Rollout} rollout
+ * @param {PlanSource | null} plan
+ * @returns {{ words: string, confirm: string, fields?: Node[], danger?: boolean }}
+ */
+function questions(action, rollout, plan) {
+  const step = rollout.step ?? 0;
+  const next = weightOfStep(plan, step + 1);
+  const observed = weight(rollout.weight.observed);
+  switch (action) {
+    case 'promote':
+      return {
+        words: `Go on from ${stepWords(rollout)} to ${next === null ? 'the next step' : `${weight(next)} of the traffic`} now, without the rest of the hold and its judgement. The canary is judged on.`,
+        confirm: next === null ? 'Promote' : `Promote to ${weight(next)}`,
+        fields:
+          step + 1 >= rollout.steps
+            ? []
+            : [
+                h(
+                  'label',
+                  { class: 'check' },
+                  h('input', { type: 'checkbox', name: 'full' }),
+                  'Straight to 100 %, past the steps that are left',
+                ),
+              ],
+      };
+    case 'resume':
+      return { words: `End the pause: ${rollout.pause?.message ?? ''}`, confirm: 'Resume' };
+    case 'pause':
+      return {
+        words: `Stay at ${observed}. The canary is judged on: a check that fails rolls back.`,
+        confirm: 'Pause',
+        fields: [reasonField()],
+      };
+    case 'abort':
+      return {
+        words: `Send all traffic back to the stable version. The canary has ${observed} now.`,
+        confirm: 'Abort the rollout',
+        fields: [reasonField()],
+        danger: true,
+      };
+    case 'retry':
+      return isLive(rollout)
+        ? { words: 'Try the rollback again now, without waiting for the next attempt.', confirm: 'Try again' }
+        : { words: 'Start a new rollout with the same plan.', confirm: 'Start anew' };
+    case 'give_up':
+      return {
+        words:
+          'End this rollback as failed: you have put the traffic right by hand. Sluice takes its hands off and does not try again.',
+        confirm: 'Give up the rollback',
+        fields: [reasonField()],
+        danger: true,
+      };
+    default:
+      throw new Error(`unknown action ${action}`);
+  }
+}

@@ -1,0 +1,62 @@
+/** Ways out of the page: to the Prometheus that was asked, and to other tools. */
+import { h } from './dom.js';
+import { icon } from './icons.js';
+
+/** @typedef {import('./types.d.ts').Rollout} Rollout */
+/** @typedef {import('./types.d.ts').Session} Session */
+
+/**
+ * The query as it was asked, at the time it was asked; null: no Prometheus is known.
+ * @param {Session} session
+ * @param {string} cluster
+ * @param {string} query
+ * @param {number} [at] milliseconds
+ */
+export function prometheusLink(session, cluster, query, at) {
+  const base = session.links.prometheus[cluster];
+  if (base === undefined || query === '') return null;
+  const when = at === undefined ? {} : { 'g0.end_input': new Date(at).toISOString().slice(0, 19).replace('T', ' ') };
+  // Comments that Sluice added are no part of the question.
+  const expr = query.replace(/\n#.*$/gm, '');
+  const search = new URLSearchParams({ 'g0.expr': expr, 'g0.tab': '0', 'g0.range_input': '1h', ...when });
+  return `${base.replace(/\/+$/, '')}/graph?${search.toString()}`;
+}
+
+/**
+ * Other tools, as configured, each for this rollout and its time.
+ * @param {Session} session
+ * @param {Rollout} rollout
+ * @param {number} now
+ */
+export function toolLinks(session, rollout, now) {
+  const { cluster, namespace, service } = rollout.target;
+  /** @type {Record<string, string>} */
+  const values = {
+    cluster,
+    namespace,
+    service,
+    from: String(Date.parse(rollout.createdAt)),
+    to: String(rollout.endedAt === null ? now : Date.parse(rollout.endedAt)),
+  };
+  return session.links.tools.flatMap(({ label, url }) => {
+    const filled = url.replaceAll(/\{(\w+)\}/g, (whole, name) =>
+      name in values ? encodeURIComponent(values[name] ?? '') : whole,
+    );
+    return /^https?:\/\//.test(filled) ? [{ label, url: filled }] : [];
+  });
+}
+
+/** @param {string} url @param {string} text @param {string} [about] for those who hear only this link */
+export const outside = (url, text, about) =>
+  h(
+    'a',
+    {
+      class: 'outside',
+      href: url,
+      target: '_blank',
+      rel: 'noopener noreferrer',
+      ...(about === undefined ? {} : { 'aria-label': about }),
+    },
+    text,
+    icon('out'),
+  );
