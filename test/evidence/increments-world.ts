@@ -26,7 +26,7 @@ export interface Exporter {
    * comes up after counting began. `canary`, `stable`: a pod's own proxy, without traffic before counting began.
    */
   readonly kind: 'served' | 'quiet' | 'late' | 'canary' | 'stable';
-  /** When its process is restarted; null: never. Only what has served for long is: its counters must be seen to fall. */
+  /** When its process is restarted; null: never. */
   readonly restart: number | null;
   /** Scrapes that fail, as numbers of ticks. */
   readonly gaps: readonly number[];
@@ -66,6 +66,17 @@ export const worlds = (kinds: readonly Exporter['kind'][] = ['served', 'quiet', 
       .map((looks) => looks.filter((at) => at > FROM).toSorted((a, b) => a - b)),
     overlap: fc.integer({ min: 0, max: 60_000 }),
   });
+
+/** Only of what has served for long a restart is sure to be seen: its counters cannot overtake their old values. */
+export const restartsSeen = (world: World): World => ({
+  ...world,
+  exporters: world.exporters.map((one) => (one.kind === 'served' ? one : { ...one, restart: null })),
+});
+
+export const noRestarts = (world: World): World => ({
+  ...world,
+  exporters: world.exporters.map((one) => ({ ...one, restart: null })),
+});
 
 /** The same without gaps, restarts and lateness. */
 export const inOrder = (world: World): World => ({
@@ -188,7 +199,7 @@ function run(
       seen = true;
       unseen = nothing();
     }
-    if (one.kind === 'served' && at === one.restart) {
+    if (at === one.restart) {
       counters = new Map();
       unseen = nothing();
     }

@@ -4,7 +4,18 @@ import { describe, expect, test } from 'vitest';
 import type { CounterSeries, Cursor, Sides } from '../../src/domain/evidence/increments.ts';
 import { consume, NO_CURSOR } from '../../src/domain/evidence/increments.ts';
 import type { World } from './increments-world.ts';
-import { END, FROM, inOrder, LATEST, SCRAPE, scraped, totalsOf, worlds } from './increments-world.ts';
+import {
+  END,
+  FROM,
+  inOrder,
+  LATEST,
+  noRestarts,
+  restartsSeen,
+  SCRAPE,
+  scraped,
+  totalsOf,
+  worlds,
+} from './increments-world.ts';
 
 const START = { from: FROM, canaryIsNew: true };
 
@@ -28,7 +39,7 @@ function counting(world: World) {
 describe('whatever the scrapes and the looks', () => {
   test('what was counted over all looks is what the proxies showed', () => {
     fc.assert(
-      fc.property(worlds(), (world) => {
+      fc.property(worlds().map(restartsSeen), (world) => {
         const { counted, shown } = counting(world);
         expect(counted).toEqual(shown);
       }),
@@ -37,12 +48,8 @@ describe('whatever the scrapes and the looks', () => {
   });
 
   test('gaps, lateness and the times of the looks change nothing', () => {
-    const calm = worlds().map((world) => ({
-      ...world,
-      exporters: world.exporters.map((one) => ({ ...one, restart: null })),
-    }));
     fc.assert(
-      fc.property(calm, (world) => {
+      fc.property(worlds().map(noRestarts), (world) => {
         const atEveryScrape = Array.from({ length: 25 }, (_, i) => (i + 5) * SCRAPE);
         // A pod that nobody saw come up begins where it is first seen: then its gaps do matter.
         fc.pre(world.exporters.every(({ kind }) => kind !== 'late' && kind !== 'stable'));
@@ -54,16 +61,35 @@ describe('whatever the scrapes and the looks', () => {
   });
 
   test('a proxy that is known, or a pod of the canary, loses not one request', () => {
-    const calm = worlds(['quiet', 'canary']).map((world) => ({
-      ...world,
-      exporters: world.exporters.map((one) => ({ ...one, restart: null })),
-    }));
     fc.assert(
-      fc.property(calm, (world) => {
+      fc.property(worlds(['quiet', 'canary']).map(noRestarts), (world) => {
         const { counted, sent } = counting(world);
         expect(counted).toEqual(sent);
       }),
       { numRuns: 200 },
+    );
+  });
+
+  test('a restart that nobody saw hides requests, and invents none of any kind', () => {
+    const restart = fc.integer({ min: 6, max: 28 });
+    const always = fc
+      .tuple(worlds(), restart)
+      .map(([world, at]) => ({ ...world, exporters: world.exporters.map((one) => ({ ...one, restart: at })) }));
+    fc.assert(
+      fc.property(always, (world) => {
+        const { counted, sent } = counting(world);
+        for (const role of ['canary', 'stable'] as const) {
+          const [found, real] = [counted[role], sent[role]];
+          expect(found.requests).toBeLessThanOrEqual(real.requests);
+          expect(found.errors).toBeLessThanOrEqual(real.errors);
+          expect(found.timed).toBeLessThanOrEqual(real.timed);
+          found.slow.forEach((n, i) => {
+            expect(n).toBeGreaterThanOrEqual(0);
+            expect(n).toBeLessThanOrEqual(real.slow[i] ?? 0);
+          });
+        }
+      }),
+      { numRuns: 300 },
     );
   });
 
