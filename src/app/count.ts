@@ -20,6 +20,7 @@ export const FALLBACK = 'prometheus';
 
 /** Counts of exporters that were not heard for so long are not waited for. */
 const LONGEST_SILENCE: Millis = 300_000;
+const LATE_FROM_THE_START: Millis = 60_000;
 /** A block that is over but lacks a side (its scrape comes a moment later) is looked at again after this part of it. */
 const SOON = 0.2;
 const SOONEST: Millis = 250;
@@ -38,15 +39,21 @@ export async function count(
   const moment = momentOf(rollout, route, at);
   if (moment === null) return null;
   const { provider } = ledger.setup;
-  const first = await ask(ports, rollout, ledger, provider, moment, bounded);
+  const asked = (name: string): Promise<Counted> => ask(ports, rollout, ledger, name, moment, bounded);
+  // Both at once where it did not count the last time: one that hangs until the deadline leaves no time for another.
+  const instead = provider !== FALLBACK && needsFallback(rollout, ledger) ? asked(FALLBACK) : null;
+  const first = await asked(provider);
   if (first.ok) return entered(ledger, provider, first, moment, null);
   const dueAt = at + Math.min(ledger.setup.pace.block, rollout.plan.analysis.interval);
   if (provider === FALLBACK) return { ok: false, code: first.code, message: first.message, dueAt };
-  const second = await ask(ports, rollout, ledger, FALLBACK, moment, bounded);
+  const second = await (instead ?? asked(FALLBACK));
   if (second.ok) return entered(ledger, FALLBACK, second, moment, first.message);
   const message = `${first.message}; ${FALLBACK} cannot count either: ${second.message}`;
   return { ok: false, code: first.code, message, dueAt };
 }
+
+const needsFallback = ({ judgement }: Rollout, { source }: Ledger): boolean =>
+  source.provider === FALLBACK || (judgement !== null && judgement.blindSince !== null);
 
 function momentOf({ phase, plan }: Rollout, route: Route, at: Instant): Moment | null {
   if ((phase.name !== 'progressing' && phase.name !== 'paused') || phase.reachedAt === null) return null;
@@ -100,14 +107,13 @@ function viewFor({ source, setup }: Ledger, name: string): string | null {
 }
 
 /** From the exporter that was heard least recently: samples that come late (remote write, a busy scraper) are not lost. */
-function sinceFor({ source, cursor, countedTo }: Ledger, name: string, { reachedAt }: Moment): Instant {
-  if (countedTo === null) return reachedAt;
+function sinceFor({ source, cursor, countedFrom, countedTo }: Ledger, name: string, { reachedAt }: Moment): Instant {
+  if (countedFrom === null || countedTo === null) return reachedAt;
   if (source.provider !== name) return countedTo;
-  const oldest = Math.min(
-    countedTo,
-    ...Object.values(cursor.exporters).filter((at) => at > countedTo - LONGEST_SILENCE),
-  );
-  return oldest;
+  const recent = Object.values(cursor.exporters).filter((at) => at > countedTo - LONGEST_SILENCE);
+  const oldest = recent.reduce((first, at) => Math.min(first, at), countedTo);
+  // One that is late from the start is heard for the first time only now, and its baseline is from before.
+  return countedTo - countedFrom < LATE_FROM_THE_START ? Math.min(oldest, countedFrom) : oldest;
 }
 
 function find(metrics: MetricsGateway, name: string, cluster: string): MetricsProvider | string {

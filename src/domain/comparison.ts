@@ -100,24 +100,28 @@ export type Gate =
 
 /**
  * May the rollout leave its present step, as far as the comparison goes? Never without a block of both versions' requests
- * counted at this weight, never while the canary is suspicious, and not to 100 % without the proof of safety.
- * `heldSince`: when the step's own hold was over.
+ * counted at this weight, never while nothing is heard or the canary is suspicious, and not to 100 % without the proof of
+ * safety. `heldSince`: when the step's own hold was over.
  */
 export function gate(rollout: Rollout, at: Instant, heldSince: Instant): Gate {
   const { plan, judgement, phase } = rollout;
   const evidence = plan.analysis.evidence ?? null;
   if (evidence === null || (phase.name !== 'progressing' && phase.name !== 'paused')) return { kind: 'open', note: '' };
-  const finding = judgement?.finding ?? null;
-  const here = judgement?.heard?.weight === weightAt(plan, phase.step);
+  // How long that may last is a matter of the plan's noData.
+  if (judgement === null || judgement.blindSince !== null) return { kind: 'wait' };
+  const { finding, began, heard } = judgement;
+  const here = heard?.weight === weightAt(plan, phase.step);
   const last = phase.step === plan.steps.length - 1;
-  const { verdict } = finding ?? { verdict: 'undecided' };
-  const enough = last ? verdict === 'safe' : verdict === 'safe' || verdict === 'undecided';
+  const verdict = finding?.verdict ?? 'undecided';
+  const enough = verdict === 'safe' || (verdict === 'undecided' && !last);
   if (here && enough && finding !== null) return { kind: 'open', note: last ? finding.sentence : '' };
-  const { unproven } = evidence;
+  const { after, then } = evidence.unproven;
   // Before the last step only a held weight is meant: the proof has time until the last one.
-  const since = last ? Math.min(judgement?.began ?? heldSince, heldSince) : heldSince;
-  if (at - since < unproven.after) return { kind: 'wait' };
-  return { kind: 'unproven', sentence: finding?.sentence ?? 'nothing was counted', policy: unproven };
+  const since = last ? Math.min(began, heldSince) : heldSince;
+  if (at - since < after) return { kind: 'wait' };
+  // Only what is merely not known may be promoted all the same; what looks bad, or was not seen at all, is for a person.
+  const policy = { after, then: then === 'promote' && !(here && verdict === 'undecided') ? 'pause' : then } as const;
+  return { kind: 'unproven', sentence: finding?.sentence ?? 'nothing was counted', policy };
 }
 
 /** How long the present step is held: at the last one, with the bake. */

@@ -5,6 +5,7 @@ import istio from '../../src/adapters/meshes/istio.ts';
 import { DECISION_ANNOTATION, encodeDecision } from '../../src/adapters/routes/decision.ts';
 import type { Logger, MeshGateway, MetricsGateway, MetricsProvider, Recorder } from '../../src/app/ports.ts';
 import { type TickPorts, tick } from '../../src/app/tick.ts';
+import type { EvidenceSetup } from '../../src/domain/evidence/ledger.ts';
 import type { Reading, Workload } from '../../src/domain/observation.ts';
 import type { Plan } from '../../src/domain/plan.ts';
 import type { Rollout, Stamp } from '../../src/domain/rollout.ts';
@@ -40,6 +41,8 @@ export interface Tuning {
   readonly provider?: Partial<MetricsProvider>;
   readonly metrics?: MetricsGateway;
   readonly evaluateWithin?: number;
+  /** How the canary is compared with the stable; the plan must want it. */
+  readonly evidence?: EvidenceSetup;
 }
 
 export async function tickWorld(tuning: Tuning = {}) {
@@ -49,7 +52,7 @@ export async function tickWorld(tuning: Tuning = {}) {
   const outcomes: string[] = [];
   const errors: string[] = [];
   const asked = { fresh: 0, copies: 0, freshPods: 0, pods: 0 };
-  const pods = { canary: ready('myapp-v2'), canaryCopy: null as Workload | null };
+  const pods = { canary: ready('myapp-v2'), canaryCopy: null as Workload | null, stable: null as Workload | null };
   const store = memoryStore(() => now);
   const kube = memoryKube();
   kube.put(seedRoute, 'kubectl-apply');
@@ -69,7 +72,7 @@ export async function tickWorld(tuning: Tuning = {}) {
     async workload(target, role, options) {
       if (options?.fresh === true) asked.freshPods += 1;
       else asked.pods += 1;
-      if (role === 'stable') return ready(target.stable.deployment);
+      if (role === 'stable') return pods.stable ?? ready(target.stable.deployment);
       return options?.fresh === true ? pods.canary : (pods.canaryCopy ?? pods.canary);
     },
     advice: async () => [],
@@ -109,7 +112,7 @@ export async function tickWorld(tuning: Tuning = {}) {
       observedWeight: 0,
       idempotency: null,
       warnings: [],
-      evidence: null,
+      evidence: tuning.evidence ?? null,
     },
     'nobody',
   );

@@ -2,8 +2,11 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Commit, Loaded, MeshWrite, NewRollout, RolloutStore } from '../../src/app/ports.ts';
+import { replay } from '../../src/domain/evidence/state.ts';
+import { finding } from '../../src/domain/evidence/verdict.ts';
 import type { Fact, Outcome, Phase, Rollout } from '../../src/domain/rollout.ts';
 import { aPlan, aReading, measured } from '../support/builders.ts';
+import { aLedger, anEvidenceSetup, counted } from '../support/evidence.ts';
 
 export interface OpenStore {
   readonly store: RolloutStore;
@@ -70,7 +73,7 @@ export function using(store: RolloutStore) {
   const move = async (
     id: string,
     part: Partial<Rollout>,
-    more: Partial<Pick<Commit, 'facts' | 'measurements' | 'evidence' | 'nextTickAt'>> = {},
+    more: Partial<Pick<Commit, 'facts' | 'measurements' | 'evidence' | 'at' | 'nextTickAt'>> = {},
   ) => {
     const { rollout, now } = await loaded(id);
     const facts = more.facts ?? [];
@@ -80,8 +83,8 @@ export function using(store: RolloutStore) {
       version: rollout.version + 1,
       factCount: rollout.factCount + facts.length,
     };
-    const { measurements = [], evidence = null, nextTickAt = now + 10_000 } = more;
-    return store.commit({ previous: rollout, next, facts, measurements, evidence, at: now, nextTickAt });
+    const { measurements = [], evidence = null, at = now, nextTickAt = now + 10_000 } = more;
+    return store.commit({ previous: rollout, next, facts, measurements, evidence, at, nextTickAt });
   };
   const end = async (id: string, at?: number): Promise<void> => {
     const { now } = await loaded(id);
@@ -475,6 +478,111 @@ export function storeContract(name: string, open: () => Promise<OpenStore>): voi
           tookMs: 1,
         });
         expect((await store.writes('gone', 10, null)).items).toEqual([]);
+      });
+    });
+
+    describe('evidence', () => {
+      const evidence = anEvidenceSetup();
+
+      test('a rollout that is compared begins with an empty ledger of its setup; another one has none', async () => {
+        const { id } = await use.created({ evidence });
+        const empty = aLedger();
+        expect((await use.loaded(id)).ledger).toStrictEqual(empty);
+        expect(await store.ledger(id)).toStrictEqual(empty);
+        const other = await use.created();
+        expect((await use.loaded(other.id)).ledger).toBeNull();
+        expect(await store.ledger(other.id)).toBeNull();
+        expect(await store.ledger('nobody')).toBeNull();
+        expect(await store.evidence(other.id, 10, null)).toEqual({ items: [], nextCursor: null });
+      });
+
+      test('ledger and block come with the version that rests on them, and read back as they went in', async () => {
+        const { id } = await use.created({ evidence });
+        const { now, ledger } = await use.loaded(id);
+        const first = counted(ledger ?? aLedger(), now);
+        expect(first.closed).not.toBeNull();
+        expect(await use.move(id, {}, { evidence: first, at: now })).toBe(true);
+        expect((await use.loaded(id)).ledger).toStrictEqual(first.ledger);
+        expect(await store.ledger(id)).toStrictEqual(first.ledger);
+        expect((await store.evidence(id, 10, null)).items).toStrictEqual([first.closed]);
+      });
+
+      test('a count that closes no block changes the ledger alone; a commit without a count changes neither', async () => {
+        const { id } = await use.created({ evidence });
+        const { now } = await use.loaded(id);
+        const goesOn = { ...counted(aLedger(), now), closed: null };
+        await use.move(id, {}, { evidence: goesOn });
+        await use.move(id, { attempts: 1 });
+        expect((await use.loaded(id)).ledger).toStrictEqual(goesOn.ledger);
+        expect((await store.evidence(id, 10, null)).items).toEqual([]);
+      });
+
+      test('who lost the race writes neither', async () => {
+        const { id } = await use.created({ evidence });
+        const { rollout, now } = await use.loaded(id);
+        const mine = counted(aLedger(), now);
+        const other = counted(aLedger(), now, 77);
+        const commit = (of: typeof mine): Promise<boolean> =>
+          store.commit({
+            previous: rollout,
+            next: { ...rollout, version: rollout.version + 1 },
+            facts: [],
+            measurements: [],
+            evidence: of,
+            at: now,
+            nextTickAt: now,
+          });
+        expect(await commit(mine)).toBe(true);
+        expect(await commit(other)).toBe(false);
+        expect((await use.loaded(id)).ledger).toStrictEqual(mine.ledger);
+        expect((await store.evidence(id, 10, null)).items).toStrictEqual([mine.closed]);
+      });
+
+      test('of many commits at once exactly one brings its block', async () => {
+        const { id } = await use.created({ evidence });
+        const { rollout, now } = await use.loaded(id);
+        const next = { ...rollout, version: rollout.version + 1 };
+        const given = { previous: rollout, next, facts: [], measurements: [], at: now, nextTickAt: now };
+        const counts = Array.from({ length: 6 }, (_, i) => counted(aLedger(), now, 100 + i));
+        const outcomes = await Promise.all(counts.map((of) => store.commit({ ...given, evidence: of })));
+        expect(outcomes.filter((won) => won)).toHaveLength(1);
+        const winner = counts[outcomes.indexOf(true)];
+        expect((await use.loaded(id)).ledger).toStrictEqual(winner?.ledger);
+        expect((await store.evidence(id, 10, null)).items).toStrictEqual([winner?.closed]);
+      });
+
+      test('blocks come oldest first in pages that hold each of them once', async () => {
+        const { id } = await use.created({ evidence });
+        for (let n = 0; n < 5; n += 1) {
+          const { ledger, now } = await use.loaded(id);
+          await use.move(id, {}, { evidence: counted(ledger ?? aLedger(), now) });
+        }
+        const first = await store.evidence(id, 2, null);
+        const second = await store.evidence(id, 2, first.nextCursor);
+        const third = await store.evidence(id, 2, second.nextCursor);
+        const all = [first, second, third].flatMap(({ items }) => items);
+        expect(all.map(({ block }) => block.index)).toEqual([0, 1, 2, 3, 4]);
+        expect(third.nextCursor).toBeNull();
+        // And every verdict can be computed again from what is read.
+        const ledger = await store.ledger(id);
+        const blocks = all.map(({ block }) => block);
+        expect(replay(evidence.settings, blocks)).toStrictEqual(ledger?.state);
+        expect(all.at(-1)?.finding).toStrictEqual(finding(replay(evidence.settings, blocks), evidence.settings));
+      });
+
+      test('goes with its rollout', async () => {
+        const [old, live] = [await use.created({ evidence }), await use.created({ evidence })];
+        for (const { id } of [old, live]) {
+          const { now } = await use.loaded(id);
+          await use.move(id, {}, { evidence: counted(aLedger(), now) });
+        }
+        const { now } = await use.loaded(old.id);
+        await use.end(old.id, now - 86_400_000);
+        expect((await store.evidence(old.id, 10, null)).items).toHaveLength(1);
+        expect(await store.prune(now - 3_600_000, 10)).toBe(1);
+        expect(await store.ledger(old.id)).toBeNull();
+        expect((await store.evidence(old.id, 10, null)).items).toEqual([]);
+        expect((await store.evidence(live.id, 10, null)).items).toHaveLength(1);
       });
     });
 

@@ -7,6 +7,7 @@ import type { PostgresRolloutStore } from '../../src/adapters/postgres/rollout-s
 import { postgresRolloutStore } from '../../src/adapters/postgres/rollout-store.ts';
 import { using, wanted } from '../contract/store.cases.ts';
 import { aPlan, measured } from '../support/builders.ts';
+import { aLedger, anEvidenceSetup, counted } from '../support/evidence.ts';
 import type { FreshDatabase } from '../support/postgres.ts';
 import { freshDatabase, silent } from '../support/postgres.ts';
 
@@ -34,8 +35,9 @@ afterAll(async () => {
 
 /** A rollout with one row in each table of the history. */
 async function withHistory() {
-  const rollout = await use.created();
-  await use.move(rollout.id, {}, { measurements: [measured('pass')] });
+  const rollout = await use.created({ evidence: anEvidenceSetup() });
+  const evidence = counted(aLedger(), rollout.createdAt);
+  await use.move(rollout.id, {}, { measurements: [measured('pass')], evidence });
   await store.recordWrite(rollout.id, {
     at: 1,
     object: 'o',
@@ -50,7 +52,7 @@ async function withHistory() {
 }
 
 describe('the history is append-only', () => {
-  const tables = ['fact', 'measurement', 'mesh_write'];
+  const tables = ['fact', 'measurement', 'mesh_write', 'evidence_block'];
 
   test.each(tables)('%s refuses update, delete and truncate', async (table) => {
     const { id } = await withHistory();

@@ -2,8 +2,11 @@
 import type { MetricsProvider, Survey } from '../../src/app/ports.ts';
 import type { History } from '../../src/domain/evidence/calibrate.ts';
 import type { Side } from '../../src/domain/evidence/counts.ts';
+import type { CounterSeries } from '../../src/domain/evidence/increments.ts';
+import type { EvidenceSetup, Ledger, Taken } from '../../src/domain/evidence/ledger.ts';
+import { openLedger, take } from '../../src/domain/evidence/ledger.ts';
 import { DEFAULTS } from '../../src/domain/evidence/settings.ts';
-import type { EvidencePlan } from '../../src/domain/plan.ts';
+import type { EvidencePlan, Role } from '../../src/domain/plan.ts';
 import { generator, poisson } from '../evidence/special.ts';
 
 /** What a plan that only says "compare" means. */
@@ -90,3 +93,44 @@ export const aProvider = (survey: Survey | (() => Promise<Survey>) | null): Metr
         survey: typeof survey === 'function' ? survey : async () => survey,
       }),
 });
+
+// ── ledgers ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export const anEvidenceSetup = (part: Partial<EvidenceSetup> = {}): EvidenceSetup => ({
+  provider: 'prometheus',
+  view: 'outbound',
+  pace: { mode: 'robust', block: 10_000, warmUp: 30_000 },
+  settings: { ...DEFAULTS, bounds: [100, 250] },
+  words: 'as careful as can be',
+  calibration: { trials: 100, rolledBack: 1, passed: true, pods: 12, past: 14_400_000 },
+  ...part,
+});
+
+export const aLedger = (setup = anEvidenceSetup()): Ledger => openLedger(setup);
+
+/** The ledger after another look, ten seconds after the last one, that closes a block of some hundred requests. */
+export function counted(ledger: Ledger, at: number, requests = 100): Taken {
+  const began = ledger.began ?? at - 10_000;
+  const base = (ledger.cursor.series['c']?.[1] ?? 0) + requests;
+  const counter = (id: string, role: Role, value: number): CounterSeries => ({
+    id,
+    exporter: 'job/10.0.0.1:15020/caller-0',
+    startedAt: null,
+    role,
+    pod: `${role}-7d4b9c-x2x7z`,
+    adds: { requests: 1 },
+    samples:
+      ledger.began === null
+        ? [
+            [began - 1, 0],
+            [at, value],
+          ]
+        : [[(ledger.countedTo ?? at) + 1, value]],
+  });
+  const series = [counter('c', 'canary', base), counter('s', 'stable', 9 * base + 0.5)];
+  const source = { provider: ledger.setup.provider, view: ledger.setup.view };
+  const moment = { at: (ledger.open?.since ?? began) + 10_000, reachedAt: began, weight: 12.5, shareKnown: true };
+  const taken = take(ledger, { source, at: (ledger.countedTo ?? at) + 1, series }, moment);
+  // A block carries the time of its commit.
+  return { ...taken, closed: taken.closed === null ? null : { ...taken.closed, at } };
+}
