@@ -89,14 +89,18 @@ const FEWEST_TARGETS = 5;
 /** How often the parts of one oversized answer are halved. */
 const HALVINGS = 8;
 
+/** Full answers after which one target more is tried. Faster, and every other group would be refused. */
+const CAUTION = 20;
+
 /** Targets per query, by view: a lane does not last. */
 const sizes = new WeakMap<CountView, number>();
-const sizeOf = (view: CountView): number => sizes.get(view) ?? MOST_TARGETS;
+const sizeOf = (view: CountView): number => Math.floor(sizes.get(view) ?? MOST_TARGETS);
 const wasTooMuch = (view: CountView, targets: number): void => {
   sizes.set(view, Math.max(FEWEST_TARGETS, Math.min(sizeOf(view), targets >> 1)));
 };
 const wasAnswered = (view: CountView, targets: number): void => {
-  if (targets >= sizeOf(view)) sizes.set(view, Math.min(MOST_TARGETS, sizeOf(view) + 1));
+  const size = sizes.get(view);
+  if (size !== undefined && targets >= Math.floor(size)) sizes.set(view, Math.min(MOST_TARGETS, size + 1 / CAUTION));
 };
 
 export const rawLane = (
