@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Role } from '../../src/domain/plan.ts';
 import { type PrometheusServer, startPrometheus } from '../../src/sandbox/prometheus-server.ts';
 import { DIALECTS, type Dialect, type Outcome } from '../support/counting-dialects.ts';
-import { type Figures, Looker, ProxyPage, Truth, write } from '../support/counting-world.ts';
+import { BOUNDS, type Figures, Looker, ProxyPage, Truth, write } from '../support/counting-world.ts';
 import { open, shop } from '../support/prometheus-target.ts';
 
 const SCRAPE = 250;
@@ -65,12 +65,8 @@ describe.concurrent.each(DIALECTS)('$name', (dialect) => {
     await Promise.all([a.scraped(), b.scraped()]);
     counts = true;
 
-    const looker = new Looker(
-      open(server.url, { countingOf: () => dialect.counting, scrapeIntervalMs: SCRAPE }),
-      shop(),
-      dialect.view,
-      Date.now(),
-    );
+    const provider = open(server.url, { countingOf: () => dialect.counting, scrapeIntervalMs: SCRAPE });
+    const looker = new Looker(provider, shop(), dialect.view, Date.now());
     let over = false;
     const looking = (async () => {
       for (let n = 0; !over; n += 1) {
@@ -133,5 +129,20 @@ describe.concurrent.each(DIALECTS)('$name', (dialect) => {
     expect(await looker.look()).toBe(0);
     await sleep(1_000);
     expect(await looker.look()).toBe(0);
+
+    if (!showsPods) return;
+    // The stable's past by pod, as the survey reads it: since the first scrape, what was counted then being its baseline.
+    const survey = await provider.survey?.(shop(), 60_000);
+    if (!survey?.ok) throw new Error(survey?.message);
+    expect(survey.bounds).toEqual([...BOUNDS, 2500]);
+    const past: Figures = (survey.history?.slots ?? [])
+      .flat()
+      .map(({ requests, errors, timed, slow }) => [requests, errors, timed, ...slow])
+      .reduce((sum, figures) => sum.map((n, i) => n + (figures[i] ?? 0)), [0, 0, 0, 0, 0, 0]);
+    const stable = Object.entries(truth.sum)
+      .filter(([key]) => key.startsWith('stable'))
+      .map(([, figures]) => figures)
+      .reduce((sum, figures) => sum.map((n, i) => n + (figures[i] ?? 0)), [0, 0, 0, 0, 0]);
+    expect(past).toEqual([...stable, 0]);
   });
 });

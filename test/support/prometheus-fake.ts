@@ -8,6 +8,8 @@ export interface SeenRequest {
   readonly headers: IncomingHttpHeaders;
   /** The PromQL that was asked. */
   readonly query: string;
+  /** When it is to be evaluated, in seconds since the epoch; null: now. */
+  readonly time: number | null;
 }
 
 export type Script = (request: SeenRequest, response: ServerResponse) => void | Promise<void>;
@@ -57,8 +59,15 @@ export async function fakePrometheus(first: Script = success([])): Promise<FakeP
 async function read(request: IncomingMessage): Promise<SeenRequest> {
   let body = '';
   for await (const chunk of request.setEncoding('utf8')) body += chunk as string;
-  const query = new URLSearchParams(body).get('query') ?? '';
-  return { method: request.method ?? '', path: request.url ?? '', headers: request.headers, query };
+  const asked = new URLSearchParams(body);
+  const time = asked.get('time');
+  return {
+    method: request.method ?? '',
+    path: request.url ?? '',
+    headers: request.headers,
+    query: asked.get('query') ?? '',
+    time: time === null ? null : Number(time),
+  };
 }
 
 export type Element = readonly [labels: Readonly<Record<string, string>>, value: string];

@@ -10,6 +10,7 @@ import { calledFor } from '../prometheus/called.ts';
 import { openClient, type PrometheusAuth } from '../prometheus/client.ts';
 import { customReading } from '../prometheus/custom.ts';
 import type { FigureTable } from '../prometheus/figures.ts';
+import { Gate } from '../prometheus/gate.ts';
 import { GroupCommit } from '../prometheus/group-commit.ts';
 import { bucketsLane, countsLane, type Pair, pairKey, queryLane, type TableLane } from '../prometheus/lanes.ts';
 import { checkQuery, renderQuery } from '../prometheus/placeholders.ts';
@@ -58,6 +59,8 @@ const MAX_AHEAD = 30_000;
 const PING = 'vector(1)';
 /** Hours of raw samples of many pods take longer than a figure. */
 const SURVEY_WITHIN = 6_000;
+/** A hundred rollouts that start at once must not ask for a hundred pasts at once. */
+const PASTS_AT_A_TIME = 2;
 
 export default { name: NAME, open };
 
@@ -84,6 +87,7 @@ function open(options: PrometheusOptions): MetricsProvider {
   const forTables = Math.max(1, maxInFlight - forQueries);
   const tables = new GroupCommit<Pair, FigureTable | Trouble>({ ...pacing, maxInFlight: forTables });
   const queries = new GroupCommit<string, Answer>({ ...pacing, maxInFlight: forQueries });
+  const pasts = new Gate(PASTS_AT_A_TIME);
   const raws = new GroupCommit<RawPair, RawCount | Trouble>({ ...pacing, maxInFlight: forTables });
 
   // A mesh's views are the same objects for all its targets: renamed and spelled out once, not for every question.
@@ -223,6 +227,7 @@ function open(options: PrometheusOptions): MetricsProvider {
         past,
         scrapeInterval: scrapeIntervalMs,
         timeout: Math.max(timeoutMs, SURVEY_WITHIN),
+        gate: pasts,
       }),
 
     async ping() {

@@ -80,10 +80,24 @@ const leText = (bound: Millis, unit: 'ms' | 's'): string => {
   return `${written}|${literally(exponential)}`;
 };
 
-/** Raw samples are many: fewer targets per query than of sums. */
-const TARGETS_PER_QUERY = 100;
+/**
+ * Raw samples are many: one target of five callers is 80 kB, nearly all of it labels. What a query may ask for follows what
+ * could be answered, or each group would first be refused and then asked for again in halves.
+ */
+const MOST_TARGETS = 50;
+const FEWEST_TARGETS = 5;
 /** How often the parts of one oversized answer are halved. */
 const HALVINGS = 8;
+
+/** Targets per query, by view: a lane does not last. */
+const sizes = new WeakMap<CountView, number>();
+const sizeOf = (view: CountView): number => sizes.get(view) ?? MOST_TARGETS;
+const wasTooMuch = (view: CountView, targets: number): void => {
+  sizes.set(view, Math.max(FEWEST_TARGETS, Math.min(sizeOf(view), targets >> 1)));
+};
+const wasAnswered = (view: CountView, targets: number): void => {
+  if (targets >= sizeOf(view)) sizes.set(view, Math.min(MOST_TARGETS, sizeOf(view) + 1));
+};
 
 export const rawLane = (
   client: PrometheusClient,
@@ -92,10 +106,8 @@ export const rawLane = (
   timeout: Millis,
 ): Lane<RawPair, RawCount | Trouble> => ({
   cut(targets) {
-    const pieces: RawPair[][] = [];
-    for (let at = 0; at < targets.length; at += TARGETS_PER_QUERY)
-      pieces.push(targets.slice(at, at + TARGETS_PER_QUERY));
-    return pieces;
+    const size = sizeOf(view);
+    return Array.from({ length: Math.ceil(targets.length / size) }, (_, i) => targets.slice(i * size, (i + 1) * size));
   },
   async send(targets) {
     const until = performance.now() + timeout;
@@ -107,19 +119,41 @@ export const rawLane = (
       const answer = left > 0 ? await client.matrix(rawQuery(view, part, window), left) : noTimeLeft(client);
       if (!answer.ok && answer.tooMuch && part.length > 1 && halvings > 0) {
         halvings -= 1;
+        wasTooMuch(view, part.length);
         parts.push(part.slice(0, part.length >> 1), part.slice(part.length >> 1));
         continue;
       }
-      for (const target of part) results.set(target, answer.ok ? counted(view, target, answer.series) : answer);
+      if (answer.ok) wasAnswered(view, part.length);
+      const of = answer.ok ? byVersion(view, answer.series) : null;
+      for (const target of part)
+        results.set(target, of === null ? (answer as Trouble) : { ok: true, series: counted(view, target, of) });
     }
     return targets.map((target) => results.get(target) as RawCount | Trouble);
   },
 });
 
-const counted = (view: CountView, target: RawPair, series: readonly RawSeries[]): RawCount => ({
-  ok: true,
-  series: countersOf(view, target, target.bounds, series),
-});
+const keyOf = (namespace: string, version: string): string => `${namespace}\n${version}`;
+
+/** Sorted once for all targets of an answer: each of them looking through all of it took longer than anything else. */
+function byVersion({ labels: at }: CountView, series: readonly RawSeries[]): ReadonlyMap<string, readonly RawSeries[]> {
+  const found = new Map<string, RawSeries[]>();
+  for (const one of series) {
+    const key = keyOf(one.labels[at.namespace] ?? '', one.labels[at.version] ?? '');
+    const own = found.get(key);
+    if (own === undefined) found.set(key, [one]);
+    else own.push(one);
+  }
+  return found;
+}
+
+function counted(
+  view: CountView,
+  target: RawPair,
+  of: ReadonlyMap<string, readonly RawSeries[]>,
+): readonly CounterSeries[] {
+  const own = [target.canary, target.stable].flatMap((version) => of.get(keyOf(target.namespace, version)) ?? []);
+  return countersOf(view, target, target.bounds, own);
+}
 
 const noTimeLeft = ({ server }: PrometheusClient): Trouble =>
   trouble('timeout', `${server} refused an answer for many workloads, and there was no time left for smaller ones`);

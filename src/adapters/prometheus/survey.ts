@@ -1,37 +1,16 @@
 /** What a Prometheus knows of a service before its rollout: by whom it can be counted, its latency bounds, its past by pod. */
 import type { Survey } from '../../app/ports.ts';
-import { duration } from '../../domain/format.ts';
 import type { Millis, Target } from '../../domain/plan.ts';
-import type { CountView, Named } from '../series/counting.ts';
-import { countersOf, namedIn } from '../series/counting.ts';
+import { namedIn } from '../series/counting.ts';
 import { boundOf } from '../series/histograms.ts';
-import type { Past } from '../series/history.ts';
-import { openPast } from '../series/history.ts';
-import type { Row, Trouble } from './answer.ts';
-import type { PrometheusClient } from './client.ts';
-import { type RawPair, rawQuery } from './raw.ts';
+import type { Trouble } from './answer.ts';
+import { type Bounds, pastOf, type Seen, type SurveyOptions } from './past.ts';
 import { oneOf, promDuration } from './text.ts';
-
-export interface SurveyOptions {
-  readonly client: PrometheusClient;
-  readonly target: Target;
-  readonly views: readonly CountView[];
-  readonly past: Millis;
-  readonly scrapeInterval: Millis;
-  /** Of all queries together. What was not answered by then is left out, and said. */
-  readonly timeout: Millis;
-}
 
 /** Traffic of the last so many milliseconds decides by which view is counted. */
 const PRESENT: Millis = 1_800_000;
 /** A view that sees less than this part of what the busiest one sees does not see all callers. */
 const SEES_ENOUGH = 0.5;
-
-interface Seen {
-  readonly view: CountView;
-  readonly named: Named;
-  readonly requests: number;
-}
 
 export async function survey(options: SurveyOptions): Promise<Survey> {
   const { target, views, timeout, scrapeInterval } = options;
@@ -50,15 +29,15 @@ export async function survey(options: SurveyOptions): Promise<Survey> {
   const seen = asked.map(({ view, named, answer }): Seen => ({ view, named, requests: answer as number }));
   const busiest = Math.max(...seen.map(({ requests }) => requests));
   const chosen = seen.find(({ requests }) => requests >= busiest * SEES_ENOUGH) ?? (seen[0] as Seen);
-  const bounds = await boundsOf(options, chosen, left());
-  if (!Array.isArray(bounds)) return { ...(bounds as Trouble), ok: false };
+  const found = await boundsOf(options, chosen, left());
+  if (!found.ok) return found;
   const byPod = seen.find(({ view, requests }) => view.labels.pod !== null && requests >= busiest * SEES_ENOUGH);
-  const { history, message } = await pastOf(options, byPod, bounds, left);
+  const { history, message } = await pastOf(options, byPod, found, left);
   return {
     ok: true,
     view: chosen.view.name,
     resolution: Math.max(1_000, scrapeInterval),
-    bounds,
+    bounds: found.bounds,
     history,
     rps: chosen.requests / (PRESENT / 1000),
     message,
@@ -94,82 +73,33 @@ async function requestsOf(
 const NATIVE_BOUNDS = [8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096];
 const NATIVE_SECONDS = [2 ** -6, 2 ** -5, 2 ** -4, 2 ** -3, 2 ** -2, 2 ** -1, 1, 2, 4, 8].map((s) => s * 1000);
 
-/** Finite bounds of the histogram that the stable's latencies are in, in milliseconds, rising; empty: there is none. */
-async function boundsOf({ client }: SurveyOptions, of: Seen, timeout: Millis): Promise<readonly number[] | Trouble> {
+const RARE = 0.0001;
+const COMMON = 0.6;
+
+/** Of the histogram that the stable's latencies are in. */
+async function boundsOf({ client }: SurveyOptions, of: Seen, timeout: Millis): Promise<Bounds | Trouble> {
   const { latency } = of.view;
-  if (latency === null) return [];
+  if (latency === null) return all([]);
   const matchers = [...latency.matchers, ...ofStable(of)].join(',');
   const recent = promDuration(PRESENT);
-  const classic = `count by (le) (last_over_time(${latency.metric}_bucket{${matchers}}[${recent}]))`;
+  const buckets = `${latency.metric}_bucket{${matchers}}[${recent}]`;
+  const classic = `sum by (le) (increase(${buckets})) or 0 * count by (le) (last_over_time(${buckets}))`;
   const native = `label_replace(count(last_over_time(${latency.metric}{${matchers}}[${recent}])), "native", "yes", "", "")`;
   const answer = await client.query(`${classic} or ${native}`, timeout);
   if (!answer.ok) return answer;
-  const finite = (row: Row): readonly number[] => {
-    const bound = boundOf(row.labels['le'], latency.unit);
-    return Number.isFinite(bound) ? [bound] : [];
-  };
-  const found = [...new Set(answer.rows.flatMap(finite))].sort((a, b) => a - b);
-  if (found.length > 0) return found;
+  const counts = new Map(answer.rows.map((row) => [boundOf(row.labels['le'], latency.unit), row.value]));
+  const finite = [...counts.keys()].filter(Number.isFinite).sort((a, b) => a - b);
+  if (finite.length > 0) return told(finite, counts);
   const isNative = answer.rows.some((row) => row.labels['native'] === 'yes' && row.value > 0);
-  return isNative ? (latency.unit === 's' ? NATIVE_SECONDS : NATIVE_BOUNDS) : [];
+  return all(isNative ? (latency.unit === 's' ? NATIVE_SECONDS : NATIVE_BOUNDS) : []);
 }
 
-// ── the past ────────────────────────────────────────────────────────────────────────────────────────────────────────
+const all = (bounds: readonly Millis[]): Bounds => ({ ok: true, bounds, rare: new Set(), common: new Set() });
 
-/** One query's part of the past: some megabytes for twenty pods. */
-const CHUNK: Millis = 1_800_000;
-const SLOT: Millis = 5_000;
-
-async function pastOf(
-  options: SurveyOptions,
-  of: Seen | undefined,
-  bounds: readonly number[],
-  left: () => Millis,
-): Promise<{ readonly history: Extract<Survey, { ok: true }>['history']; readonly message: string }> {
-  const { client, past, scrapeInterval } = options;
-  if (of === undefined)
-    return {
-      history: null,
-      message: 'the metrics do not name the pods of the stable version, so its past cannot be tried',
-    };
-  const slot = scrapeInterval <= 1_000 ? 1_000 : Math.ceil(scrapeInterval / SLOT) * SLOT;
-  const slots = Math.floor(past / slot);
-  const now = Date.now();
-  const from = now - slots * slot;
-  const entered = openPast(from, slot, slots, bounds.length);
-  // The stable version alone: its name stands for both, so that no rollout under way is taken for its past.
-  const alone: RawPair = { ...of.named, canary: of.named.stable, bounds };
-  const chunks = Math.ceil(past / CHUNK);
-  for (let chunk = 0; chunk < chunks; chunk += 1) {
-    const to = Math.min(now, from + (chunk + 1) * CHUNK);
-    const answer = await client.matrix(rawQuery(of.view, [alone], CHUNK + 2 * scrapeInterval), left(), to);
-    if (!answer.ok) return { history: null, message: `the past could not be read: ${answer.message}` };
-    enter(entered, of, bounds, answer.series);
-  }
-  const history = heard(entered, slots);
-  return history === null
-    ? { history, message: `${client.server} knows of no request to the stable version in the last ${duration(past)}` }
-    : {
-        history,
-        message: `the last ${duration(history.slots.length * history.slot)} of ${history.slots[0]?.length ?? 0} pods`,
-      };
-}
-
-function enter(
-  past: Past,
-  { view, named }: Seen,
-  bounds: readonly number[],
-  series: Parameters<typeof countersOf>[3],
-): void {
-  // Told apart from a canary by a name that no workload has.
-  past.enter(countersOf(view, { ...named, canary: '' }, bounds, series));
-}
-
-/** Without the time before the first request that is known: a Prometheus that is young has no older past. */
-function heard(past: Past, slots: number): Extract<Survey, { ok: true }>['history'] {
-  const history = past.history();
-  if (history === null) return null;
-  const first = history.slots.findIndex((pods) => pods.some(({ requests }) => requests > 0));
-  if (first < 0) return null;
-  return { slot: history.slot, slots: history.slots.slice(first, slots) };
+function told(bounds: readonly Millis[], counts: ReadonlyMap<number, number>): Bounds {
+  const total = counts.get(Number.POSITIVE_INFINITY) ?? 0;
+  if (!(total > 0)) return all(bounds);
+  const beyond = (bound: Millis): number => 1 - (counts.get(bound) ?? 0) / total;
+  const rare = new Set(bounds.filter((bound) => beyond(bound) < RARE));
+  return { ok: true, bounds, rare, common: new Set(bounds.filter((bound) => beyond(bound) > COMMON)) };
 }

@@ -119,8 +119,7 @@ function collect(
   { labels, samples, histograms = [] }: RawSeries,
   of: Of,
 ): void {
-  const { le, ...own } = labels;
-  const id = idOf(metric, own);
+  const id = idOf(metric, labels);
   let histogram = into.get(id);
   if (histogram === undefined) {
     histogram = { of, id, all: [], atMost: new Map(), native: null };
@@ -130,7 +129,7 @@ function collect(
     const all = histograms.map(([at, { count }]) => [at, count] as const);
     histogram.native = { all, atMost: nativeAtMost(histograms, bounds, unit) };
   }
-  const bound = boundOf(le, unit);
+  const bound = boundOf(labels['le'], unit);
   if (bound === Number.POSITIVE_INFINITY) histogram.all = samples;
   else if (bounds.includes(bound)) histogram.atMost.set(bound, samples);
 }
@@ -145,12 +144,16 @@ function roleOf({ labels: at }: CountView, named: Named, labels: Labels): Role |
   return version === named.canary ? 'canary' : version === named.stable ? 'stable' : null;
 }
 
-/** Short and the same in every answer: of the name and all labels. 66 bits: two of a rollout's series never share one. */
+/**
+ * Short and the same in every answer: of the name and all labels but the bucket's bound. 66 bits: two of a rollout's series
+ * never share one. Prometheus sends labels in order; sorting them again would take as long as reading the answer.
+ */
 function idOf(name: string, labels: Labels): string {
-  const parts = Object.keys(labels)
-    .sort()
-    .map((label) => `${label}\n${labels[label]}`);
-  return hash('sha1', [name, ...parts].join('\n'), 'base64url').slice(0, 11);
+  const keys = Object.keys(labels);
+  if (!keys.every((key, i) => i === 0 || (keys[i - 1] as string) < key)) keys.sort();
+  let text = name;
+  for (const key of keys) if (key !== 'le') text += `\n${key}\n${labels[key]}`;
+  return hash('sha1', text, 'base64url').slice(0, 11);
 }
 
 interface Meanings {
