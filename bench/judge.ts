@@ -2,15 +2,17 @@
  * `npm run bench:judge`: what a bad canary costs before each judge rolls it back, and how often each rolls back a healthy
  * one. Simulated, seeded: the same options give the same numbers on every machine.
  */
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
-import { barsOf } from './judge/bars.ts';
 import type { Cell } from './judge/cell.ts';
 import { JUDGES } from './judge/judges.ts';
+import { markdown } from './judge/markdown.ts';
+import { writePlots } from './judge/plots.ts';
+import { readRecord, tidied } from './judge/record.ts';
 import { SCENARIOS } from './judge/scenarios.ts';
+import { asText } from './judge/text.ts';
 import type { Task } from './judge/worker.ts';
-import { machine } from './support/machine.ts';
-import { tableOf } from './support/report.ts';
 
 const HELP = `npm run bench:judge -- [options]
   --runs 10000          runs per scenario (500 of the healthy ones, 100 of the bad ones)
@@ -20,6 +22,8 @@ const HELP = `npm run bench:judge -- [options]
   --seed 1              another seed gives other streams
   --threads 2           worker threads, at low priority
   --json                one JSON line per scenario, judge and schedule, and nothing else
+  --report FILE         runs nothing: the tables of docs/judge.md from such lines
+  --plots DIR           writes pictures of the run, or of the report, as SVG
 `;
 
 const { values } = parseArgs({
@@ -30,12 +34,27 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     threads: { type: 'string', default: '2' },
     json: { type: 'boolean', default: false },
+    report: { type: 'string' },
+    plots: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
 
 if (values.help) {
   process.stdout.write(HELP);
+  process.exit(0);
+}
+
+function draw(from: readonly Cell[]): void {
+  if (values.plots === undefined) return;
+  const names = writePlots(from, values.plots, Number(values.seed));
+  process.stderr.write(`[bench] ${names.map((name) => join(values.plots ?? '', name)).join(', ')}\n`);
+}
+
+if (values.report !== undefined) {
+  const recorded = readRecord(values.report);
+  process.stdout.write(markdown(recorded));
+  draw(recorded);
   process.exit(0);
 }
 
@@ -65,7 +84,6 @@ const tasks: Task[] = SCENARIOS.filter((s) => only === undefined || only.include
   runs: Number(values.runs ?? (s.healthy ? 500 : 100)),
   judges: judges ?? null,
 }));
-const order = SCENARIOS.map((s) => s.name);
 const cells: Cell[] = [];
 const began = performance.now();
 
@@ -90,40 +108,5 @@ const thread = (): Promise<void> =>
 
 await Promise.all(Array.from({ length: Number(values.threads) }, thread));
 
-if (!values.json) {
-  cells.sort((a, b) => order.indexOf(a.scenario) - order.indexOf(b.scenario));
-  const rounded = (n: number | null): number | null => (n === null ? null : Number(n.toPrecision(3)));
-  const percent = (n: number | null): string => (n === null ? '-' : `${(100 * n).toFixed(1)} %`);
-  process.stdout.write(`${Object.values(machine()).join(' · ')}\n`);
-  for (const schedule of ['same', 'native'] as const) {
-    process.stdout.write(`\n${schedule === 'same' ? 'same 30-minute schedule' : 'each judge on its own ramp'}\n`);
-    process.stdout.write(
-      tableOf(
-        cells
-          .filter((c) => c.schedule === schedule)
-          .map((c) => ({
-            scenario: c.scenario,
-            judge: c.judge,
-            runs: c.runs,
-            harm: rounded(c.harmMedian),
-            'delay s': c.delayMedian,
-            'p90 s': c.delayP90,
-            detected: percent(c.detected),
-            false: percent(c.falseRollback),
-            'promoted s': c.promotedMedian,
-          })),
-      ),
-    );
-  }
-  process.stdout.write('\npromises\n');
-  process.stdout.write(
-    tableOf(
-      barsOf(cells).map((b) => ({
-        promise: b.promise,
-        measured: b.measured === null ? null : Number(b.measured.toPrecision(2)),
-        limit: b.limit,
-        kept: b.kept === null ? 'not run' : b.kept ? 'yes' : 'no',
-      })),
-    ),
-  );
-}
+if (!values.json) process.stdout.write(asText(tidied(cells)));
+draw(tidied(cells));

@@ -8,6 +8,8 @@ export interface Run {
   /** The canary's share that the judge's own ramp wants now. On the common schedule nobody asks. */
   readonly weight: number;
   observe(tick: Tick): Answer;
+  /** ln of the evidence against the canary, of judges that have one. */
+  readonly logEvidence?: number;
   /** Seconds for which the judge has stopped the schedule so far, because of failed checks; absent: it never does. */
   readonly frozen?: number;
 }

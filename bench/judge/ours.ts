@@ -74,6 +74,9 @@ function start({ settings, block, groups, guarded }: Setup): Run {
     get weight() {
       return RAMP[rung] ?? 0;
     },
+    get logEvidence() {
+      return state.crossed?.logEvidence ?? logTotal(state, settings);
+    },
     observe(tick) {
       const now = tick.t + TICK;
       if (guardrail?.observe(now, tick.canary, tick.stable)) return 'rollback';

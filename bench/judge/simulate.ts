@@ -14,12 +14,13 @@ export interface Outcome {
   readonly harm: number;
 }
 
-const END = 1800;
+export const END = 1800;
 /** A promoted bug goes on at full traffic until people have seen it. */
 const NOTICED_AFTER = 600;
 
 /** 5, 10, 20, 30, 50 % for 5, 5, 5, 5 and 10 minutes. */
-const commonWeight = (t: number): number => (t < 300 ? 0.05 : t < 600 ? 0.1 : t < 900 ? 0.2 : t < 1200 ? 0.3 : 0.5);
+export const commonWeight = (t: number): number =>
+  t < 300 ? 0.05 : t < 600 ? 0.1 : t < 900 ? 0.2 : t < 1200 ? 0.3 : 0.5;
 
 /**
  * All judges on the same stream, except that a judge whose failed checks freeze the weight (Flagger) has a stream of its

@@ -168,10 +168,10 @@ const cases: readonly Case[] = [
     says: 'no call for taking back',
   },
   {
-    name: 'a back-test by a server that makes none',
+    name: 'a back-test of a service that cannot be counted',
     args: () => ['plan', 'backtest', plan],
-    ending: 'not_offered',
-    says: 'no back-tests',
+    ending: 'refused',
+    says: 'cannot count requests',
   },
   { name: 'an unknown command', args: () => ['promte'], ending: 'usage', says: 'did you mean "promote"?' },
   {

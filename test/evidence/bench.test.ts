@@ -1,9 +1,16 @@
 /** The benchmark's arithmetic, and a few runs of it: what the results page promises must not rot. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { barsOf, harmRatio } from '../../bench/judge/bars.ts';
 import { type Cell, cellOf } from '../../bench/judge/cell.ts';
 import { flagger } from '../../bench/judge/flagger.ts';
-import { independent, robust } from '../../bench/judge/ours.ts';
+import { failsOutright, Guardrail } from '../../bench/judge/guardrail.ts';
+import { markdown } from '../../bench/judge/markdown.ts';
+import { independent, robust, robustUngrouped } from '../../bench/judge/ours.ts';
+import { writePlots } from '../../bench/judge/plots.ts';
+import { tidied } from '../../bench/judge/record.ts';
 import { SCENARIOS } from '../../bench/judge/scenarios.ts';
 import { onCommonSchedule, onOwnRamp } from '../../bench/judge/simulate.ts';
 
@@ -50,6 +57,72 @@ describe('a cell of the table', () => {
     expect(harmRatio(cells, 'a', 'b', 'same', ['B1', 'B2'])).toBeCloseTo(0.25, 12);
     expect(harmRatio(cells, 'a', 'b', 'same')).toBeNull();
     expect(barsOf(cells).find((bar) => bar.promise.includes('Kayenta'))).toMatchObject({ measured: null, kept: null });
+  });
+});
+
+describe('the guardrail', () => {
+  const failing = (canary: [number, number], stable: [number, number]) =>
+    failsOutright({ requests: canary[0], errors: canary[1] }, { requests: stable[0], errors: stable[1] });
+
+  it('is broken beyond three times the stable and 25 points, of twenty requests at least', () => {
+    expect(failing([20, 6], [980, 0])).toBe(true);
+    expect(failing([20, 5], [980, 0])).toBe(false);
+    expect(failing([19, 19], [980, 0])).toBe(false);
+    expect(failing([100, 50], [900, 90])).toBe(false);
+    expect(failing([100, 56], [900, 90])).toBe(true);
+    expect(failing([20, 20], [0, 0])).toBe(true);
+  });
+
+  const cell = (requests: number, errors: number) => [{ requests, errors, buckets: [] }];
+  const until = (errorsAt: (t: number) => number): number | null => {
+    const guardrail = new Guardrail();
+    for (let t = 0; t < 600; t += 5) if (guardrail.observe(t + 5, cell(50, errorsAt(t)), cell(50, 0))) return t + 5;
+    return null;
+  };
+
+  it('finds a total failure after two looks, and none in a short burst', () => {
+    expect(until(() => 25)).toBe(40);
+    expect(until((t) => (t >= 300 ? 50 : 0))).toBe(330);
+    expect(until((t) => (t >= 300 && t < 310 ? 50 : 0))).toBeNull();
+  });
+
+  it('is what finds a total failure at 50 % where pods cannot be told apart', () => {
+    const late = seeds.map(
+      (seed) => (onCommonSchedule(scenario('B17'), [robustUngrouped], seed)[0]?.rolledBack ?? Infinity) - 1320,
+    );
+    expect(Math.max(...late)).toBeLessThanOrEqual(60);
+  });
+});
+
+describe('the record', () => {
+  const cells = ['B1', 'N1'].map((name) =>
+    cellOf(scenario(name), 'sluice', 'same', [{ rolledBack: 60, promoted: null, harm: 3 }], 7),
+  );
+
+  it('of two lines about the same keeps the one with more runs', () => {
+    const more = { ...cells[0], runs: 9 } as Cell;
+    expect(tidied([...cells, more])).toEqual([cells[1], more]);
+  });
+
+  it('becomes tables that name what was not run, and intervals', () => {
+    const page = markdown(cells);
+    expect(page).toContain('| B1 0.1 % -> 1 % | 3.0 / 60 | - |');
+    expect(page).toContain('not run');
+    expect(page).toContain('100.00 (≤ 100.00)');
+    expect(page).toContain('Seed: 7.');
+  });
+
+  it('becomes pictures that are whole and stand alone', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'sluice-plots-'));
+    try {
+      for (const name of writePlots(cells, folder, 1)) {
+        const svg = readFileSync(join(folder, name), 'utf8');
+        expect(svg).toMatch(/^<svg [^>]*>[\s\S]*<\/svg>\n$/);
+        expect(svg).not.toMatch(/NaN|undefined|Infinity|href/);
+      }
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });
 

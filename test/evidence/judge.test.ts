@@ -2,11 +2,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Block, Group } from '../../src/domain/evidence/counts.ts';
+import { NO_PERSISTENCE, overstated } from '../../src/domain/evidence/persistence.ts';
 import type { EvidenceSettings } from '../../src/domain/evidence/settings.ts';
 import { DEFAULTS, usefulBounds } from '../../src/domain/evidence/settings.ts';
 import { begin, logTotal, replay, step } from '../../src/domain/evidence/state.ts';
 import { strataAfter } from '../../src/domain/evidence/strata.ts';
 import { atTheEnd, finding } from '../../src/domain/evidence/verdict.ts';
+import { generator } from './special.ts';
 import { block, blocks, side, traffic } from './traffic.ts';
 
 const ALONE: EvidenceSettings = { ...DEFAULTS, bounds: [], keepBound: false };
@@ -90,6 +92,126 @@ describe('a regression', () => {
     const states = worse.map((_, i) => finding(replay(ALONE, worse.slice(0, i + 1)), ALONE).verdict);
     expect(states.indexOf('suspicious')).toBeGreaterThanOrEqual(0);
     expect(states.indexOf('suspicious')).toBeLessThan(states.indexOf('bad'));
+  });
+});
+
+describe('the warm-up', () => {
+  const bad = blocks(12, (i) => block(i, side(50, 2, [30, 20, 9]), side(950, 1, [200, 20, 2])));
+  const evidenceAfter = (count: number, settings = DEFAULTS) =>
+    logTotal(replay(settings, bad.slice(0, count)), settings);
+
+  it('never rolls back for what a cold start does, however bad', () => {
+    const cold = blocks(3, (i) => block(i, side(50, 2, [50, 50, 50]), side(950, 0)));
+    expect(replay(DEFAULTS, cold).crossed).toBeNull();
+    // Two of fifty failing is not outright failure; all else may win its head start and no more.
+    expect(Math.exp(logTotal(replay(DEFAULTS, cold), DEFAULTS))).toBeLessThan(2.5);
+  });
+
+  it('is not lost: with a head start the same canary has more evidence behind it', () => {
+    const { headStart, ...later } = DEFAULTS.errors.deposits;
+    expect(headStart).toBeGreaterThan(1);
+    const without = {
+      ...DEFAULTS,
+      errors: { ...DEFAULTS.errors, deposits: later },
+      latency: { ...DEFAULTS.latency, deposits: later },
+    };
+    expect(evidenceAfter(4)).toBeGreaterThan(evidenceAfter(4, without));
+  });
+});
+
+describe('trouble that outlives a block', () => {
+  /** Eight groups; one of them fails for `length` blocks at a time, the canary's in its turn. */
+  const bursts = (seed: number, length: number): Block[] => {
+    const uniform = generator(seed);
+    const until = new Array<number>(16).fill(-1);
+    return blocks(180, (i) => {
+      const errors = until.map((end, g) => {
+        if (end < i && uniform() < 0.03) until[g] = i + length - 1;
+        return (until[g] ?? -1) >= i ? 3 : 0;
+      });
+      const groups = Array.from({ length: 8 }, (_, g) => ({
+        canary: side(60, errors[g] ?? 0),
+        stable: side(60, errors[g + 8] ?? 0),
+      }));
+      return { ...block(i, side(0, 0), side(0, 0), 0.5), groups };
+    });
+  };
+  // Without a verdict, which would end the learning.
+  const LEARNING: EvidenceSettings = { ...ALONE, alpha: 1e-300 };
+  const correlation = (stream: readonly Block[]) => overstated(replay(LEARNING, stream).errors.persistence);
+
+  it('is found in the groups of the stable, and is not seen where it ends with its block', () => {
+    for (let seed = 1; seed <= 10; seed++) {
+      expect(correlation(bursts(seed, 3))).toBeGreaterThan(1.5);
+      expect(correlation(bursts(seed, 1))).toBeLessThan(1.3);
+    }
+  });
+
+  it('is not seen in an outage of the whole service, nor in one group of pods', () => {
+    const shared = blocks(120, (i) => ({
+      ...block(i, side(0, 0), side(0, 0)),
+      groups: Array.from({ length: 8 }, (_, g) => {
+        const noise = ((i * 7 + g * 3) % 5) - 2;
+        return { canary: side(100, 0), stable: side(100, i >= 40 && i < 90 ? 12 + noise : 2) };
+      }),
+    }));
+    expect(correlation(shared)).toBe(1);
+    expect(correlation(blocks(60, (i) => block(i, side(50, 1), side(950, 19))))).toBe(1);
+  });
+
+  it('makes the bets smaller: fewer healthy canaries are rolled back than without', () => {
+    const rolledBack = (hidden: boolean): number =>
+      Array.from({ length: 150 }, (_, seed) => {
+        let state = begin(ALONE);
+        for (const b of bursts(seed, 3)) {
+          if (hidden) state = { ...state, errors: { ...state.errors, persistence: NO_PERSISTENCE } };
+          state = step(state, ALONE, b);
+        }
+        return state.crossed;
+      }).filter((crossed) => crossed !== null).length;
+    expect(rolledBack(false)).toBeLessThan(rolledBack(true) / 3);
+  });
+});
+
+describe('an outage that both versions share', () => {
+  const shared = (i: number): Block => block(i, side(50, 25), side(950, 475));
+  const calm = (i: number): Block => block(i, side(50, 0), side(950, 1));
+
+  it('holds the rollout and says so: rolling back would not help', () => {
+    const found = finding(
+      replay(
+        DEFAULTS,
+        blocks(62, (i) => (i < 60 ? calm(i) : shared(i))),
+      ),
+      DEFAULTS,
+    );
+    expect(found).toMatchObject({ verdict: 'suspicious', code: 'both_failing' });
+    expect(found.sentence).toBe(
+      'both versions fail more than 5 % of their requests now: rolling back would not help, and promoting is not wise (since the start 50 of 3,100 against 1,010 of 58,900 failed)',
+    );
+    expect(atTheEnd(found)).toBe('inconclusive');
+  });
+
+  it('is over when it is over', () => {
+    const found = finding(
+      replay(
+        DEFAULTS,
+        blocks(66, (i) => (i < 60 || i >= 62 ? calm(i) : shared(i))),
+      ),
+      DEFAULTS,
+    );
+    expect(found.verdict).toBe('safe');
+  });
+
+  it('is none where only the canary fails', () => {
+    const found = finding(
+      replay(
+        DEFAULTS,
+        blocks(2, (i) => block(i, side(500, 250), side(500, 0), 0.5)),
+      ),
+      DEFAULTS,
+    );
+    expect(found.code).not.toBe('both_failing');
   });
 });
 

@@ -151,7 +151,7 @@ function wouldRollBack(
   block: number,
 ): boolean {
   let state = begin(settings);
-  trial.forEach((pods, k) => {
+  for (const [k, pods] of trial.entries()) {
     const canary = pods[pod] ?? EMPTY;
     const one: Block = {
       index: k,
@@ -161,8 +161,9 @@ function wouldRollBack(
       groups: [{ canary, stable: minus(totals[k] ?? EMPTY, canary) }],
     };
     state = step(state, settings, one);
-  });
-  return state.crossed !== null;
+    if (state.crossed !== null) return true;
+  }
+  return false;
 }
 
 const EMPTY: Side = { requests: 0, errors: 0, timed: 0, slow: [] };

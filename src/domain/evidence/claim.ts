@@ -8,7 +8,7 @@ import type { Pair } from './counts.ts';
 import { sumOf } from './counts.ts';
 import { type Deposits, due } from './deposits.ts';
 import type { Mode } from './factor.ts';
-import { absoluteFactor, relativeFactor } from './factor.ts';
+import { absoluteFactor, relativeFactor, speaks } from './factor.ts';
 import type { Wealth } from './wealth.ts';
 import { deposit, grown, logWealth, trimmed, UNSPENT } from './wealth.ts';
 
@@ -54,9 +54,10 @@ export function stepClaim(
 ): Claim {
   const share = due(settings.deposits, since, from);
   const { margin, ratios, cap } = settings;
+  const heard = pairs.filter(speaks);
   const relative = grown(deposit(claim.relative, share, ratios.length), (j) => {
     let sum = 0;
-    for (const pair of pairs) sum += relativeFactor(pair, margin, margin * (ratios[j] ?? 1), mode, cap ?? Infinity);
+    for (const pair of heard) sum += relativeFactor(pair, margin, margin * (ratios[j] ?? 1), mode, cap ?? Infinity);
     return sum / overstated;
   });
   const { canary } = sumOf(pairs);

@@ -54,8 +54,13 @@ export const pairOf = (group: Group, measure: Measure): Pair => ({
 
 export const NOTHING: Counts = { n: 0, x: 0 };
 export const added = (a: Counts, b: Counts): Counts => ({ n: a.n + b.n, x: a.x + b.x });
-export const sumOf = (pairs: readonly Pair[]): Pair =>
-  pairs.reduce((sum, pair) => ({ canary: added(sum.canary, pair.canary), stable: added(sum.stable, pair.stable) }), {
-    canary: NOTHING,
-    stable: NOTHING,
-  });
+export function sumOf(pairs: readonly Pair[]): Pair {
+  let [nC, xC, nB, xB] = [0, 0, 0, 0];
+  for (const { canary, stable } of pairs) {
+    nC += canary.n;
+    xC += canary.x;
+    nB += stable.n;
+    xB += stable.x;
+  }
+  return { canary: { n: nC, x: xC }, stable: { n: nB, x: xB } };
+}

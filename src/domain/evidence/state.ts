@@ -4,7 +4,7 @@ import { NO_BOUND, stepBound } from './bound.ts';
 import type { Claim } from './claim.ts';
 import { logEvidence, stepClaim, UNPROVEN } from './claim.ts';
 import type { Block, Measure, Pair } from './counts.ts';
-import { added, errorsOf, NOTHING, slowerThan, sumOf } from './counts.ts';
+import { added, errorsOf, NOTHING, pairOf, slowerThan, sumOf } from './counts.ts';
 import { logMean, logSum } from './logs.ts';
 import type { Persistence } from './persistence.ts';
 import { NO_PERSISTENCE, overstated, stepPersistence } from './persistence.ts';
@@ -13,7 +13,7 @@ import { stepSafety, UNPROVEN_SAFETY } from './safety.ts';
 import type { EvidenceSettings } from './settings.ts';
 import type { SharedOutage } from './shared-outage.ts';
 import { NO_OUTAGE, stepSharedOutage } from './shared-outage.ts';
-import { strataAfter, stratified } from './strata.ts';
+import { joined, strataAfter } from './strata.ts';
 import type { Traffic } from './traffic.ts';
 import { stepTraffic, TRAFFIC_AS_WANTED } from './traffic.ts';
 
@@ -74,43 +74,35 @@ export function step(state: EvidenceState, settings: EvidenceSettings, block: Bl
   if (state.crossed !== null) return state;
   if (state.block !== null && block.index <= state.block) return state;
   const { mode, alpha } = settings;
-  const pairs = (measure: Measure): readonly Pair[] => stratified(block.groups, state.strata, measure);
+  const robust = mode === 'robust';
+  const groupsOf = (measure: Measure): readonly Pair[] => block.groups.map((group) => pairOf(group, measure));
   // In independent mode every error is a bet: no block to be smaller.
-  const excess = ({ persistence }: Metric): number => (mode === 'robust' ? overstated(persistence) : 1);
+  const excess = ({ persistence }: Metric): number => (robust ? overstated(persistence) : 1);
   const claimed = (claim: Claim, of: EvidenceSettings['errors'], seen: readonly Pair[], over: number): Claim =>
     stepClaim(claim, of, mode, seen, state.from, block.from, over);
-  const measured = (
-    metric: Metric,
-    of: EvidenceSettings['errors'],
-    measure: Measure,
-    seen = pairs(measure),
-  ): Metric => {
-    const sum = sumOf(seen);
+  const measured = (metric: Metric, of: EvidenceSettings['errors'], groups: readonly Pair[]): Metric => {
+    const seen = joined(groups, state.strata);
     const over = excess(metric);
+    const { totals, bound } = metric;
+    const sum = sumOf(seen);
     // The ratio is only claimed of time that is judged.
-    const counts = block.from >= of.deposits.after;
+    const counts = bound !== null && block.from >= of.deposits.after;
     return {
       claim: claimed(metric.claim, of, seen, over),
-      bound: metric.bound !== null && counts ? stepBound(metric.bound, seen, mode, of.cap, alpha, over) : metric.bound,
-      persistence:
-        mode === 'robust'
-          ? stepPersistence(metric.persistence, stratified(block.groups, block.groups.length, measure))
-          : metric.persistence,
-      totals: {
-        canary: added(metric.totals.canary, sum.canary),
-        stable: added(metric.totals.stable, sum.stable),
-      },
+      bound: counts ? stepBound(bound, seen, mode, of.cap, alpha, over) : bound,
+      persistence: robust ? stepPersistence(metric.persistence, groups) : metric.persistence,
+      totals: { canary: added(totals.canary, sum.canary), stable: added(totals.stable, sum.stable) },
     };
   };
-  const errors = pairs(errorsOf);
+  const errors = groupsOf(errorsOf);
   const together = sumOf(errors);
   const next: EvidenceState = {
     block: block.index,
     from: block.from,
     strata: strataAfter(block),
-    outage: claimed(state.outage, settings.outage, errors, excess(state.errors)),
-    errors: measured(state.errors, settings.errors, errorsOf, errors),
-    latency: state.latency.map((metric, i) => measured(metric, settings.latency, slowerThan(i))),
+    outage: claimed(state.outage, settings.outage, joined(errors, state.strata), excess(state.errors)),
+    errors: measured(state.errors, settings.errors, errors),
+    latency: state.latency.map((metric, i) => measured(metric, settings.latency, groupsOf(slowerThan(i)))),
     safety: stepSafety(state.safety, settings.safety, together),
     traffic: stepTraffic(state.traffic, block.share, {
       n: together.canary.n + together.stable.n,

@@ -3,8 +3,7 @@
  *
  * How many is decided from the block before, never from the one that is judged: the bet must stand before the data.
  */
-import type { Block, Group, Measure, Pair } from './counts.ts';
-import { added, pairOf } from './counts.ts';
+import type { Block, Pair } from './counts.ts';
 
 const CHOICES = [8, 4, 2] as const;
 /** Requests of each version that every group must have had in the block before. Fewer, and splitting costs more than it gives. */
@@ -29,15 +28,19 @@ export function strataAfter(block: Block): number {
 }
 
 /** One pair per stratum: group i belongs to stratum i modulo their number. */
-export function stratified(groups: readonly Group[], parts: number, measure: Measure): readonly Pair[] {
+export function joined(groups: readonly Pair[], parts: number): readonly Pair[] {
+  if (parts === groups.length) return groups;
   const pairs: Pair[] = [];
-  groups.forEach((group, i) => {
-    const pair = pairOf(group, measure);
-    const before = pairs[i % parts];
-    pairs[i % parts] =
-      before === undefined
-        ? pair
-        : { canary: added(before.canary, pair.canary), stable: added(before.stable, pair.stable) };
-  });
+  for (let part = 0; part < Math.min(parts, groups.length); part++) {
+    let [nC, xC, nB, xB] = [0, 0, 0, 0];
+    for (let i = part; i < groups.length; i += parts) {
+      const { canary, stable } = groups[i] as Pair;
+      nC += canary.n;
+      xC += canary.x;
+      nB += stable.n;
+      xB += stable.x;
+    }
+    pairs.push({ canary: { n: nC, x: xC }, stable: { n: nB, x: xB } });
+  }
   return pairs;
 }
