@@ -420,6 +420,31 @@ describe('a canary that is as good', () => {
   });
 });
 
+describe('a step is not taken', () => {
+  it('on what was counted at another weight, however short its hold is', async () => {
+    const world = await counted({ hold: 15_000 });
+    await world.until(5_000);
+    while (world.weight() === 5) await world.until(world.store.row('r1')?.nextTickAt ?? 0);
+    world.traffic.canaryGets = 0;
+    const reached = world.store.row('r1')?.nextTickAt ?? 0;
+    expect((await world.until(reached + 26_000)).phase).toMatchObject({ step: 1 });
+    expect(world.rollout().judgement).toMatchObject({ blindSince: null, heard: { weight: 5 } });
+  });
+
+  it('while nothing is heard, though enough was at this weight', async () => {
+    const world = await counted({ hold: 100_000 });
+    await world.until(65_000);
+    world.traffic.down.add('prometheus');
+    await world.until(105_000);
+    expect(world.rollout()).toMatchObject({
+      phase: { name: 'progressing', step: 0 },
+      judgement: { heard: { weight: 5 }, blindReason: 'prometheus is down' },
+    });
+    world.traffic.down.clear();
+    expect((await world.until(125_000)).phase).toMatchObject({ step: 1 });
+  });
+});
+
 describe('a canary that is not proven safe in time', () => {
   /** Too few requests for any proof. */
   const thin = async (plan: Partial<EvidencePlan>) => {
