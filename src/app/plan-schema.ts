@@ -180,7 +180,9 @@ const evidence = z
         then: z.enum(['pause', 'rollback', 'promote']).default('pause'),
       })
       .prefault({})
-      .describe('What happens when the canary could not be proven safe in that time.'),
+      .describe(
+        'What happens when the canary could not be proven safe in that time. promote: only one that is merely not known; one that looks bad, or was never heard at this weight, pauses.',
+      ),
   })
   .prefault({});
 
