@@ -33,6 +33,29 @@ const envoy = { name: 'istio-proxy', ports: [{ name: 'http-envoy-prom', containe
 const linkerd = { name: 'linkerd-proxy', ports: [{ name: 'linkerd-admin', containerPort: 4199 }] };
 const notes = (annotations: object) => ({ metadata: { annotations } });
 
+describe('whose a pod is', () => {
+  const owned = (set: string) =>
+    podWith(
+      { containers: [envoy] },
+      {
+        metadata: {
+          labels: { app: 'shop', 'pod-template-hash': 'abc123' },
+          ownerReferences: [{ kind: 'ReplicaSet', name: set }],
+        },
+      },
+    );
+
+  it.each([
+    ['shop-v2-abc123', ['p']],
+    ['shop-abc123', []],
+    ['shop-v1-abc123', []],
+    ['shop-v2-extra-abc123', []],
+  ])('is told by its ReplicaSet where selectors overlap: %s', async (set, expected) => {
+    const { pods } = await found(owned(set));
+    expect(pods.ok ? pods.proxies.map(({ pod }) => pod) : []).toEqual(expected);
+  });
+});
+
 describe('the page of a pod', () => {
   it.each<readonly [string, KubeObject, string]>([
     [

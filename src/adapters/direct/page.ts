@@ -1,6 +1,5 @@
 /** Reads one proxy's page over HTTP, piece by piece. Never throws for what the far side or the network does. */
-import * as http from 'node:http';
-import * as https from 'node:https';
+import type { IncomingMessage } from 'node:http';
 import type { NoValueCode } from '../../domain/observation.ts';
 import type { Millis } from '../../domain/plan.ts';
 import { type OnSample, scanner } from './exposition.ts';
@@ -36,6 +35,9 @@ export interface PageReader {
  */
 export function openPages(maxSockets: number): PageReader {
   const keep = { keepAlive: true, maxFreeSockets: 4 * maxSockets };
+  // Not by `import`: that also loads undici, which the command line would pay for when it only wants the providers' names.
+  const http = process.getBuiltinModule('node:http');
+  const https = process.getBuiltinModule('node:https');
   const agents = { http: new http.Agent(keep), https: new https.Agent(keep) };
   return {
     read: (url, options, onSample) => {
@@ -64,7 +66,7 @@ export function openPages(maxSockets: number): PageReader {
 }
 
 function scanned(
-  response: http.IncomingMessage,
+  response: IncomingMessage,
   { names, maxBytes }: PageOptions,
   onSample: OnSample,
   done: (trouble: PageTrouble | null) => void,

@@ -38,7 +38,7 @@ export async function findPods(kube: KubeClient, namespace: string, deployment: 
   if (labelSelector === '') return nothing(`deployment ${namespace}/${deployment} selects no pods: it has no selector`);
   const pods = await kube.list({ ...PODS, namespace }, { labelSelector });
   if (!pods.ok) return unseen(pods);
-  const running = pods.value.filter(isRunning);
+  const running = pods.value.filter((pod) => isOf(deployment, pod) && isRunning(pod));
   if (running.length === 0) return nothing(`deployment ${namespace}/${deployment} has no running pod`);
   const proxies = running.flatMap((pod) => sidecarOf(pod, namespace, deployment) ?? []);
   const known = new Set(proxies.map(({ pod }) => pod));
@@ -89,6 +89,17 @@ interface ContainerStatus {
 }
 
 const statusOf = (pod: KubeObject): PodStatus => (pod.status ?? {}) as PodStatus;
+
+/**
+ * Two Deployments' selectors may overlap (the stable version's is often the app's name alone): then the canary's failures
+ * would be counted as the stable's too, and the comparison would be blind. The ReplicaSet that owns a pod tells whose it is.
+ */
+function isOf(deployment: string, { metadata }: KubeObject): boolean {
+  const template = metadata.labels?.['pod-template-hash'];
+  const owners = (metadata['ownerReferences'] ?? []) as readonly { readonly kind: string; readonly name: string }[];
+  const set = owners.find(({ kind }) => kind === 'ReplicaSet')?.name;
+  return template === undefined || set === undefined || set === `${deployment}-${template}`;
+}
 
 const isRunning = (pod: KubeObject): boolean => {
   const { phase = 'Running', podIP } = statusOf(pod);
