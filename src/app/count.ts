@@ -70,7 +70,12 @@ type Answer = Extract<Counted, { ok: true }>;
 
 function entered(ledger: Ledger, provider: string, answer: Answer, moment: Moment, fallback: string | null) {
   const source = { provider, view: answer.view };
-  const { ledger: next, closed } = take(ledger, { source, at: answer.at, series: answer.series }, moment);
+  const shareKnown = moment.shareKnown && answer.sampled !== true;
+  const { ledger: next, closed } = take(
+    ledger,
+    { source, at: answer.at, series: answer.series },
+    { ...moment, shareKnown },
+  );
   const dueAt = Math.max(blockEndsAt(next, moment.at), moment.at + Math.max(SOONEST, next.setup.pace.block * SOON));
   return { ok: true, ledger: next, closed, dueAt, fallback } as const;
 }

@@ -133,6 +133,8 @@ export type Counted =
       /** View that was counted. */
       readonly view: string;
       readonly series: readonly CounterSeries[];
+      /** Only some of the pods were read: the counts do not tell how the traffic is divided. Absent: all were. */
+      readonly sampled?: boolean;
       /** For people, to paste into Prometheus. */
       readonly query: string;
     }

@@ -185,7 +185,16 @@ function resume(rollout: Rollout, { actor, at }: Order): Change | Refusal {
       const going = unpause(unchanged(rollout), at, `Resumed by ${actor}`, actor);
       const now = going.rollout.phase;
       if (now.name !== 'progressing' || phase.cause === 'operator') return going;
-      const counts = { reasserts: 0, attempts: 0, tallies: {}, evaluatedAt: null };
+      const { judgement } = rollout;
+      // A check that is blind has its patience anew, and so has the comparison; that it hears nothing stays known.
+      const blindSince = judgement === null || judgement.blindSince === null ? null : at;
+      const counts = {
+        reasserts: 0,
+        attempts: 0,
+        tallies: {},
+        evaluatedAt: null,
+        judgement: judgement === null ? null : { ...judgement, blindSince },
+      };
       // The weights were out of our hands: they are put back, and the step's clock starts anew.
       if (isHandsOff(phase.cause))
         return patch(going, { ...anew(rollout), ...counts, phase: { ...now, reachedAt: null, go: null } });

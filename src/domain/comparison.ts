@@ -110,7 +110,8 @@ export function gate(rollout: Rollout, at: Instant, heldSince: Instant): Gate {
   // How long that may last is a matter of the plan's noData.
   if (judgement === null || judgement.blindSince !== null) return { kind: 'wait' };
   const { finding, began, heard } = judgement;
-  const here = heard?.weight === weightAt(plan, phase.step);
+  // Not of a time before the weight was in force (again): somebody may have had another one there.
+  const here = heard?.weight === weightAt(plan, phase.step) && heard.at > (phase.reachedAt ?? at);
   const last = phase.step === plan.steps.length - 1;
   const verdict = finding?.verdict ?? 'undecided';
   const enough = verdict === 'safe' || (verdict === 'undecided' && !last);

@@ -9,7 +9,13 @@ import { samplesOf, type Track } from './book.ts';
 import type { Reader, Watch } from './watch.ts';
 
 export type Counted =
-  | { readonly ok: true; readonly at: Instant; readonly series: readonly CounterSeries[]; readonly words: string }
+  | {
+      readonly ok: true;
+      readonly at: Instant;
+      readonly series: readonly CounterSeries[];
+      readonly sampled: boolean;
+      readonly words: string;
+    }
   | NoAnswer;
 
 /** Until the last moment at which all pods that answer had been read: both versions over the same time. */
@@ -27,7 +33,8 @@ export function countersFrom(
   // All that were ever read, also those that are gone or not ready any more: what they counted took place.
   const readers = [...watch.side('canary').readers, ...watch.side('stable').readers];
   const series = countersIn(readers, view, named, bounds, since, at);
-  return { ok: true, at, series, words: `canary ${found.canary.words}, stable ${found.stable.words}` };
+  const sampled = found.canary.part < 1 || found.stable.part < 1;
+  return { ok: true, at, series, sampled, words: `canary ${found.canary.words}, stable ${found.stable.words}` };
 }
 
 type Both = { readonly ok: true; readonly canary: Answering; readonly stable: Answering } | NoAnswer;

@@ -235,7 +235,7 @@ function open(options: DirectOptions): DirectProvider {
       const found = countersFrom(watch, counting.view, counting.named, bounds, since);
       const query = `# ${NAME}/${counting.view.name}: read from ${found.ok ? found.words : 'no pod'}`;
       return found.ok
-        ? { ok: true, at: found.at, view: counting.view.name, series: found.series, query }
+        ? { ok: true, at: found.at, view: counting.view.name, series: found.series, sampled: found.sampled, query }
         : { ...found, query };
     },
 

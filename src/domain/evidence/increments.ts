@@ -61,7 +61,8 @@ export function increments(
   const remembered = signs.now - FORGOTTEN_AFTER;
   for (const one of answer) {
     const isNew =
-      (canaryIsNew && one.own === true && one.role === 'canary' && from >= remembered) ||
+      // Where the process's start is known, that decides: pods of an earlier attempt, or tried before, have counted already.
+      (canaryIsNew && one.own === true && one.role === 'canary' && one.startedAt === null && from >= remembered) ||
       (one.startedAt !== null && one.startedAt > Math.max(from, remembered));
     let last = series.get(one.id);
     for (const sample of one.samples) {

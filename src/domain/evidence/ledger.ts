@@ -114,7 +114,7 @@ const PATIENCE = 3;
 /** Enters what was counted, and judges the block where it is complete. After a verdict against the canary nothing counts. */
 export function take(before: Ledger, count: Count, moment: Moment): Taken {
   if (before.state.crossed !== null) return { ledger: before, closed: null };
-  const ledger = fromSource(before, count.source);
+  const ledger = fromSource(before, count);
   const { reachedAt, weight } = moment;
   const began = ledger.began ?? reachedAt;
   const countedFrom = ledger.countedFrom ?? reachedAt;
@@ -129,11 +129,19 @@ export function take(before: Ledger, count: Count, moment: Moment): Taken {
   return judged(next, open, began, moment);
 }
 
-/** Another source's counters are other counters: their first values, as of the time that is counted, are the baseline. */
-const fromSource = (ledger: Ledger, source: Source): Ledger =>
+/**
+ * Another source's counters are other counters, and all of its first answer is their baseline: what it has of before was
+ * counted by the one before it, and of the moments in between rather nothing is counted than something twice.
+ */
+const fromSource = (ledger: Ledger, { source, at }: Count): Ledger =>
   ledger.source.provider === source.provider && (ledger.source.view ?? source.view) === source.view
     ? { ...ledger, source }
-    : { ...ledger, source, countedFrom: ledger.countedTo, cursor: NO_CURSOR };
+    : {
+        ...ledger,
+        source,
+        countedFrom: ledger.countedTo === null ? null : Math.max(at, ledger.countedTo),
+        cursor: NO_CURSOR,
+      };
 
 function isComplete(open: OpenBlock, length: Millis, { at, weight }: Moment): boolean {
   if (weight !== open.weight) return true;

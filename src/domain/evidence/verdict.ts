@@ -60,13 +60,17 @@ function suspects(state: EvidenceState, { budget, bounds }: EvidenceSettings): r
   ];
 }
 
+/** Findings are stored as JSON, which has no Infinity. */
+const MOST = 690;
+const finite = (log: number): number => Math.exp(Math.min(log, MOST));
+
 /** The finding after the last block. Once `bad`, always `bad`. */
 export function finding(state: EvidenceState, settings: EvidenceSettings): Finding {
   const { alpha, beta, holdAt } = settings;
   const needed = 1 / alpha;
   const safetyNeeded = 1 / beta;
-  const evidence = Math.exp(state.crossed?.logEvidence ?? logTotal(state, settings));
-  const safety = Math.exp(logSafety(state.safety));
+  const evidence = finite(state.crossed?.logEvidence ?? logTotal(state, settings));
+  const safety = finite(logSafety(state.safety));
   const { canary, stable } = state.errors.totals;
   const numbers = {
     evidence,
