@@ -124,6 +124,11 @@ export const SCENARIOS: readonly Scenario[] = [
     hiccups: { perHour: 1, seconds: 10, errors: 0.3 },
   }),
   healthy('N17', '10,000 requests per second', 0.001, 10_000),
+  healthy('N18', 'harmless: 0.001 % -> 0.02 %, and a shared outage of 8 min', 0.00001, 1000, {
+    stable: (t) => (t >= 420 && t < 900 ? 0.1 : 0.00001),
+    canary: (t) => (t >= 420 && t < 900 ? 0.1 : 0.0002),
+    known: { good: 0.00001, bad: 0.0001, p99: P99 * 2 },
+  }),
   bad('B1', '0.1 % -> 1 %', 0.001, 0.01, 100),
   bad('B2', '1 % -> 5 %', 0.01, 0.05, 100),
   bad('B3', '0.1 % -> 1 % at 1,000 rps', 0.001, 0.01, 1000),

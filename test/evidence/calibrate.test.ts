@@ -54,7 +54,7 @@ describe('calibration', () => {
   });
 
   it('lengthens the block where bursts outlive it', () => {
-    const long = calibrate(SETTINGS, pastOf(3, 1440, { perHour: 3, seconds: 30, errors: 0.1 }));
+    const long = calibrate(SETTINGS, pastOf(3, 1440, { perHour: 4, seconds: 40, errors: 0.3 }));
     expect(long.pace.block).toBeGreaterThan(10_000);
   });
 

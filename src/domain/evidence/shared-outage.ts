@@ -6,7 +6,6 @@
  * version's evidence stays between nothing and twice what is needed (a CUSUM: Page, 1954). No promise rests on it.
  */
 import type { ClaimSettings } from './claim.ts';
-import { betOn } from './claim.ts';
 import type { Counts, Pair } from './counts.ts';
 import { absoluteFactor } from './factor.ts';
 import { logMean } from './logs.ts';
@@ -17,13 +16,16 @@ export interface SharedOutage {
   readonly stable: readonly number[];
 }
 
+/** Bets on the frequency of failures. */
+const FREQUENCIES = [0.25, 0.5, 0.9] as const;
+
 export const NO_OUTAGE: SharedOutage = { canary: [], stable: [] };
 
 export function stepSharedOutage(known: SharedOutage, outage: ClaimSettings, seen: Pair, alpha: number): SharedOutage {
   const most = -2 * Math.log(alpha);
   const grown = (logs: readonly number[], counts: Counts): readonly number[] =>
-    outage.frequencies.map((_, j) => {
-      const l = (logs[j] ?? 0) + absoluteFactor(counts, outage.tolerance, betOn(outage, j));
+    FREQUENCIES.map((bet, j) => {
+      const l = (logs[j] ?? 0) + absoluteFactor(counts, outage.tolerance, bet);
       return Math.min(most, Math.max(0, l));
     });
   return { canary: grown(known.canary, seen.canary), stable: grown(known.stable, seen.stable) };

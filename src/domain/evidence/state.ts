@@ -104,10 +104,15 @@ export function step(state: EvidenceState, settings: EvidenceSettings, block: Bl
     errors: measured(state.errors, settings.errors, errors),
     latency: state.latency.map((metric, i) => measured(metric, settings.latency, groupsOf(slowerThan(i)))),
     safety: stepSafety(state.safety, settings.safety, together),
-    traffic: stepTraffic(state.traffic, block.share, {
-      n: together.canary.n + together.stable.n,
-      x: together.canary.n,
-    }),
+    traffic: stepTraffic(
+      state.traffic,
+      block.share,
+      {
+        n: together.canary.n + together.stable.n,
+        x: together.canary.n,
+      },
+      alpha,
+    ),
     sharedOutage: stepSharedOutage(state.sharedOutage, settings.outage, together, alpha),
     crossed: null,
   };
