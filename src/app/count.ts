@@ -2,11 +2,11 @@
  * Counting for the comparison: the setup's provider is asked first, then Prometheus where that one cannot count now. The
  * answer is entered into the ledger, which is committed with the decision that it leads to.
  */
+import { weightInForce } from '../domain/comparison.ts';
 import type { Ledger, Moment } from '../domain/evidence/ledger.ts';
 import { blockEndsAt, take } from '../domain/evidence/ledger.ts';
 import type { EvidenceLook, Route } from '../domain/observation.ts';
 import type { Instant, Millis, Weight } from '../domain/plan.ts';
-import { weightAt } from '../domain/plan.ts';
 import type { Rollout } from '../domain/rollout.ts';
 import type { Counted, Logger, MetricsGateway, MetricsProvider } from './ports.ts';
 
@@ -55,10 +55,11 @@ export async function count(
 const needsFallback = ({ judgement }: Rollout, { source }: Ledger): boolean =>
   source.provider === FALLBACK || (judgement !== null && judgement.blindSince !== null);
 
-function momentOf({ phase, plan }: Rollout, route: Route, at: Instant): Moment | null {
-  if ((phase.name !== 'progressing' && phase.name !== 'paused') || phase.reachedAt === null) return null;
-  const weight = weightAt(plan, phase.step);
-  return { at, reachedAt: phase.reachedAt, weight, shareKnown: shareKnown(plan.analysis.trafficShare, route, weight) };
+function momentOf(rollout: Rollout, route: Route, at: Instant): Moment | null {
+  const inForce = weightInForce(rollout);
+  if (inForce === null) return null;
+  const { weight, since } = inForce;
+  return { at, reachedAt: since, weight, shareKnown: shareKnown(rollout.plan.analysis.trafficShare, route, weight) };
 }
 
 function shareKnown(mode: Rollout['plan']['analysis']['trafficShare'], route: Route, weight: Weight): boolean {

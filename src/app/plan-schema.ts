@@ -315,8 +315,17 @@ function parseTarget(
 
 type Outer = z.output<z.ZodObject<typeof rest>>;
 
-const defaultChecks = (compared: boolean): readonly z.output<typeof check>[] =>
-  z.array(check).parse(compared ? GUARDRAIL : DEFAULT_CHECKS);
+type Written = readonly z.output<typeof check>[];
+
+/** The checks that are named, and what none of them does; an empty list is what it says. */
+function checksOf(named: Written | undefined, compared: boolean): Written {
+  if (named === undefined) return z.array(check).parse(compared ? GUARDRAIL : DEFAULT_CHECKS);
+  if (!compared || named.length === 0 || named.some(({ kind }) => kind === 'error-rate')) return named;
+  // Theirs may have its name.
+  const [guardrail] = GUARDRAIL;
+  const name = named.some((one) => one.name === guardrail.name) ? `${guardrail.name}-guardrail` : guardrail.name;
+  return [...named, check.parse({ ...guardrail, name })];
+}
 
 function canonicalEvidence(e: z.output<typeof evidence>, usual: string): EvidencePlan | null {
   const { mode, provider, alpha, beta, block, warmUp, errors, latency: slow, safety, bake, unproven } = e;
@@ -347,7 +356,7 @@ function canonical(written: Outer, target: Target, usual: string): Plan {
       noData: a.noData,
       trafficShare: a.trafficShare,
       evidence: canonicalEvidence(a.evidence, usual),
-      checks: (a.checks ?? defaultChecks(a.evidence.mode !== 'off')).map((c) => canonicalCheck(c, a, usual)),
+      checks: checksOf(a.checks, a.evidence.mode !== 'off').map((c) => canonicalCheck(c, a, usual)),
     },
     drift,
     readyDeadline,

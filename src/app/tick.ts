@@ -8,7 +8,8 @@
 import { observe, weightToWrite, writeFailed, writeLanded } from '../domain/advance.ts';
 import type { Change } from '../domain/change.ts';
 import { stepWords } from '../domain/change.ts';
-import { comparisonDue } from '../domain/comparison.ts';
+import { comparisonDue, withoutLedger } from '../domain/comparison.ts';
+import { canGoOn } from '../domain/evidence/ledger.ts';
 import { duration } from '../domain/format.ts';
 import { measurement } from '../domain/judge.ts';
 import type {
@@ -148,9 +149,11 @@ async function look(
   const { route } = seen;
   const [{ share, doubt, judged }, evidence] = await Promise.all([
     evaluate(ports, rollout, at, deadline),
-    ledger !== null && route !== null && comparisonDue(rollout, at)
-      ? count(ports, rollout, ledger, route, at, deadline.orElse)
-      : null,
+    route === null || !comparisonDue(rollout, at)
+      ? null
+      : ledger === null || !canGoOn(ledger)
+        ? withoutLedger(rollout, at)
+        : count(ports, rollout, ledger, route, at, deadline.orElse),
   ]);
   deadline.clear();
   const measurements = route === null ? [] : judged(doubt(route));

@@ -87,6 +87,15 @@ export function comparisonBlind({ judgement }: Rollout, at: Instant, patience: M
   return judgement !== null && since !== null && at - since >= patience ? judgement.blindReason : null;
 }
 
+/** What a look finds where the ledger is gone or cannot be gone on with: the comparison is blind, and says so. */
+export const withoutLedger = ({ plan }: Rollout, at: Instant): EvidenceLook => ({
+  ok: false,
+  code: 'unavailable',
+  message:
+    'what was counted for this rollout is not there, or was written by another version of this service: start it anew, or promote or abort it by hand',
+  dueAt: at + plan.analysis.interval,
+});
+
 /** Nothing keeps the comparison from being heard now. */
 export const isHeard = ({ plan, judgement }: Rollout): boolean =>
   (plan.analysis.evidence ?? null) === null || (judgement !== null && judgement.blindSince === null);
@@ -131,13 +140,28 @@ export function holdOf({ plan }: Rollout, step: number): Millis {
   return step === plan.steps.length - 1 ? hold + (plan.analysis.evidence?.bake ?? 0) : hold;
 }
 
-/** Is the comparison to be counted at `at`? At every step whose weight was in force, also while it is paused there. */
+/**
+ * The weight by which the canary is judged now, and since when it is in force. While a raise is not in force yet (its pods
+ * are waited for, the mesh cannot be reached) that is the weight of the step before. null: none was in force yet.
+ */
+export function weightInForce({
+  phase,
+  plan,
+  judgement,
+}: Rollout): { readonly weight: number; readonly since: Instant } | null {
+  if (phase.name !== 'progressing' && phase.name !== 'paused') return null;
+  if (phase.reachedAt !== null) return { weight: weightAt(plan, phase.step), since: phase.reachedAt };
+  if (phase.step === 0 || judgement === null) return null;
+  return { weight: weightAt(plan, phase.step - 1), since: judgement.began };
+}
+
+/** Is the comparison to be counted at `at`? Whenever the canary has a weight, also while the rollout is paused there. */
 export function comparisonDue(rollout: Rollout, at: Instant): boolean {
-  const { phase, plan, judgement } = rollout;
+  const { plan, judgement } = rollout;
   if ((plan.analysis.evidence ?? null) === null) return false;
-  if ((phase.name !== 'progressing' && phase.name !== 'paused') || phase.reachedAt === null) return false;
+  const inForce = weightInForce(rollout);
   // At 100 % the stable version has no requests to compare with.
-  if (phase.step >= plan.steps.length || weightAt(plan, phase.step) >= 100) return false;
+  if (inForce === null || inForce.weight >= 100) return false;
   if (provenBad(rollout) !== null) return false;
   return judgement === null || at >= judgement.dueAt - EARLY;
 }

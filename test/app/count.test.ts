@@ -102,6 +102,10 @@ async function counted(options: Options = {}) {
       }
       return world.rollout();
     },
+    spoil(ledger: Ledger | null): void {
+      const row = world.store.row('r1');
+      if (row !== undefined) row.ledger = ledger;
+    },
     stableIs(what: 'gone' | 'ready'): void {
       world.pods.stable = what === 'gone' ? unready('myapp-v1') : null;
     },
@@ -447,6 +451,43 @@ describe('a step is not taken', () => {
     world.traffic.down.clear();
     expect((await world.until(125_000)).phase).toMatchObject({ step: 1 });
   });
+});
+
+describe('while a raise is not in force yet', () => {
+  it('the canary is judged at the weight that it has, and rolled back', async () => {
+    const world = await counted();
+    await world.until(55_000);
+    world.mesh.refuses = { ok: false, code: 'unavailable', message: 'the API server does not answer' };
+    await world.until(75_000);
+    expect(world.rollout().phase).toMatchObject({ name: 'progressing', step: 1, reachedAt: null });
+    world.traffic.failing = { canary: 0.6, stable: 0.01 };
+    await world.until(120_000);
+    expect(world.rollout().phase).toMatchObject({ name: 'rolling_back', reason: 'analysis' });
+    world.mesh.refuses = null;
+    const ended = await world.until(200_000);
+    expect(ended.phase).toMatchObject({ name: 'ended', status: 'rolled_back', outcome: { code: 'evidence_failing' } });
+    const last = (await world.blocks()).at(-1);
+    expect(last).toMatchObject({ weight: 5, finding: { verdict: 'bad' } });
+    expect(await world.entered('canary')).toBe(await world.sent('canary'));
+  });
+});
+
+describe('a rollout whose ledger cannot be gone on with', () => {
+  for (const [what, spoiled] of [
+    ['that is gone', null],
+    ['of another version of this service', { format: 1 }],
+  ] as const) {
+    it(`${what} says so, and pauses after the plan's patience`, async () => {
+      const world = await counted();
+      await world.until(25_000);
+      world.spoil(spoiled as unknown as Ledger | null);
+      const paused = await world.until(200_000);
+      expect(paused.phase).toMatchObject({ name: 'paused', cause: 'no_data' });
+      expect(paused.phase.name === 'paused' && paused.phase.message).toContain(
+        'what was counted for this rollout is not there, or was written by another version of this service',
+      );
+    });
+  }
 });
 
 describe('a canary that is not proven safe in time', () => {

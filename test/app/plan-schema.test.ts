@@ -108,7 +108,19 @@ it('judges a plan without the comparison by limits against the stable version', 
   ]);
 });
 
-it('adds no check of its own to those that a plan names, nor to a list that is empty', () => {
+it('keeps the guardrail beside checks of which none looks at errors, and leaves it out where the comparison is off', () => {
+  const slow = { name: 'latency', kind: 'latency', max: '300ms' };
+  const custom = { name: 'outage', kind: 'prometheus', query: 'sum(up{namespace="{{namespace}}"})', min: 1 };
+  const named = (analysis: object) => {
+    const parsed = parser.parse(withField('/analysis', analysis));
+    return parsed.ok ? parsed.plan.analysis.checks.map(({ name, kind }) => `${name} ${kind}`) : parsed.problems;
+  };
+  expect(named({ checks: [slow] })).toEqual(['latency latency', 'outage error-rate']);
+  expect(named({ checks: [custom] })).toEqual(['outage prometheus', 'outage-guardrail error-rate']);
+  expect(named({ checks: [slow], evidence: { mode: 'off' } })).toEqual(['latency latency']);
+});
+
+it('adds no check of its own where errors are looked at, nor to a list that is empty', () => {
   for (const checks of [[], [{ name: 'errors', kind: 'error-rate', max: '1%' }]]) {
     const parsed = parser.parse(withField('/analysis', { checks }));
     expect(parsed.ok && parsed.plan.analysis.checks.length).toBe(checks.length);

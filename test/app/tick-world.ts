@@ -6,7 +6,7 @@ import { DECISION_ANNOTATION, encodeDecision } from '../../src/adapters/routes/d
 import type { Logger, MeshGateway, MetricsGateway, MetricsProvider, Recorder } from '../../src/app/ports.ts';
 import { type TickPorts, tick } from '../../src/app/tick.ts';
 import type { EvidenceSetup } from '../../src/domain/evidence/ledger.ts';
-import type { Reading, Workload } from '../../src/domain/observation.ts';
+import type { Reading, RouteTrouble, Workload } from '../../src/domain/observation.ts';
 import type { Plan } from '../../src/domain/plan.ts';
 import type { Rollout, Stamp } from '../../src/domain/rollout.ts';
 import { weightsOf } from '../simulation/invariants.ts';
@@ -53,6 +53,8 @@ export async function tickWorld(tuning: Tuning = {}) {
   const errors: string[] = [];
   const asked = { fresh: 0, copies: 0, freshPods: 0, pods: 0 };
   const pods = { canary: ready('myapp-v2'), canaryCopy: null as Workload | null, stable: null as Workload | null };
+  /** Why no write goes through now; null: all do. */
+  const mesh = { refuses: null as RouteTrouble | null };
   const store = memoryStore(() => now);
   const kube = memoryKube();
   kube.put(seedRoute, 'kubectl-apply');
@@ -68,7 +70,16 @@ export async function tickWorld(tuning: Tuning = {}) {
     },
   };
   const meshes: MeshGateway = {
-    router: (target) => istio.open(target, client),
+    router(target) {
+      const router = istio.open(target, client);
+      return {
+        object: router.object,
+        read: (options) => router.read(options),
+        rehearse: (decision, token) => router.rehearse(decision, token),
+        apply: async (decision, token) =>
+          mesh.refuses === null ? router.apply(decision, token) : { kind: 'trouble', trouble: mesh.refuses },
+      };
+    },
     async workload(target, role, options) {
       if (options?.fresh === true) asked.freshPods += 1;
       else asked.pods += 1;
@@ -123,6 +134,7 @@ export async function tickWorld(tuning: Tuning = {}) {
     store,
     kube,
     pods,
+    mesh,
     asked,
     wakes,
     outcomes,

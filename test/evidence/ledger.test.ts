@@ -240,6 +240,36 @@ describe('pods', () => {
     );
   });
 
+  test('stay in their group while another one is silent', () => {
+    fc.assert(
+      fc.property(names, fc.infiniteStream(fc.boolean()), (all, silent) => {
+        const quiet = all.filter(() => silent.next().value);
+        // Each pod has a number of its own, so that a sum tells who is in it.
+        const podsOf = (heard: readonly string[], round: number): Pod[] =>
+          all.flatMap((name, i) => [
+            canary(heard.includes(name) ? round * 2 ** i : 0, { pod: `c-${name}` }),
+            stable(1000 * round, { pod: `s-${name}` }),
+          ]);
+        const heard = all.filter((name) => !quiet.includes(name));
+        const { blocks } = run([
+          { at: 10_000, pods: podsOf(all, 1) },
+          { at: 40_000, pods: podsOf(heard, 1) },
+          { at: 50_000, pods: podsOf(all, 1) },
+        ]);
+        const bits = (block: Block | undefined) => block?.groups.map((group) => group.canary.requests) ?? [];
+        const [first, second, third] = blocks.map(bits);
+        const silence = quiet.reduce((sum, name) => sum + 2 ** all.indexOf(name), 0);
+        first?.forEach((in_, g) => {
+          // Of the first block's group only the silent ones are missing, and afterwards all of it is there again.
+          const missing = in_ - (second?.[g] ?? 0);
+          expect((BigInt(missing) & BigInt(silence)) === BigInt(missing)).toBe(true);
+          expect(third?.[g]).toBe(in_);
+        });
+      }),
+      { numRuns: 50 },
+    );
+  });
+
   test('that are not told apart are one group', () => {
     const pods = [canary(5, { pod: null }), stable(45, { pod: null })];
     expect(run([{ at: 10_000, pods }]).blocks[0]?.groups).toHaveLength(1);

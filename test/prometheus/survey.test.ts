@@ -148,3 +148,22 @@ test('a server that cannot be reached is trouble, not an empty past', async () =
   await prometheus.stop();
   expect(await survey()).toMatchObject({ ok: false, code: 'unavailable' });
 });
+
+test('a target that was not surveyed is counted by the view that sees its traffic', async () => {
+  // Its callers have no proxies: only the pods' own ones have seen requests.
+  prometheus.answer((request, response) => {
+    if (/\]$/.test(request.query)) return samples(request, response);
+    const seen = request.query.includes('reporter="destination"') ? '18000' : '0';
+    return success([[{}, seen]])(request, response);
+  });
+  const provider = open(prometheus.url);
+  const counted = await provider.count?.({ target: shop(), view: null, bounds: [], since: Date.now() - 30_000 });
+  expect(counted).toMatchObject({ ok: true, view: 'destination' });
+});
+
+test('nothing is counted by a guess where no view could be looked at', async () => {
+  prometheus.answer((_request, response) => json(response, 503, { status: 'error', error: 'busy' }));
+  const provider = open(prometheus.url);
+  const counted = await provider.count?.({ target: shop(), view: null, bounds: [], since: Date.now() - 30_000 });
+  expect(counted).toMatchObject({ ok: false, code: 'unavailable' });
+});

@@ -16,7 +16,7 @@ import { bucketsLane, countsLane, type Pair, pairKey, queryLane, type TableLane 
 import { checkQuery, renderQuery } from '../prometheus/placeholders.ts';
 import { lookBack, type RawCount, type RawPair, rawKey, rawLane, rawQuery } from '../prometheus/raw.ts';
 import { combined, errorRatio, latencyQuantile, type Sight, type Words } from '../prometheus/sights.ts';
-import { survey } from '../prometheus/survey.ts';
+import { survey, viewToCount } from '../prometheus/survey.ts';
 import { errorRatioQuery, type Latency, quantileQuery } from '../prometheus/templates.ts';
 import type { CountView } from '../series/counting.ts';
 import { namedIn } from '../series/counting.ts';
@@ -170,6 +170,10 @@ function open(options: PrometheusOptions): MetricsProvider {
     };
   }
 
+  /** For a target without a survey. Asked anew at every count until its view is known to the ledger. */
+  const chosenFor = (target: Target, views: readonly CountView[]): ReturnType<typeof viewToCount> =>
+    viewToCount({ client, target, views }, timeoutMs);
+
   return {
     name: NAME,
     scrapeInterval: scrapeIntervalMs,
@@ -206,7 +210,9 @@ function open(options: PrometheusOptions): MetricsProvider {
 
     async count({ target, view: wanted, bounds, since }): Promise<Counted> {
       const views = countingOf(target);
-      const view = wanted === null ? views.find((one) => namedIn(one, target) !== null) : named(views, wanted);
+      const unsurveyed = wanted === null ? await chosenFor(target, views) : null;
+      if (unsurveyed !== null && !unsurveyed.ok) return { ...unsurveyed, query: '' };
+      const view = unsurveyed?.view ?? named(views, wanted ?? '');
       const pair = view === undefined ? null : namedIn(view, target);
       if (view === undefined || pair === null)
         return { ok: false, code: 'no_data', message: cannotTell(target, 'requests'), query: '' };

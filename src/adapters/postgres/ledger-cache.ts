@@ -1,5 +1,5 @@
 /**
- * Ledgers that this process wrote or read last, by rollout. One has some fifteen kilobytes, and reading it is most of the
+ * Ledgers that this process wrote or read last, by rollout. One has some kilobytes, more with many callers, and reading it is most of the
  * work of loading a rollout that is compared; the row's version tells whether the copy is the present one.
  */
 import type { Ledger } from '../../domain/evidence/ledger.ts';

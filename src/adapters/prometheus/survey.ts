@@ -1,6 +1,8 @@
 /** What a Prometheus knows of a service before its rollout: by whom it can be counted, its latency bounds, its past by pod. */
 import type { Survey } from '../../app/ports.ts';
+import type { NoValueCode } from '../../domain/observation.ts';
 import type { Millis, Target } from '../../domain/plan.ts';
+import type { CountView } from '../series/counting.ts';
 import { namedIn } from '../series/counting.ts';
 import { boundOf } from '../series/histograms.ts';
 import type { Trouble } from './answer.ts';
@@ -13,22 +15,12 @@ const PRESENT: Millis = 1_800_000;
 const SEES_ENOUGH = 0.5;
 
 export async function survey(options: SurveyOptions): Promise<Survey> {
-  const { target, views, timeout, scrapeInterval } = options;
+  const { timeout, scrapeInterval } = options;
   const until = performance.now() + timeout;
   const left = (): Millis => Math.max(1, until - performance.now());
-  const able = views.flatMap((view) => {
-    const named = namedIn(view, target);
-    return named === null ? [] : [{ view, named }];
-  });
-  if (able.length === 0) return { ok: false, code: 'no_data', message: cannotTell(target) };
-  const asked = await Promise.all(
-    able.map(async (one) => ({ ...one, answer: await requestsOf(options, one, left()) })),
-  );
-  const failed = asked.find(({ answer }) => typeof answer !== 'number');
-  if (failed !== undefined && typeof failed.answer !== 'number') return { ...failed.answer, ok: false };
-  const seen = asked.map(({ view, named, answer }): Seen => ({ view, named, requests: answer as number }));
-  const busiest = Math.max(...seen.map(({ requests }) => requests));
-  const chosen = seen.find(({ requests }) => requests >= busiest * SEES_ENOUGH) ?? (seen[0] as Seen);
+  const looked = await viewsSeen(options, left());
+  if (!looked.ok) return looked;
+  const { seen, busiest, chosen } = looked;
   const found = await boundsOf(options, chosen, left());
   if (!found.ok) return found;
   const byPod = seen.find(({ view, requests }) => view.labels.pod !== null && requests >= busiest * SEES_ENOUGH);
@@ -44,6 +36,41 @@ export async function survey(options: SurveyOptions): Promise<Survey> {
   };
 }
 
+type None = { readonly ok: false; readonly code: NoValueCode; readonly message: string };
+type Asked = Pick<SurveyOptions, 'client' | 'target' | 'views'>;
+
+/** What each view sees of the stable's present, and the one to count by: the first that sees about as much as any. */
+async function viewsSeen(
+  { client, target, views }: Asked,
+  timeout: Millis,
+): Promise<
+  { readonly ok: true; readonly seen: readonly Seen[]; readonly busiest: number; readonly chosen: Seen } | None
+> {
+  const able = views.flatMap((view) => {
+    const named = namedIn(view, target);
+    return named === null ? [] : [{ view, named }];
+  });
+  if (able.length === 0) return { ok: false, code: 'no_data', message: cannotTell(target) };
+  const asked = await Promise.all(
+    able.map(async (one) => ({ ...one, answer: await requestsOf({ client }, one, timeout) })),
+  );
+  const failed = asked.find(({ answer }) => typeof answer !== 'number');
+  if (failed !== undefined && typeof failed.answer !== 'number') return { ...failed.answer, ok: false };
+  const seen = asked.map(({ view, named, answer }): Seen => ({ view, named, requests: answer as number }));
+  const busiest = Math.max(...seen.map(({ requests }) => requests));
+  const chosen = seen.find(({ requests }) => requests >= busiest * SEES_ENOUGH) ?? (seen[0] as Seen);
+  return { ok: true, seen, busiest, chosen };
+}
+
+/** The view by which a target is counted of which no survey was made: callers without a proxy are in the pods' view only. */
+export async function viewToCount(
+  asked: Asked,
+  timeout: Millis,
+): Promise<{ readonly ok: true; readonly view: CountView } | None> {
+  const looked = await viewsSeen(asked, timeout);
+  return looked.ok ? { ok: true, view: looked.chosen.view } : looked;
+}
+
 const cannotTell = (target: Target): string =>
   `no metrics of mesh "${target.mesh}" tell the requests of the two versions of ${target.namespace}/${target.service} apart; ` +
   'give stable and canary names of their own, or set analysis.evidence.mode to off';
@@ -55,7 +82,7 @@ const ofStable = ({ view, named }: Pick<Seen, 'view' | 'named'>): readonly strin
 
 /** The stable's requests of the present. */
 async function requestsOf(
-  { client }: SurveyOptions,
+  { client }: Pick<SurveyOptions, 'client'>,
   of: Pick<Seen, 'view' | 'named'>,
   timeout: Millis,
 ): Promise<number | Trouble> {

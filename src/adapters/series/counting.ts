@@ -10,6 +10,7 @@ import type { Histogram, NativeHistogram, Samples } from './histograms.ts';
 import { boundOf, histogramCounters, nativeAtMost } from './histograms.ts';
 import type { Fits, Labels } from './matchers.ts';
 import { fitsAll } from './matchers.ts';
+import { OF_THE_SCRAPE, scrapedOnce } from './scraped-once.ts';
 
 /** One way of counting, told apart by version and, where it can be, by pod. */
 export interface CountView {
@@ -62,9 +63,12 @@ export interface Origin {
   readonly startedAt: (labels: Labels) => number | null;
 }
 
-/** From a scrape by Prometheus: the scraped address; where labels were honoured, the pod whose proxy it is. */
+/** From a scrape by Prometheus: the pod whose proxy it is; the scraped address where no label names the pod. */
 export const SCRAPED: Origin = {
-  exporter: (labels) => [labels['job'], labels['instance'], labels['pod']].map((part) => part ?? '').join('/'),
+  exporter: (labels) =>
+    labels['pod'] === undefined
+      ? `${labels['job'] ?? ''}/${labels['instance'] ?? ''}`
+      : `${labels['namespace'] ?? ''}/${labels['pod']}`,
   startedAt: () => null,
 };
 
@@ -81,7 +85,7 @@ export function countersOf(
   const meanings = meaningsOf(view);
   const counters: CounterSeries[] = [];
   const histograms = new Map<string, MutableHistogram>();
-  for (const series of raw) {
+  for (const series of scrapedOnce(raw)) {
     const { name, labels, samples } = series;
     const role = roleOf(view, named, labels);
     if (role === null) continue;
@@ -145,14 +149,16 @@ function roleOf({ labels: at }: CountView, named: Named, labels: Labels): Role |
 }
 
 /**
- * Short and the same in every answer: of the name and all labels but the bucket's bound. 66 bits: two of a rollout's series
+ * Short and the same in every answer: of the name and all labels but the bucket's bound and, where the pod is named, who
+ * scraped it (`scraped-once.ts`). 66 bits: two of a rollout's series
  * never share one. Prometheus sends labels in order; sorting them again would take as long as reading the answer.
  */
 function idOf(name: string, labels: Labels): string {
   const keys = Object.keys(labels);
   if (!keys.every((key, i) => i === 0 || (keys[i - 1] as string) < key)) keys.sort();
   let text = name;
-  for (const key of keys) if (key !== 'le') text += `\n${key}\n${labels[key]}`;
+  const named = labels['pod'] !== undefined;
+  for (const key of keys) if (key !== 'le' && !(named && OF_THE_SCRAPE.has(key))) text += `\n${key}\n${labels[key]}`;
   return hash('sha1', text, 'base64url').slice(0, 11);
 }
 

@@ -2,11 +2,13 @@
  * What a rollout's evidence rests on and where it stands: how it is judged, what has been counted, and the judge's memory.
  * Plain JSON, and all there is. Stored in the transaction of the decision: a tick that is repeated counts nothing twice.
  */
-import type { Instant, Millis, Weight } from '../plan.ts';
+import type { Instant, Millis, Role, Weight } from '../plan.ts';
 import type { Pace } from './calibrate.ts';
 import type { Block, Group, Side } from './counts.ts';
 import type { CounterSeries, Cursor, Sides } from './increments.ts';
 import { consume, NO_CURSOR } from './increments.ts';
+import type { Seats } from './seats.ts';
+import { GROUPS, NO_SEATS, seated, seatOf } from './seats.ts';
 import type { EvidenceSettings } from './settings.ts';
 import type { EvidenceState } from './state.ts';
 import { begin, step } from './state.ts';
@@ -39,7 +41,11 @@ export interface Source {
   readonly view: string | null;
 }
 
+/** Of the ledger and of all that is in it. What another format holds cannot be gone on with. */
+const FORMAT = 2;
+
 export interface Ledger {
+  readonly format: typeof FORMAT;
   readonly setup: EvidenceSetup;
   readonly source: Source;
   /** When the canary first had a weight in force, by the database's clock; null: not yet. */
@@ -49,6 +55,8 @@ export interface Ledger {
   /** Until when everything is counted, by the source's clock; null: nothing is. */
   readonly countedTo: Instant | null;
   readonly cursor: Cursor;
+  /** Group of each pod by version, and the block in which it last had requests. */
+  readonly seats: Seats;
   /** The block that is being counted; null: none was begun. */
   readonly open: OpenBlock | null;
   readonly state: EvidenceState;
@@ -65,15 +73,20 @@ interface OpenBlock {
 }
 
 export const openLedger = (setup: EvidenceSetup): Ledger => ({
+  format: FORMAT,
   setup,
   source: { provider: setup.provider, view: setup.view },
   began: null,
   countedFrom: null,
   countedTo: null,
   cursor: NO_CURSOR,
+  seats: NO_SEATS,
   open: null,
   state: begin(setup.settings),
 });
+
+/** false: another version of this service wrote it. */
+export const canGoOn = (ledger: Ledger): boolean => ledger.format === FORMAT;
 
 /** What a source has counted. */
 export interface Count {
@@ -158,17 +171,23 @@ function judged(ledger: Ledger, open: OpenBlock, began: Instant, moment: Moment)
   const { at, weight, reachedAt, shareKnown } = moment;
   const { settings } = ledger.setup;
   const changed = weight !== open.weight || reachedAt > open.since;
+  const index = (ledger.state.block ?? -1) + 1;
+  const seats = seated(
+    ledger.seats,
+    { canary: heardIn(open.pods, 'canary'), stable: heardIn(open.pods, 'stable') },
+    index,
+  );
   const block: Block = {
-    index: (ledger.state.block ?? -1) + 1,
+    index,
     from: open.since - began,
     to: at - began,
     // Requests of two weights have the share of neither.
     share: shareKnown && open.settled && !changed ? open.weight / 100 : 0,
-    groups: groupsOf(open.pods, settings.bounds.length),
+    groups: groupsOf(open.pods, seats, settings.bounds.length),
   };
   const state = step(ledger.state, settings, block);
   const closed = { at, weight: open.weight, block, finding: finding(state, settings) };
-  return { ledger: { ...ledger, state, open: { since: at, weight, settled: !changed, pods: {} } }, closed };
+  return { ledger: { ...ledger, seats, state, open: { since: at, weight, settled: !changed, pods: {} } }, closed };
 }
 
 /** When the block that is being counted will be complete. */
@@ -176,28 +195,20 @@ export const blockEndsAt = ({ open, setup }: Ledger, at: Instant): Instant => (o
 
 // ── pods ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const GROUPS = 8;
-
-/**
- * Both versions' pods dealt out to the groups, each version by itself, so that every group has as many of each as can be.
- * By a hash of the names: which pods are put together must not depend on what happened to them.
- */
-function groupsOf(pods: OpenBlock['pods'], bounds: number): readonly Group[] {
-  const names = Object.keys(pods).sort((a, b) => hash(a) - hash(b) || (a < b ? -1 : 1));
-  const parts = names.every((name) => name === '') ? 1 : GROUPS;
+function groupsOf(pods: OpenBlock['pods'], seats: Seats, bounds: number): readonly Group[] {
+  const parts = Object.keys(pods).every((name) => name === '') ? 1 : GROUPS;
   const groups = Array.from({ length: parts }, () => ({ canary: emptySide(bounds), stable: emptySide(bounds) }));
-  for (const role of ['canary', 'stable'] as const) {
-    let dealt = 0;
-    for (const name of names) {
-      const side = pods[name]?.[role];
-      const group = groups[dealt % parts];
-      if (side === undefined || group === undefined || isEmpty(side)) continue;
-      group[role] = plus(group[role], side);
-      dealt += 1;
+  for (const [name, sides] of Object.entries(pods)) {
+    for (const role of ['canary', 'stable'] as const) {
+      const group = groups[parts === 1 ? 0 : (seatOf(seats, role, name) ?? 0)];
+      if (group !== undefined && !isEmpty(sides[role])) group[role] = plus(group[role], sides[role]);
     }
   }
   return groups.map(({ canary, stable }) => ({ canary: plausible(canary), stable: plausible(stable) }));
 }
+
+const heardIn = (pods: OpenBlock['pods'], role: Role): readonly string[] =>
+  Object.keys(pods).filter((name) => name !== '' && !isEmpty((pods[name] as Sides)[role]));
 
 /**
  * Never more of a kind than there are. Samples that were written apart (a remote write that got half of a scrape through)
@@ -210,13 +221,6 @@ const plausible = (side: Side): Side => ({
 });
 
 const within = (n: number, most: number): number => Math.min(Math.max(0, n), most);
-
-/** FNV-1a. */
-function hash(text: string): number {
-  let value = 0x811c9dc5;
-  for (let i = 0; i < text.length; i += 1) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193);
-  return value >>> 0;
-}
 
 const isEmpty = ({ requests, errors, timed }: Side): boolean => requests === 0 && errors === 0 && timed === 0;
 
