@@ -153,6 +153,38 @@ describe("Istio's webhook has nothing against", () => {
   });
 });
 
+describe("Istio's webhook lets through with a warning", () => {
+  const catchAll = { route: [to('v1')] };
+  const api = (more: object = {}) => ({ match: [{ uri: { prefix: '/api' } }], route: [to('v1')], ...more });
+  it.each([
+    [
+      'a second rule without matches',
+      [catchAll, { name: 'late', ...catchAll }],
+      'rule \\"late\\" not used (only the last',
+    ],
+    [
+      'a match that came before',
+      [api({ name: 'a' }), api()],
+      'rule #1 match #0 is not used (duplicate/overlapping match in rule',
+    ],
+    ['a rule whose every match came before', [api(), api()], 'rule #1 not used (all matches used by prior rules)'],
+    [
+      'the old spelling of a percentage',
+      [{ ...catchAll, mirror: { host: 'a' }, mirrorPercent: 5 }],
+      'mirrorPercentage',
+    ],
+  ])('%s', async (_, http, words) => {
+    const reply = await create('VirtualService', 'networking', { hosts: ['myapp'], http });
+    expect(reply.status, JSON.stringify(reply.body)).toBe(201);
+    expect(reply.warning).toContain(words);
+  });
+
+  it('and says nothing about rules that are all used', async () => {
+    const reply = await create('VirtualService', 'networking', { hosts: ['myapp'], http: [api(), catchAll] });
+    expect(reply.warning).toBeNull();
+  });
+});
+
 describe('kinds of the whole mesh', () => {
   it.each([
     [

@@ -7,13 +7,21 @@ import * as security from './schemas/istio-security.ts';
 import * as traffic from './schemas/istio-traffic.ts';
 import { horizontalPodAutoscaler } from './schemas/scaling.ts';
 import * as smi from './schemas/smi.ts';
-import { rejectDestinationRule, rejectVirtualService } from './webhook.ts';
+import { rejectDestinationRule, rejectVirtualService, warnVirtualService } from './webhook.ts';
 import { rejectAuthorizationPolicy, rejectGateway, rejectPeerAuthentication } from './webhook-more.ts';
 
 export interface KindVersion {
   readonly name: string;
   /** null: an open kind, stored as it comes. */
   readonly schema: Schema | null;
+}
+
+export interface Webhook {
+  readonly name: string;
+  /** What it has against the object; null: nothing. */
+  readonly reject: (object: JsonObject) => string | null;
+  /** What it lets through but says, in Warning headers. */
+  readonly warn?: (object: JsonObject) => readonly string[];
 }
 
 export interface Kind {
@@ -32,8 +40,8 @@ export interface Kind {
   readonly generation: boolean;
   /** `/scale`: spec.replicas and status as one small object. */
   readonly scaleSubresource: boolean;
-  /** Validating admission webhook: what it has against the object; null: nothing. */
-  readonly webhook: { readonly name: string; readonly reject: (object: JsonObject) => string | null } | null;
+  /** Validating admission webhook; null: none. */
+  readonly webhook: Webhook | null;
 }
 
 type Usual = 'namespaced' | 'builtIn' | 'generation' | 'scaleSubresource' | 'webhook';
@@ -84,7 +92,7 @@ export const VIRTUAL_SERVICE = custom({
   versions: istioVersions(istio.virtualService),
   storage: 'v1',
   statusSubresource: true,
-  webhook: { name: ISTIO_WEBHOOK, reject: rejectVirtualService },
+  webhook: { name: ISTIO_WEBHOOK, reject: rejectVirtualService, warn: warnVirtualService },
 });
 
 export const DESTINATION_RULE = custom({

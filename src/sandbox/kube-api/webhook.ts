@@ -21,6 +21,51 @@ export function rejectVirtualService(object: JsonObject): string | null {
   return null;
 }
 
+/** Rules that no request reaches, and what is out of date: accepted, with a warning each. */
+export function warnVirtualService(object: JsonObject): readonly string[] {
+  const warnings: string[] = [];
+  const seen = new Map<string, string>();
+  let open = false;
+  for (const [i, rule] of items(objectAt(object, 'spec'), 'http').entries()) {
+    const own = textAt(rule, 'name');
+    const name = own === undefined ? `#${i}` : JSON.stringify(own);
+    if (has(rule, 'mirrorPercent') || has(rule, 'mirror_percent'))
+      warnings.push('using deprecated setting "mirrorPercent", use "mirrorPercentage" instead');
+    const matches = items(rule, 'match');
+    if (matches.length === 0) {
+      if (open) warnings.push(`virtualService rule ${name} not used (only the last rule can have no matches)`);
+      open = true;
+      continue;
+    }
+    let used = matches.length;
+    for (const [at, match] of matches.entries()) {
+      const key = sorted(match);
+      const before = seen.get(key);
+      if (before === undefined) {
+        seen.set(key, name);
+        continue;
+      }
+      used -= 1;
+      const which = textAt(match, 'name');
+      const called = which === undefined ? `#${at}` : JSON.stringify(which);
+      warnings.push(
+        `virtualService rule ${name} match ${called} is not used (duplicate/overlapping match in rule ${before})`,
+      );
+    }
+    if (used === 0) warnings.push(`virtualService rule ${name} not used (all matches used by prior rules)`);
+  }
+  return warnings;
+}
+
+/** The same text for the same match, whatever the order of its fields; its name does not count. */
+const sorted = (match: JsonObject): string =>
+  JSON.stringify(match, (key, value: unknown) => {
+    if (key === 'name' && typeof value === 'string') return undefined;
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => a.localeCompare(b)))
+      : value;
+  });
+
 function rejectDelegate(spec: JsonObject): string | null {
   if (items(spec, 'tls').length > 0 || items(spec, 'tcp').length > 0)
     return 'delegate virtual service must not specify tls or tcp rules';
