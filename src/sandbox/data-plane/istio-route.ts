@@ -57,6 +57,8 @@ interface Spec {
   readonly hosts?: readonly string[];
   readonly gateways?: readonly string[];
   readonly http?: readonly HttpRoute[];
+  readonly tcp?: readonly unknown[];
+  readonly tls?: readonly unknown[];
 }
 
 const MATCH_FIELDS = new Set([
@@ -108,7 +110,9 @@ export function speaksOf(virtualService: KubeObject, host: string): boolean {
 /** Throws UnsupportedRoute. */
 export function istioRules(virtualService: KubeObject): readonly Rule[] {
   const object = objectOf(virtualService);
-  const { http = [] } = (virtualService.spec ?? {}) as Spec;
+  const { http = [], tcp = [], tls = [] } = (virtualService.spec ?? {}) as Spec;
+  if (tcp.length > 0) throw new UnsupportedRoute(object, 'tcp');
+  if (tls.length > 0) throw new UnsupportedRoute(object, 'tls');
   return http.map((route, index) => {
     onlyKnown(object, `http[${index}]`, route, RULE_FIELDS);
     const matches = (route.match ?? []).map((match, at) => matcher(object, `http[${index}].match[${at}]`, match));
