@@ -98,10 +98,26 @@ describe('VirtualService', () => {
     expect(table('istio', { virtualServices: [ingress] }).rules('myapp')).toBeNull();
   });
 
-  it('refuses what the data plane does not do, and names it', () => {
-    const mirror = virtualService([{ route: [subset('v1')], mirror: { host: 'myapp', subset: 'v2' } }]);
-    expect(() => table('istio', { virtualServices: [mirror] })).toThrow(
-      "VirtualService production/myapp: the sandbox's data plane does not know http[0].mirror",
+  it.each([
+    ['http[0].rewrite', { http: [{ route: [subset('v1')], rewrite: { uri: '/other' } }] }],
+    ['http[0].delegate', { http: [{ delegate: { name: 'other' } }] }],
+    ['http[0].match[0].sourceLabels', { http: [{ match: [{ sourceLabels: { app: 'a' } }], route: [subset('v1')] }] }],
+    ['tcp', { tcp: [{ route: [subset('v1')] }] }],
+  ])('refuses %s, which the data plane does not do, and names it', (what, spec) => {
+    const refused = { ...seed, spec: { hosts: ['myapp'], ...spec } };
+    expect(() => table('istio', { virtualServices: [refused] })).toThrow(
+      `VirtualService production/myapp: the sandbox's data plane does not know ${what}`,
+    );
+  });
+
+  it.each([
+    ['trafficPolicy.portLevelSettings', { trafficPolicy: { portLevelSettings: [] } }],
+    ['trafficPolicy.tls.mode SIMPLE', { trafficPolicy: { tls: { mode: 'SIMPLE' } } }],
+    ['subsets[0].trafficPolicy.tunnel', { subsets: [{ name: 'v1', trafficPolicy: { tunnel: {} } }] }],
+  ])('refuses %s of a DestinationRule too', (what, spec) => {
+    const refused = { ...destinationRule, spec: { host: 'myapp', ...spec } };
+    expect(() => table('istio', { destinationRules: [refused] })).toThrow(
+      `DestinationRule production/myapp: the sandbox's data plane does not know ${what}`,
     );
   });
 });
