@@ -1,6 +1,7 @@
 import type { KubeObject } from '../../kubernetes/kube.ts';
 import { hostsOf, isOnMesh } from '../../routes/istio-advice.ts';
 import { type CheckResult, defineCheck } from '../check.ts';
+import { gatewaysOf } from '../istio/gateways.ts';
 import {
   isExportedTo,
   isOlder,
@@ -13,12 +14,6 @@ import {
 } from '../istio/objects.ts';
 import { fail, pass, warn } from '../istio/results.ts';
 import { routeOf } from '../istio/route.ts';
-
-/** Gateways by their full names; "mesh" is none. */
-const gatewaysOf = (object: KubeObject): readonly string[] =>
-  textsAt(object.spec, 'gateways')
-    .filter((gateway) => gateway !== 'mesh')
-    .map((gateway) => (gateway.includes('/') ? gateway : `${namespaceOf(object)}/${gateway}`));
 
 const shared = (ours: readonly string[], theirs: readonly string[]): readonly string[] =>
   ours.filter((entry) => theirs.includes(entry));
