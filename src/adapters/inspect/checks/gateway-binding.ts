@@ -10,7 +10,6 @@ import {
   listIn,
   listWide,
   nameOf,
-  names,
   namespaceOf,
   orUnread,
   PODS,
