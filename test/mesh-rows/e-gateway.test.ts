@@ -62,10 +62,18 @@ describe("the document's Gateway", () => {
 
   it('whose pods may stand where nobody may look is unknown', async () => {
     await expect(look([route, gateway], { unread: ['pods '] })).rejects.toThrow(
-      /istio=ingressgateway.*other namespaces could not be looked at/,
+      /istio=ingressgateway.*not every namespace may be looked at/,
     );
     await expect(look([route, gateway], { unread: ['pods ', 'pods istio-system'] })).rejects.toThrow(Unread);
     expect(statuses(await look([route, gateway, ...ingress], { unread: ['pods '] }))).toEqual(['pass']);
+  });
+
+  it('is served by pods of any namespace, which are looked for where they mostly are first', async () => {
+    const pods = workload('gw', { labels: { istio: 'ingressgateway' }, namespace: 'edge' });
+    expect(statuses(await look([route, gateway, ...pods]))).toEqual(['pass']);
+    expect(statuses(await look([route, gateway, ...ingress], { unread: ['pods ', 'pods production'] }))).toEqual([
+      'pass',
+    ]);
   });
 
   it.each([

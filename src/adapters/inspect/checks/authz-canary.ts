@@ -34,30 +34,51 @@ async function movedRequests(around: Surroundings): Promise<Requests> {
 const who = ({ principal, workload, namespace }: Caller): string =>
   `${principal ?? 'a caller without a principal'} (workload ${namespace}/${workload})`;
 
-const letIn = (caller: Caller, policies: readonly KubeObject[]): string =>
-  caller.principal === null
-    ? `Give the callers of ${caller.namespace} a proxy (kubectl label namespace ${caller.namespace} istio-injection=enabled): without mTLS they have no principal that a policy could name`
-    : `Add to spec.rules of AuthorizationPolicy ${names(policies)}:\n    - from: [{ source: { principals: ["${caller.principal}"] } }]`;
+const NAMED = 5;
+const all = (callers: readonly Caller[]): string =>
+  `${callers.slice(0, NAMED).map(who).join(', ')}${callers.length > NAMED ? ` and ${callers.length - NAMED} more` : ''}`;
 
-function judged(caller: Caller, verdict: Verdict, canary: Version): CheckResult {
-  const { how, policies, because } = verdict;
+const letIn = ({ principal, namespace }: Caller, policies: readonly KubeObject[]): string =>
+  principal === null
+    ? `Give the callers of ${namespace} a proxy (kubectl label namespace ${namespace} istio-injection=enabled): without mTLS they have no principal that a policy could name`
+    : `Add to spec.rules of AuthorizationPolicy ${names(policies)}:\n    - from: [{ source: { principals: ["${principal}"] } }]`;
+
+interface Judged {
+  readonly callers: readonly Caller[];
+  readonly verdict: Verdict;
+}
+
+/** Callers of whom the same is to be said are told together; each one that is refused is told by itself. */
+function together(judged: readonly { readonly caller: Caller; readonly verdict: Verdict }[]): readonly Judged[] {
+  const groups = Map.groupBy(judged, ({ caller, verdict: { how, policies, because } }) =>
+    how === 'denied' ? who(caller) : [how, ...policies.map(nameOf), ...because].join('\n'),
+  );
+  return [...groups.values()].map((group) => ({
+    callers: group.map(({ caller }) => caller),
+    verdict: group[0]?.verdict ?? { how: 'allowed', policies: [], because: [] },
+  }));
+}
+
+function said({ callers, verdict: { how, policies, because } }: Judged, canary: Version): CheckResult {
+  const requests = callers.reduce((sum, caller) => sum + caller.requests, 0);
   const evidence = {
-    principal: caller.principal,
-    workload: `${caller.namespace}/${caller.workload}`,
-    requests: Math.round(caller.requests),
+    principals: callers.map(({ principal }) => principal ?? ''),
+    workloads: callers.map(({ namespace, workload }) => `${namespace}/${workload}`),
+    requests: Math.round(requests),
     policies: policies.map(nameOf),
     field: 'spec.rules',
     because,
   };
-  const called = `${who(caller)} made ${count(caller.requests)} requests to the stable version in the last hour`;
+  const called = `${all(callers)} made ${count(requests)} requests to the stable version in the last hour`;
   const which = `AuthorizationPolicy ${names(policies)}`;
   switch (how) {
     case 'denied': {
       const denies = policies.some((policy) => actionOf(policy) === 'DENY');
+      const [caller] = callers as readonly [Caller];
       return fail(
-        `${called}; the canary ${canary.name} would refuse them with 403: ${which} ${denies ? 'denies it' : 'lets it in by none of its'} (spec.rules)`,
+        `${called}; the canary ${canary.name} would refuse them with 403: ${which} ${denies ? 'denies them' : 'lets them in by none of its rules'} (spec.rules)`,
         evidence,
-        denies ? `Take it out of spec.rules of ${which}` : letIn(caller, policies),
+        denies ? `Take the caller out of spec.rules of ${which}` : letIn(caller, policies),
       );
     }
     case 'undecided':
@@ -68,12 +89,12 @@ function judged(caller: Caller, verdict: Verdict, canary: Version): CheckResult 
       );
     case 'partly':
       return pass(
-        `${called}; ${which} lets it in at the canary ${canary.name} for some requests: ${because.join('; ')}`,
+        `${called}; ${which} decides at the canary ${canary.name} by what is asked for: ${because.join('; ')}`,
         evidence,
       );
     case 'allowed':
       return pass(
-        `${called}; the canary ${canary.name} lets it in${policies.length === 0 ? '' : ` by ${which}`}`,
+        `${called}; the canary ${canary.name} lets them in${policies.length === 0 ? '' : ` by ${which}`}`,
         evidence,
       );
     default:
@@ -162,7 +183,8 @@ async function callers(
       ),
     ];
   const requests = await movedRequests(around);
-  return found.map((caller) => judged(caller, verdictOn(enforced, caller, requests), canary));
+  const judged = found.map((caller) => ({ caller, verdict: verdictOn(enforced, caller, requests) }));
+  return together(judged).map((one) => said(one, canary));
 }
 
 export default defineCheck({

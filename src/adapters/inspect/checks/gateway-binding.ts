@@ -1,17 +1,16 @@
 import type { KubeObject } from '../../kubernetes/kube.ts';
 import { expandHost, namespaceOfHost } from '../../routes/hosts.ts';
 import { hostsOf, isOnMesh } from '../../routes/istio-advice.ts';
-import { listAt, recordAt, textAt } from '../../routes/json.ts';
-import { type CheckResult, defineCheck, type Surroundings, Unread } from '../check.ts';
+import { listAt, textAt } from '../../routes/json.ts';
+import { type CheckResult, defineCheck, type Surroundings } from '../check.ts';
+import { gatewayPods, selectorWords } from '../istio/gateway-pods.ts';
 import { fullName, gatewaysOf, serversOf, serves } from '../istio/gateways.ts';
 import { matchWords } from '../istio/matches.ts';
 import {
   GATEWAYS,
   listIn,
-  listWide,
   nameOf,
   namespaceOf,
-  orUnread,
   PODS,
   rightsToList,
   textsAt,
@@ -19,7 +18,7 @@ import {
 } from '../istio/objects.ts';
 import { fail, pass, warn } from '../istio/results.ts';
 import { destinationsOf, type Route, routeOf, ruleWords } from '../istio/route.ts';
-import { hasLabels, isLive, isReady, type Labels } from '../istio/workloads.ts';
+import { isReady } from '../istio/workloads.ts';
 
 /** Callers inside the mesh do not meet a VirtualService that is bound to gateways only. */
 function withoutMesh({ object, naming }: Route): readonly CheckResult[] {
@@ -126,29 +125,15 @@ async function bound(around: Surroundings, { object }: Route, gateway: string): 
   ];
 }
 
-/** Istio lets a Gateway select pods in every namespace. */
 async function pods(around: Surroundings, gateway: KubeObject): Promise<readonly CheckResult[]> {
-  const selector = recordAt(gateway.spec, 'selector') as Labels;
-  const likely = [namespaceOf(gateway), around.controlPlane];
-  const seen = await orUnread(listWide(around, PODS, likely));
-  // The control plane's namespace is often closed: what can be seen of the gateway's own may be enough.
-  const { objects, everywhere } =
-    seen instanceof Unread ? { objects: await listIn(around, PODS, [namespaceOf(gateway)]), everywhere: false } : seen;
-  const matching = objects.filter((pod) => isLive(pod) && hasLabels(pod, selector));
-  if (matching.some(isReady)) return [];
-  const written = Object.entries(selector).map(([key, value]) => `${key}=${value}`);
-  // Not seen is not absent.
-  if (!everywhere && matching.length === 0) {
-    if (seen instanceof Unread) throw seen;
-    throw new Unread(
-      `no pod with ${written.join(',')} (spec.selector of Gateway ${nameOf(gateway)}) runs in ${likely.join(' or ')}, and other namespaces could not be looked at; kubectl get pods -A -l ${written.join(',')} shows whether one does`,
-    );
-  }
+  const found = await gatewayPods(around, gateway);
+  if (found.some(isReady)) return [];
+  const selector = selectorWords(gateway);
   return [
     fail(
-      `Gateway ${nameOf(gateway)} selects ${matching.length === 0 ? 'no pod' : `${matching.length} pods, none of them ready,`} with spec.selector ${written.join(', ')}: nothing listens for it`,
-      { gateway: nameOf(gateway), field: 'spec.selector', selector: written, pods: matching.length },
-      `kubectl get pods -A -l ${written.join(',')}; start the ingress gateway (istioctl install --set profile=default -y has one), or correct spec.selector`,
+      `Gateway ${nameOf(gateway)} selects ${found.length === 0 ? 'no pod' : `${found.length} pods, none of them ready,`} with spec.selector ${selector.join(', ')}: nothing listens for it`,
+      { gateway: nameOf(gateway), field: 'spec.selector', selector, pods: found.length },
+      `kubectl get pods -A -l ${selector.join(',')}; start the ingress gateway (istioctl install --set profile=default -y has one), or correct spec.selector`,
     ),
   ];
 }

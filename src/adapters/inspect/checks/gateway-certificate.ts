@@ -1,10 +1,9 @@
-import { recordAt } from '../../routes/json.ts';
 import { type CheckResult, defineCheck, Unread } from '../check.ts';
+import { gatewayPods } from '../istio/gateway-pods.ts';
 import { gatewaysOf, serversOf } from '../istio/gateways.ts';
-import { GATEWAYS, listIn, listWide, nameOf, namespaceOf, orUnread, PODS, rightsToList } from '../istio/objects.ts';
+import { GATEWAYS, listIn, nameOf, namespaceOf, PODS, rightsToList } from '../istio/objects.ts';
 import { fail, pass } from '../istio/results.ts';
 import { routeOf } from '../istio/route.ts';
-import { hasLabels, isLive, type Labels } from '../istio/workloads.ts';
 
 export default defineCheck({
   name: 'gateway.certificate',
@@ -26,9 +25,7 @@ export default defineCheck({
     );
     const results = servers.map(async ({ gateway, index, port, credentialName }): Promise<readonly CheckResult[]> => {
       const field = `spec.servers[${index}].tls.credentialName`;
-      const seen = await orUnread(listWide(around, PODS, [namespaceOf(gateway), around.controlPlane]));
-      const selector = recordAt(gateway.spec, 'selector') as Labels;
-      const pods = seen instanceof Unread ? [] : seen.objects.filter((pod) => isLive(pod) && hasLabels(pod, selector));
+      const pods = await gatewayPods(around, gateway);
       // The Secret is read by the gateway's pods, in their own namespace.
       const [space = around.controlPlane] = pods.map((pod) => namespaceOf(pod));
       const look = `kubectl get secret ${credentialName} -n ${space}`;

@@ -140,11 +140,11 @@ const samePrincipal = (entry: string, principal: string): boolean =>
   (entry.startsWith('cluster.local/') &&
     matches(entry.slice('cluster.local'.length), principal.slice(principal.indexOf('/'))));
 
-/** Istio's: exact, "prefix*", "*suffix", or "*" for anything that is there. */
+/** Istio's: exact, "prefix*", "*suffix", or "*" for anything that is there. With a star at both ends the first counts. */
 export function matches(entry: string, value: string): boolean {
   if (entry === '*') return value !== '';
-  if (entry.endsWith('*')) return value.startsWith(entry.slice(0, -1));
-  return entry.startsWith('*') ? value.endsWith(entry.slice(1)) : value === entry;
+  if (entry.startsWith('*')) return value.endsWith(entry.slice(1));
+  return entry.endsWith('*') ? value.startsWith(entry.slice(0, -1)) : value === entry;
 }
 
 // ── what is called ──────────────────────────────────────────────────────────────────────────────────────────────────
