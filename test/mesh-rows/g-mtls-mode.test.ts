@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Unread } from '../../src/adapters/inspect/check.ts';
 import check from '../../src/adapters/inspect/checks/mtls-mode.ts';
-import { effectiveMode } from '../../src/adapters/inspect/istio/mtls.ts';
+import { effectiveMode, ofScope } from '../../src/adapters/inspect/istio/mtls.ts';
 import type { KubeObject } from '../../src/adapters/kubernetes/kube.ts';
 import type { Loose } from '../support/mesh-objects.ts';
 import {
@@ -91,6 +91,11 @@ describe('the mode of a workload', () => {
     expect(
       found.from === null ? null : `${found.from.policy.metadata.namespace}/${found.from.policy.metadata.name}`,
     ).toBe(policy);
+  });
+
+  it('in the control plane’s own namespace is the mesh’s, which is no second policy there', () => {
+    expect(effectiveMode(documented, 'istio-system', 'istio-system', null).from?.scope).toBe('mesh');
+    expect(ofScope(documented, 'namespace', 'istio-system', 'istio-system')).toEqual([]);
   });
 
   it('that is PERMISSIVE by default is warned of, with the policy to apply', async () => {

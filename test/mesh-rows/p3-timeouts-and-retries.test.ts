@@ -40,6 +40,13 @@ describe('the time-out of a rule', () => {
       'above 800 ms',
     ],
     [
+      'of just what the stable version needs',
+      { timeout: '800ms' },
+      'spec.http[0].timeout',
+      /time out already/,
+      'above 800 ms',
+    ],
+    [
       'that ends its own retries',
       { timeout: '5s', retries: { attempts: 3, perTryTimeout: '2s' } },
       'spec.http[0].retries.attempts',
