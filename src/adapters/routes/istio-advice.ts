@@ -1,5 +1,6 @@
 /** What stands around a VirtualService and would make a canary go wrong in silence. Pure functions over listed objects. */
 import type { Advice } from '../../app/ports.ts';
+import type { CheckResult } from '../inspect/check.ts';
 import type { KubeObject } from '../kubernetes/kube.ts';
 import { fail, warn } from './advice.ts';
 import { coversHost, expandHost } from './hosts.ts';
@@ -7,6 +8,8 @@ import { isRecord, listAt, numberAt, recordAt, textAt } from './json.ts';
 import type { Naming } from './refusals.ts';
 import { ruleWords } from './refusals.ts';
 import type { MovedRule } from './split.ts';
+
+const advise = (check: string, level: Advice['level'], message: string): Advice => ({ check, level, message });
 
 const texts = (value: readonly unknown[]): readonly string[] => value.filter((v): v is string => typeof v === 'string');
 
@@ -32,8 +35,9 @@ export const isExportedToAll = (object: KubeObject): boolean => {
 export function bypassed(object: KubeObject, naming: Naming): readonly Advice[] {
   if (isOnMesh(object)) return [];
   return [
-    warn(
+    advise(
       'gateways',
+      'warn',
       `${naming.object} is bound to ${texts(listAt(object.spec, 'gateways')).join(', ')} and not to the gateway "mesh": callers inside the mesh go past the split. Add "mesh" to spec.gateways if they should not`,
     ),
   ];
@@ -45,7 +49,7 @@ export function unreachable(
   protocol: string,
   moved: readonly MovedRule[],
   naming: Naming,
-): readonly Advice[] {
+): readonly CheckResult[] {
   const rules = listAt(object.spec, protocol);
   const catchAll = rules.findIndex((rule) => listAt(rule, 'match').length === 0);
   if (catchAll < 0) return [];
@@ -53,8 +57,8 @@ export function unreachable(
     .filter(({ rule }) => rule.index > catchAll)
     .map(({ rule }) =>
       fail(
-        'unreachable-rule',
-        `${ruleWords(rule)} of ${naming.object} gets no request: rule ${catchAll} before it matches everything. Move it before that rule`,
+        `${ruleWords(rule)} of ${naming.object} gets no request: rule ${catchAll} before it matches everything`,
+        `Move ${ruleWords(rule)} before rule ${catchAll}`,
       ),
     );
 }
@@ -65,14 +69,14 @@ export function mirroredTwice(
   protocol: string,
   moved: readonly MovedRule[],
   naming: Naming,
-): readonly Advice[] {
+): readonly CheckResult[] {
   const rules = listAt(object.spec, protocol);
   return moved
     .filter(({ rule }) => isRecord(rules[rule.index]) && mirrors(rules[rule.index]))
     .map(({ rule }) =>
       warn(
-        'mirror',
-        `${ruleWords(rule)} of ${naming.object} also mirrors requests: a mirrored-to canary gets its share of the load twice, and measures of its own proxy count both. Remove the mirror before live traffic`,
+        `${ruleWords(rule)} of ${naming.object} also mirrors requests: a mirrored-to canary gets its share of the load twice, and measures of its own proxy count both`,
+        'Remove the mirror before live traffic',
       ),
     );
 }
@@ -81,15 +85,15 @@ const mirrors = (rule: unknown): boolean =>
   Object.keys(recordAt(rule, 'mirror')).length > 0 || listAt(rule, 'mirrors').length > 0;
 
 /** What a split of connections can and cannot show. */
-export const connectionsOnly = (protocol: string, naming: Naming): readonly Advice[] => [
+export const connectionsOnly = (protocol: string, naming: Naming): readonly CheckResult[] => [
   warn(
-    'connections',
-    `${naming.object}: ${protocol} rules divide new connections; those that are open stay where they are, and there are no request counts to judge. Use checks of kind prometheus`,
+    `${naming.object}: ${protocol} rules divide new connections; those that are open stay where they are, and there are no request counts to judge`,
+    'Use checks of kind prometheus',
   ),
 ];
 
 /** Istio does not merge VirtualServices of one host for sidecars: the oldest is in force, the others are dropped. */
-export function rivals(object: KubeObject, all: readonly KubeObject[], naming: Naming): readonly Advice[] {
+export function rivals(object: KubeObject, all: readonly KubeObject[], naming: Naming): readonly CheckResult[] {
   if (!isOnMesh(object)) return [];
   const hosts = hostsOf(object);
   return all
@@ -99,15 +103,18 @@ export function rivals(object: KubeObject, all: readonly KubeObject[], naming: N
     .map(({ other, host }) =>
       isOlder(other, object)
         ? fail(
-            'rival-routes',
-            `VirtualService ${nameOf(other)} is older than ${naming.object} and claims the host ${host} too: Istio ignores ours for callers in the mesh. Join the two into one object`,
+            `VirtualService ${nameOf(other)} is older than ${naming.object} and claims the host ${host} too: Istio ignores ours for callers in the mesh`,
+            joined(other, naming),
           )
         : warn(
-            'rival-routes',
-            `VirtualService ${nameOf(other)} claims the host ${host} of ${naming.object} too; Istio keeps the older one, ours, and ignores the other for callers in the mesh. Join the two into one object`,
+            `VirtualService ${nameOf(other)} claims the host ${host} of ${naming.object} too; Istio keeps the older one, ours, and ignores the other for callers in the mesh`,
+            joined(other, naming),
           ),
     );
 }
+
+const joined = (other: KubeObject, naming: Naming): string =>
+  `Join the two into one object: move the rules of VirtualService ${nameOf(other)} into ${naming.object} and delete it`;
 
 /** Istio's order: creation time, then name, then namespace. */
 function isOlder(a: KubeObject, b: KubeObject): boolean {
@@ -141,8 +148,9 @@ export function subsets(
     if (names.includes(subset)) return [];
     const found = rules.length === 0 ? 'there is no DestinationRule for it' : `found ${names.join(', ') || 'none'}`;
     return [
-      fail(
+      advise(
         'destination-rules',
+        'fail',
         `no DestinationRule defines subset ${subset} of host ${host}, to which ${naming.object} routes: ${found}. Requests for it would get 503. Add the subset first`,
       ),
     ];
@@ -159,8 +167,9 @@ function ignoredPolicy(host: string, rules: readonly KubeObject[]): readonly Adv
   const withPolicy = rules.filter((rule) => Object.keys(recordAt(rule.spec, 'trafficPolicy')).length > 0);
   if (withPolicy.length < 2) return [];
   return [
-    warn(
+    advise(
       'destination-rules',
+      'warn',
       `${withPolicy.length} DestinationRules set a trafficPolicy for host ${host}: ${withPolicy.map(nameOf).join(', ')}. Istio uses only one of them. Join them into one object`,
     ),
   ];
@@ -171,8 +180,9 @@ function ejectsAll(rule: KubeObject): readonly Advice[] {
   const detection = recordAt(recordAt(rule.spec, 'trafficPolicy'), 'outlierDetection');
   if (numberAt(detection, 'maxEjectionPercent') !== 100) return [];
   return [
-    warn(
+    advise(
       'circuit-breaker',
+      'warn',
       `DestinationRule ${nameOf(rule)} may eject every pod (maxEjectionPercent 100): a broken canary then gets no requests instead of failing them. Keep it at 50 or below`,
     ),
   ];
