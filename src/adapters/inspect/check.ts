@@ -1,14 +1,12 @@
 /** What one file in `checks/` provides: one named check of the mesh. A new check is one such file; nothing else changes. */
+import type { Evidence } from '../../app/ports.ts';
 import type { Target } from '../../domain/plan.ts';
 import type { KubeObject } from '../kubernetes/kube.ts';
 import type { PolicyRule, RoutePlace } from '../mesh.ts';
 import type { MovedRule } from '../routes/split.ts';
 import type { Policy } from './policy.ts';
 
-/** Values that a check's result rests on, for machines; the message says them in words. */
-export type Evidence = Readonly<
-  Record<string, string | number | boolean | null | readonly (string | number | boolean)[]>
->;
+export type { Evidence };
 
 export interface CheckResult {
   /** `unknown` is not returned: the runner makes it of an `Unread`. */
