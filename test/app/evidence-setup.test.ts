@@ -7,6 +7,7 @@ import type { NoValueCode } from '../../src/domain/observation.ts';
 import type { EvidencePlan } from '../../src/domain/plan.ts';
 import { aPlan, aRoute, ready } from '../support/builders.ts';
 import { anEvidencePlan, aPast, aProvider, aSurvey } from '../support/evidence.ts';
+import { anInspector } from '../support/inspector.ts';
 
 const planWith = (evidence: Partial<EvidencePlan> | null) =>
   aPlan({ analysis: { ...aPlan().analysis, evidence: evidence === null ? null : anEvidencePlan(evidence) } });
@@ -191,6 +192,7 @@ it('what is wrong with the evidence is a finding of the preflight', async () => 
       workload: async () => ready('myapp-v1'),
       advice: async () => [],
     },
+    inspector: anInspector(),
   };
   const { findings, prepared: found } = await preflight(ports, planWith({ mode: 'independent' }));
   expect(findings.find((f) => f.check === 'evidence')?.level).toBe('fail');
