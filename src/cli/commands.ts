@@ -256,7 +256,7 @@ export const COMMANDS: readonly CommandSpec[] = [
         oneOf: ['istio', 'linkerd'],
         summary: 'of gateway-api: who carries the routes out',
       },
-      { name: 'namespace', value: 'NAME', summary: 'also look at this namespace' },
+      { name: 'namespace', short: 'n', value: 'NAME', summary: 'also look at this namespace' },
     ],
     outputs: DOCUMENT,
   },
