@@ -19,12 +19,13 @@ import { type StartPorts, start } from '../../src/app/start.ts';
 import type { Severities } from '../../src/domain/plan.ts';
 import type { KubeApi } from '../../src/sandbox/kube-api/index.ts';
 import { ALL_KINDS, openKind, startKubeApi } from '../../src/sandbox/kube-api/index.ts';
+import type { Harness } from '../http/harness.ts';
 import { harness } from '../http/harness.ts';
 import { aProvider } from './evidence.ts';
 import { memoryStore } from './memory-store.ts';
 import type { Loose } from './mesh-objects.ts';
 import { httpRoute, istioTarget, routeTarget, smiTarget, threeRules, trafficSplit } from './mesh-objects.ts';
-import { quietLog } from './usecases-fake.ts';
+import { fakeUseCases, quietLog } from './usecases-fake.ts';
 
 export const NAMESPACE = 'production';
 export const PROXY_RESOURCES = {
@@ -289,14 +290,17 @@ export async function inspection(options: InspectionOptions = {}): Promise<Inspe
       return `ro_${made}`;
     },
   };
-  const { fake } = await harness();
-  const served = await harness({
-    usecases: {
-      ...fake,
-      start: (document, principal, idempotency) => start(ports, { document, principal, idempotency }),
-      mesh: (question) => meshStatus({ inspector }, question),
-    },
-  });
+  let server: Promise<Harness> | null = null;
+  const served = (): Promise<Harness> => {
+    server ??= harness({
+      usecases: {
+        ...fakeUseCases(),
+        start: (document, principal, idempotency) => start(ports, { document, principal, idempotency }),
+        mesh: (question) => meshStatus({ inspector }, question),
+      },
+    });
+    return server;
+  };
   const plan = {
     target: installed.target,
     steps: [{ weight: 50, hold: '1m' }],
@@ -309,9 +313,10 @@ export async function inspection(options: InspectionOptions = {}): Promise<Inspe
     inspector,
     find: async (check) =>
       (await inspector.target(target, {})).filter((finding) => check === undefined || finding.check === check),
-    report: async (query = `mesh=${kind}`) => (await served.call('get', `/clusters/default/mesh?${query}`)).body,
+    report: async (query = `mesh=${kind}`) =>
+      (await (await served()).call('get', `/clusters/default/mesh?${query}`)).body,
     async rollOut(over = {}) {
-      const { status, body } = await served.call('post', '/rollouts', { body: { ...plan, ...over } });
+      const { status, body } = await (await served()).call('post', '/rollouts', { body: { ...plan, ...over } });
       return { status, body };
     },
     put: (...objects) => {
