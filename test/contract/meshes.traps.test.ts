@@ -48,7 +48,7 @@ const serving = (kind: Kind, ...versions: string[]): Kind => ({
 });
 
 const documented = async (name: string): Promise<KubeObject> => {
-  const text = await readFile(new URL(`../meshes/document/${name}.yaml`, import.meta.url), 'utf8');
+  const text = await readFile(new URL(`../fixtures/seed/${name}.yaml`, import.meta.url), 'utf8');
   return parse(text) as KubeObject;
 };
 

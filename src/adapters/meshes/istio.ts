@@ -72,7 +72,7 @@ const entryOf = ({ host, subset, port }: Version): string => {
   return `{ destination: { ${fields.join(', ')} }, weight: 0 }`;
 };
 
-function namingOf(t: IstioTarget): Naming {
+export function namingOf(t: IstioTarget): Naming {
   return {
     object: `VirtualService ${t.namespace}/${t.virtualService.name}`,
     cluster: t.cluster,
@@ -94,7 +94,7 @@ function namingOf(t: IstioTarget): Naming {
 // ── the object ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Does that destination stand for one of the two versions? Hosts are compared by their full names. */
-function roleOf(destination: unknown, t: IstioTarget): Role | 'other' {
+export function roleOf(destination: unknown, t: IstioTarget): Role | 'other' {
   const host = expandHost(textAt(destination, 'host') ?? '', t.namespace);
   const subset = textAt(destination, 'subset');
   const port = numberAt(recordAt(destination, 'port'), 'number');
@@ -166,7 +166,7 @@ const selectionOf = ({ virtualService: { route, routes, index } }: IstioTarget):
   ...(index === undefined ? {} : { index }),
 });
 
-function splitIn(object: KubeObject, t: IstioTarget, goingBack: boolean): Split | RouteTrouble {
+export function splitIn(object: KubeObject, t: IstioTarget, goingBack: boolean): Split | RouteTrouble {
   const { protocol } = t.virtualService;
   if (!isRecord(object.spec)) return notRead(namingOf(t), 'it has no spec');
   return splitOf(rulesOf(object, protocol, t), selectionOf(t), namingOf(t), goingBack);
