@@ -1,6 +1,6 @@
 /** What one file in `meshes/` provides. A new mesh is one such file; nothing else changes. */
 import type { z } from 'zod';
-import type { Advice, TrafficRouter } from '../app/ports.ts';
+import type { TrafficRouter } from '../app/ports.ts';
 import type { Target } from '../domain/plan.ts';
 import type { KubeClient } from './kubernetes/kube.ts';
 import type { RouteKind } from './routes/router.ts';
@@ -77,8 +77,6 @@ export interface MeshModule {
   place(target: Target): RoutePlace;
   /** Whose proxies carry the route out. */
   proxy(target: Target): 'istio' | 'linkerd';
-  /** Advice that no file in `inspect/checks/` gives. Absent: there is none. */
-  advice?(target: Target, kube: KubeClient): Promise<readonly Advice[]>;
 }
 
 export const defineMesh = (mesh: MeshModule): MeshModule => mesh;

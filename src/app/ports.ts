@@ -55,14 +55,6 @@ export interface MeshGateway {
   router(target: Target): TrafficRouter;
   /** One version's Deployment, with what its pods say where they are not ready. `fresh`: as for the router. */
   workload(target: Target, role: Role, options?: Pick<ReadOptions, 'fresh'>): Promise<Workload>;
-  /** What is wrong around the object and no check of the inspector says yet. Empty: nothing. */
-  advice(target: Target): Promise<readonly Advice[]>;
-}
-
-export interface Advice {
-  readonly check: string;
-  readonly level: 'warn' | 'fail';
-  readonly message: string;
 }
 
 /** Values that a finding rests on, for machines; its message says them in words. */

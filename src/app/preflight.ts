@@ -32,11 +32,10 @@ const finding = (check: string, level: Finding['level'], message: string): Findi
 export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Preflight> {
   const { target } = plan;
   const router = ports.meshes.router(target);
-  const [route, stable, canary, advice, inspected, metrics, queries, prepared] = await Promise.all([
+  const [route, stable, canary, inspected, metrics, queries, prepared] = await Promise.all([
     router.read({ fresh: true }),
     ports.meshes.workload(target, 'stable'),
     ports.meshes.workload(target, 'canary'),
-    ports.meshes.advice(target),
     ports.inspector.target(target, plan.preflight?.severity ?? {}),
     metricsFindings(ports, plan),
     queryFindings(ports, plan),
@@ -47,7 +46,6 @@ export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Pref
     ...startingPoint(plan, route, stable),
     workloadFinding('stable', stable),
     workloadFinding('canary', canary),
-    ...advice.map((a) => finding(a.check, a.level, a.message)),
     ...inspected,
     ...metrics,
     ...queries,

@@ -190,7 +190,6 @@ it('what is wrong with the evidence is a finding of the preflight', async () => 
         rehearse: async () => ({ kind: 'applied' as const, token: '1', before: 0, after: 5 }),
       }),
       workload: async () => ready('myapp-v1'),
-      advice: async () => [],
     },
     inspector: anInspector(),
   };

@@ -26,7 +26,6 @@ function ports(canaryWeight: number, reading: Reading, stableReady = 3) {
       }),
       workload: async (_: unknown, role: 'stable' | 'canary') =>
         role === 'stable' ? { ...ready('myapp-v1'), ready: stableReady } : ready('myapp-v2'),
-      advice: async () => [],
     },
     inspector: anInspector(),
   };

@@ -155,9 +155,6 @@ export function fakeUseCases(): FakeUseCases {
     async workload(target, role) {
       return { ...ready, name: target[role].deployment };
     },
-    async advice() {
-      return [];
-    },
   };
   const measure = async (): Promise<Reading> => ({
     ok: true,

@@ -45,7 +45,8 @@ function wrongWith(exported: unknown, file: string): string | null {
   const found = exported as Partial<CheckModule> | undefined;
   if (typeof found !== 'object' || typeof found?.run !== 'function') return 'wanted a default export with the check';
   const { name = '', about = '', meshes = [], scope, rbac } = found;
-  if (!/^[a-z]+(\.[a-z][-a-z]*)+$/.test(name)) return `wanted a name like area.subject; found "${name}"`;
+  if (!/^[a-z][-a-z]*(\.[a-z][-a-z]*)*$/.test(name))
+    return `wanted a name like area.subject, of a to z and "-"; found "${name}"`;
   if (name.replaceAll('.', '-') !== file)
     return `wanted the file ${name.replaceAll('.', '-')}, by the check's name "${name}"`;
   if (about === '' || meshes.length === 0) return 'wanted about, and at least one mesh';

@@ -1,12 +1,11 @@
 /** Istio: the weights of a VirtualService, between two subsets of one host or between two hosts. */
 import { z } from 'zod';
-import type { Advice } from '../../app/ports.ts';
 import type { RouteTrouble } from '../../domain/observation.ts';
 import type { Role } from '../../domain/plan.ts';
-import type { KubeClient, KubeObject } from '../kubernetes/kube.ts';
+import type { KubeObject } from '../kubernetes/kube.ts';
 import type { RoutePlace } from '../mesh.ts';
 import { defineMesh } from '../mesh.ts';
-import { coversHost, expandHost, namespaceOfHost } from '../routes/hosts.ts';
+import { coversHost, expandHost } from '../routes/hosts.ts';
 import * as istio from '../routes/istio-advice.ts';
 import { isRecord, listAt, numberAt, recordAt, textAt } from '../routes/json.ts';
 import { common, label, portNumber, ruleIndex, ruleName, ruleNames, subdomain } from '../routes/names.ts';
@@ -235,34 +234,6 @@ const placeOf = (t: IstioTarget): RoutePlace => ({
   weights: `.spec.${t.virtualService.protocol}[].route[].weight`,
 });
 
-// ── advice ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-/** What the files in `inspect/checks/` do not say yet. */
-async function advice(t: IstioTarget, kube: KubeClient): Promise<readonly Advice[]> {
-  const kind = kindOf(t);
-  const found = await openRoute(kind, kube).find(true);
-  // The router's own reading says what is wrong with an object that cannot be read.
-  if (!found.ok) return [];
-  const object = found.value;
-  const version = object.apiVersion.split('/')[1] ?? 'v1beta1';
-  const hosts = [t.stable, t.canary].map((v) => expandHost(v.host, t.namespace));
-  const namespaces = new Set([t.namespace, ...hosts.map(namespaceOfHost).filter((ns) => ns !== null)]);
-  const rules = await Promise.all(
-    [...namespaces].map((namespace) => kube.list({ group: GROUP, version, plural: 'destinationrules', namespace })),
-  );
-  const unread = rules.find((list) => !list.ok);
-  return [
-    ...istio.bypassed(object, kind.naming),
-    ...(unread === undefined
-      ? istio.subsets(
-          rules.flatMap((list) => (list.ok ? list.value : [])),
-          [t.stable, t.canary].map(({ host, subset }) => ({ host: expandHost(host, t.namespace), subset })),
-          kind.naming,
-        )
-      : [{ check: 'destination-rules', level: 'warn' as const, message: `not checked: ${unread.message}` }]),
-  ];
-}
-
 export default defineMesh({
   kind: 'istio',
   target,
@@ -275,14 +246,10 @@ export default defineMesh({
     stable: { host: 'myapp', subset: 'v1', deployment: 'myapp-v1' },
     canary: { host: 'myapp', subset: 'v2', deployment: 'myapp-v2' },
   },
-  rbac: [
-    { apiGroups: [GROUP], resources: ['virtualservices'], verbs: ['get', 'list', 'watch', 'patch'] },
-    { apiGroups: [GROUP], resources: ['destinationrules'], verbs: ['list'] },
-  ],
+  rbac: [{ apiGroups: [GROUP], resources: ['virtualservices'], verbs: ['get', 'list', 'watch', 'patch'] }],
   views: () => istioViews,
   counting: () => istioCounting,
   open: (t, kube) => openRoute(kindOf(target.parse(t)), kube),
   place: (t) => placeOf(target.parse(t)),
   proxy: () => 'istio',
-  advice: (t, kube) => advice(target.parse(t), kube),
 });

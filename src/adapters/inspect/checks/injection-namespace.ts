@@ -13,7 +13,7 @@ async function relying(around: Surroundings): Promise<readonly string[] | null> 
   if (around.target === null) return null;
   const versions = await versionsOf(around, around.target);
   return versions
-    .filter(({ deployment }) => deployment !== null && wishOfTemplate(deployment, around) === null)
+    .filter(({ deployment }) => deployment === null || wishOfTemplate(deployment, around) === null)
     .map(({ name }) => name);
 }
 
