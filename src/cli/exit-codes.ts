@@ -54,6 +54,7 @@ export const ENDING_OF_PROBLEM: Readonly<Record<ProblemCode, Ending>> = {
   cross_site: 'unauthorised',
   not_found: 'not_offered',
   rollout_not_found: 'not_found',
+  cluster_not_found: 'not_found',
   method_not_allowed: 'not_offered',
   rollout_in_progress: 'conflict',
   not_started: 'conflict',

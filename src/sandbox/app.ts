@@ -9,10 +9,13 @@ import type { PageServer } from './data-plane/page-server.ts';
 import { PAGES, startPageServer } from './data-plane/page-server.ts';
 import type { Random } from './data-plane/random.ts';
 import type { Proxies } from './data-plane/table.ts';
+import { INJECTION_MARKS, PROXY_CONTAINERS } from './installation.ts';
+import { objectAt } from './kube-api/json.ts';
 import type { Behaviour, PodServer } from './pod-server.ts';
 import { startPodServer } from './pod-server.ts';
 
 export const DEPLOYMENTS: Kind = { apiVersion: 'apps/v1', plural: 'deployments' };
+export const REPLICA_SETS: Kind = { apiVersion: 'apps/v1', plural: 'replicasets' };
 
 export interface AppOptions {
   readonly api: Api;
@@ -40,6 +43,8 @@ export interface AppVersion {
   deploy(image: string, behaviour: Behaviour): Promise<void>;
   /** Every pod's process ends and does not come up again, until the next deploy. */
   crash(): Promise<void>;
+  /** The proxy of every pod was ended, and started again by the kubelet. */
+  restartProxies(reason: 'OOMKilled' | 'Error'): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -49,31 +54,37 @@ interface Pod {
   /** Of the pod's proxy, which outlives a crash of the app. */
   readonly metrics: PageServer;
   readonly startedAt: string;
+  /** Of the proxy. */
+  readonly restarts: number;
 }
 
 /** Between the death of a process and the kubelet's report of it. */
 const NOTICED_AFTER = 200;
 const EXIT_CODE = 1;
+/** 128 + SIGKILL. */
+const KILLED = 137;
 const RESTARTS = 3;
 
 export async function createAppVersion(options: AppOptions, image: string, behaviour: Behaviour): Promise<AppVersion> {
-  const { api, app, version, replicas, random, drain } = options;
+  const { api, app, version, random, drain } = options;
   const workload = `${app}-${version}`;
   // The behaviour belongs to the image: pods of the old one keep theirs until they are gone.
   let current = { image, behaviour };
   let pods: readonly Pod[] = [];
+  let replicas = options.replicas;
   let revision = 0;
+  let set: ReplicaSet | null = null;
+  let crashed = false;
+  const alone = oneAfterTheOther();
+  const stopped = new AbortController();
 
-  await api.create(DEPLOYMENTS, deploymentObject(options, workload, image));
+  const { metadata: deployment } = await api.create(DEPLOYMENTS, deploymentObject(options, workload, image));
 
-  const start = async (): Promise<void> => {
-    revision += 1;
-    const hash = suffix(random, 9);
-    const old = pods;
+  const startPods = (count: number, { name: owner, uid, hash }: ReplicaSet): Promise<readonly Pod[]> => {
     const running = current;
-    pods = await Promise.all(
-      Array.from({ length: replicas }, async () => {
-        const name = `${workload}-${hash}-${suffix(random, 5)}`;
+    return Promise.all(
+      Array.from({ length: count }, async () => {
+        const name = `${owner}-${suffix(random, 5)}`;
         const server = await startPodServer(
           { pod: name, workload, image: running.image },
           () => running.behaviour,
@@ -81,16 +92,37 @@ export async function createAppVersion(options: AppOptions, image: string, behav
         );
         const metrics = await startPageServer(PAGES[options.proxies].path, () => options.page(name));
         const ports = { port: server.port, metricsPort: metrics.port };
-        await api.create(PODS, podObject(options, { name, workload, hash, image: running.image, ...ports }));
+        await api.create(PODS, podObject(options, { name, owner, uid, hash, image: running.image, ...ports }));
         const startedAt = new Date().toISOString();
         await api.merge(PODS, name, { status: runningStatus(options, running.image, startedAt) }, 'status');
-        return { name, server, metrics, startedAt };
+        return { name, server, metrics, startedAt, restarts: 0 };
       }),
     );
-    await Promise.all(old.map(({ name }) => api.remove(PODS, name)));
-    await report(pods.length);
+  };
+
+  const endPods = async (old: readonly Pod[]): Promise<void> => {
     if (old.length > 0) await sleep(drain);
     await Promise.all(old.map(gone));
+  };
+
+  const start = async (): Promise<void> => {
+    revision += 1;
+    crashed = false;
+    const [old, before] = [pods, set];
+    const next = await createReplicaSet(
+      options,
+      workload,
+      String(deployment['uid']),
+      current.image,
+      replicas,
+      revision,
+    );
+    set = next;
+    pods = await startPods(replicas, next);
+    await Promise.all(old.map(({ name }) => api.remove(PODS, name)));
+    if (before !== null) await api.merge(REPLICA_SETS, before.name, { spec: { replicas: 0 } });
+    await report(pods.length);
+    await endPods(old);
   };
 
   const report = async (ready: number): Promise<void> => {
@@ -99,7 +131,24 @@ export async function createAppVersion(options: AppOptions, image: string, behav
     await api.merge(DEPLOYMENTS, workload, { status }, 'status');
   };
 
+  /** As the Deployment's controller does, when somebody changes how many pods are wanted. */
+  const scale = async (wanted: number): Promise<void> => {
+    if (set === null || crashed || stopped.signal.aborted || wanted === pods.length) return;
+    replicas = wanted;
+    const [kept, old] = [pods.slice(0, wanted), pods.slice(wanted)];
+    pods = [...kept, ...(await startPods(wanted - kept.length, set))];
+    await Promise.all(old.map(({ name }) => api.remove(PODS, name)));
+    await api.merge(REPLICA_SETS, set.name, { spec: { replicas: wanted } });
+    await report(wanted);
+    await endPods(old);
+  };
+
   await start();
+  const watching = api.watch(DEPLOYMENTS, stopped.signal, (all) => {
+    const own = all.find(({ metadata }) => metadata.name === workload);
+    const wanted = (own?.spec as { replicas?: number } | undefined)?.replicas ?? 1;
+    if (own !== undefined && wanted !== replicas) void alone(() => scale(wanted)).catch(() => undefined);
+  });
 
   return {
     workload,
@@ -112,26 +161,83 @@ export async function createAppVersion(options: AppOptions, image: string, behav
     set(change) {
       current.behaviour = checked({ ...current.behaviour, ...change });
     },
-    async deploy(next, wanted) {
-      current = { image: next, behaviour: checked(wanted) };
-      await api.merge(DEPLOYMENTS, workload, { spec: { template: template(options, next) } });
-      await start();
-    },
-    async crash() {
-      await Promise.all(pods.map(({ server }) => server.stop()));
-      await sleep(NOTICED_AFTER);
-      const at = new Date().toISOString();
-      await Promise.all(
-        pods.map((pod) =>
-          api.merge(PODS, pod.name, { status: crashedStatus(options, current.image, pod, at) }, 'status'),
-        ),
-      );
-      await report(0);
-    },
+    deploy: (next, wanted) =>
+      alone(async () => {
+        current = { image: next, behaviour: checked(wanted) };
+        await api.merge(DEPLOYMENTS, workload, { spec: { template: template(options, next) } });
+        await start();
+      }),
+    crash: () =>
+      alone(async () => {
+        crashed = true;
+        await Promise.all(pods.map(({ server }) => server.stop()));
+        await sleep(NOTICED_AFTER);
+        const at = new Date().toISOString();
+        await Promise.all(
+          pods.map((pod) =>
+            api.merge(PODS, pod.name, { status: crashedStatus(options, current.image, pod, at) }, 'status'),
+          ),
+        );
+        await report(0);
+      }),
+    restartProxies: (reason) =>
+      alone(async () => {
+        const at = new Date().toISOString();
+        pods = pods.map((pod) => ({ ...pod, restarts: pod.restarts + 1 }));
+        await Promise.all(
+          pods.map((pod) => {
+            const status = runningStatus(options, current.image, pod.startedAt, { count: pod.restarts, reason, at });
+            return api.merge(PODS, pod.name, { status }, 'status');
+          }),
+        );
+      }),
     async stop() {
-      await Promise.all(pods.map(gone));
+      stopped.abort();
+      await watching.catch(() => undefined);
+      await alone(async () => void (await Promise.all(pods.map(gone))));
     },
   };
+}
+
+/** Each work begins when the one before is over, whatever became of it. */
+function oneAfterTheOther(): (work: () => Promise<void>) => Promise<void> {
+  let last: Promise<void> = Promise.resolve();
+  return (work) => {
+    last = last.then(work, work);
+    return last;
+  };
+}
+
+interface ReplicaSet {
+  readonly name: string;
+  readonly uid: string;
+  readonly hash: string;
+}
+
+async function createReplicaSet(
+  options: AppOptions,
+  workload: string,
+  owner: string,
+  image: string,
+  replicas: number,
+  revision: number,
+): Promise<ReplicaSet> {
+  const hash = suffix(options.random, 9);
+  const labels = { ...labelsOf(options), 'pod-template-hash': hash };
+  const { metadata, spec } = template(options, image);
+  const created = await options.api.create(REPLICA_SETS, {
+    apiVersion: 'apps/v1',
+    kind: 'ReplicaSet',
+    metadata: {
+      name: `${workload}-${hash}`,
+      namespace: options.namespace,
+      labels,
+      annotations: { 'deployment.kubernetes.io/revision': String(revision) },
+      ownerReferences: [{ apiVersion: 'apps/v1', kind: 'Deployment', name: workload, uid: owner, controller: true }],
+    },
+    spec: { replicas, selector: { matchLabels: labels }, template: { metadata: { ...metadata, labels }, spec } },
+  });
+  return { name: created.metadata.name, uid: String(created.metadata['uid']), hash };
 }
 
 const gone = ({ server, metrics }: Pod) => Promise.all([server.stop(), metrics.stop()]);
@@ -191,7 +297,9 @@ const deploymentStatus = (observedGeneration: number, replicas: number, ready: n
 
 interface PodFields {
   readonly name: string;
-  readonly workload: string;
+  /** Name and uid of the ReplicaSet. */
+  readonly owner: string;
+  readonly uid: string;
   readonly hash: string;
   readonly image: string;
   readonly port: number;
@@ -199,14 +307,19 @@ interface PodFields {
 }
 
 /** All pods of the sandbox share 127.0.0.1, so each has a port of its own: Services name theirs ("http"), which Kubernetes resolves per pod. */
-const podObject = (options: AppOptions, { name, workload, hash, image, port, metricsPort }: PodFields) => ({
+const podObject = (options: AppOptions, { name, owner, uid, hash, image, port, metricsPort }: PodFields) => ({
   apiVersion: 'v1',
   kind: 'Pod',
   metadata: {
     name,
     namespace: options.namespace,
-    labels: { ...labelsOf(options), 'pod-template-hash': hash },
+    labels: {
+      ...labelsOf(options),
+      'pod-template-hash': hash,
+      ...objectAt(INJECTION_MARKS[options.proxies], 'labels'),
+    },
     annotations: {
+      ...objectAt(INJECTION_MARKS[options.proxies], 'annotations'),
       'prometheus.io/scrape': 'true',
       'prometheus.io/port': String(metricsPort),
       'prometheus.io/path': PAGES[options.proxies].path,
@@ -215,8 +328,8 @@ const podObject = (options: AppOptions, { name, workload, hash, image, port, met
       {
         apiVersion: 'apps/v1',
         kind: 'ReplicaSet',
-        name: `${workload}-${hash}`,
-        uid: `${workload}-${hash}`,
+        name: owner,
+        uid,
         controller: true,
       },
     ],
@@ -225,15 +338,15 @@ const podObject = (options: AppOptions, { name, workload, hash, image, port, met
     serviceAccountName: options.app,
     containers: [
       { name: 'app', image, ports: [{ name: 'http', containerPort: port }] },
-      proxyContainer(PAGES[options.proxies], metricsPort),
+      proxyContainer(options.proxies, metricsPort),
     ],
   },
 });
 
-const proxyContainer = ({ container, portName }: (typeof PAGES)[Proxies], containerPort: number) => ({
-  name: container,
-  image: 'proxy:sandbox',
-  ports: [{ name: portName, containerPort }],
+const proxyContainer = (proxies: Proxies, containerPort: number) => ({
+  name: PAGES[proxies].container,
+  ...PROXY_CONTAINERS[proxies],
+  ports: [{ name: PAGES[proxies].portName, containerPort }],
 });
 
 const readiness = (ready: boolean) => [
@@ -257,15 +370,40 @@ const readiness = (ready: boolean) => [
       },
 ];
 
-const runningStatus = ({ proxies }: AppOptions, image: string, startedAt: string) => ({
+interface Restarts {
+  readonly count: number;
+  readonly reason: 'OOMKilled' | 'Error';
+  readonly at: string;
+}
+
+const runningStatus = (
+  { proxies }: AppOptions,
+  image: string,
+  startedAt: string,
+  restarts: Restarts | null = null,
+) => ({
   phase: 'Running',
   podIP: '127.0.0.1',
   conditions: readiness(true),
-  containerStatuses: [runningContainer('app', image, startedAt), runningProxy(proxies, startedAt)],
+  containerStatuses: [runningContainer('app', image, startedAt), runningProxy(proxies, startedAt, restarts)],
 });
 
-const runningProxy = (proxies: Proxies, startedAt: string) =>
-  runningContainer(PAGES[proxies].container, 'proxy:sandbox', startedAt);
+const runningProxy = (proxies: Proxies, startedAt: string, restarts: Restarts | null = null) => ({
+  ...runningContainer(PAGES[proxies].container, PROXY_CONTAINERS[proxies].image, restarts?.at ?? startedAt),
+  ...(restarts === null
+    ? {}
+    : {
+        restartCount: restarts.count,
+        lastState: {
+          terminated: {
+            exitCode: restarts.reason === 'OOMKilled' ? KILLED : EXIT_CODE,
+            reason: restarts.reason,
+            startedAt,
+            finishedAt: restarts.at,
+          },
+        },
+      }),
+});
 
 const runningContainer = (name: string, image: string, startedAt: string) => ({
   name,

@@ -11,6 +11,12 @@ const behaviour = {
 };
 const release = z.strictObject({ image: z.string().min(1).max(200).default('myapp:next'), ...behaviour });
 const canary = z.strictObject(behaviour);
+const proxies = z.strictObject({
+  version: z.enum(['stable', 'canary']).default('canary'),
+  cpu: z.number().min(0).max(64).optional(),
+  memory: z.number().min(0).optional(),
+  restart: z.enum(['OOMKilled', 'Error']).optional(),
+});
 const nothing = z.strictObject({});
 
 export interface Control {
@@ -24,7 +30,7 @@ interface Answer {
 }
 
 const ROUTES =
-  'POST /release {image, errorRate, latencyMs}, POST /canary {errorRate, latencyMs}, POST /crash, GET /users, GET /weights';
+  'POST /release {image, errorRate, latencyMs}, POST /canary {errorRate, latencyMs}, POST /crash, POST /proxies {version, cpu, memory, restart}, GET /users, GET /weights';
 const BODY_LIMIT = 10_000;
 
 export async function startControl(sandbox: Sandbox): Promise<Control> {
@@ -58,21 +64,21 @@ async function answer(sandbox: Sandbox, incoming: IncomingMessage): Promise<Answ
     case 'GET /weights':
       return { status: 200, body: sandbox.weights };
     case 'POST /release':
-      return act(incoming, release, ({ image, ...rest }) => sandbox.release(image, present(rest)));
+      return act(incoming, release, ({ image, ...rest }) => sandbox.release(image, given(rest)));
     case 'POST /canary':
-      return act(incoming, canary, async (change) => sandbox.setCanary(present(change)));
+      return act(incoming, canary, async (change) => sandbox.setCanary(given(change)));
     case 'POST /crash':
       return act(incoming, nothing, () => sandbox.crashCanary());
+    case 'POST /proxies':
+      return act(incoming, proxies, ({ version, ...change }) => sandbox.setProxies(version, given(change)));
     default:
       return { status: 404, body: { error: `known: ${ROUTES}` } };
   }
 }
 
 /** Fields that are given, without those that are undefined. */
-const present = (change: { errorRate?: number | undefined; latencyMs?: number | undefined }) => ({
-  ...(change.errorRate === undefined ? {} : { errorRate: change.errorRate }),
-  ...(change.latencyMs === undefined ? {} : { latencyMs: change.latencyMs }),
-});
+const given = <T extends object>(change: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>
+  Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined)) as never;
 
 async function act<T>(
   incoming: IncomingMessage,

@@ -11,9 +11,14 @@ import { createAppVersion } from './app.ts';
 import { openApi } from './data-plane/api.ts';
 import { watchCluster } from './data-plane/cluster-view.ts';
 import { startDataPlane } from './data-plane/data-plane.ts';
+import { workloadOf } from './data-plane/endpoints.ts';
+import { PAGES } from './data-plane/page-server.ts';
 import { seeded } from './data-plane/random.ts';
 import type { MeshObjects } from './data-plane/table.ts';
+import { installation } from './installation.ts';
 import { startKubeApi } from './kube-api/index.ts';
+import type { Usage } from './pod-metrics.ts';
+import { openPodMetrics } from './pod-metrics.ts';
 import type { Behaviour } from './pod-server.ts';
 import { startPrometheus } from './prometheus-server.ts';
 import type { Mesh, Seed } from './seeds.ts';
@@ -34,10 +39,47 @@ export interface SandboxOptions {
   readonly replicas?: number;
   /** Of all random choices. */
   readonly randomSeed?: number;
+  /** Name of the cluster in a mesh of several: label `cluster` of every series, and what proxies call it. Default: none. */
+  readonly cluster?: string;
 }
+
+/** One more workload that calls the app. */
+export interface CallerOptions {
+  readonly workload: string;
+  /** Default: the app's. */
+  readonly namespace?: string;
+  /** Its principal is cluster.local/ns/<namespace>/sa/<serviceAccount>. Default: the workload's name. */
+  readonly serviceAccount?: string;
+  /** false: no proxy of the mesh, so plaintext. Default: true. */
+  readonly sidecar?: boolean;
+  readonly rps: number;
+  /** Host header. Default: the app with its namespace. */
+  readonly host?: string;
+  readonly path?: string;
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** So many users, each with a cookie jar. */
+  readonly users?: number;
+}
+
+export interface RunningCaller {
+  readonly traffic: Traffic;
+  /** Where its requests go. */
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+export interface ProxyChange extends Partial<Usage> {
+  /** Every proxy of the version was ended for this reason, and runs again. */
+  readonly restart?: 'OOMKilled' | 'Error';
+}
+
+export type Version = 'stable' | 'canary';
 
 export interface Sandbox {
   readonly mesh: Mesh;
+  /** null: the only one. */
+  readonly cluster: string | null;
   /** Path of a kubeconfig for the API server. */
   readonly kubeconfig: string;
   readonly kubeApiUrl: string;
@@ -52,6 +94,12 @@ export interface Sandbox {
   setCanary(change: Partial<Behaviour>): void;
   /** The canary's processes end; its pods wait in CrashLoopBackOff. */
   crashCanary(): Promise<void>;
+  /** What the proxies of a version use of the node's CPU (cores) and memory (bytes), and whether they ended. */
+  setProxies(version: Version, change: ProxyChange): Promise<void>;
+  /** One more workload that calls the app, until it is stopped or the sandbox is. */
+  call(caller: CallerOptions): Promise<RunningCaller>;
+  /** Why the proxies refused the last change of the objects; null: they did not. */
+  readonly refused: string | null;
   /** Canary weight in the API server, in percent. */
   weight(): Promise<number>;
   /** Every change of the canary weight that the API server saw, the oldest first. */
@@ -64,6 +112,7 @@ export interface Sandbox {
 export const HEALTHY: Behaviour = { errorRate: 0, latencyMs: 20 };
 export const SLOW_AFTER_MS = 300;
 const PATIENCE_MS = 10_000;
+const PATH = '/api/items';
 /** Deleted pods go on serving for so long after the proxies know. */
 const DRAIN_MS = 300;
 
@@ -76,20 +125,29 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     for (const end of stops.splice(0).reverse()) await end();
   };
   try {
+    const podMetrics = openPodMetrics(() => performance.now(), workloadOf);
     const plane = await startDataPlane({
       proxies: seed.proxies,
+      more: () => podMetrics.text(),
+      ...(options.cluster === undefined ? {} : { cluster: options.cluster }),
       caller: { pod: 'frontend-7c9d', workload: 'frontend', namespace: NAMESPACE, serviceAccount: 'frontend' },
       defaultService: APP,
       random,
     });
     stops.push(() => plane.stop());
     const metrics = new URL(plane.metricsUrl);
-    const prometheus = startPrometheus({ targets: [{ address: metrics.host }], interval: scrapeInterval });
+    const labels = options.cluster === undefined ? {} : { cluster: options.cluster };
+    const prometheus = startPrometheus({ targets: [{ address: metrics.host, labels }], interval: scrapeInterval });
+    // It is awaited last; where it fails before that, nobody is listening yet.
+    prometheus.catch(() => undefined);
     stops.push(async () => (await prometheus).stop());
 
     const kube = await startKubeApi();
     stops.push(() => kube.stop());
     const api = openApi(kube.url, NAMESPACE, 'pipeline');
+    const smi = mesh === 'linkerd-smi';
+    const installed = installation({ proxies: seed.proxies, namespaces: [NAMESPACE], smi });
+    for (const object of installed) kube.put(object, { manager: 'installer' });
     for (const object of seed.objects) kube.put(object, { manager: 'pipeline' });
     const drain = propagationDelay + DRAIN_MS;
     const pods = { replicas: options.replicas ?? 2, proxies: seed.proxies, page: (pod: string) => plane.page(pod) };
@@ -103,7 +161,10 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     const view = watchCluster(api, {
       delay: propagationDelay,
       configure: (objects) => plane.configure(objects),
-      observed: (objects) => note(weights, seed, objects),
+      observed: (objects) => {
+        podMetrics.observe(objects.pods);
+        note(weights, seed, objects);
+      },
     });
     stops.push(() => view.stop());
     await view.ready;
@@ -111,7 +172,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     const traffic = startTraffic({
       url: plane.url,
       host: APP,
-      path: '/api/items',
+      path: PATH,
       requestsPerSecond: rps,
       slowAfter: SLOW_AFTER_MS,
       patience: PATIENCE_MS,
@@ -121,8 +182,35 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     const kubeconfig = await kubeconfigFile(kube.kubeconfig(), stops);
     const weight = async () => seed.canaryWeight(await api.get(seed.route.kind, seed.route.name));
 
+    let callers = 0;
+    const call = async (wanted: CallerOptions): Promise<RunningCaller> => {
+      const { workload, namespace = NAMESPACE, serviceAccount = workload, sidecar = true } = wanted;
+      callers += 1;
+      const pod = `${workload}-${callers}`;
+      const entry = await plane.admit({ pod, workload, namespace, serviceAccount, sidecar });
+      const { method, headers, users } = wanted;
+      const own = startTraffic({
+        url: entry.url,
+        host: wanted.host ?? `${APP}.${NAMESPACE}`,
+        path: wanted.path ?? PATH,
+        requestsPerSecond: wanted.rps,
+        slowAfter: SLOW_AFTER_MS,
+        patience: PATIENCE_MS,
+        ...(method === undefined ? {} : { method }),
+        ...(headers === undefined ? {} : { headers }),
+        ...(users === undefined ? {} : { users }),
+      });
+      const end = async (): Promise<void> => {
+        await own.stop();
+        await entry.stop();
+      };
+      stops.push(end);
+      return { traffic: own, url: entry.url, stop: end };
+    };
+
     return {
       mesh,
+      cluster: options.cluster ?? null,
       kubeconfig,
       kubeApiUrl: kube.url,
       prometheusUrl,
@@ -132,6 +220,15 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
         release({ api, seed, stable, canary, weight, propagationDelay }, image, { ...HEALTHY, ...behaviour }),
       setCanary: (change) => canary.set(change),
       crashCanary: () => canary.crash(),
+      async setProxies(version, { restart, ...usage }) {
+        const app = version === 'stable' ? stable : canary;
+        podMetrics.set(app.workload, PAGES[seed.proxies].container, usage);
+        if (restart !== undefined) await app.restartProxies(restart);
+      },
+      call,
+      get refused() {
+        return plane.refused;
+      },
       weight,
       weights,
       users: () => traffic.users(),

@@ -35,6 +35,7 @@ const service = (name: string, selector: JsonObject) => ({
 
 /** The whole app, and one Service for each version. */
 const SERVICE_OBJECTS = [
+  { apiVersion: 'v1', kind: 'ServiceAccount', metadata: metadata(APP) },
   service(APP, { app: APP }),
   service(`${APP}-v1`, { app: APP, version: 'v1' }),
   service(`${APP}-v2`, { app: APP, version: 'v2' }),
@@ -50,12 +51,24 @@ interface VirtualServiceSpec {
 
 const subset = (name: string) => ({ destination: { host: APP, subset: name } });
 
+/** Where the app is served to the outside: bound in the VirtualService, carried by the ingress gateway of the installation. */
+const GATEWAY_OBJECT = {
+  apiVersion: 'networking.istio.io/v1',
+  kind: 'Gateway',
+  metadata: metadata(`${APP}-gateway`),
+  spec: {
+    selector: { istio: 'ingressgateway' },
+    servers: [{ port: { number: 80, name: 'http', protocol: 'HTTP' }, hosts: [`${APP}.example.com`] }],
+  },
+};
+
 /** The rule that is moved stands between a rule for testers and one for everything else, which stay as they are. */
 const istio: Seed = {
   proxies: 'istio',
   route: { kind: VIRTUAL_SERVICES, name: APP, list: 'virtualServices' },
   objects: [
     ...SERVICE_OBJECTS,
+    GATEWAY_OBJECT,
     {
       apiVersion: 'networking.istio.io/v1',
       kind: 'DestinationRule',

@@ -22,6 +22,8 @@ export interface Traffic {
   readonly failures: () => Readonly<Record<string, number>>;
   /** Per second, the oldest first, for the last ten minutes. `at`: start of the second, Unix time in milliseconds. */
   readonly timeline: () => readonly (Users & { readonly at: number })[];
+  /** How often a user with cookies was answered by another workload than the time before. 0 without `users`. */
+  readonly switches: () => number;
   setRate(requestsPerSecond: number): void;
   stop(): Promise<void>;
 }
@@ -32,6 +34,11 @@ export interface TrafficOptions {
   /** Service that is called. */
   readonly host: string;
   readonly path: string;
+  /** Default: GET. */
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** So many users take turns, each with the cookies that it was given. Default: nobody keeps any. */
+  readonly users?: number;
   readonly requestsPerSecond: number;
   /** Milliseconds. */
   readonly slowAfter: number;
@@ -62,6 +69,9 @@ export function startTraffic(options: TrafficOptions): Traffic {
   const seconds = new Map<number, Book>();
   const failures = new Map<string, number>();
   let rate = bounded(options.requestsPerSecond);
+  const jars = Array.from({ length: options.users ?? 0 }, (): User => ({ cookies: new Map(), by: null }));
+  let turn = 0;
+  let switches = 0;
   let due = 0;
   let last = performance.now();
   let inFlight = 0;
@@ -85,6 +95,8 @@ export function startTraffic(options: TrafficOptions): Traffic {
 
   const send = (): void => {
     const started = performance.now();
+    const user = jars.length === 0 ? null : (jars[turn % jars.length] ?? null);
+    turn += 1;
     inFlight += 1;
     let noted = false;
     const done = (by: string, failure: string | null): void => {
@@ -94,7 +106,15 @@ export function startTraffic(options: TrafficOptions): Traffic {
       if (!stopped) note(by, failure, performance.now() - started);
     };
     const outgoing = request(
-      { agent, host: hostname, port, path: options.path, headers: { host: options.host }, timeout: options.patience },
+      {
+        agent,
+        host: hostname,
+        port,
+        path: options.path,
+        method: options.method ?? 'GET',
+        headers: { ...options.headers, host: options.host, ...(user === null ? {} : cookieHeader(user.cookies)) },
+        timeout: options.patience,
+      },
       (response) => {
         response.resume();
         response.once('error', (error) => done('nobody', codeOf(error)));
@@ -102,6 +122,11 @@ export function startTraffic(options: TrafficOptions): Traffic {
           const { statusCode = 0, headers } = response;
           const served = headers[SERVED_BY];
           const by = typeof served === 'string' ? served : 'nobody';
+          if (user !== null) {
+            keepCookies(user.cookies, headers['set-cookie'] ?? []);
+            if (user.by !== null && user.by !== by) switches += 1;
+            user.by = by;
+          }
           done(by, statusCode >= 500 ? `${by} ${statusCode}` : null);
         });
       },
@@ -122,6 +147,7 @@ export function startTraffic(options: TrafficOptions): Traffic {
   return {
     users: () => summed(total),
     failures: () => Object.fromEntries(failures),
+    switches: () => switches,
     timeline: () => [...seconds].map(([at, book]) => ({ at, ...summed(book) })),
     setRate(requestsPerSecond) {
       rate = bounded(requestsPerSecond);
@@ -133,6 +159,24 @@ export function startTraffic(options: TrafficOptions): Traffic {
     },
   };
 }
+
+interface User {
+  readonly cookies: Map<string, string>;
+  /** Workload of the last answer. */
+  by: string | null;
+}
+
+/** A jar for one site: names and values, and Max-Age=0 as the end of one. */
+function keepCookies(jar: Map<string, string>, given: readonly string[]): void {
+  for (const cookie of given) {
+    const [, name = '', value = ''] = /^\s*([^=;]+)=([^;]*)/.exec(cookie) ?? [];
+    if (/;\s*max-age=0(;|$)/i.test(cookie)) jar.delete(name);
+    else if (name !== '') jar.set(name, value);
+  }
+}
+
+const cookieHeader = (jar: ReadonlyMap<string, string>): Record<string, string> =>
+  jar.size === 0 ? {} : { cookie: [...jar].map(([name, value]) => `${name}=${value}`).join('; ') };
 
 const codeOf = (error: NodeJS.ErrnoException): string => error.code ?? error.message;
 

@@ -251,17 +251,17 @@ describe('kinds', () => {
 
   it('an open kind keeps every field; a kind can come and go', async () => {
     await start();
-    const path = '/apis/security.istio.io/v1/namespaces/production/peerauthentications/default';
+    const path = '/apis/security.istio.io/v1/namespaces/production/requestauthentications/default';
     expect((await http.send('GET', path)).headers['content-type']).toContain('text/plain');
-    api.serve(openKind('security.istio.io', 'v1', 'peerauthentications', 'PeerAuthentication'));
+    api.serve(openKind('security.istio.io', 'v1', 'requestauthentications', 'RequestAuthentication'));
     api.put({
       apiVersion: 'security.istio.io/v1',
-      kind: 'PeerAuthentication',
+      kind: 'RequestAuthentication',
       metadata: { name: 'default', namespace: 'production' },
       spec: { any: { thing: 1 } },
     });
     expect((await http.send('GET', path)).json().spec).toEqual({ any: { thing: 1 } });
-    api.unserve('security.istio.io', 'peerauthentications');
+    api.unserve('security.istio.io', 'requestauthentications');
     expect((await http.send('GET', path)).status).toBe(404);
   });
 

@@ -202,8 +202,8 @@ describe("Istio's proxies", () => {
 
   it('keep what they had when the new route is not understood', async () => {
     const plane = await start('istio', split(0, 100));
-    plane.configure(objects({ virtualServices: [virtualService([{ route: [subset('v1')], fault: {} }])] }));
-    expect(plane.refused).toContain('http[0].fault');
+    plane.configure(objects({ virtualServices: [virtualService([{ route: [subset('v1')], rewrite: {} }])] }));
+    expect(plane.refused).toContain('http[0].rewrite');
     expect(await send(plane, 3)).toEqual(['200 v2', '200 v2', '200 v2']);
     plane.configure(objects({ destinationRules: [destinationRule], pods: bothPods(), ...split(100, 0) }));
     expect(plane.refused).toBeNull();

@@ -4,6 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { KubeObject } from '../../src/adapters/kubernetes/kube.ts';
 import type { MeshObjects } from '../../src/sandbox/data-plane/table.ts';
+import { NO_OBJECTS } from '../../src/sandbox/data-plane/table.ts';
 
 export const NAMESPACE = 'production';
 
@@ -69,18 +70,13 @@ export const pod = (version: string, suffix: string, port: number, ready = true)
     labels: { app: 'myapp', version, 'pod-template-hash': '5d4f' },
     ownerReferences: [{ kind: 'ReplicaSet', name: `myapp-${version}-5d4f` }],
   },
-  spec: { containers: [{ name: 'app', ports: [{ name: 'http', containerPort: port }] }] },
+  spec: { containers: [{ name: 'app', ports: [{ name: 'http', containerPort: port }] }, { name: 'istio-proxy' }] },
   status: { podIP: '127.0.0.1', conditions: [{ type: 'Ready', status: ready ? 'True' : 'False' }] },
 });
 
 export const objects = (some: Partial<MeshObjects>): MeshObjects => ({
-  virtualServices: [],
-  destinationRules: [],
-  trafficSplits: [],
-  httpRoutes: [],
-  policyRoutes: [],
+  ...NO_OBJECTS,
   services,
-  pods: [],
   ...some,
 });
 

@@ -99,9 +99,9 @@ describe('VirtualService', () => {
   });
 
   it('refuses what the data plane does not do, and names it', () => {
-    const mirror = virtualService([{ route: [subset('v1')], mirror: { host: 'myapp', subset: 'v2' } }]);
-    expect(() => table('istio', { virtualServices: [mirror] })).toThrow(
-      "VirtualService production/myapp: the sandbox's data plane does not know http[0].mirror",
+    const rewrite = virtualService([{ route: [subset('v1')], rewrite: { uri: '/other' } }]);
+    expect(() => table('istio', { virtualServices: [rewrite] })).toThrow(
+      "VirtualService production/myapp: the sandbox's data plane does not know http[0].rewrite",
     );
   });
 });

@@ -6,6 +6,8 @@ export interface Kind {
   /** "networking.istio.io/v1"; "v1" for the core group. */
   readonly apiVersion: string;
   readonly plural: string;
+  /** Lists and watches are of all namespaces. */
+  readonly everywhere?: true;
 }
 
 export interface Api {
@@ -36,6 +38,8 @@ export function openApi(url: string, namespace: string, manager: string, token: 
     const root = apiVersion.includes('/') ? `apis/${apiVersion}` : `api/${apiVersion}`;
     return `${url}/${root}/namespaces/${namespace}/${plural}`;
   };
+  const watched = (kind: Kind): string =>
+    kind.everywhere === true ? at(kind).replace(`/namespaces/${namespace}/`, '/') : at(kind);
   const authorization = token === null ? {} : { authorization: `Bearer ${token}` };
   const call = async (method: string, address: string, body?: object): Promise<unknown> => {
     const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
@@ -62,7 +66,7 @@ export function openApi(url: string, namespace: string, manager: string, token: 
     async watch(kind, signal, changed) {
       while (!signal.aborted) {
         try {
-          await follow(at(kind), authorization, signal, changed);
+          await follow(watched(kind), authorization, signal, changed);
         } catch (error) {
           if (signal.aborted) return;
           // A refusal that no time heals must be seen: the kind is not served, or this caller may not read it.
@@ -98,7 +102,7 @@ async function follow(
   // Items of a list may come without their own apiVersion and kind.
   const kind = list.kind.replace(/List$/, '');
   const objects = new Map(
-    list.items.map((item) => [item.metadata.name, { ...item, apiVersion: list.apiVersion, kind } as KubeObject]),
+    list.items.map((item) => [keyOf(item), { ...item, apiVersion: list.apiVersion, kind } as KubeObject]),
   );
   changed([...objects.values()]);
   const watched = await fetch(`${address}?watch=1&resourceVersion=${list.metadata.resourceVersion}`, {
@@ -111,11 +115,13 @@ async function follow(
     const { type, object } = JSON.parse(line) as WatchEvent;
     if (type === 'ERROR') return;
     if (type === 'BOOKMARK') continue;
-    if (type === 'DELETED') objects.delete(object.metadata.name);
-    else objects.set(object.metadata.name, object);
+    if (type === 'DELETED') objects.delete(keyOf(object));
+    else objects.set(keyOf(object), object);
     changed([...objects.values()]);
   }
 }
+
+const keyOf = ({ metadata }: KubeObject): string => `${metadata.namespace ?? ''}/${metadata.name}`;
 
 async function* lines(body: ReadableStream<Uint8Array>): AsyncGenerator<string> {
   let rest = '';

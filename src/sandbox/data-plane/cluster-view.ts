@@ -11,6 +11,23 @@ export const HTTP_ROUTES: Kind = { apiVersion: 'gateway.networking.k8s.io/v1', p
 export const POLICY_ROUTES: Kind = { apiVersion: 'policy.linkerd.io/v1beta3', plural: 'httproutes' };
 export const SERVICES: Kind = { apiVersion: 'v1', plural: 'services' };
 export const PODS: Kind = { apiVersion: 'v1', plural: 'pods' };
+/** Those for the whole mesh stand in a namespace of their own. */
+export const PEER_AUTHENTICATIONS: Kind = {
+  apiVersion: 'security.istio.io/v1',
+  plural: 'peerauthentications',
+  everywhere: true,
+};
+export const AUTHORIZATION_POLICIES: Kind = {
+  apiVersion: 'security.istio.io/v1',
+  plural: 'authorizationpolicies',
+  everywhere: true,
+};
+export const LINKERD_SERVERS: Kind = { apiVersion: 'policy.linkerd.io/v1beta3', plural: 'servers' };
+export const LINKERD_AUTHORIZATIONS: Kind = {
+  apiVersion: 'policy.linkerd.io/v1alpha1',
+  plural: 'authorizationpolicies',
+};
+export const LINKERD_MESH_TLS: Kind = { apiVersion: 'policy.linkerd.io/v1alpha1', plural: 'meshtlsauthentications' };
 
 const WATCHED: Readonly<Record<keyof MeshObjects, Kind>> = {
   virtualServices: VIRTUAL_SERVICES,
@@ -20,6 +37,11 @@ const WATCHED: Readonly<Record<keyof MeshObjects, Kind>> = {
   policyRoutes: POLICY_ROUTES,
   services: SERVICES,
   pods: PODS,
+  peerAuthentications: PEER_AUTHENTICATIONS,
+  authorizationPolicies: AUTHORIZATION_POLICIES,
+  linkerdServers: LINKERD_SERVERS,
+  linkerdAuthorizations: LINKERD_AUTHORIZATIONS,
+  linkerdMeshTls: LINKERD_MESH_TLS,
 };
 
 export interface ClusterView {

@@ -1,17 +1,18 @@
 /** The data plane: one proxy in front of real servers, that routes by what it was told of the cluster and counts what happened. */
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeaders, Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { bareCaller } from './bare-caller.ts';
 import { istioSidecar } from './istio-sidecar.ts';
 import { linkerdSidecar } from './linkerd-sidecar.ts';
 import { PAGES, startPageServer } from './page-server.ts';
 import type { Random } from './random.ts';
 import type { Asked } from './routing.ts';
 import { createSeries } from './series.ts';
-import type { Caller } from './sidecar.ts';
-import { createForward, endToEnd, plain } from './sidecar.ts';
+import type { Caller, Sidecar } from './sidecar.ts';
+import { createForward, plain, requestHeaders } from './sidecar.ts';
 import type { MeshObjects, Proxies, Table } from './table.ts';
-import { createTable } from './table.ts';
+import { createTable, NO_OBJECTS } from './table.ts';
 
 export interface DataPlaneOptions {
   readonly proxies: Proxies;
@@ -19,6 +20,19 @@ export interface DataPlaneOptions {
   /** The Service that a request is for whose Host header names none: curl's 127.0.0.1, for instance. */
   readonly defaultService: string;
   readonly random: Random;
+  /** What labels call the cluster. Default: Kubernetes, as in a mesh of one cluster. */
+  readonly cluster?: string;
+  /** More lines of text for whoever scrapes: what is not counted by proxies. */
+  readonly more?: () => string;
+}
+
+/** Where one workload calls from. */
+export interface Entry {
+  /** Where it sends its requests: http://127.0.0.1:<port>. The Host header names the Service. */
+  readonly url: string;
+  /** Where its own proxy serves what it counts; null: it has none. */
+  readonly metricsUrl: string | null;
+  stop(): Promise<void>;
 }
 
 export interface DataPlane {
@@ -28,6 +42,8 @@ export interface DataPlane {
   readonly metricsUrl: string;
   /** Where the caller's own proxy serves what it counts. */
   readonly callerMetricsUrl: string;
+  /** One more workload that calls, with a proxy of its own or without. */
+  admit(caller: Caller): Promise<Entry>;
   /** What the proxy of this pod serves as its own metrics. */
   page(pod: string): string;
   /** Route and endpoints from now on. What cannot be understood is refused, as a proxy does; the old state stays in force. */
@@ -38,66 +54,95 @@ export interface DataPlane {
 }
 
 const BODY_LIMIT = 1 << 20;
-const EMPTY: MeshObjects = {
-  virtualServices: [],
-  destinationRules: [],
-  trafficSplits: [],
-  httpRoutes: [],
-  policyRoutes: [],
-  services: [],
-  pods: [],
-};
 
 export async function startDataPlane(options: DataPlaneOptions): Promise<DataPlane> {
-  const { proxies, caller, defaultService, random } = options;
-  let table: Table = createTable(proxies, caller.namespace, EMPTY);
+  const { proxies, caller, defaultService, random, cluster = 'Kubernetes', more = () => '' } = options;
+  let known: MeshObjects = NO_OBJECTS;
+  // Short host names mean other Services to callers of other namespaces.
+  let tables = new Map<string, Table>([[caller.namespace, createTable(proxies, caller.namespace, known)]]);
   let pods = new Set<string>();
   let refused: string | null = null;
   const series = createSeries();
   const forward = createForward();
-  const context = { caller, table: () => table, forward, random, series };
-  const sidecar = proxies === 'istio' ? istioSidecar(context) : linkerdSidecar(context);
+  const entries = new Set<Entry>();
 
-  const serve = async (incoming: IncomingMessage, response: ServerResponse): Promise<void> => {
+  const tableOf = (namespace: string): Table => {
+    const found = tables.get(namespace) ?? createTable(proxies, namespace, known);
+    tables.set(namespace, found);
+    return found;
+  };
+
+  const sidecarOf = (from: Caller): Sidecar => {
+    const context = { caller: from, cluster, table: () => tableOf(from.namespace), forward, random, series };
+    if (from.sidecar === false) return bareCaller(context, proxies);
+    return proxies === 'istio' ? istioSidecar(context) : linkerdSidecar(context);
+  };
+
+  const serve = async (sidecar: Sidecar, incoming: IncomingMessage, response: ServerResponse): Promise<void> => {
     const body = await bodyOf(incoming);
+    const headers = requestHeaders(incoming.headers);
     const answer =
       body === null
         ? plain(413, `wanted at most ${BODY_LIMIT} bytes of body`)
-        : await sidecar.serve(askedBy(incoming, defaultService), {
+        : await sidecar.serve(askedBy(incoming, headers, defaultService), {
             target: incoming.url ?? '/',
-            headers: endToEnd(incoming.headers),
+            headers,
             body,
           });
-    response.writeHead(answer.status, { ...answer.headers, 'content-length': answer.body.length });
+    if (answer === null) {
+      response.destroy();
+      return;
+    }
+    response.writeHead(answer.status, {
+      ...(answer.headers as OutgoingHttpHeaders),
+      'content-length': answer.body.length,
+    });
     response.end(answer.body);
   };
-  const entry = createServer((incoming, response) => {
-    serve(incoming, response).catch((error: unknown) => response.destroy(error as Error));
-  });
-  // Never closed for idleness: that races with the next request on the connection, and a user would see a reset.
-  entry.keepAliveTimeout = 0;
+
+  const admit = async (from: Caller): Promise<Entry> => {
+    const sidecar = sidecarOf(from);
+    const server = createServer((incoming, response) => {
+      serve(sidecar, incoming, response).catch((error: unknown) => response.destroy(error as Error));
+    });
+    // Never closed for idleness: that races with the next request on the connection, and a user would see a reset.
+    server.keepAliveTimeout = 0;
+    const { path } = PAGES[proxies];
+    const [port, page] = await Promise.all([
+      listen(server),
+      from.sidecar === false ? null : startPageServer(path, () => series.page(from.pod)),
+    ]);
+    const entry: Entry = {
+      url: `http://127.0.0.1:${port}`,
+      metricsUrl: page === null ? null : `http://127.0.0.1:${page.port}${path}`,
+      async stop() {
+        entries.delete(entry);
+        await Promise.all([close(server), page?.stop()]);
+      },
+    };
+    entries.add(entry);
+    return entry;
+  };
+
   const exporter = createServer((_, response) => {
     response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' });
-    response.end(series.text());
+    response.end(series.text() + more());
   });
-  const { path } = PAGES[proxies];
-  const [port, metricsPort, callers] = await Promise.all([
-    listen(entry),
-    listen(exporter),
-    startPageServer(path, () => series.page(caller.pod)),
-  ]);
+  const [first, metricsPort] = await Promise.all([admit({ ...caller, sidecar: true }), listen(exporter)]);
 
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: first.url,
     metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`,
-    callerMetricsUrl: `http://127.0.0.1:${callers.port}${path}`,
+    callerMetricsUrl: first.metricsUrl ?? '',
+    admit,
     page: (pod) => series.page(pod),
     get refused() {
       return refused;
     },
     configure(objects) {
       try {
-        table = createTable(proxies, caller.namespace, objects);
+        tables = new Map([[caller.namespace, createTable(proxies, caller.namespace, objects)]]);
+        known = objects;
         refused = null;
       } catch (error) {
         refused = (error as Error).message;
@@ -108,22 +153,27 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
       pods = present;
     },
     async stop() {
-      await Promise.all([close(entry), close(exporter), callers.stop()]);
+      await Promise.all([...[...entries].map((entry) => entry.stop()), close(exporter)]);
       forward.close();
     },
   };
 }
 
-function askedBy(incoming: IncomingMessage, defaultService: string): Asked {
-  const { pathname, searchParams } = new URL(incoming.url ?? '/', 'http://unused');
-  const headers = endToEnd(incoming.headers);
-  const host = (incoming.headers.host ?? '').replace(/:\d+$/, '');
+const NO_QUERY = new URLSearchParams();
+
+function askedBy(
+  { url = '/', method = 'GET' }: IncomingMessage,
+  headers: Readonly<Record<string, string>>,
+  defaultService: string,
+): Asked {
+  const mark = url.indexOf('?');
+  const host = (headers['host'] ?? '').replace(/:\d+$/, '');
   const named = host !== '' && host !== 'localhost' && !/^[\d.]+$|^\[/.test(host);
   return {
-    method: incoming.method ?? 'GET',
+    method,
     host: named ? host : defaultService,
-    path: pathname,
-    query: searchParams,
+    path: mark < 0 ? url : url.slice(0, mark),
+    query: mark < 0 ? NO_QUERY : new URLSearchParams(url.slice(mark + 1)),
     headers,
   };
 }

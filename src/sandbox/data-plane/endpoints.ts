@@ -7,15 +7,27 @@ export interface Endpoint {
   /** Name of the Deployment. */
   readonly workload: string;
   readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
   readonly serviceAccount: string;
+  /** Does a proxy of the mesh stand before it? */
+  readonly sidecar: boolean;
   readonly host: string;
   readonly port: number;
 }
 
+interface Container {
+  readonly name?: string;
+  readonly ports?: readonly { readonly containerPort: number }[];
+}
+
 interface PodSpec {
   readonly serviceAccountName?: string;
-  readonly containers?: readonly { readonly ports?: readonly { readonly containerPort: number }[] }[];
+  readonly containers?: readonly Container[];
+  /** Proxies stand here where they run as native sidecars. */
+  readonly initContainers?: readonly Container[];
 }
+
+const PROXIES: ReadonlySet<string> = new Set(['istio-proxy', 'linkerd-proxy']);
 
 interface PodStatus {
   readonly podIP?: string;
@@ -52,13 +64,24 @@ function endpoint(pod: KubeObject): readonly Endpoint[] {
   const { podIP: host } = (pod.status ?? {}) as PodStatus;
   const port = spec.containers?.[0]?.ports?.[0]?.containerPort;
   if (host === undefined || port === undefined) return [];
-  const { name, namespace = 'default', labels = {} } = pod.metadata;
-  const serviceAccount = spec.serviceAccountName ?? 'default';
-  return [{ pod: name, namespace, workload: workloadOf(pod), labels, serviceAccount, host, port }];
+  const { name, namespace = 'default', labels = {}, annotations = {} } = pod.metadata;
+  return [
+    {
+      pod: name,
+      namespace,
+      workload: workloadOf(pod),
+      labels,
+      annotations,
+      serviceAccount: spec.serviceAccountName ?? 'default',
+      sidecar: [...(spec.containers ?? []), ...(spec.initContainers ?? [])].some((one) => PROXIES.has(one.name ?? '')),
+      host,
+      port,
+    },
+  ];
 }
 
 /** As the meshes derive it: the owning ReplicaSet's name without the hash that the Deployment added. */
-function workloadOf({ metadata }: KubeObject): string {
+export function workloadOf({ metadata }: KubeObject): string {
   const owners = (metadata['ownerReferences'] ?? []) as readonly { kind: string; name: string }[];
   const owner = owners.find(({ kind }) => kind === 'ReplicaSet')?.name ?? metadata.name;
   const hash = metadata.labels?.['pod-template-hash'];

@@ -2,7 +2,7 @@
 import type { KubeObject } from '../../adapters/kubernetes/kube.ts';
 import { objectOf } from './istio-route.ts';
 import type { Asked, RouteObject, Rule, Weighted } from './routing.ts';
-import { elementPrefix, milliseconds, UnsupportedRoute, wholeMatch } from './routing.ts';
+import { elementPrefix, milliseconds, PLAIN, UnsupportedRoute, wholeMatch } from './routing.ts';
 
 interface ValueMatch {
   readonly type?: 'Exact' | 'RegularExpression';
@@ -80,13 +80,13 @@ function rankedRules(httpRoute: KubeObject): readonly Ranked[] {
     // A rule without matches is one that matches every path.
     const matches = rule.matches === undefined || rule.matches.length === 0 ? [{}] : rule.matches;
     return matches.map((match: Match) => ({
+      ...PLAIN,
       object,
       name: rule.name === undefined ? `rule ${index + 1}` : `rule ${rule.name}`,
       matches: (asked: Asked) => fits(match, asked),
       rank: rankOf(match),
       backends: backends(object, rule.backendRefs ?? []),
       timeout: rule.timeouts?.request === undefined ? null : milliseconds(rule.timeouts.request),
-      retries: null,
     }));
   });
 }
@@ -125,7 +125,7 @@ function backends(object: RouteObject, refs: readonly BackendRef[]): readonly We
     .map((ref) => {
       if ((ref.kind ?? 'Service') !== 'Service') throw new UnsupportedRoute(object, `a backend of kind ${ref.kind}`);
       const destination = { service: ref.name, namespace: ref.namespace ?? object.namespace, subset: null };
-      return { destination, weight: ref.weight ?? 1 };
+      return { destination, weight: ref.weight ?? 1, headers: null };
     })
     .filter(({ weight }) => weight > 0);
 }

@@ -1,6 +1,8 @@
 /** VirtualService and DestinationRule as Istio's proxies read them: list order, first match, weight / sum. */
 import type { KubeObject } from '../../adapters/kubernetes/kube.ts';
-import type { Asked, Destination, Retries, RouteObject, Rule, Weighted } from './routing.ts';
+import type { WrittenEdits } from './header-edits.ts';
+import { headerEdits } from './header-edits.ts';
+import type { Asked, Destination, Fault, Mirror, Retries, RouteObject, Rule, Weighted } from './routing.ts';
 import { fqdn, milliseconds, UnsupportedRoute, wholeMatch } from './routing.ts';
 
 interface StringMatch {
@@ -21,10 +23,32 @@ interface Match {
   readonly ignoreUriCase?: boolean;
 }
 
+interface Target {
+  readonly host: string;
+  readonly subset?: string;
+}
+
+interface Percent {
+  readonly value?: number;
+}
+
 interface HttpRoute {
   readonly name?: string;
   readonly match?: readonly Match[];
-  readonly route?: readonly { readonly destination: { host: string; subset?: string }; readonly weight?: number }[];
+  readonly route?: readonly {
+    readonly destination: Target;
+    readonly weight?: number;
+    readonly headers?: WrittenEdits;
+  }[];
+  readonly headers?: WrittenEdits;
+  readonly mirror?: Target;
+  readonly mirrorPercentage?: Percent;
+  readonly mirrorPercent?: number;
+  readonly mirrors?: readonly { readonly destination: Target; readonly percentage?: Percent }[];
+  readonly fault?: {
+    readonly delay?: { readonly fixedDelay?: string; readonly percentage?: Percent; readonly percent?: number };
+    readonly abort?: { readonly httpStatus?: number; readonly percentage?: Percent };
+  };
   readonly timeout?: string;
   readonly retries?: { readonly attempts?: number; readonly perTryTimeout?: string; readonly retryOn?: string };
 }
@@ -46,7 +70,21 @@ const MATCH_FIELDS = new Set([
   'gateways',
   'ignoreUriCase',
 ]);
-const RULE_FIELDS = new Set(['name', 'match', 'route', 'timeout', 'retries']);
+const RULE_FIELDS = new Set([
+  'name',
+  'match',
+  'route',
+  'timeout',
+  'retries',
+  'headers',
+  'mirror',
+  'mirrorPercentage',
+  'mirrorPercent',
+  'mirrors',
+  'fault',
+]);
+const DELAY_FIELDS = new Set(['fixedDelay', 'percentage', 'percent']);
+const ABORT_FIELDS = new Set(['httpStatus', 'percentage']);
 /** The proxies of the callers, as opposed to those of an ingress gateway. */
 const SIDECARS = 'mesh';
 
@@ -58,7 +96,7 @@ export const objectOf = (kube: KubeObject): RouteObject => ({
 });
 
 /** A name without a dot is short for a Service of the object's namespace; anything with a dot is taken as it stands. */
-const expand = (host: string, namespace: string): string => (host.includes('.') ? host : fqdn(host, namespace));
+export const expand = (host: string, namespace: string): string => (host.includes('.') ? host : fqdn(host, namespace));
 
 /** Does the object speak to callers' proxies about `host` (a full name, or one outside the cluster)? */
 export function speaksOf(virtualService: KubeObject, host: string): boolean {
@@ -81,6 +119,9 @@ export function istioRules(virtualService: KubeObject): readonly Rule[] {
       backends: backends(object, `http[${index}]`, route),
       timeout: route.timeout === undefined ? null : milliseconds(route.timeout),
       retries: retries(route),
+      headers: headerEdits(route.headers),
+      mirrors: mirrors(object, route),
+      fault: fault(object, `http[${index}].fault`, route.fault),
     };
   });
 }
@@ -93,16 +134,50 @@ function onlyKnown(object: RouteObject, where: string, value: object, known: Rea
 function backends(object: RouteObject, where: string, route: HttpRoute): readonly Weighted[] {
   const routes = route.route ?? [];
   if (routes.length === 0) throw new UnsupportedRoute(object, `${where} without destinations`);
-  const to = ({ host, subset }: { host: string; subset?: string }): Destination => {
-    const [service = host, namespace = object.namespace] = host.split('.');
-    return { service, namespace, subset: subset ?? null };
-  };
   const [only] = routes;
-  if (routes.length === 1 && only !== undefined) return [{ destination: to(only.destination), weight: 1 }];
-  const shares = routes.map(({ destination, weight = 0 }) => ({ destination: to(destination), weight }));
+  const shares = routes.map(({ destination, weight = 0, headers }) => ({
+    destination: targetOf(object, destination),
+    weight,
+    headers: headerEdits(headers),
+  }));
+  if (only !== undefined && routes.length === 1) return shares.map((share) => ({ ...share, weight: 1 }));
   const used = shares.filter(({ weight }) => weight > 0);
   if (used.length === 0) throw new UnsupportedRoute(object, `${where} with a total weight of 0`);
   return used;
+}
+
+function targetOf(object: RouteObject, { host, subset }: Target): Destination {
+  const [service = host, namespace = object.namespace] = host.split('.');
+  return { service, namespace, subset: subset ?? null };
+}
+
+/** Without a percentage, every request is mirrored. */
+function mirrors(object: RouteObject, route: HttpRoute): readonly Mirror[] {
+  const one = route.mirror;
+  const alone = route.mirrorPercentage?.value ?? route.mirrorPercent ?? 100;
+  return [
+    ...(one === undefined ? [] : [{ destination: targetOf(object, one), share: alone / 100 }]),
+    ...(route.mirrors ?? []).map(({ destination, percentage }) => ({
+      destination: targetOf(object, destination),
+      share: (percentage === undefined ? 100 : (percentage.value ?? 0)) / 100,
+    })),
+  ];
+}
+
+/** Without a percentage, no request is hit. */
+function fault(object: RouteObject, where: string, written: HttpRoute['fault']): Fault | null {
+  if (written === undefined) return null;
+  const { delay, abort } = written;
+  if (delay !== undefined) onlyKnown(object, `${where}.delay`, delay, DELAY_FIELDS);
+  if (abort !== undefined) onlyKnown(object, `${where}.abort`, abort, ABORT_FIELDS);
+  const fixed = delay?.fixedDelay === undefined ? null : milliseconds(delay.fixedDelay);
+  return {
+    delay: fixed === null ? null : { share: (delay?.percentage?.value ?? delay?.percent ?? 0) / 100, fixed },
+    abort:
+      abort?.httpStatus === undefined
+        ? null
+        : { share: (abort.percentage?.value ?? 0) / 100, status: abort.httpStatus },
+  };
 }
 
 function retries({ retries: wanted }: HttpRoute): Retries | null {

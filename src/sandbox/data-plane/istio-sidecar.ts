@@ -1,22 +1,23 @@
 /**
- * A caller's Istio proxy and those of the pods it reaches. The caller's counts a request once, with its final code; the
- * pods' count every attempt. Without a healthy pod the share of that destination gets 503 with flag UH, and the caller's
- * count names no workload.
+ * A caller's Istio proxy. It counts a request once, with its final code; the pods' proxies count every attempt. Without a
+ * pod that may be sent to, the share of that destination gets 503, and the caller's count names no workload.
  */
+import type { DestinationPolicy } from './destination-policy.ts';
 import type { Endpoint } from './endpoints.ts';
-import { weighted } from './random.ts';
-import type { Asked, Destination, Retries, Rule } from './routing.ts';
-import { fqdn } from './routing.ts';
-import type { Labels } from './series.ts';
+import type { Headers } from './header-edits.ts';
+import { editedBy } from './header-edits.ts';
+import type { Decision } from './istio-decision.ts';
+import { decide, flagText } from './istio-decision.ts';
+import { arrive } from './istio-inbound.ts';
+import { countRequest } from './istio-metrics.ts';
+import type { Outliers } from './outliers.ts';
+import { openOutliers } from './outliers.ts';
+import type { Pool } from './pool.ts';
+import { openPool } from './pool.ts';
+import type { Asked, Destination, Retries } from './routing.ts';
 import type { Answer, Attempt, Context, RawRequest, Sidecar } from './sidecar.ts';
-import { plain } from './sidecar.ts';
-
-/** Envoy's default histogram bounds, in milliseconds. */
-const BOUNDS = [
-  0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000, 600_000, 1_800_000,
-  3_600_000,
-];
-const CLUSTER = 'Kubernetes';
+import { later, plain } from './sidecar.ts';
+import { keyOf } from './table.ts';
 
 interface Served {
   readonly answer: Answer;
@@ -26,43 +27,46 @@ interface Served {
   readonly endpoint: Endpoint | null;
 }
 
+/** What the proxy remembers of a destination for as long as its policy stays as it is. */
+interface Cluster {
+  readonly written: string;
+  readonly policy: DestinationPolicy;
+  readonly outliers: Outliers | null;
+  readonly pool: Pool | null;
+}
+
+interface Proxy extends Context {
+  readonly clusters: Map<string, Cluster>;
+}
+
 export function istioSidecar(context: Context): Sidecar {
+  const proxy: Proxy = { ...context, clusters: new Map() };
+  const { caller, cluster, series } = context;
   return {
     async serve(asked, raw) {
       const started = performance.now();
-      const served = await route(context, asked, raw);
-      report(context, 'source', served, performance.now() - started);
-      return served.answer;
+      const { answer, flags, destination, endpoint } = await carryOut(
+        proxy,
+        decide(context.table(), asked, context.random),
+        asked,
+        raw,
+      );
+      const tookMs = performance.now() - started;
+      const code = answer.status;
+      countRequest(series, cluster, {
+        reporter: 'source',
+        caller,
+        destination,
+        endpoint,
+        code,
+        flags,
+        security: null,
+        tookMs,
+      });
+      return answer;
     },
   };
 }
-
-async function route(context: Context, asked: Asked, raw: RawRequest): Promise<Served> {
-  const table = context.table();
-  const service = table.service(asked.host);
-  const rules = table.rules(asked.host);
-  const rule = rules === null ? straight(service) : rules.find((candidate) => candidate.matches(asked));
-  if (rule === undefined) return local(404, 'NR', 'no route', service);
-  const chosen = weighted(rule.backends, context.random);
-  if (chosen === undefined) return local(500, 'NR', 'no backend', service);
-  const endpoints = table.endpoints(chosen.destination);
-  if (typeof endpoints === 'string') {
-    // A missing backend of an HTTPRoute answers 500 by that API's rules; a missing cluster of a VirtualService 503.
-    const status = rule.object.kind === 'HTTPRoute' ? 500 : 503;
-    return local(status, 'NC', `cluster not found (${endpoints})`, chosen.destination);
-  }
-  if (endpoints.length === 0) return local(503, 'UH', 'no healthy upstream', chosen.destination);
-  return attempts(context, rule, chosen.destination, endpoints, asked, raw);
-}
-
-const straight = (destination: Destination): Rule => ({
-  object: { group: '', kind: 'Service', namespace: destination.namespace, name: destination.service },
-  name: 'no route object',
-  matches: () => true,
-  backends: [{ destination, weight: 1 }],
-  timeout: null,
-  retries: null,
-});
 
 const local = (status: number, flags: string, text: string, destination: Destination): Served => ({
   answer: plain(status, text, { server: 'istio-envoy' }),
@@ -71,33 +75,115 @@ const local = (status: number, flags: string, text: string, destination: Destina
   endpoint: null,
 });
 
+async function carryOut(proxy: Proxy, decision: Decision, asked: Asked, raw: RawRequest): Promise<Served> {
+  if (decision.kind === 'answer') return local(decision.status, decision.flags, decision.text, decision.service);
+  const { rule, chosen, delay, abort } = decision;
+  const { destination } = chosen;
+  // Before the timeout of the rule begins: an injected delay does not run into it.
+  if (delay !== null) await later(delay);
+  const injected = delay === null ? '-' : 'DI';
+  if (abort !== null) return local(abort, flagText(injected, 'FI'), 'fault filter abort', destination);
+  const endpoints = proxy.table().endpoints(destination);
+  if (typeof endpoints === 'string') {
+    // A missing backend of an HTTPRoute answers 500 by that API's rules; a missing cluster of a VirtualService 503.
+    const status = rule.object.kind === 'HTTPRoute' ? 500 : 503;
+    return local(status, flagText(injected, 'NC'), `cluster not found (${endpoints})`, destination);
+  }
+  const sent = withHeaders(raw, editedBy(raw.headers, 'request', chosen.headers, rule.headers));
+  if (endpoints.length > 0) mirror(proxy, decision.mirrors, asked, sent);
+  const served = await attempts(proxy, decision, endpoints, asked, sent);
+  const headers = editedBy(served.answer.headers, 'response', chosen.headers, rule.headers);
+  const answer = headers === served.answer.headers ? served.answer : { ...served.answer, headers };
+  return injected === '-' ? { ...served, answer } : { ...served, answer, flags: flagText(injected, served.flags) };
+}
+
+const withHeaders = (raw: RawRequest, headers: Headers): RawRequest =>
+  headers === raw.headers ? raw : { ...raw, headers };
+
+/** Copies, at once and without waiting. The Host header says that they are. */
+function mirror(proxy: Proxy, destinations: readonly Destination[], asked: Asked, raw: RawRequest): void {
+  for (const destination of destinations) {
+    const endpoints = proxy.table().endpoints(destination);
+    if (typeof endpoints === 'string') continue;
+    const { policy, outliers } = clusterOf(proxy, destination);
+    const pods = outliers?.available(endpoints, performance.now()) ?? endpoints;
+    const endpoint = anyOf(pods, proxy);
+    if (endpoint === undefined) continue;
+    const shadow = { ...raw, headers: { ...raw.headers, host: shadowOf(String(raw.headers['host'] ?? asked.host)) } };
+    const timeout = MIRROR_PATIENCE;
+    arrive(proxy, { endpoint, destination, tls: policy.tls, asked, raw: shadow, timeout })
+      .then((attempt) => outliers?.record(endpoint.pod, statusOf(attempt), endpoints.length, performance.now()))
+      // Nobody waits for it, so nobody can be told.
+      .catch(() => undefined);
+  }
+}
+
+const MIRROR_PATIENCE = 15_000;
+
+/** "myapp:80" is "myapp-shadow:80". */
+export const shadowOf = (host: string): string => host.replace(/(:\d+)?$/, '-shadow$1');
+
+const anyOf = (pods: readonly Endpoint[], { random }: Pick<Proxy, 'random'>): Endpoint | undefined =>
+  pods[Math.floor(random() * pods.length)];
+
+function clusterOf(proxy: Proxy, destination: Destination): Cluster {
+  const policy = proxy.table().policy(destination);
+  const { outliers, pool } = policy;
+  if (outliers === null && pool === null) return { written: '', policy, outliers: null, pool: null };
+  const key = keyOf(destination);
+  const written = JSON.stringify(policy);
+  const found = proxy.clusters.get(key);
+  // A changed policy begins with a clean slate, as Envoy does with a changed cluster.
+  if (found?.written === written) return found;
+  const made: Cluster = {
+    written,
+    policy,
+    outliers: outliers === null ? null : openOutliers(outliers, performance.now()),
+    pool: pool === null ? null : openPool(pool),
+  };
+  proxy.clusters.set(key, made);
+  return made;
+}
+
 /** A retry stays with the destination that was chosen first, and takes another pod of it where there is one. */
 async function attempts(
-  context: Context,
-  { timeout, retries }: Rule,
-  destination: Destination,
+  proxy: Proxy,
+  { rule, chosen }: Extract<Decision, { kind: 'send' }>,
   endpoints: readonly Endpoint[],
   asked: Asked,
   raw: RawRequest,
 ): Promise<Served> {
+  const { timeout, retries } = rule;
+  const { destination } = chosen;
+  const cluster = clusterOf(proxy, destination);
   const started = performance.now();
   const tried = new Set<Endpoint>();
   for (let number = 0; ; number += 1) {
-    const fresh = endpoints.filter((endpoint) => !tried.has(endpoint));
-    const pool = fresh.length > 0 ? fresh : endpoints;
-    const endpoint = pool[Math.floor(context.random() * pool.length)] as Endpoint;
+    const healthy = cluster.outliers?.available(endpoints, performance.now()) ?? endpoints;
+    const fresh = tried.size === 0 ? healthy : healthy.filter((endpoint) => !tried.has(endpoint));
+    const endpoint = anyOf(fresh.length > 0 ? fresh : healthy, proxy);
+    if (endpoint === undefined) return local(503, 'UH', 'no healthy upstream', destination);
     tried.add(endpoint);
+    const leave = cluster.pool === null ? undefined : await cluster.pool.enter();
+    if (leave === null)
+      return local(503, 'UO', 'upstream connect error or disconnect/reset before headers. overflow', destination);
+    // The wait for a connection counts too.
     const left = timeout === null ? null : timeout - (performance.now() - started);
-    const attempt = await context.forward(endpoint, asked, raw, least(left, retries?.perTryTimeout ?? null));
+    const limit = least(left, retries?.perTryTimeout ?? null);
+    const attempt = await arrive(proxy, { endpoint, destination, tls: cluster.policy.tls, asked, raw, timeout: limit });
+    leave?.();
+    cluster.outliers?.record(endpoint.pod, statusOf(attempt), endpoints.length, performance.now());
     const served = { ...answerOf(attempt), destination, endpoint };
-    arrived(context, attempt, served);
     const over = timeout !== null && performance.now() - started >= timeout;
     if (over || retries === null || !retriable(attempt, retries)) return served;
-    if (number === retries.attempts) return { ...served, flags: served.flags === '-' ? 'URX' : `${served.flags},URX` };
+    if (number === retries.attempts) return { ...served, flags: flagText(served.flags, 'URX') };
   }
 }
 
 const least = (a: number | null, b: number | null): number | null => (a === null ? b : b === null ? a : Math.min(a, b));
+
+/** null: none came. */
+const statusOf = (attempt: Attempt): number | null => (attempt.kind === 'answered' ? attempt.answer.status : null);
 
 function answerOf(attempt: Attempt): Pick<Served, 'answer' | 'flags'> {
   const server = { server: 'istio-envoy' };
@@ -136,62 +222,4 @@ function retriable(attempt: Attempt, { on }: Retries): boolean {
     default:
       return attempt satisfies never;
   }
-}
-
-/** What the pod's own proxy saw of an attempt: nothing where no connection came about, code 0 where the caller's went away. */
-function arrived(context: Context, attempt: Attempt, served: Served): void {
-  if (attempt.kind === 'refused') return;
-  const seen =
-    attempt.kind === 'timeout' ? { ...served, answer: { ...served.answer, status: 0 }, flags: 'DC' } : served;
-  report(context, 'destination', seen, attempt.tookMs);
-}
-
-function report({ series, caller }: Context, reporter: 'source' | 'destination', served: Served, tookMs: number): void {
-  const { destination, endpoint } = served;
-  const own = reporter === 'source' || endpoint === null ? caller : endpoint;
-  const labels: Labels = {
-    reporter,
-    pod: own.pod,
-    namespace: own.namespace,
-    ...sourceLabels(caller),
-    ...destinationLabels(destination, endpoint),
-    request_protocol: 'http',
-    response_code: String(served.answer.status),
-    response_flags: served.flags,
-    connection_security_policy: reporter === 'source' ? 'unknown' : 'mutual_tls',
-  };
-  series.count('istio_requests_total', own.pod, labels);
-  series.observe('istio_request_duration_milliseconds', own.pod, labels, BOUNDS, tookMs);
-}
-
-const principal = (namespace: string, serviceAccount: string): string =>
-  `spiffe://cluster.local/ns/${namespace}/sa/${serviceAccount}`;
-
-const sourceLabels = ({ workload, namespace, serviceAccount }: Context['caller']): Labels => ({
-  source_workload: workload,
-  source_workload_namespace: namespace,
-  source_principal: principal(namespace, serviceAccount),
-  source_app: workload,
-  source_version: 'latest',
-  source_cluster: CLUSTER,
-  source_canonical_service: workload,
-  source_canonical_revision: 'latest',
-});
-
-function destinationLabels({ service, namespace }: Destination, endpoint: Endpoint | null): Labels {
-  const app = endpoint?.labels['app'] ?? 'unknown';
-  const version = endpoint?.labels['version'] ?? (endpoint === null ? 'unknown' : 'latest');
-  return {
-    destination_workload: endpoint?.workload ?? 'unknown',
-    destination_workload_namespace: endpoint?.namespace ?? 'unknown',
-    destination_principal: endpoint === null ? 'unknown' : principal(endpoint.namespace, endpoint.serviceAccount),
-    destination_app: app,
-    destination_version: version,
-    destination_service: fqdn(service, namespace),
-    destination_service_name: service,
-    destination_service_namespace: namespace,
-    destination_cluster: endpoint === null ? 'unknown' : CLUSTER,
-    destination_canonical_service: app,
-    destination_canonical_revision: version,
-  };
 }

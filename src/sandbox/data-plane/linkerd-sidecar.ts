@@ -4,18 +4,17 @@
  * 503 (fail-fast) only where no backend is left; a backend that does not exist answers 500 for its share.
  */
 import type { Endpoint } from './endpoints.ts';
+import type { Breakers } from './failure-accrual.ts';
+import { openBreakers } from './failure-accrual.ts';
+import { arrive, classification, LATENCY_BOUNDS } from './linkerd-inbound.ts';
 import { weighted } from './random.ts';
 import type { Asked, Destination, RouteObject, Rule } from './routing.ts';
-import { fqdn } from './routing.ts';
+import { fqdn, straightTo } from './routing.ts';
 import type { Labels } from './series.ts';
 import type { Answer, Attempt, Context, RawRequest, Sidecar } from './sidecar.ts';
 import { plain } from './sidecar.ts';
+import { keyOf } from './table.ts';
 
-const HUNDRED = [1, 2, 3, 4, 5, 10, 20, 30, 40, 50];
-/** 1 2 3 4 5 10 20 .. 50 100 200 .. 500 1000 .. 5000 10000 .. 50000 ms. */
-const LATENCY_BOUNDS = [
-  ...new Set([...HUNDRED, ...[10, 100, 1000].flatMap((by) => [10, 20, 30, 40, 50].map((n) => n * by))]),
-];
 /** In seconds. */
 const BACKEND_BOUNDS = [0.025, 0.05, 0.1, 0.25, 0.5, 1, 10];
 const ROUTE_BOUNDS = [0.05, 0.5, 1, 10];
@@ -29,31 +28,26 @@ interface Served {
 }
 
 export function linkerdSidecar(context: Context): Sidecar {
+  const proxy: Proxy = { ...context, circuits: new Map() };
   return {
     async serve(asked, raw) {
       const started = performance.now();
       const table = context.table();
       const service = table.service(asked.host);
       const rules = table.rules(asked.host);
-      const rule = rules === null ? straight(service) : rules.find((candidate) => candidate.matches(asked));
+      const rule = rules === null ? direct(service) : rules.find((candidate) => candidate.matches(asked));
       const served =
         rule === undefined
           ? synthesised(404, 'no route', 'Unknown', null)
-          : await distribute(context, rule, asked, raw);
+          : await distribute(proxy, service, rule, asked, raw);
       sent(context, service, rule?.object ?? null, served, performance.now() - started);
       return served.answer;
     },
   };
 }
 
-const straight = (destination: Destination): Rule => ({
-  object: { group: '', kind: 'default', namespace: '', name: 'http' },
-  name: 'no route object',
-  matches: () => true,
-  backends: [{ destination, weight: 1 }],
-  timeout: null,
-  retries: null,
-});
+const direct = (destination: Destination): Rule =>
+  straightTo({ group: '', kind: 'default', namespace: '', name: 'http' }, destination);
 
 const synthesised = (status: number, text: string, error: string, destination: Destination | null): Served => ({
   answer: plain(status, text, { 'l5d-proxy-error': text }),
@@ -62,30 +56,69 @@ const synthesised = (status: number, text: string, error: string, destination: D
   endpoint: null,
 });
 
-/** A pod that refuses connections is pending in the balancer: the next one is asked, then the next backend. */
-async function distribute(context: Context, rule: Rule, asked: Asked, raw: RawRequest): Promise<Served> {
+/** What the proxy remembers of a Service's circuit breaking for as long as its annotations stay as they are. */
+interface Circuits {
+  readonly written: string;
+  readonly breakers: Breakers;
+}
+
+interface Proxy extends Context {
+  readonly circuits: Map<string, Circuits>;
+}
+
+/** A ServiceProfile, which a TrafficSplit becomes, switches circuit breaking off. */
+function breakersOf(proxy: Proxy, service: Destination, rule: Rule): Breakers | null {
+  const accrual = rule.object.kind === 'TrafficSplit' ? null : proxy.table().accrual(service);
+  if (accrual === null) return null;
+  const key = keyOf(service);
+  const written = JSON.stringify(accrual);
+  const found = proxy.circuits.get(key);
+  if (found?.written === written) return found.breakers;
+  const made = { written, breakers: openBreakers(accrual, proxy.random) };
+  proxy.circuits.set(key, made);
+  return made.breakers;
+}
+
+/**
+ * A pod that refuses connections is pending in the balancer, one whose circuit is open is left out: the next one is asked,
+ * then the next backend.
+ */
+async function distribute(
+  proxy: Proxy,
+  service: Destination,
+  rule: Rule,
+  asked: Asked,
+  raw: RawRequest,
+): Promise<Served> {
   if (rule.backends.length === 0) return synthesised(500, 'no backend', 'Unknown', null);
-  const table = context.table();
+  const table = proxy.table();
+  const breakers = breakersOf(proxy, service, rule);
   const refused = new Set<Endpoint>();
   const available = rule.backends.map(({ destination, weight }) => ({
     destination,
     weight,
     pods: table.endpoints(destination),
   }));
+  const open = (pods: readonly Endpoint[]): readonly Endpoint[] => {
+    const closed = breakers?.available(pods, performance.now()) ?? pods;
+    return refused.size === 0 ? closed : closed.filter((pod) => !refused.has(pod));
+  };
   for (;;) {
-    const ready = available.filter(({ pods }) => typeof pods === 'string' || pods.some((pod) => !refused.has(pod)));
-    const backend = weighted(ready, context.random);
+    const ready = available
+      .map((backend) => (typeof backend.pods === 'string' ? backend : { ...backend, pods: open(backend.pods) }))
+      .filter(({ pods }) => typeof pods === 'string' || pods.length > 0);
+    const backend = weighted(ready, proxy.random);
     if (backend === undefined) return synthesised(503, 'no available backend (fail-fast)', 'FailFast', null);
     const { destination, pods } = backend;
     if (typeof pods === 'string') return synthesised(500, 'backend not found', 'Unknown', destination);
-    const open = pods.filter((pod) => !refused.has(pod));
-    const endpoint = open[Math.floor(context.random() * open.length)] as Endpoint;
-    const attempt = await context.forward(endpoint, asked, raw, rule.timeout);
+    const endpoint = pods[Math.floor(proxy.random() * pods.length)] as Endpoint;
+    breakers?.sending(endpoint.pod);
+    const attempt = await arrive(proxy, { endpoint, asked, raw, timeout: rule.timeout });
+    breakers?.record(endpoint.pod, hasFailed(attempt), performance.now());
     if (attempt.kind === 'refused') {
       refused.add(endpoint);
       continue;
     }
-    arrived(context, endpoint, attempt);
     return { ...answerOf(attempt), destination, endpoint };
   }
 }
@@ -102,38 +135,7 @@ function answerOf(attempt: Attempt): Pick<Served, 'answer' | 'error'> {
   }
 }
 
-const classification = (status: number | null): string => (status === null || status >= 500 ? 'failure' : 'success');
-
-/** The pod's own proxy. `deployment`, `namespace` and `pod` come from the scrape configuration of the Linkerd extension. */
-function arrived({ series }: Context, endpoint: Endpoint, attempt: Attempt): void {
-  const status = attempt.kind === 'answered' ? attempt.answer.status : null;
-  const who: Labels = {
-    direction: 'inbound',
-    namespace: endpoint.namespace,
-    deployment: endpoint.workload,
-    pod: endpoint.pod,
-    tls: 'true',
-    srv_kind: 'default',
-    srv_name: 'all-unauthenticated',
-    route_kind: 'default',
-    route_name: 'default',
-  };
-  const response = {
-    ...who,
-    classification: classification(status),
-    status_code: status === null ? '' : String(status),
-  };
-  series.count('request_total', endpoint.pod, who);
-  series.count('response_total', endpoint.pod, response);
-  if (status !== null)
-    series.observe(
-      'response_latency_ms',
-      endpoint.pod,
-      { ...who, status_code: String(status) },
-      LATENCY_BOUNDS,
-      attempt.tookMs,
-    );
-}
+const hasFailed = (attempt: Attempt): boolean => attempt.kind !== 'answered' || attempt.answer.status >= 500;
 
 /** The caller's proxy. */
 function sent(context: Context, parent: Destination, route: RouteObject | null, served: Served, tookMs: number): void {
@@ -183,7 +185,7 @@ function legacy({ series, caller }: Context, own: Labels, parent: Destination, s
     dst_namespace: served.endpoint?.namespace ?? '',
     dst_deployment: served.endpoint?.workload ?? '',
     dst_pod: served.endpoint?.pod ?? '',
-    tls: served.endpoint === null ? 'no_identity' : 'true',
+    tls: served.endpoint?.sidecar === true ? 'true' : 'no_identity',
   };
   const status = served.error === null ? served.answer.status : null;
   const status_code = status === null ? '' : String(status);

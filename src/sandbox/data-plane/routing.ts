@@ -23,6 +23,33 @@ export interface Weighted {
   readonly destination: Destination;
   /** Above 0. */
   readonly weight: number;
+  /** On top of the rule's own; null: none. */
+  readonly headers: HeaderEdits | null;
+}
+
+/** Of one message. Names in lower case. */
+export interface HeaderEdit {
+  readonly set: Readonly<Record<string, string>>;
+  readonly add: Readonly<Record<string, string>>;
+  readonly remove: readonly string[];
+}
+
+export interface HeaderEdits {
+  readonly request: HeaderEdit;
+  readonly response: HeaderEdit;
+}
+
+/** A copy of the share of requests, whose answer nobody waits for. */
+export interface Mirror {
+  readonly destination: Destination;
+  /** 0 to 1. */
+  readonly share: number;
+}
+
+/** What the caller's proxy does to a share of requests before it chooses a pod. Shares from 0 to 1, the delay in milliseconds. */
+export interface Fault {
+  readonly delay: { readonly share: number; readonly fixed: number } | null;
+  readonly abort: { readonly share: number; readonly status: number } | null;
 }
 
 export interface Retries {
@@ -49,7 +76,22 @@ export interface Rule {
   /** Whole request with all attempts, in milliseconds; null: no limit. */
   readonly timeout: number | null;
   readonly retries: Retries | null;
+  readonly headers: HeaderEdits | null;
+  readonly mirrors: readonly Mirror[];
+  readonly fault: Fault | null;
 }
+
+/** What a rule has that only sends on. */
+export const PLAIN = { timeout: null, retries: null, headers: null, mirrors: [], fault: null } as const;
+
+/** For a host that no route object speaks of. */
+export const straightTo = (object: RouteObject, destination: Destination): Rule => ({
+  ...PLAIN,
+  object,
+  name: 'no route object',
+  matches: () => true,
+  backends: [{ destination, weight: 1, headers: null }],
+});
 
 /** The object has something that this data plane does not do. It keeps what it had, as a proxy does that refuses a new configuration. */
 export class UnsupportedRoute extends Error {
@@ -71,8 +113,17 @@ export function milliseconds(text: string): number | null {
   return total === 0 ? null : total;
 }
 
-/** RE2 as Istio and the Gateway API use it: the whole value must match. */
-export const wholeMatch = (pattern: string): RegExp => new RegExp(`^(?:${pattern})$`, 'u');
+/** RE2 as Istio and the Gateway API use it: the whole value must match. `(?i)` at the start holds for all of it. */
+export function wholeMatch(pattern: string): RegExp {
+  const [, flags = '', rest = pattern] = /^\(\?([ims]+)\)(.*)$/s.exec(pattern) ?? [];
+  const whole = `^(?:${rest})$`;
+  try {
+    return new RegExp(whole, `${flags}u`);
+  } catch {
+    // RE2 takes escapes that JavaScript only takes without Unicode: "\-".
+    return new RegExp(whole, flags);
+  }
+}
 
 /** Prefix by whole path elements, as the Gateway API wants: "/a" matches "/a" and "/a/b", not "/ab". */
 export const elementPrefix = (path: string, prefix: string): boolean => {

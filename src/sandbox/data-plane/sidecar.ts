@@ -1,22 +1,28 @@
 /** What the proxies of both meshes share: who calls, how one attempt is made, and what an answer is. */
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import { Agent, request as httpRequest } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Endpoint } from './endpoints.ts';
+import type { Headers } from './header-edits.ts';
 import type { Random } from './random.ts';
 import type { Asked } from './routing.ts';
 import type { Series } from './series.ts';
 import type { Table } from './table.ts';
 
-/** The workload whose proxy sends the requests. */
+/** The workload that sends the requests. */
 export interface Caller {
   readonly pod: string;
   readonly workload: string;
   readonly namespace: string;
   readonly serviceAccount: string;
+  /** false: no proxy of the mesh. It calls the Service itself, in plaintext, and counts nothing. */
+  readonly sidecar?: boolean;
 }
 
 export interface Context {
   readonly caller: Caller;
+  /** As labels name it. */
+  readonly cluster: string;
   readonly table: () => Table;
   readonly forward: Forward;
   readonly random: Random;
@@ -25,18 +31,19 @@ export interface Context {
 
 export interface Answer {
   readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers: Headers;
   readonly body: Buffer;
 }
 
 export interface Sidecar {
-  serve(asked: Asked, raw: RawRequest): Promise<Answer>;
+  /** null: no answer, the connection breaks. */
+  serve(asked: Asked, raw: RawRequest): Promise<Answer | null>;
 }
 
 export interface RawRequest {
   /** Path with query. */
   readonly target: string;
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers: Headers;
   readonly body: Buffer;
 }
 
@@ -63,12 +70,25 @@ const HOP = new Set([
   'proxy-authorization',
 ]);
 
-export const endToEnd = (headers: IncomingHttpHeaders): Record<string, string> =>
-  Object.fromEntries(
-    Object.entries(headers).flatMap(([name, value]) =>
-      value === undefined || HOP.has(name) ? [] : [[name, Array.isArray(value) ? value.join(', ') : value]],
-    ),
-  );
+/** Of a request: values as text. */
+export function requestHeaders(headers: IncomingHttpHeaders): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const name in headers) {
+    const value = headers[name];
+    if (value !== undefined && !HOP.has(name)) kept[name] = typeof value === 'string' ? value : value.join(', ');
+  }
+  return kept;
+}
+
+/** Of an answer: cookies stay apart. */
+export function responseHeaders(headers: IncomingHttpHeaders): Headers {
+  const cookies = headers['set-cookie'];
+  const kept = requestHeaders(headers);
+  return cookies === undefined ? kept : { ...kept, 'set-cookie': cookies };
+}
+
+/** Does not keep the process alive. */
+export const later = (ms: number): Promise<void> => sleep(ms, undefined, { ref: false });
 
 export const plain = (status: number, text: string, headers: Readonly<Record<string, string>> = {}): Answer => ({
   status,
@@ -96,7 +116,7 @@ export function createForward(): Forward {
           port: to.port,
           method: asked.method,
           path: raw.target,
-          headers: { ...raw.headers, 'content-length': String(raw.body.length) },
+          headers: { ...(raw.headers as OutgoingHttpHeaders), 'content-length': String(raw.body.length) },
           ...(deadline === null ? {} : { signal: deadline }),
         },
         (response) => {
@@ -106,7 +126,7 @@ export function createForward(): Forward {
           response.once('end', () => {
             const answer = {
               status: response.statusCode ?? 0,
-              headers: endToEnd(response.headers),
+              headers: responseHeaders(response.headers),
               body: Buffer.concat(parts),
             };
             fulfil({ kind: 'answered', answer, tookMs: took() });

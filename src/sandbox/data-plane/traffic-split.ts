@@ -2,7 +2,7 @@
 import type { KubeObject } from '../../adapters/kubernetes/kube.ts';
 import { objectOf } from './istio-route.ts';
 import type { Rule } from './routing.ts';
-import { fqdn, UnsupportedRoute } from './routing.ts';
+import { fqdn, PLAIN, UnsupportedRoute } from './routing.ts';
 
 interface Spec {
   readonly service?: string;
@@ -29,8 +29,9 @@ export function splitRules(trafficSplit: KubeObject): readonly Rule[] {
     .map(({ service, weight = 0 }) => ({
       destination: { service, namespace: object.namespace, subset: null },
       weight: quantity(weight),
+      headers: null,
     }))
     .filter(({ weight }) => weight > 0);
   if (shares.length === 0) throw new UnsupportedRoute(object, 'a split with a total weight of 0');
-  return [{ object, name: 'split', matches: () => true, backends: shares, timeout: null, retries: null }];
+  return [{ ...PLAIN, object, name: 'split', matches: () => true, backends: shares }];
 }

@@ -85,7 +85,10 @@ function annotationsTooLong(object: JsonObject): Complaint[] {
   return [{ field: 'metadata.annotations', reason: 'FieldValueTooLong', message }];
 }
 
-export function admit(kind: Kind, object: JsonObject): void {
-  const objection = kind.webhook?.reject(object) ?? null;
-  if (objection !== null) throw deniedByWebhook(kind.webhook?.name ?? '', objection);
+/** Warnings of the admission webhook. Throws a Refusal (400) where it objects. */
+export function admit({ webhook }: Kind, object: JsonObject): readonly string[] {
+  if (webhook === null) return [];
+  const objection = webhook.reject(object);
+  if (objection !== null) throw deniedByWebhook(webhook.name, objection);
+  return webhook.warn?.(object) ?? [];
 }

@@ -28,9 +28,18 @@ function groupOf(kinds: readonly Kind[], group: string): JsonObject | null {
 const resource = (kind: Kind): readonly JsonObject[] => {
   const shared = { namespaced: kind.namespaced, kind: kind.kind, singularName: kind.kind.toLowerCase() };
   const main = { ...shared, name: kind.plural, verbs: ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'] };
-  return kind.statusSubresource
-    ? [main, { ...shared, name: `${kind.plural}/status`, singularName: '', verbs: ['get', 'patch', 'update'] }]
-    : [main];
+  const part = (name: string, more: JsonObject = {}): JsonObject => ({
+    ...shared,
+    name: `${kind.plural}/${name}`,
+    singularName: '',
+    verbs: ['get', 'patch', 'update'],
+    ...more,
+  });
+  return [
+    main,
+    ...(kind.scaleSubresource ? [part('scale', { group: 'autoscaling', version: 'v1', kind: 'Scale' })] : []),
+    ...(kind.statusSubresource ? [part('status')] : []),
+  ];
 };
 
 /** Answer of a discovery path, without the leading slash; null: no such path. */

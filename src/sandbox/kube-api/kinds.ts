@@ -3,13 +3,25 @@ import type { Json, JsonObject } from './json.ts';
 import type { Schema } from './schema.ts';
 import * as httproute from './schemas/httproute.ts';
 import * as istio from './schemas/istio.ts';
+import * as security from './schemas/istio-security.ts';
+import * as traffic from './schemas/istio-traffic.ts';
+import { horizontalPodAutoscaler } from './schemas/scaling.ts';
 import * as smi from './schemas/smi.ts';
-import { rejectDestinationRule, rejectVirtualService } from './webhook.ts';
+import { rejectDestinationRule, rejectVirtualService, warnVirtualService } from './webhook.ts';
+import { rejectAuthorizationPolicy, rejectGateway, rejectPeerAuthentication } from './webhook-more.ts';
 
 export interface KindVersion {
   readonly name: string;
   /** null: an open kind, stored as it comes. */
   readonly schema: Schema | null;
+}
+
+export interface Webhook {
+  readonly name: string;
+  /** What it has against the object; null: nothing. */
+  readonly reject: (object: JsonObject) => string | null;
+  /** What it lets through but says, in Warning headers. */
+  readonly warn?: (object: JsonObject) => readonly string[];
 }
 
 export interface Kind {
@@ -26,14 +38,19 @@ export interface Kind {
   readonly builtIn: boolean;
   /** Do changes outside of metadata and status move metadata.generation? */
   readonly generation: boolean;
-  /** Validating admission webhook: what it has against the object; null: nothing. */
-  readonly webhook: { readonly name: string; readonly reject: (object: JsonObject) => string | null } | null;
+  /** `/scale`: spec.replicas and status as one small object. */
+  readonly scaleSubresource: boolean;
+  /** Validating admission webhook; null: none. */
+  readonly webhook: Webhook | null;
 }
 
-const custom = (kind: Omit<Kind, 'namespaced' | 'builtIn' | 'generation' | 'webhook'> & Partial<Kind>): Kind => ({
+type Usual = 'namespaced' | 'builtIn' | 'generation' | 'scaleSubresource' | 'webhook';
+
+const custom = (kind: Omit<Kind, Usual> & Partial<Kind>): Kind => ({
   namespaced: true,
   builtIn: false,
   generation: true,
+  scaleSubresource: false,
   webhook: null,
   ...kind,
 });
@@ -48,6 +65,7 @@ const builtIn = (group: string, version: string, plural: string, kind: string, m
   statusSubresource: true,
   builtIn: true,
   generation: false,
+  scaleSubresource: false,
   webhook: null,
   ...more,
 });
@@ -74,7 +92,7 @@ export const VIRTUAL_SERVICE = custom({
   versions: istioVersions(istio.virtualService),
   storage: 'v1',
   statusSubresource: true,
-  webhook: { name: ISTIO_WEBHOOK, reject: rejectVirtualService },
+  webhook: { name: ISTIO_WEBHOOK, reject: rejectVirtualService, warn: warnVirtualService },
 });
 
 export const DESTINATION_RULE = custom({
@@ -86,6 +104,59 @@ export const DESTINATION_RULE = custom({
   statusSubresource: true,
   webhook: { name: ISTIO_WEBHOOK, reject: rejectDestinationRule },
 });
+
+const istioKind = (
+  group: string,
+  plural: string,
+  kind: string,
+  versions: readonly KindVersion[],
+  reject: ((object: JsonObject) => string | null) | null = null,
+): Kind =>
+  custom({
+    group: `${group}.istio.io`,
+    plural,
+    kind,
+    versions,
+    storage: 'v1',
+    statusSubresource: true,
+    webhook: reject === null ? null : { name: ISTIO_WEBHOOK, reject },
+  });
+
+export const GATEWAY = istioKind('networking', 'gateways', 'Gateway', istioVersions(traffic.gateway), rejectGateway);
+export const SIDECAR = istioKind('networking', 'sidecars', 'Sidecar', istioVersions(traffic.sidecar));
+export const SERVICE_ENTRY = istioKind(
+  'networking',
+  'serviceentries',
+  'ServiceEntry',
+  istioVersions(traffic.serviceEntry),
+);
+
+const securityVersions = (schema: Schema): KindVersion[] => ['v1beta1', 'v1'].map((name) => ({ name, schema }));
+
+export const PEER_AUTHENTICATION = istioKind(
+  'security',
+  'peerauthentications',
+  'PeerAuthentication',
+  securityVersions(security.peerAuthentication),
+  rejectPeerAuthentication,
+);
+export const AUTHORIZATION_POLICY = istioKind(
+  'security',
+  'authorizationpolicies',
+  'AuthorizationPolicy',
+  securityVersions(security.authorizationPolicy),
+  rejectAuthorizationPolicy,
+);
+/** Stored as v1alpha1, as Istio's CRD still has it. */
+export const TELEMETRY: Kind = {
+  ...istioKind(
+    'telemetry',
+    'telemetries',
+    'Telemetry',
+    ['v1alpha1', 'v1'].map((name) => ({ name, schema: traffic.telemetry })),
+  ),
+  storage: 'v1alpha1',
+};
 
 const trafficSplit = (versions: readonly KindVersion[], storage: string): Kind =>
   custom({
@@ -153,10 +224,41 @@ export const SERVICE_PROFILE = custom({
   statusSubresource: false,
 });
 
-export const DEPLOYMENT = builtIn('apps', 'v1', 'deployments', 'Deployment', { generation: true });
+/** Who may call whose pods, in Linkerd: open, as the data plane reads only a part of them. */
+export const LINKERD_SERVER = openKind('policy.linkerd.io', 'v1beta3', 'servers', 'Server');
+export const LINKERD_AUTHORIZATION = openKind(
+  'policy.linkerd.io',
+  'v1alpha1',
+  'authorizationpolicies',
+  'AuthorizationPolicy',
+);
+export const LINKERD_MESH_TLS = openKind(
+  'policy.linkerd.io',
+  'v1alpha1',
+  'meshtlsauthentications',
+  'MeshTLSAuthentication',
+);
+
+export const SCALED_OBJECT = openKind('keda.sh', 'v1alpha1', 'scaledobjects', 'ScaledObject');
+
+export const DEPLOYMENT = builtIn('apps', 'v1', 'deployments', 'Deployment', {
+  generation: true,
+  scaleSubresource: true,
+});
+export const REPLICA_SET = builtIn('apps', 'v1', 'replicasets', 'ReplicaSet', {
+  generation: true,
+  scaleSubresource: true,
+});
+export const AUTOSCALER = builtIn('autoscaling', 'v2', 'horizontalpodautoscalers', 'HorizontalPodAutoscaler', {
+  versions: [{ name: 'v2', schema: horizontalPodAutoscaler }],
+});
 export const POD = builtIn('', 'v1', 'pods', 'Pod');
 export const SERVICE = builtIn('', 'v1', 'services', 'Service');
 export const NAMESPACE = builtIn('', 'v1', 'namespaces', 'Namespace', { namespaced: false });
+export const CONFIG_MAP = builtIn('', 'v1', 'configmaps', 'ConfigMap', { statusSubresource: false });
+export const SECRET = builtIn('', 'v1', 'secrets', 'Secret', { statusSubresource: false });
+export const EVENT = builtIn('', 'v1', 'events', 'Event', { statusSubresource: false });
+export const SERVICE_ACCOUNT = builtIn('', 'v1', 'serviceaccounts', 'ServiceAccount', { statusSubresource: false });
 
 /** What `startKubeApi` serves unless told otherwise. */
 export const ALL_KINDS: readonly Kind[] = [
@@ -170,6 +272,22 @@ export const ALL_KINDS: readonly Kind[] = [
   POD,
   SERVICE,
   NAMESPACE,
+  GATEWAY,
+  SIDECAR,
+  SERVICE_ENTRY,
+  PEER_AUTHENTICATION,
+  AUTHORIZATION_POLICY,
+  TELEMETRY,
+  LINKERD_SERVER,
+  LINKERD_AUTHORIZATION,
+  LINKERD_MESH_TLS,
+  SCALED_OBJECT,
+  REPLICA_SET,
+  AUTOSCALER,
+  CONFIG_MAP,
+  SECRET,
+  EVENT,
+  SERVICE_ACCOUNT,
 ];
 
 /** `VirtualService.networking.istio.io`, as error messages name a kind. */

@@ -88,6 +88,16 @@ export const invalidOptions = (message: string): Refusal =>
     kind: 'PatchOptions',
   });
 
+export const invalidScale = (name: string, replicas: number): Refusal => {
+  const message = `Invalid value: ${replicas}: must be greater than or equal to 0`;
+  return refuse(422, 'Invalid', `Scale.autoscaling "${name}" is invalid: spec.replicas: ${message}`, {
+    name,
+    group: 'autoscaling',
+    kind: 'Scale',
+    causes: [{ reason: 'FieldValueInvalid', message, field: 'spec.replicas' }],
+  });
+};
+
 export const needsRevision = (kind: Kind, name: string): Refusal => {
   const message = 'Invalid value: 0x0: must be specified for an update';
   return refuse(422, 'Invalid', `${resourceName(kind)} "${name}" is invalid: metadata.resourceVersion: ${message}`, {

@@ -28,6 +28,7 @@ import {
   parseBody,
   typed,
 } from './requests.ts';
+import { scaleOf, writeScale } from './scale.ts';
 import { labelTest } from './selector.ts';
 import { apiVersionOf, itemThrough, labelsOf, openStorage, textThrough, versionOf } from './storage.ts';
 import { openWatches } from './watches.ts';
@@ -54,7 +55,10 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
     const kind = kindOf(address.group, address.plural);
     const version = kind === undefined ? undefined : versionOf(kind, address.version);
     if (kind === undefined || version === undefined) throw notServed();
-    const known = address.subresource === '' || (address.subresource === 'status' && kind.statusSubresource);
+    const known =
+      address.subresource === '' ||
+      (address.subresource === 'status' && kind.statusSubresource) ||
+      (address.subresource === 'scale' && kind.scaleSubresource);
     if (!known) throw notFound(kind, address.name);
     return {
       kind,
@@ -97,6 +101,7 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
     const place = placeOf(address);
     const entry = storage.find(place.kind, place.namespace, place.name);
     if (entry === undefined) throw notFound(place.kind, place.name);
+    if (address.subresource === 'scale') return json(200, JSON.stringify(scaleOf(entry)));
     return json(200, textThrough(entry, place.version));
   };
 
@@ -165,6 +170,7 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
   const write = (address: Address, request: IncomingMessage, body: Json, account: Account | null): Reply => {
     const manners = mannersOf(address, request);
     const type = contentType(request);
+    const scaling = address.subresource === 'scale';
     const done = (verb: string, place: Place, outcome: Outcome): Reply => {
       if (!manners.dryRun)
         record(
@@ -183,9 +189,18 @@ export async function startKubeApi(options: KubeApiOptions = {}): Promise<KubeAp
         outcome.stored === null || verb === 'delete'
           ? JSON.stringify(outcome.answer)
           : textThrough(outcome.stored, place.version);
+      const scale = scaling ? (outcome.stored ?? outcome.before) : null;
+      if (scale !== null) return json(200, JSON.stringify(scaleOf(scale)), headers);
       return json(outcome.created ? 201 : 200, text, headers);
     };
-    switch (address.verb) {
+    if (scaling && (address.verb === 'update' || address.verb === 'patch')) {
+      const place = placeOf(address);
+      const before = storage.find(place.kind, place.namespace, place.name);
+      if (before === undefined) throw notFound(place.kind, place.name);
+      const patching = address.verb === 'patch' ? type : null;
+      return done(address.verb, place, writeScale(writes, place, before, patching, body, manners));
+    }
+    switch (scaling ? 'neither' : address.verb) {
       case 'create': {
         const collection = placeOf(address);
         const object = typed(collection, body);

@@ -104,7 +104,7 @@ export function openWrites(storage: Storage, now: () => number): Writes {
     const { kind, version } = place;
     const { object: fitted, dropped } = conform(wanted, version);
     checkTexts(wanted, manners);
-    const warnings = unknownFields(wanted, [...dropped, ...unknownMetadata(wanted)], manners);
+    const unknown = unknownFields(wanted, [...dropped, ...unknownMetadata(wanted)], manners);
     checkIdentity(place, before, fitted, manners);
     checkRevision(place, before, fitted, manners);
     checkSchema(place, fitted);
@@ -116,7 +116,8 @@ export function openWrites(storage: Storage, now: () => number): Writes {
       kind: kind.kind,
       metadata: metadataOf(place, before, body, manners),
     };
-    if (!manners.seed && !place.status) admit(kind, stored);
+    const said = manners.seed || place.status ? [] : admit(kind, stored);
+    const warnings = said.length === 0 ? unknown : [...unknown, ...said];
     if (before !== null && sameContent(before.object, stored))
       return { before, stored: null, created: false, answer: viewThrough(before, version), warnings };
 
