@@ -3,7 +3,7 @@ import { Unread } from '../../src/adapters/inspect/check.ts';
 import check from '../../src/adapters/inspect/checks/mtls-mode.ts';
 import { effectiveMode, ofScope } from '../../src/adapters/inspect/istio/mtls.ts';
 import type { KubeObject } from '../../src/adapters/kubernetes/kube.ts';
-import type { Loose } from '../support/mesh-objects.ts';
+import { type Loose, routeTarget } from '../support/mesh-objects.ts';
 import {
   type Around,
   bothVersions,
@@ -142,6 +142,13 @@ describe('the mode of a workload', () => {
       remedy: 'kubectl delete peerauthentication default -n production',
     });
     expect(found.evidence).toMatchObject({ inForce: 'production/old', ignored: ['production/default'] });
+  });
+
+  it('is asked of an HTTPRoute too where Istio’s proxies carry it out, and not where Linkerd’s do', async () => {
+    const versions = { stable: { service: 'myapp-v1' }, canary: { service: 'myapp-v2' } };
+    const of = (proxy: string) => look([ofNamespace], { target: routeTarget({}, { ...versions, proxy }) });
+    expect(statuses(await of('istio'))).toEqual(['pass', 'pass']);
+    expect(await of('linkerd')).toEqual([]);
   });
 
   it('is unknown where only the unread mesh-wide policy could tell', async () => {

@@ -4,9 +4,12 @@ import { expect } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import type { CheckModule, CheckResult, Sample, Surroundings } from '../../src/adapters/inspect/check.ts';
 import { Unread } from '../../src/adapters/inspect/check.ts';
+import { NO_DEMANDS } from '../../src/adapters/inspect/policy.ts';
 import type { KubeObject } from '../../src/adapters/kubernetes/kube.ts';
-import istio from '../../src/adapters/meshes/istio.ts';
+import { loadMeshes, meshFor } from '../../src/adapters/registry.ts';
 import { istioTarget, type Loose } from './mesh-objects.ts';
+
+const meshes = await loadMeshes();
 
 const PLURALS: Readonly<Record<string, string>> = {
   authorizationpolicies: 'AuthorizationPolicy',
@@ -43,11 +46,16 @@ export interface Opened extends Surroundings {
 
 export function surroundings(objects: readonly KubeObject[], around: Around = {}): Opened {
   const { unread = [], unserved = [], answers = null, may = [] } = around;
-  const target = around.namespaceOnly === true ? null : istio.target.parse(around.target ?? istioTarget({ index: 1 }));
+  const written = around.target ?? istioTarget({ index: 1 });
+  const mesh = meshFor(meshes, String(written['mesh']));
+  const target = around.namespaceOnly === true ? null : mesh.target.parse(written);
   const queries: string[] = [];
   return {
     cluster: 'default',
-    mesh: 'istio',
+    mesh: mesh.kind,
+    proxy: target === null ? 'istio' : mesh.proxy(target),
+    policy: NO_DEMANDS,
+    route: async () => null,
     namespace: target?.namespace ?? 'production',
     target,
     controlPlane: 'istio-system',

@@ -8,19 +8,18 @@ import { type Caller, callersOf } from '../istio/callers.ts';
 import { type Requests, requestsOf } from '../istio/matches.ts';
 import {
   AUTHORIZATION_POLICIES,
-  DEPLOYMENTS,
   listIn,
   listWide,
   nameOf,
   names,
   namespaceOf,
   orUnread,
-  rightsToList,
   VIRTUAL_SERVICES,
 } from '../istio/objects.ts';
 import { fail, pass, warn } from '../istio/results.ts';
-import { isIstio, routeOf } from '../istio/route.ts';
+import { routeOf } from '../istio/route.ts';
 import { type Version, type Versions, versionsOf } from '../istio/workloads.ts';
+import { DEPLOYMENTS, lists } from '../kinds.ts';
 
 const ANYTHING: Requests = { paths: null, methods: null };
 
@@ -193,10 +192,10 @@ export default defineCheck({
     'An AuthorizationPolicy refuses the canary a caller of the stable version, or the canary what the stable may call.',
   meshes: ['istio', 'gateway-api'],
   scope: 'target',
-  rbac: rightsToList(AUTHORIZATION_POLICIES, DEPLOYMENTS, VIRTUAL_SERVICES),
+  rbac: lists(AUTHORIZATION_POLICIES, DEPLOYMENTS, VIRTUAL_SERVICES),
   async run(around) {
     const { target, controlPlane: root } = around;
-    const versions = target === null || !isIstio(around) ? null : await versionsOf(around, target);
+    const versions = target === null || around.proxy !== 'istio' ? null : await versionsOf(around, target);
     if (target === null || versions === null) return [];
     const { namespace } = target;
     const policies = await listIn(around, AUTHORIZATION_POLICIES, [namespace, root]);

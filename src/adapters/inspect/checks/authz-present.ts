@@ -1,18 +1,18 @@
 import { defineCheck, Unread } from '../check.ts';
 import { isDryRun } from '../istio/authorization.ts';
-import { AUTHORIZATION_POLICIES, listIn, nameOf, names, orUnread, rightsToList } from '../istio/objects.ts';
+import { AUTHORIZATION_POLICIES, listIn, nameOf, names, orUnread } from '../istio/objects.ts';
 import { pass, warn } from '../istio/results.ts';
-import { isIstio } from '../istio/route.ts';
+import { lists } from '../kinds.ts';
 
 export default defineCheck({
   name: 'authz.present',
   about: 'The namespace has no AuthorizationPolicy: every workload may call every other.',
   meshes: ['istio', 'gateway-api'],
   scope: 'namespace',
-  rbac: rightsToList(AUTHORIZATION_POLICIES),
+  rbac: lists(AUTHORIZATION_POLICIES),
   async run(around) {
     const { namespace, controlPlane } = around;
-    if (namespace === null || !isIstio(around)) return [];
+    if (namespace === null || around.proxy !== 'istio') return [];
     const own = (await listIn(around, AUTHORIZATION_POLICIES, [namespace])).filter((policy) => !isDryRun(policy));
     if (own.length > 0)
       return [

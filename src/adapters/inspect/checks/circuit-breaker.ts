@@ -3,11 +3,12 @@ import { expandHost } from '../../routes/hosts.ts';
 import { isRecord, numberAt, recordAt } from '../../routes/json.ts';
 import { type CheckResult, defineCheck } from '../check.ts';
 import { hasPolicy, type InForce, policyOf, rulesFor, type Setting, settingOf } from '../istio/destination-rules.ts';
-import { DEPLOYMENTS, DESTINATION_RULES, nameOf, rightsToList } from '../istio/objects.ts';
+import { DESTINATION_RULES, nameOf } from '../istio/objects.ts';
 import { fail, pass, warn } from '../istio/results.ts';
 import { istioTarget } from '../istio/route.ts';
 import { type Version, versionsOf } from '../istio/workloads.ts';
 import { shortHost } from '../istio/yaml.ts';
+import { DEPLOYMENTS, lists } from '../kinds.ts';
 
 /** Istio's default of consecutive5xxErrors. */
 const DEFAULT_ERRORS = 5;
@@ -181,7 +182,7 @@ export default defineCheck({
     'The subset that is routed to has no circuit breaker, or one that ejects every pod, none, or refuses what its pods can bear.',
   meshes: ['istio'],
   scope: 'target',
-  rbac: rightsToList(DESTINATION_RULES, DEPLOYMENTS),
+  rbac: lists(DESTINATION_RULES, DEPLOYMENTS),
   async run(around) {
     const target = istioTarget(around);
     const versions = target === null ? null : await versionsOf(around, target);

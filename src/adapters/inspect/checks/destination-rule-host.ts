@@ -6,7 +6,6 @@ import { callersOf, namespacesOf } from '../istio/callers.ts';
 import { hasPolicy, hostOf, type InForce, rulesFor, settingOf, subsetsOf } from '../istio/destination-rules.ts';
 import type { Mode } from '../istio/mtls.ts';
 import {
-  DEPLOYMENTS,
   DESTINATION_RULES,
   listWide,
   nameOf,
@@ -14,13 +13,13 @@ import {
   namespaceOf,
   orUnread,
   PEER_AUTHENTICATIONS,
-  rightsToList,
 } from '../istio/objects.ts';
 import { peerAuthentications } from '../istio/peer-authentications.ts';
 import { fail, pass } from '../istio/results.ts';
 import { istioTarget } from '../istio/route.ts';
 import { type Version, versionsOf } from '../istio/workloads.ts';
 import { subsetLines } from '../istio/yaml.ts';
+import { DEPLOYMENTS, lists } from '../kinds.ts';
 
 /** A version as the routes name it. */
 interface Wanted {
@@ -132,7 +131,7 @@ export default defineCheck({
     'No DestinationRule for the host where Istio looks, two that set a policy, or one whose TLS the workload refuses.',
   meshes: ['istio'],
   scope: 'target',
-  rbac: rightsToList(DESTINATION_RULES, PEER_AUTHENTICATIONS, DEPLOYMENTS),
+  rbac: lists(DESTINATION_RULES, PEER_AUTHENTICATIONS, DEPLOYMENTS),
   async run(around) {
     const target = istioTarget(around);
     if (target === null) return [];

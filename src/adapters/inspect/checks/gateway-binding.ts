@@ -6,19 +6,11 @@ import { type CheckResult, defineCheck, type Surroundings } from '../check.ts';
 import { gatewayPods, selectorWords } from '../istio/gateway-pods.ts';
 import { fullName, gatewaysOf, serversOf, serves } from '../istio/gateways.ts';
 import { matchWords } from '../istio/matches.ts';
-import {
-  GATEWAYS,
-  listIn,
-  nameOf,
-  namespaceOf,
-  PODS,
-  rightsToList,
-  textsAt,
-  VIRTUAL_SERVICES,
-} from '../istio/objects.ts';
+import { GATEWAYS, listIn, nameOf, namespaceOf, textsAt, VIRTUAL_SERVICES } from '../istio/objects.ts';
 import { fail, pass, warn } from '../istio/results.ts';
 import { destinationsOf, type Route, routeOf, ruleWords } from '../istio/route.ts';
 import { isReady } from '../istio/workloads.ts';
+import { lists, PODS } from '../kinds.ts';
 
 /** Callers inside the mesh do not meet a VirtualService that is bound to gateways only. */
 function withoutMesh({ object, naming }: Route): readonly CheckResult[] {
@@ -160,7 +152,7 @@ export default defineCheck({
     'A gateway of the VirtualService does not exist, has no pods or serves other hosts; or callers go past the split.',
   meshes: ['istio'],
   scope: 'target',
-  rbac: rightsToList(VIRTUAL_SERVICES, GATEWAYS, PODS),
+  rbac: lists(VIRTUAL_SERVICES, GATEWAYS, PODS),
   async run(around) {
     const route = await routeOf(around);
     if (route === null) return [];

@@ -1,9 +1,10 @@
 import { type CheckResult, defineCheck, Unread } from '../check.ts';
 import { gatewayPods } from '../istio/gateway-pods.ts';
 import { gatewaysOf, serversOf } from '../istio/gateways.ts';
-import { GATEWAYS, listIn, nameOf, namespaceOf, PODS, rightsToList } from '../istio/objects.ts';
+import { GATEWAYS, listIn, nameOf, namespaceOf } from '../istio/objects.ts';
 import { fail, pass } from '../istio/results.ts';
 import { routeOf } from '../istio/route.ts';
+import { lists, PODS } from '../kinds.ts';
 
 export default defineCheck({
   name: 'gateway.certificate',
@@ -11,7 +12,7 @@ export default defineCheck({
     'The Secret of a TLS server does not exist. Only where this service was given the right to list Secrets; by itself it asks for none.',
   meshes: ['istio'],
   scope: 'target',
-  rbac: rightsToList(GATEWAYS, PODS),
+  rbac: lists(GATEWAYS, PODS),
   async run(around) {
     const route = await routeOf(around);
     if (route === null) return [];

@@ -1,11 +1,11 @@
 import type { KubeObject } from '../../kubernetes/kube.ts';
 import { type CheckResult, defineCheck, type Surroundings } from '../check.ts';
 import { type Mode, ofScope, type Scope, sourceWords } from '../istio/mtls.ts';
-import { DEPLOYMENTS, nameOf, names, namespaceOf, PEER_AUTHENTICATIONS, rightsToList } from '../istio/objects.ts';
+import { nameOf, names, namespaceOf, PEER_AUTHENTICATIONS } from '../istio/objects.ts';
 import { type PeerAuthentications, peerAuthentications } from '../istio/peer-authentications.ts';
 import { pass, warn } from '../istio/results.ts';
-import { isIstio } from '../istio/route.ts';
 import { type Labels, selectorOf, versionsOf } from '../istio/workloads.ts';
+import { DEPLOYMENTS, lists } from '../kinds.ts';
 
 const strictly = (name: string, namespace: string, labels: Labels | null): string =>
   [
@@ -131,10 +131,10 @@ export default defineCheck({
     'The mTLS mode of the workloads and where it comes from; other than STRICT lets callers in that nobody can name.',
   meshes: ['istio', 'gateway-api'],
   scope: 'namespace',
-  rbac: rightsToList(PEER_AUTHENTICATIONS, DEPLOYMENTS),
+  rbac: lists(PEER_AUTHENTICATIONS, DEPLOYMENTS),
   async run(around) {
     const { namespace, controlPlane } = around;
-    if (!isIstio(around) || namespace === null) return [];
+    if (around.proxy !== 'istio' || namespace === null) return [];
     const found = await peerAuthentications(around, namespace);
     return around.target === null ? ofNamespace(found, namespace, controlPlane) : ofTarget(around, found);
   },

@@ -2,11 +2,12 @@ import { expandHost } from '../../routes/hosts.ts';
 import { numberAt } from '../../routes/json.ts';
 import { type CheckResult, defineCheck, type Surroundings } from '../check.ts';
 import { rulesFor, settingOf } from '../istio/destination-rules.ts';
-import { DESTINATION_RULES, nameOf, rightsToList, VIRTUAL_SERVICES } from '../istio/objects.ts';
+import { DESTINATION_RULES, nameOf, VIRTUAL_SERVICES } from '../istio/objects.ts';
 import { pass, warn } from '../istio/results.ts';
 import { type Route, routeOf, ruleWords } from '../istio/route.ts';
 import { DEFAULT_ATTEMPTS, type Timing, timingsOf } from '../istio/timing.ts';
 import { shortHost } from '../istio/yaml.ts';
+import { lists } from '../kinds.ts';
 
 /** More retries multiply the load on a version that fails already. */
 const MOST_ATTEMPTS = 5;
@@ -69,7 +70,7 @@ export default defineCheck({
   about: 'Retries are many or without a budget: they multiply the load on a version that is failing.',
   meshes: ['istio'],
   scope: 'target',
-  rbac: rightsToList(VIRTUAL_SERVICES, DESTINATION_RULES),
+  rbac: lists(VIRTUAL_SERVICES, DESTINATION_RULES),
   async run(around) {
     const route = await routeOf(around);
     if (route === null || route.protocol !== 'http') return [];

@@ -13,13 +13,13 @@ import {
   namespaceOf,
   oldestFirst,
   orUnread,
-  rightsToList,
   SIDECARS,
   textsAt,
   VIRTUAL_SERVICES,
 } from '../istio/objects.ts';
 import { pass, warn } from '../istio/results.ts';
 import { type Route, routeOf } from '../istio/route.ts';
+import { lists } from '../kinds.ts';
 
 /** An object that callers of a namespace would have to see, and may not. */
 function hiddenBy(object: KubeObject, kind: string, namespace: string): readonly CheckResult[] {
@@ -99,7 +99,7 @@ export default defineCheck({
     'A Sidecar or exportTo hides the VirtualService or DestinationRule from namespaces that really call the service.',
   meshes: ['istio'],
   scope: 'target',
-  rbac: rightsToList(VIRTUAL_SERVICES, DESTINATION_RULES, SIDECARS),
+  rbac: lists(VIRTUAL_SERVICES, DESTINATION_RULES, SIDECARS),
   async run(around) {
     const route = await routeOf(around);
     if (route === null) return [];

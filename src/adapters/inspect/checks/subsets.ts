@@ -3,20 +3,12 @@ import { expandHost, namespaceOfHost } from '../../routes/hosts.ts';
 import { recordAt } from '../../routes/json.ts';
 import { type CheckResult, defineCheck, type Surroundings } from '../check.ts';
 import { rulesFor, type Subset, subsetsOf } from '../istio/destination-rules.ts';
-import {
-  DEPLOYMENTS,
-  DESTINATION_RULES,
-  listIn,
-  nameOf,
-  names,
-  PODS,
-  rightsToList,
-  SERVICES,
-} from '../istio/objects.ts';
+import { DESTINATION_RULES, listIn, nameOf, names } from '../istio/objects.ts';
 import { fail, pass, warn } from '../istio/results.ts';
 import { istioTarget } from '../istio/route.ts';
 import { hasLabels, isReady, type Labels, livePods, runs, type Version, versionsOf } from '../istio/workloads.ts';
 import { shortHost, subsetLine, subsetLines } from '../istio/yaml.ts';
+import { DEPLOYMENTS, lists, PODS, SERVICES } from '../kinds.ts';
 
 /** What a route of one version selects, by its subset and its Service. */
 interface Selected {
@@ -159,7 +151,7 @@ export default defineCheck({
   about: 'A subset is missing, selects no pod, pods of both versions, or other pods than those of its Deployment.',
   meshes: ['istio'],
   scope: 'target',
-  rbac: rightsToList(DESTINATION_RULES, DEPLOYMENTS, PODS, SERVICES),
+  rbac: lists(DESTINATION_RULES, DEPLOYMENTS, PODS, SERVICES),
   async run(around) {
     const target = istioTarget(around);
     const versions = target === null ? null : await versionsOf(around, target);

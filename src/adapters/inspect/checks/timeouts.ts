@@ -3,10 +3,11 @@ import type { Millis } from '../../../domain/plan.ts';
 import { type CheckResult, defineCheck, Unread } from '../check.ts';
 import { p99Of } from '../istio/callers.ts';
 import { matchWords } from '../istio/matches.ts';
-import { nameOf, orUnread, rightsToList, VIRTUAL_SERVICES } from '../istio/objects.ts';
+import { nameOf, orUnread, VIRTUAL_SERVICES } from '../istio/objects.ts';
 import { pass, warn } from '../istio/results.ts';
 import { type Route, routeOf, ruleWords } from '../istio/route.ts';
 import { DEFAULT_ATTEMPTS, type Timing, timingsOf } from '../istio/timing.ts';
+import { lists } from '../kinds.ts';
 
 /** A time-out that suits: twice what 99 % of the answers need, in whole seconds. */
 const suggested = (p99: Millis | null, { attempts, perTry }: Timing): string => {
@@ -52,7 +53,7 @@ export default defineCheck({
   about: 'A rule has no time-out, one that the stable version misses already, or one that ends its own retries.',
   meshes: ['istio'],
   scope: 'target',
-  rbac: rightsToList(VIRTUAL_SERVICES),
+  rbac: lists(VIRTUAL_SERVICES),
   async run(around) {
     const route = await routeOf(around);
     if (route === null) return [];

@@ -1,11 +1,11 @@
 import { parse } from 'yaml';
 import { isRecord, recordAt, textAt } from '../../routes/json.ts';
 import { type CheckResult, defineCheck, type Surroundings, Unread } from '../check.ts';
-import { listIn, orUnread, rightsToList, TELEMETRIES } from '../istio/objects.ts';
+import { listIn, orUnread, TELEMETRIES } from '../istio/objects.ts';
 import { pass, warn } from '../istio/results.ts';
-import { isIstio } from '../istio/route.ts';
 import { type MeshDefaults, meshDefaults, type Tracing, tracingOf } from '../istio/telemetry.ts';
 import { versionsOf } from '../istio/workloads.ts';
+import { lists } from '../kinds.ts';
 
 /** The mesh's configuration: ConfigMap istio (istio-<revision> where there is no other) of the control plane. Throws Unread. */
 async function defaultsOf(around: Surroundings): Promise<MeshDefaults> {
@@ -88,10 +88,10 @@ export default defineCheck({
   meshes: ['istio', 'gateway-api'],
   scope: 'namespace',
   // The mesh's configuration is read where this service was given the right to list ConfigMaps of the control plane.
-  rbac: rightsToList(TELEMETRIES),
+  rbac: lists(TELEMETRIES),
   async run(around) {
     const { namespace, controlPlane, target } = around;
-    if (namespace === null || !isIstio(around)) return [];
+    if (namespace === null || around.proxy !== 'istio') return [];
     const [own, wide, defaults, versions] = await Promise.all([
       listIn(around, TELEMETRIES, [namespace]),
       orUnread(listIn(around, TELEMETRIES, [controlPlane])),

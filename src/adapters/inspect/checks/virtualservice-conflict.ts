@@ -2,18 +2,10 @@ import type { KubeObject } from '../../kubernetes/kube.ts';
 import { hostsOf, isOnMesh } from '../../routes/istio-advice.ts';
 import { type CheckResult, defineCheck } from '../check.ts';
 import { gatewaysOf } from '../istio/gateways.ts';
-import {
-  isExportedTo,
-  isOlder,
-  listWide,
-  nameOf,
-  namespaceOf,
-  rightsToList,
-  textsAt,
-  VIRTUAL_SERVICES,
-} from '../istio/objects.ts';
+import { isExportedTo, isOlder, listWide, nameOf, namespaceOf, textsAt, VIRTUAL_SERVICES } from '../istio/objects.ts';
 import { fail, pass, warn } from '../istio/results.ts';
 import { routeOf } from '../istio/route.ts';
+import { lists } from '../kinds.ts';
 
 const shared = (ours: readonly string[], theirs: readonly string[]): readonly string[] =>
   ours.filter((entry) => theirs.includes(entry));
@@ -73,7 +65,7 @@ export default defineCheck({
     'A second VirtualService claims a host of ours: Istio uses the older one for callers in the mesh, and only it.',
   meshes: ['istio'],
   scope: 'target',
-  rbac: rightsToList(VIRTUAL_SERVICES),
+  rbac: lists(VIRTUAL_SERVICES),
   async run(around) {
     const route = await routeOf(around);
     if (route === null) return [];

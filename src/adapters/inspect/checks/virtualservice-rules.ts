@@ -3,9 +3,10 @@ import { listAt, numberAt, recordAt } from '../../routes/json.ts';
 import { type CheckResult, defineCheck } from '../check.ts';
 import { delegateOf, delegation } from '../istio/delegates.ts';
 import { isCatchAll, matchWords } from '../istio/matches.ts';
-import { listWide, nameOf, rightsToList, VIRTUAL_SERVICES } from '../istio/objects.ts';
+import { listWide, nameOf, VIRTUAL_SERVICES } from '../istio/objects.ts';
 import { fail, pass, warn } from '../istio/results.ts';
 import { destinationsOf, type Route, routeOf, ruleWords } from '../istio/route.ts';
+import { lists } from '../kinds.ts';
 
 /** The first rule that matches wins, so one that takes everything hides those after it. */
 function hidden({ object, rules, moved, protocol }: Route): readonly CheckResult[] {
@@ -106,7 +107,7 @@ export default defineCheck({
   about: 'The moved rule is hidden by one before it, mirrors to the canary too, or is not all of the traffic.',
   meshes: ['istio'],
   scope: 'target',
-  rbac: rightsToList(VIRTUAL_SERVICES),
+  rbac: lists(VIRTUAL_SERVICES),
   async run(around) {
     const route = await routeOf(around);
     if (route === null) return [];

@@ -2,7 +2,8 @@
 import type { KubeObject } from '../../kubernetes/kube.ts';
 import { recordAt } from '../../routes/json.ts';
 import { type Surroundings, Unread } from '../check.ts';
-import { listIn, namespaceOf, orUnread, PODS } from './objects.ts';
+import { PODS } from '../kinds.ts';
+import { listIn, namespaceOf, orUnread } from './objects.ts';
 import { hasLabels, isLive, type Labels } from './workloads.ts';
 
 export const gatewaySelector = (gateway: KubeObject): Labels => recordAt(gateway.spec, 'selector') as Labels;

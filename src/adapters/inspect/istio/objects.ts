@@ -1,11 +1,10 @@
 /** Istio's objects as checks list, name and order them. */
 import type { KubeObject } from '../../kubernetes/kube.ts';
-import type { PolicyRule } from '../../mesh.ts';
 import { listAt } from '../../routes/json.ts';
 import type { Listed, Surroundings } from '../check.ts';
 import { Unread } from '../check.ts';
 
-export type Kind = Omit<Listed, 'namespace'>;
+type Kind = Omit<Listed, 'namespace'>;
 
 const NETWORKING = 'networking.istio.io';
 const SECURITY = 'security.istio.io';
@@ -17,13 +16,6 @@ export const SIDECARS: Kind = { group: NETWORKING, plural: 'sidecars' };
 export const PEER_AUTHENTICATIONS: Kind = { group: SECURITY, plural: 'peerauthentications' };
 export const AUTHORIZATION_POLICIES: Kind = { group: SECURITY, plural: 'authorizationpolicies' };
 export const TELEMETRIES: Kind = { group: 'telemetry.istio.io', plural: 'telemetries' };
-export const DEPLOYMENTS: Kind = { group: 'apps', plural: 'deployments' };
-export const PODS: Kind = { group: '', plural: 'pods' };
-export const SERVICES: Kind = { group: '', plural: 'services' };
-
-/** The rights to list these kinds. */
-export const rightsToList = (...kinds: readonly Kind[]): readonly PolicyRule[] =>
-  kinds.map(({ group, plural }) => ({ apiGroups: [group], resources: [plural], verbs: ['list'] }));
 
 export const namespaceOf = (object: KubeObject): string => object.metadata.namespace ?? 'default';
 /** "production/myapp" */

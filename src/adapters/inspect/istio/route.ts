@@ -22,10 +22,6 @@ export interface Route {
 export const istioTarget = ({ mesh, target }: Surroundings): IstioTarget | null =>
   mesh === 'istio' && target !== null ? (target as IstioTarget) : null;
 
-/** Are the target's proxies Istio's? A route of the Gateway API may be Linkerd's too. */
-export const isIstio = ({ mesh, target }: Surroundings): boolean =>
-  mesh === 'istio' || (target !== null && target['proxy'] === 'istio');
-
 /** null: no VirtualService is looked at, or it does not exist, which the router's own reading says. Throws Unread. */
 export async function routeOf(around: Surroundings): Promise<Route | null> {
   const target = istioTarget(around);

@@ -4,7 +4,8 @@ import { isOf } from '../../direct/pods.ts';
 import type { KubeObject } from '../../kubernetes/kube.ts';
 import { isRecord, listAt, numberAt, recordAt, textAt } from '../../routes/json.ts';
 import type { Surroundings } from '../check.ts';
-import { DEPLOYMENTS, listIn, PODS } from './objects.ts';
+import { DEPLOYMENTS, PODS } from '../kinds.ts';
+import { listIn } from './objects.ts';
 
 export type Labels = Readonly<Record<string, string>>;
 
