@@ -90,7 +90,8 @@ describe('before a rollout', () => {
 
   it('a cluster without the CRDs is told the seed command, and nothing else is asked of it', async () => {
     const world = await inspection();
-    for (const plural of ['virtualservices', 'destinationrules']) world.api.unserve('networking.istio.io', plural);
+    for (const plural of ['virtualservices', 'destinationrules', 'gateways', 'sidecars', 'serviceentries'])
+      world.api.unserve('networking.istio.io', plural);
     const found = await world.find('mesh.installed');
     expect(levelsOf(found)).toEqual(['fail']);
     expect(wordsOf(found)).toMatch(
