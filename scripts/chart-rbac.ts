@@ -1,9 +1,10 @@
 /**
- * Writes the chart's Kubernetes rights from what each mesh says it needs: `node scripts/chart-rbac.ts` writes the file,
+ * Writes the chart's Kubernetes rights from what each mesh and each mesh check says it needs: `node scripts/chart-rbac.ts` writes the file,
  * `--check` says whether it is as it should be. A test runs the same function, so the two cannot drift apart.
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { loadChecks } from '../src/adapters/inspect/inspect.ts';
 import type { PolicyRule } from '../src/adapters/mesh.ts';
 import { loadMeshes } from '../src/adapters/registry.ts';
 
@@ -23,11 +24,57 @@ export interface Rights {
   readonly meshes: Readonly<Record<string, readonly PolicyRule[]>>;
 }
 
-/** `api` reads: it looks before it accepts a plan. `worker` also moves weights. */
-export async function chartRights(): Promise<{ readonly api: Rights; readonly worker: Rights }> {
-  const meshes = Object.fromEntries([...(await loadMeshes())].map(([kind, mesh]) => [kind, mesh.rbac]));
-  const worker: Rights = { common: WORKLOADS, meshes };
-  return { api: only(worker, READS), worker };
+export interface ChartRights {
+  /** Reads: it looks before it accepts a plan. */
+  readonly api: Rights;
+  /** Also moves weights. */
+  readonly worker: Rights;
+  /** What the checks before a rollout list outside of the rollouts' own namespaces, for both: a ClusterRole that only reads. */
+  readonly inspect: Pick<Rights, 'meshes'>;
+}
+
+/** Kinds that are in no namespace: a Role cannot give rights to list them. */
+const CLUSTER_SCOPED: ReadonlySet<string> = new Set(['namespaces']);
+
+export async function chartRights(): Promise<ChartRights> {
+  const [meshes, checks] = await Promise.all([loadMeshes(), loadChecks()]);
+  const looked = (kind: string): readonly PolicyRule[] =>
+    [...checks.values()].filter((check) => check.meshes.includes(kind)).flatMap((check) => check.rbac);
+  const inNamespace = (rules: readonly PolicyRule[]): readonly PolicyRule[] =>
+    rules.filter(({ resources }) => !resources.some((resource) => CLUSTER_SCOPED.has(resource)));
+  const kinds = [...meshes].map(([kind, mesh]) => ({ kind, mesh }));
+  const worker: Rights = {
+    common: WORKLOADS,
+    meshes: Object.fromEntries(
+      kinds.map(({ kind, mesh }) => [kind, joined([...mesh.rbac, ...inNamespace(looked(kind))], WORKLOADS)]),
+    ),
+  };
+  const inspect = { meshes: Object.fromEntries(kinds.map(({ kind }) => [kind, joined(looked(kind), [])])) };
+  return { api: only(worker, READS), worker, inspect };
+}
+
+/** Each resource once, with all its verbs, in the order in which it is first named; without what `given` gives already. */
+function joined(rules: readonly PolicyRule[], given: readonly PolicyRule[]): readonly PolicyRule[] {
+  const grants = (list: readonly PolicyRule[]) =>
+    list.flatMap(({ apiGroups, resources, verbs }) =>
+      apiGroups.flatMap((group) =>
+        resources.map((resource) => ({ key: `${group}/${resource}`, group, resource, verbs })),
+      ),
+    );
+  const before = new Map(grants(given).map(({ key, verbs }) => [key, new Set(verbs)]));
+  const found = new Map<string, { group: string; resource: string; verbs: Set<string> }>();
+  for (const { key, group, resource, verbs } of grants(rules)) {
+    const wanted = verbs.filter((verb) => before.get(key)?.has(verb) !== true);
+    if (wanted.length === 0) continue;
+    const rule = found.get(key) ?? { group, resource, verbs: new Set<string>() };
+    for (const verb of wanted) rule.verbs.add(verb);
+    found.set(key, rule);
+  }
+  return [...found.values()].map(({ group, resource, verbs }) => ({
+    apiGroups: [group],
+    resources: [resource],
+    verbs: [...verbs],
+  }));
 }
 
 function only({ common, meshes }: Rights, verbs: ReadonlySet<string>): Rights {
@@ -48,7 +95,7 @@ if (import.meta.main) {
   if (!process.argv.includes('--check')) await writeFile(RBAC_FILE, wanted);
   else if ((await readFile(RBAC_FILE, 'utf8')) !== wanted) {
     process.stderr.write(
-      'charts/sluice/files/rbac.json is not what the meshes ask for; run: node scripts/chart-rbac.ts\n',
+      'charts/sluice/files/rbac.json is not what the meshes and their checks ask for; run: node scripts/chart-rbac.ts\n',
     );
     process.exitCode = 1;
   }

@@ -2,6 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { type Cluster, type Clusters, meshGateway, metricsGateway } from './adapters/clusters.ts';
+import { type Inspected, loadChecks, openInspector } from './adapters/inspect/inspect.ts';
+import type { Policy } from './adapters/inspect/policy.ts';
+import { openQuery } from './adapters/inspect/query.ts';
 import { type KubeOptions, openKube } from './adapters/kubernetes/client.ts';
 import type { KubeClient } from './adapters/kubernetes/kube.ts';
 import { readWorkload } from './adapters/kubernetes/workloads.ts';
@@ -26,23 +29,25 @@ import { backTest } from './app/backtest.ts';
 import { command, retry } from './app/commands.ts';
 import { startDelivery } from './app/deliver.ts';
 import { inboundStep } from './app/inbound.ts';
+import { meshStatus } from './app/mesh.ts';
 import { planParser } from './app/plan-schema.ts';
-import type {
-  CrashPoint,
-  InboundCommands,
-  Logger,
-  MetricsProvider,
-  Notifier,
-  Recorder,
-  TickQueue,
-  TokenStore,
+import {
+  type CrashPoint,
+  type InboundCommands,
+  type Logger,
+  type MetricsProvider,
+  type Notifier,
+  type Recorder,
+  type TickQueue,
+  type TokenStore,
+  UnknownName,
 } from './app/ports.ts';
 import { repeat } from './app/repeat.ts';
 import { dryRun, type StartPorts, start } from './app/start.ts';
 import { tick } from './app/tick.ts';
 import type { UseCases } from './app/usecases.ts';
 import { startWorker, type Worker } from './app/worker.ts';
-import type { Millis, Target } from './domain/plan.ts';
+import type { Millis, Severities, Target } from './domain/plan.ts';
 
 /** What every provider is opened with, beside its own settings. */
 interface MetricsPorts {
@@ -69,6 +74,13 @@ export interface ClusterSettings {
   readonly direct?: Own<typeof directModule>;
   /** Name of the provider that answers built-in checks that name none. Absent: prometheus, or direct where there is none. */
   readonly defaultProvider?: string;
+  /** Namespaces of the control planes. Absent: where the meshes' installers put them. */
+  readonly meshNamespaces?: Inspected['controlPlanes'];
+}
+
+export interface PreflightSettings extends Omit<Policy, 'writesHere'> {
+  /** By the check's name. */
+  readonly severity: Severities;
 }
 
 export interface SlackSettings {
@@ -86,6 +98,10 @@ export interface Settings {
   readonly slack: SlackSettings | null;
   /** Where people reach the service; null: messages carry no links. */
   readonly publicUrl: string | null;
+  /** Absent: nothing is demanded. */
+  readonly preflight?: PreflightSettings;
+  /** false: this process only looks, and workers with an account of their own write. Absent: true. */
+  readonly writesHere?: boolean;
 }
 
 export interface Telemetry {
@@ -110,7 +126,9 @@ export interface Service {
 
 export async function compose(settings: Settings, telemetry: Telemetry): Promise<Service> {
   const { log } = telemetry;
-  const [meshes, providers] = await Promise.all([loadMeshes(), loadProviders<MetricsModule>()]);
+  const [meshes, providers, checks] = await Promise.all([loadMeshes(), loadProviders<MetricsModule>(), loadChecks()]);
+  const { severity, ...demands } = settings.preflight ?? { severity: {}, minVersion: {} };
+  knownChecks(Object.keys(severity), [...checks.keys()]);
   const db = openDatabase({ url: settings.databaseUrl, log });
   const channels = settings.slack === null ? [] : ['slack'];
   const store = postgresRolloutStore(db, { channels, log });
@@ -122,6 +140,14 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     throw error;
   });
   const gateways = { meshes: meshGateway(clusters, meshes, readWorkload), metrics: metricsGateway(clusters) };
+  const inspector = openInspector({
+    clusters: inspectedClusters(settings.clusters, clusters, recorder),
+    meshes,
+    checks,
+    policy: { ...demands, writesHere: settings.writesHere ?? true },
+    severity,
+    log,
+  });
   const commandPorts = { store, queue, log };
   const parser = planParser(
     [...meshes.values()],
@@ -131,10 +157,12 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
       const found = clusters.get(cluster);
       return found === undefined ? null : { known: [...found.providers.keys()], usual: found.defaultProvider };
     },
+    inspector.checks,
   );
   const startPorts: StartPorts = {
     ...gateways,
     ...commandPorts,
+    inspector,
     parser,
     clusters: [...clusters.keys()],
     newId: () => `ro_${randomBytes(12).toString('base64url').replaceAll(/[-_]/g, '0')}`,
@@ -143,6 +171,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     start: (document, principal, idempotency) => start(startPorts, { document, principal, idempotency }),
     dryRun: (document) => dryRun(startPorts, document),
     backTest: (document, past) => backTest(startPorts, document, past),
+    mesh: (question) => meshStatus({ inspector }, question),
     async command(id, wanted, principal, { step, version }) {
       const request = { id, command: wanted, actor: principal.name, expectedStep: step, expectedVersion: version };
       return wanted.name === 'retry'
@@ -196,6 +225,28 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     },
   };
 }
+
+/** A misspelt name in the policy would leave the check that is meant without one. */
+function knownChecks(named: readonly string[], known: readonly string[]): void {
+  const unknown = named.find((name) => !known.includes(name));
+  if (unknown !== undefined) throw new UnknownName('mesh check in SLUICE_PREFLIGHT_SEVERITY', unknown, known);
+}
+
+const MESH_NAMESPACES: Inspected['controlPlanes'] = { istio: 'istio-system', linkerd: 'linkerd' };
+
+const inspectedClusters = (
+  settings: readonly ClusterSettings[],
+  clusters: Clusters,
+  recorder: Recorder,
+): ReadonlyMap<string, Inspected> =>
+  new Map(
+    settings.flatMap(({ name, prometheus, meshNamespaces = MESH_NAMESPACES }) => {
+      const kube = clusters.get(name)?.kube;
+      if (kube === undefined) return [];
+      const query = prometheus === null ? null : openQuery({ ...prometheus, recorder });
+      return [[name, { kube, query, controlPlanes: meshNamespaces }] as const];
+    }),
+  );
 
 /** One query's deadline and something to spare, for a configured one that is longer than usual. */
 const evaluateWithin = ({ clusters }: Settings): Millis =>

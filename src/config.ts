@@ -2,7 +2,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { SEVERITIES } from './app/severity.ts';
 import { parseDuration } from './app/units.ts';
+import type { Severities } from './domain/plan.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -28,6 +30,22 @@ export interface DirectConfig {
   readonly concurrency: number;
 }
 
+export type Proxy = 'istio' | 'linkerd';
+export const PROXIES = ['istio', 'linkerd'] as const satisfies readonly Proxy[];
+/** Where the meshes' own installers put their control planes. */
+export const MESH_NAMESPACES: Readonly<Record<Proxy, string>> = { istio: 'istio-system', linkerd: 'linkerd' };
+const RESOURCES = ['requests.cpu', 'requests.memory', 'limits.cpu', 'limits.memory'] as const;
+
+/** What the checks before a rollout demand of the meshes. */
+export interface PreflightConfig {
+  /** By the check's name; which names there are is known once the checks are loaded. */
+  readonly severity: Severities;
+  /** Oldest version that is good enough; absent: any. */
+  readonly minVersion: Readonly<Partial<Record<Proxy, string>>>;
+  /** Least resources of a proxy; null: by the mesh. */
+  readonly sidecarResources: Readonly<Partial<Record<(typeof RESOURCES)[number], string>>> | null;
+}
+
 export const METRICS_PROVIDERS = ['prometheus', 'direct'] as const;
 
 export interface ClusterConfig {
@@ -41,6 +59,8 @@ export interface ClusterConfig {
   readonly direct: DirectConfig;
   /** Who answers built-in checks that name no provider. */
   readonly metricsProvider: (typeof METRICS_PROVIDERS)[number];
+  /** Namespaces of the control planes. */
+  readonly meshNamespaces: Readonly<Record<Proxy, string>>;
 }
 
 export interface Config {
@@ -59,6 +79,7 @@ export interface Config {
   readonly retention: number | null;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
   readonly metricsOpen: boolean;
+  readonly preflight: PreflightConfig;
   readonly slack: {
     readonly signingSecrets: readonly string[];
     readonly token: string;
@@ -97,6 +118,12 @@ export const VARIABLES = {
     'who answers built-in checks that name no provider (prometheus), or direct: the proxies themselves, without a Prometheus if there is none',
   SLUICE_DIRECT_INTERVAL: 'time between two direct readings of one proxy, 250ms to 10s (1s)',
   SLUICE_DIRECT_CONCURRENCY: 'direct readings at once in one process (64)',
+  SLUICE_PREFLIGHT_SEVERITY:
+    'what findings of mesh checks are worth: fail, warn or ignore, like mesh.version=fail,gitops.owner=ignore',
+  SLUICE_MESH_NAMESPACES: 'namespaces of the control planes (istio=istio-system,linkerd=linkerd)',
+  SLUICE_MESH_MIN_VERSION: 'oldest control plane and proxies that are good enough, like istio=1.22,linkerd=2.14 (any)',
+  SLUICE_SIDECAR_RESOURCES:
+    'least resources of a proxy, like requests.cpu=100m,requests.memory=128Mi,limits.cpu=500m,limits.memory=256Mi (by the mesh)',
   SLUICE_CLUSTERS_FILE: 'YAML with several clusters, instead of KUBECONFIG and PROMETHEUS_*',
   SLUICE_CONCURRENCY: 'ticks at once in one process (300)',
   SLUICE_RETENTION: 'how long ended rollouts are kept, or "forever" (90d)',
@@ -141,6 +168,7 @@ export function readConfig(env: Env): Read {
         : (get.duration('SLUICE_RETENTION', 3_600_000) ?? 90 * 86_400_000),
     logLevel: get.oneOf('LOG_LEVEL', ['debug', 'info', 'warn', 'error'] as const) ?? 'info',
     metricsOpen: get.oneOf('SLUICE_METRICS_OPEN', ['true', 'false'] as const) === 'true',
+    preflight: preflightOf(get),
     slack: slackOf(get, problems),
     secrets: [],
   };
@@ -227,8 +255,56 @@ function reader(env: Env, problems: string[]) {
         return ms !== null && ms >= min && ms <= max ? ms : null;
       });
     },
+    /** `name=value` pairs, separated by commas; `value` says what is good for one name, `names` null: any. */
+    pairs: <N extends string, V extends string>(
+      name: string,
+      names: readonly N[] | null,
+      wanted: string,
+      value: (found: string) => V | null,
+    ): Partial<Record<N, V>> | null => {
+      const keys = names === null ? '' : ` with names of ${names.join(', ')}`;
+      return checked(
+        name,
+        `pairs like name=value, separated by commas${keys}, and values that are ${wanted}`,
+        (found) => {
+          const pairs = found.split(',').map((pair) => pair.split('=').map((part) => part.trim()));
+          const read = pairs.map(([key = '', written = '', ...rest]): [N, V] | null => {
+            const known = names === null ? (key as N) : (names.find((own) => own === key) ?? null);
+            const good = value(written);
+            return known === null || known === '' || good === null || rest.length > 0 ? null : [known, good];
+          });
+          const all = read.filter((pair) => pair !== null);
+          const once = new Set(all.map(([key]) => key)).size === all.length;
+          return all.length === read.length && once ? (Object.fromEntries(all) as Partial<Record<N, V>>) : null;
+        },
+      );
+    },
     oneOf: <T extends string>(name: string, values: readonly T[]) =>
       checked(name, `one of ${values.join(', ')}`, (found) => values.find((value) => value === found) ?? null),
+  };
+}
+
+// ── preflight ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const MESH_VERSION = /^([a-z]+-)?\d+\.\d+(\.\d+)?$/;
+const QUANTITY = /^\d+(\.\d+)?(m|[kMGT]i?)?$/;
+const NAMESPACE = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+
+function preflightOf(get: Reader): PreflightConfig {
+  return {
+    severity: (get.pairs(
+      'SLUICE_PREFLIGHT_SEVERITY',
+      null,
+      `one of ${SEVERITIES.join(', ')}`,
+      (found) => SEVERITIES.find((level) => level === found) ?? null,
+    ) ?? {}) as Severities,
+    minVersion:
+      get.pairs('SLUICE_MESH_MIN_VERSION', PROXIES, 'versions like 1.22', (found) =>
+        MESH_VERSION.test(found) ? found : null,
+      ) ?? {},
+    sidecarResources: get.pairs('SLUICE_SIDECAR_RESOURCES', RESOURCES, 'quantities like 100m or 128Mi', (found) =>
+      QUANTITY.test(found) ? found : null,
+    ),
   };
 }
 
@@ -248,6 +324,7 @@ const SINGLE = [
   'SLUICE_METRICS_PROVIDER',
   'SLUICE_DIRECT_INTERVAL',
   'SLUICE_DIRECT_CONCURRENCY',
+  'SLUICE_MESH_NAMESPACES',
 ];
 
 function clustersOf(env: Env, get: Reader, problems: string[], used: Set<string>): readonly ClusterConfig[] {
@@ -269,7 +346,11 @@ function clustersOf(env: Env, get: Reader, problems: string[], used: Set<string>
     concurrency: get.integer('SLUICE_DIRECT_CONCURRENCY', 1, DIRECT.most) ?? DIRECT.concurrency,
   };
   const context = get.text('SLUICE_KUBE_CONTEXT');
-  return [{ name: 'default', kubeconfigFile, context, inCluster, prometheus, direct, metricsProvider }];
+  const named = get.pairs('SLUICE_MESH_NAMESPACES', PROXIES, 'names of namespaces', (found) =>
+    NAMESPACE.test(found) ? found : null,
+  );
+  const meshNamespaces = { ...MESH_NAMESPACES, ...named };
+  return [{ name: 'default', kubeconfigFile, context, inCluster, prometheus, direct, metricsProvider, meshNamespaces }];
 }
 
 /** `optional`: without an address there is none, and then its other settings have no meaning. */
@@ -341,6 +422,12 @@ const clustersFile = z.strictObject({
         context: z.string().optional(),
         inCluster: z.boolean().default(false),
         metricsProvider: z.enum(METRICS_PROVIDERS).default('prometheus'),
+        meshNamespaces: z
+          .strictObject({
+            istio: z.string().regex(NAMESPACE).default(MESH_NAMESPACES.istio),
+            linkerd: z.string().regex(NAMESPACE).default(MESH_NAMESPACES.linkerd),
+          })
+          .prefault({}),
         direct: z
           .strictObject({
             interval: durationFrom(DIRECT.shortest, DIRECT.longest).prefault('1s'),
@@ -389,7 +476,7 @@ function clustersIn(file: string, env: Env, problems: string[], used: Set<string
     return value ?? '';
   };
   return Object.entries(parsed.data.clusters).map(([name, cluster]) => {
-    const { kubeconfig, context, inCluster, prometheus, direct, metricsProvider } = cluster;
+    const { kubeconfig, context, inCluster, prometheus, direct, metricsProvider, meshNamespaces } = cluster;
     const at = `/clusters/${name}`;
     if ((kubeconfig === undefined) === !inCluster)
       problems.push(`SLUICE_CLUSTERS_FILE: ${file}: ${at}: wanted either kubeconfig or inCluster: true`);
@@ -407,6 +494,7 @@ function clustersIn(file: string, env: Env, problems: string[], used: Set<string
       prometheus: prometheus === undefined ? null : filePrometheus(prometheus, (variable) => secret(at, variable)),
       direct,
       metricsProvider,
+      meshNamespaces,
     };
   });
 }

@@ -1,5 +1,7 @@
 /** The command line of the service: `sluice <role>`. Reads the configuration, composes, runs, stops. */
+
 import { parseArgs } from 'node:util';
+import { UnknownName } from './app/ports.ts';
 import type { ClusterSettings, Settings } from './compose.ts';
 import { type ClusterConfig, type Config, environment, readConfig, VARIABLES } from './config.ts';
 import { privateDatabase } from './development.ts';
@@ -122,6 +124,11 @@ const settingsOf = (config: Config): Settings => ({
       ? null
       : { token: config.slack.token, channel: config.slack.channel, apiUrl: config.slack.apiUrl ?? undefined },
   publicUrl: config.publicUrl,
+  preflight: {
+    severity: config.preflight.severity,
+    minVersion: config.preflight.minVersion,
+    ...(config.preflight.sidecarResources === null ? {} : { sidecarResources: config.preflight.sidecarResources }),
+  },
 });
 
 const clusterOf = ({
@@ -132,6 +139,7 @@ const clusterOf = ({
   prometheus,
   direct,
   metricsProvider,
+  meshNamespaces,
 }: ClusterConfig): ClusterSettings => ({
   name,
   kube: {
@@ -150,12 +158,13 @@ const clusterOf = ({
         },
   direct: { intervalMs: direct.interval, concurrency: direct.concurrency },
   defaultProvider: metricsProvider,
+  meshNamespaces,
 });
 
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
-  const usage = error instanceof Usage;
+  const usage = error instanceof Usage || error instanceof UnknownName;
   const text = error instanceof Error ? (usage ? error.message : (error.stack ?? error.message)) : String(error);
   process.stderr.write(`sluice: ${text}\n${usage ? 'sluice --help shows the commands and the configuration\n' : ''}`);
   process.exitCode = usage ? 2 : 1;

@@ -28,7 +28,11 @@ export async function serve(
   settings: Settings,
   log: Logger,
 ): Promise<number> {
-  const service = await compose(settings, { log, recorder: (sources) => openRecorder({ ...sources, log }) });
+  // The chart gives the API an account of its own, which only looks.
+  const service = await compose(
+    { ...settings, writesHere: role !== 'api' },
+    { log, recorder: (sources) => openRecorder({ ...sources, log }) },
+  );
   const { useCases: usecases, tokens, recorder, inbound } = service;
   const slack =
     config.slack === null || role === 'worker'

@@ -384,6 +384,7 @@ describe('several clusters', () => {
       { PROMETHEUS_EU: 'eu-secret', US_PASSWORD: 'us-secret' },
     );
     const found = config(env);
+    const meshNamespaces = { istio: 'istio-system', linkerd: 'linkerd' };
     expect(found.clusters).toEqual([
       {
         name: 'eu',
@@ -398,6 +399,7 @@ describe('several clusters', () => {
         },
         direct: { interval: 2_000, concurrency: 64 },
         metricsProvider: 'prometheus',
+        meshNamespaces,
       },
       {
         name: 'us',
@@ -412,6 +414,7 @@ describe('several clusters', () => {
         },
         direct: { interval: 1_000, concurrency: 64 },
         metricsProvider: 'direct',
+        meshNamespaces,
       },
       {
         name: 'small',
@@ -421,6 +424,7 @@ describe('several clusters', () => {
         prometheus: null,
         direct: { interval: 1_000, concurrency: 64 },
         metricsProvider: 'direct',
+        meshNamespaces,
       },
     ]);
     expect(found.secrets).toEqual(expect.arrayContaining(['eu-secret', 'us-secret']));
@@ -508,5 +512,44 @@ describe('the list of secrets', () => {
 
   it('is read from a password with a stray % too', () => {
     expect(config(least({ DATABASE_URL: 'postgres://sluice:half%of-it@db/x' })).secrets).toEqual(['half%of-it']);
+  });
+});
+
+describe('what is demanded of the meshes', () => {
+  it('is nothing unless it is said', () => {
+    expect(config(least()).preflight).toEqual({ severity: {}, minVersion: {}, sidecarResources: null });
+    expect(config(least()).clusters[0]?.meshNamespaces).toEqual({ istio: 'istio-system', linkerd: 'linkerd' });
+  });
+
+  it('is read from pairs', () => {
+    const found = config(
+      least({
+        SLUICE_PREFLIGHT_SEVERITY: 'mesh.version=fail, gitops.owner=ignore',
+        SLUICE_MESH_MIN_VERSION: 'istio=1.22,linkerd=stable-2.14.1',
+        SLUICE_SIDECAR_RESOURCES: 'requests.cpu=100m,limits.memory=256Mi',
+        SLUICE_MESH_NAMESPACES: 'istio=mesh',
+      }),
+    );
+    expect(found.preflight).toEqual({
+      severity: { 'mesh.version': 'fail', 'gitops.owner': 'ignore' },
+      minVersion: { istio: '1.22', linkerd: 'stable-2.14.1' },
+      sidecarResources: { 'requests.cpu': '100m', 'limits.memory': '256Mi' },
+    });
+    expect(found.clusters[0]?.meshNamespaces).toEqual({ istio: 'mesh', linkerd: 'linkerd' });
+  });
+
+  it.each([
+    ['SLUICE_PREFLIGHT_SEVERITY', 'mesh.version', 'fail, warn, ignore'],
+    ['SLUICE_PREFLIGHT_SEVERITY', 'mesh.version=error', 'fail, warn, ignore'],
+    ['SLUICE_PREFLIGHT_SEVERITY', 'mesh.version=fail,mesh.version=warn', 'fail, warn, ignore'],
+    ['SLUICE_MESH_MIN_VERSION', 'consul=1.2', 'names of istio, linkerd'],
+    ['SLUICE_MESH_MIN_VERSION', 'istio=new', 'versions like 1.22'],
+    ['SLUICE_SIDECAR_RESOURCES', 'limits.disk=1Gi', 'requests.cpu'],
+    ['SLUICE_SIDECAR_RESOURCES', 'limits.cpu=much', 'quantities like 100m'],
+    ['SLUICE_MESH_NAMESPACES', 'istio=Not A Name', 'names of namespaces'],
+  ])('%s=%s is refused with what was wanted', (name, value, wanted) => {
+    expect(problems(least({ [name]: value }))).toEqual([
+      expect.stringMatching(new RegExp(`^${name}: wanted pairs like name=value.*${wanted}.*found "`)),
+    ]);
   });
 });

@@ -41,7 +41,6 @@ export function meshGateway(
     router: (target) => meshFor(meshes, target.mesh).open(target, kubeOf(target)),
     workload: (target, role, options) =>
       readWorkload(kubeOf(target), target.namespace, target[role].deployment, options),
-    advice: (target) => meshFor(meshes, target.mesh).advice(target, kubeOf(target)),
   };
 }
 

@@ -1,8 +1,9 @@
 /** What one file in `meshes/` provides. A new mesh is one such file; nothing else changes. */
 import type { z } from 'zod';
-import type { Advice, TrafficRouter } from '../app/ports.ts';
+import type { TrafficRouter } from '../app/ports.ts';
 import type { Target } from '../domain/plan.ts';
 import type { KubeClient } from './kubernetes/kube.ts';
+import type { RouteKind } from './routes/router.ts';
 import type { CountView } from './series/counting.ts';
 
 export interface PolicyRule {
@@ -52,6 +53,14 @@ export interface Unreached extends Selector {
   readonly hosts: readonly string[];
 }
 
+/** Where a target's weights stand, for the checks around them. */
+export interface RoutePlace extends RouteKind {
+  /** "VirtualService" */
+  readonly kind: string;
+  /** jq path of the weights. */
+  readonly weights: string;
+}
+
 export interface MeshModule {
   /** The file's name; the value of `target.mesh`. */
   readonly kind: string;
@@ -65,7 +74,9 @@ export interface MeshModule {
   /** Ways of counting requests one by one for the evidence, the preferred one first. */
   counting(target: Target): readonly CountView[];
   open(target: Target, kube: KubeClient): TrafficRouter;
-  advice(target: Target, kube: KubeClient): Promise<readonly Advice[]>;
+  place(target: Target): RoutePlace;
+  /** Whose proxies carry the route out. */
+  proxy(target: Target): 'istio' | 'linkerd';
 }
 
 export const defineMesh = (mesh: MeshModule): MeshModule => mesh;

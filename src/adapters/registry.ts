@@ -53,7 +53,8 @@ const isMesh = shapeCheck('kind', {
   views: 'function',
   counting: 'function',
   open: 'function',
-  advice: 'function',
+  place: 'function',
+  proxy: 'function',
 });
 
 /** Every mesh, by kind. */

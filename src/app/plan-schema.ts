@@ -3,7 +3,8 @@
  * Meshes bring their own `target`; everything else is here. Published as JSON Schema by `planJsonSchema`.
  */
 import { z } from 'zod';
-import type { Check, EvidencePlan, Plan, Target } from '../domain/plan.ts';
+import type { Check, EvidencePlan, Plan, Severities, Target } from '../domain/plan.ts';
+import { SEVERITIES } from './severity.ts';
 import { durationSchema, percentSchema } from './units.ts';
 import type { Problem } from './usecases.ts';
 
@@ -231,6 +232,16 @@ const rest = {
     .record(z.string().min(1).max(63), z.string().max(253))
     .refine((labels) => Object.keys(labels).length <= LIMITS.labels, `wanted at most ${LIMITS.labels} labels`)
     .default({}),
+  preflight: z
+    .strictObject({
+      severity: z
+        .record(z.string().max(63), z.enum(SEVERITIES, { error: `wanted one of ${SEVERITIES.join(', ')}` }))
+        .default({})
+        .describe(
+          "What findings of a mesh check are worth in this rollout, by the check's name: fail, warn or ignore. Never milder than the installation's own policy for that check.",
+        ),
+    })
+    .optional(),
 };
 
 export interface TargetSchema {
@@ -259,6 +270,8 @@ export function planParser(
   providers: readonly string[],
   inspect: InspectCheck,
   providersOf: ProvidersOf = () => null,
+  /** Names of the mesh checks; null: not known here, and any will do. */
+  meshChecks: readonly string[] | null = null,
 ): PlanParser {
   const known = meshes.map((mesh) => mesh.kind);
   const byKind = new Map(meshes.map((mesh) => [mesh.kind, mesh.target]));
@@ -281,6 +294,7 @@ export function planParser(
         const usual = own?.usual ?? PROMETHEUS;
         const plan = canonical(parsed.data, target ?? (parsed.data.target as unknown as Target), usual);
         problems.push(...crossChecks(plan, own?.known ?? providers, target === null ? () => null : inspect));
+        problems.push(...severityProblems(plan.preflight?.severity ?? {}, meshChecks));
         if (target !== null && problems.length === 0) return { ok: true, plan };
       }
       return { ok: false, problems: unique(problems) };
@@ -346,7 +360,7 @@ function canonicalEvidence(e: z.output<typeof evidence>, usual: string): Evidenc
 }
 
 function canonical(written: Outer, target: Target, usual: string): Plan {
-  const { steps, analysis: a, drift, readyDeadline, meshPatience, deadline, onConflict, labels } = written;
+  const { steps, analysis: a, drift, readyDeadline, meshPatience, deadline, onConflict, labels, preflight } = written;
   return {
     target,
     steps,
@@ -364,6 +378,7 @@ function canonical(written: Outer, target: Target, usual: string): Plan {
     deadline: deadline ?? null,
     onConflict,
     labels,
+    ...(preflight === undefined ? {} : { preflight }),
   };
 }
 
@@ -388,6 +403,17 @@ function canonicalCheck(
     ...(c.kind === 'latency' ? { quantile: c.quantile } : {}),
     ...(c.kind === 'prometheus' ? { query: c.query } : {}),
   };
+}
+
+function severityProblems(severity: Severities, known: readonly string[] | null): Problem[] {
+  if (known === null) return [];
+  return Object.keys(severity)
+    .filter((check) => !known.includes(check))
+    .map((check) => ({
+      pointer: `/preflight/severity${pointerTo([check])}`,
+      code: 'unknown_check',
+      message: `unknown mesh check ${JSON.stringify(check)}; known: ${known.join(', ')}`,
+    }));
 }
 
 /** What no single field can say. */

@@ -6,7 +6,7 @@ import type { History } from '../domain/evidence/calibrate.ts';
 import type { CounterSeries } from '../domain/evidence/increments.ts';
 import type { EvidenceSetup, JudgedBlock, Ledger } from '../domain/evidence/ledger.ts';
 import type { NoValueCode, Reading, Route, RouteTrouble, ShareReading, Workload } from '../domain/observation.ts';
-import type { Check, CheckKind, Instant, Millis, Role, Target, Weight } from '../domain/plan.ts';
+import type { Check, CheckKind, Instant, Millis, Role, Severities, Target, Weight } from '../domain/plan.ts';
 import type { Fact, Rollout, Stamp, Status } from '../domain/rollout.ts';
 
 // ── the mesh ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -55,14 +55,58 @@ export interface MeshGateway {
   router(target: Target): TrafficRouter;
   /** One version's Deployment, with what its pods say where they are not ready. `fresh`: as for the router. */
   workload(target: Target, role: Role, options?: Pick<ReadOptions, 'fresh'>): Promise<Workload>;
-  /** Warnings about the object that do not forbid a rollout (GitOps owners, second objects for the host). Empty: none. */
-  advice(target: Target): Promise<readonly Advice[]>;
 }
 
-export interface Advice {
+/** Values that a finding rests on, for machines; its message says them in words. */
+export type Evidence = Readonly<
+  Record<string, string | number | boolean | null | readonly (string | number | boolean)[]>
+>;
+
+/** What one named check says of a mesh. */
+export interface MeshFinding {
   readonly check: string;
-  readonly level: 'warn' | 'fail';
+  readonly level: 'pass' | 'warn' | 'fail' | 'unknown';
+  /** What was wanted and what was found. */
   readonly message: string;
+  readonly evidence?: Evidence;
+  /** What to do; only where something is wrong. */
+  readonly remediation?: string;
+  /** By policy it is shown, and neither refuses nor is recorded. */
+  readonly ignored?: true;
+}
+
+export interface MeshQuestion {
+  readonly cluster: string;
+  /** A value of `target.mesh`. */
+  readonly mesh: string;
+  /** Whose proxies carry routes of the Gateway API out; null: as a plan that does not say. Other meshes have one kind. */
+  readonly proxy: 'istio' | 'linkerd' | null;
+  /** null: only what concerns the whole cluster. */
+  readonly namespace: string | null;
+}
+
+/** A mesh as it stands in a cluster. What is null could not be told, and a finding says why. */
+export interface MeshReport {
+  readonly cluster: string;
+  readonly mesh: string;
+  readonly proxy: 'istio' | 'linkerd';
+  readonly namespace: string | null;
+  /** Namespace of the control plane. */
+  readonly controlPlane: string;
+  readonly installed: boolean | null;
+  readonly version: string | null;
+  readonly profile: string | null;
+  readonly findings: readonly MeshFinding[];
+}
+
+/** Looks at what stands around routes: the mesh's installation, the workloads' proxies, other objects. Only reads. */
+export interface MeshInspector {
+  /** Names of all checks, in order. */
+  readonly checks: readonly string[];
+  /** Every check of the target's mesh, by name. `stricter`: the plan's wishes. Answers within a deadline of its own. */
+  target(target: Target, stricter: Severities): Promise<readonly MeshFinding[]>;
+  /** Throws UnknownName for an unknown cluster or mesh. */
+  cluster(question: MeshQuestion): Promise<MeshReport>;
 }
 
 /** A name that is not known: an error that lists the known ones. Never a default. */

@@ -6,11 +6,12 @@ import { weightAt } from '../domain/plan.ts';
 import type { Stamp } from '../domain/rollout.ts';
 import type { Prepared } from './evidence-setup.ts';
 import { prepareEvidence } from './evidence-setup.ts';
-import type { MeshGateway, MetricsGateway } from './ports.ts';
+import type { MeshGateway, MeshInspector, MetricsGateway } from './ports.ts';
 import type { CheckPreview, Finding, TimelineEntry } from './usecases.ts';
 
 export interface PreflightPorts {
   readonly meshes: MeshGateway;
+  readonly inspector: Pick<MeshInspector, 'target'>;
   readonly metrics: MetricsGateway;
 }
 
@@ -24,15 +25,18 @@ export interface Preflight {
 
 const finding = (check: string, level: Finding['level'], message: string): Finding => ({ check, level, message });
 
-/** Only reads (and one dry-run write). A `fail` refuses the rollout; `unknown` and `warn` are recorded with it. */
+/**
+ * Only reads (and one dry-run write). A `fail` refuses the rollout; `unknown` and `warn` are recorded with it; what policy
+ * ignores is only shown (`severity.ts`).
+ */
 export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Preflight> {
   const { target } = plan;
   const router = ports.meshes.router(target);
-  const [route, stable, canary, advice, metrics, queries, prepared] = await Promise.all([
+  const [route, stable, canary, inspected, metrics, queries, prepared] = await Promise.all([
     router.read({ fresh: true }),
     ports.meshes.workload(target, 'stable'),
     ports.meshes.workload(target, 'canary'),
-    ports.meshes.advice(target),
+    ports.inspector.target(target, plan.preflight?.severity ?? {}),
     metricsFindings(ports, plan),
     queryFindings(ports, plan),
     prepareEvidence(ports, plan),
@@ -42,7 +46,7 @@ export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Pref
     ...startingPoint(plan, route, stable),
     workloadFinding('stable', stable),
     workloadFinding('canary', canary),
-    ...advice.map((a) => finding(a.check, a.level, a.message)),
+    ...inspected,
     ...metrics,
     ...queries,
     ...prepared.findings,

@@ -8,6 +8,7 @@ import { parse } from './parse.ts';
 import type { IdempotencyClaim, Logger, NewRollout, Principal, RolloutStore, Started, TickQueue } from './ports.ts';
 import type { Preflight, PreflightPorts } from './preflight.ts';
 import { preflight, previewChecks, timeline } from './preflight.ts';
+import { isRecorded, refuses } from './severity.ts';
 import type { DryRun, StartResult } from './usecases.ts';
 
 export interface StartPorts extends PreflightPorts, ParsePorts {
@@ -32,7 +33,7 @@ export async function start(ports: StartPorts, request: StartRequest): Promise<S
   const known = claim === null ? null : await ports.store.replay(claim);
   if (known !== null) return known;
   const checked = await preflight(ports, plan);
-  if (checked.findings.some((f) => f.level === 'fail')) return { kind: 'preflight_failed', findings: checked.findings };
+  if (checked.findings.some(refuses)) return { kind: 'preflight_failed', findings: checked.findings };
   const rollout = newRollout(ports, request, plan, checked);
   const started = await ports.store.start(rollout, 'nobody');
   if (started.kind !== 'conflict') return answer(ports, started);
@@ -52,9 +53,7 @@ function newRollout(ports: StartPorts, request: StartRequest, plan: Plan, checke
     epochAbove: checked.stamp?.epoch ?? 0,
     observedWeight: checked.canaryWeightNow,
     idempotency: claimOf(request),
-    warnings: checked.findings
-      .filter((f) => f.level === 'warn' || f.level === 'unknown')
-      .map((f) => `${f.check}: ${f.message}`),
+    warnings: checked.findings.filter(isRecorded).map((f) => `${f.check}: ${f.message}`),
     evidence: checked.prepared.evidence,
   };
 }
@@ -100,7 +99,7 @@ export async function dryRun(ports: StartPorts, document: unknown): Promise<DryR
   const evidence = await previewEvidence(plan, checked.prepared);
   return {
     kind: 'ok',
-    accepted: !checked.findings.some((f) => f.level === 'fail'),
+    accepted: !checked.findings.some(refuses),
     findings: checked.findings,
     timeline: entries,
     minimum,

@@ -4,7 +4,7 @@ import type { BackTest } from '../domain/evidence/backtest.ts';
 import type { EvidenceSetup } from '../domain/evidence/ledger.ts';
 import type { Millis } from '../domain/plan.ts';
 import type { Rollout } from '../domain/rollout.ts';
-import type { Page, Principal, RolloutStore, StoredMeasurement } from './ports.ts';
+import type { Evidence, MeshQuestion, MeshReport, Page, Principal, RolloutStore, StoredMeasurement } from './ports.ts';
 
 /** One thing that is wrong with what was sent. */
 export interface Problem {
@@ -20,6 +20,12 @@ export interface Finding {
   readonly check: string;
   readonly level: 'pass' | 'warn' | 'fail' | 'unknown';
   readonly message: string;
+  /** Values that it rests on, for machines. */
+  readonly evidence?: Evidence;
+  /** What to do; only where something is wrong. */
+  readonly remediation?: string;
+  /** By policy it is shown, and neither refuses nor is recorded. */
+  readonly ignored?: true;
 }
 
 export type StartResult =
@@ -94,6 +100,14 @@ export type BackTestResult =
   | { readonly kind: 'busy' }
   | { readonly kind: 'ok'; readonly report: BackTestReport };
 
+export type MeshResult =
+  | { readonly kind: 'ok'; readonly report: MeshReport }
+  | {
+      readonly kind: 'unknown_cluster' | 'unknown_mesh';
+      readonly message: string;
+      readonly known: readonly string[];
+    };
+
 export type CommandResult =
   | { readonly kind: 'done'; readonly rollout: Rollout }
   /** retry of an ended rollout: a new one. */
@@ -118,6 +132,8 @@ export interface UseCases {
     principal: Principal,
     expected: { readonly step?: number | undefined; readonly version?: number | undefined },
   ): Promise<CommandResult>;
+  /** How a mesh stands in a cluster, by its checks. */
+  mesh(question: MeshQuestion): Promise<MeshResult>;
   get(id: string): Promise<Rollout | null>;
   readonly list: RolloutStore['list'];
   readonly facts: RolloutStore['facts'];

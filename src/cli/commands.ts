@@ -243,6 +243,24 @@ export const COMMANDS: readonly CommandSpec[] = [
     outputs: DOCUMENT,
   },
   {
+    name: 'mesh',
+    args: [{ name: 'CLUSTER', optional: true, complete: 'none' }],
+    summary: 'is the mesh of a cluster installed and well: version, profile, injection, and what to do',
+    details: ['The cluster is "default" unless named. Ends with 11 where a check fails.'],
+    examples: ['sluice mesh --namespace production', 'sluice mesh west --mesh linkerd-smi -o json'],
+    options: [
+      { name: 'mesh', value: 'KIND', summary: 'istio (default), linkerd-smi or gateway-api' },
+      {
+        name: 'proxy',
+        value: 'NAME',
+        oneOf: ['istio', 'linkerd'],
+        summary: 'of gateway-api: who carries the routes out',
+      },
+      { name: 'namespace', short: 'n', value: 'NAME', summary: 'also look at this namespace' },
+    ],
+    outputs: DOCUMENT,
+  },
+  {
     name: 'doctor',
     args: [],
     summary: 'what is wrong between here and the server, and what to do',

@@ -5,6 +5,8 @@ import { ofServer, problemLines } from './plan-file.ts';
 import { problemOf, refusal } from './wire/problem.ts';
 import type { Answer } from './wire/wire.ts';
 
+const remedy = (words: string | undefined): readonly string[] => (words === undefined ? [] : [`  ${words}`]);
+
 export function refusedPlan(answer: Answer, plan: PlanFile, of: string): Failure {
   const problem = problemOf(answer);
   const failure = refusal(answer, of, problem);
@@ -19,9 +21,12 @@ export function refusedPlan(answer: Answer, plan: PlanFile, of: string): Failure
       return lines.length === 0 ? failure : told([`${problem.title}; nothing was started`, ...lines].join('\n'));
     }
     case 'preflight_failed': {
-      const failed = problem.findings.filter(({ level }) => level === 'fail');
+      const failed = problem.findings.filter(({ level, ignored }) => level === 'fail' && ignored !== true);
       return told(
-        [`${problem.title}; nothing was started`, ...failed.map((f) => `${f.check}: ${f.message}`)].join('\n'),
+        [
+          `${problem.title}; nothing was started`,
+          ...failed.flatMap((f) => [`${f.check}: ${f.message}`, ...remedy(f.remediation)]),
+        ].join('\n'),
         ['sluice plan dry-run shows every finding'],
       );
     }

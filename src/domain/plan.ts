@@ -131,6 +131,11 @@ export interface DriftPolicy {
   readonly maxReasserts: number;
 }
 
+/** What a finding of a mesh check is worth: `fail` refuses the rollout, `warn` is recorded with it, `ignore` is only shown. */
+export type Severity = 'fail' | 'warn' | 'ignore';
+/** By the check's name. */
+export type Severities = Readonly<Record<string, Severity>>;
+
 export interface Plan {
   readonly target: Target;
   readonly steps: readonly Step[];
@@ -146,6 +151,8 @@ export interface Plan {
   readonly onConflict: 'reject' | 'join' | 'supersede' | 'queue';
   /** Free text shown to people: version, commit, link. */
   readonly labels: Readonly<Record<string, string>>;
+  /** Absent: the plan asks for nothing beyond the installation's policy. */
+  readonly preflight?: { readonly severity: Severities };
 }
 
 /** The step after the last one: all traffic to the canary. */

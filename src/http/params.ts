@@ -70,6 +70,30 @@ export const name = (what: string) =>
     matching(/^[^\p{Cc}\p{Cs}]{1,253}$/u, `the name of a ${what}`).optional(),
   );
 
+export const cluster = parameterOf(
+  "A cluster's name in the configuration.",
+  { type: 'string' },
+  matching(/^[^\p{Cc}\p{Cs}]{1,253}$/u, 'the name of a cluster'),
+);
+
+export const mesh = parameterOf(
+  'A kind of mesh, as in target.mesh of a plan.',
+  { type: 'string', default: 'istio', examples: ['istio', 'linkerd-smi', 'gateway-api'] },
+  matching(/^[a-z0-9][-a-z0-9]{0,62}$/, 'a kind of mesh, like istio').prefault('istio'),
+);
+
+export const proxy = parameterOf(
+  'Whose proxies carry routes of the Gateway API out; other meshes have one kind.',
+  { type: 'string', enum: ['istio', 'linkerd'], default: 'linkerd' },
+  z.enum(['istio', 'linkerd'], { error: ({ input }) => `wanted istio or linkerd; found ${quote(input)}` }).optional(),
+);
+
+export const inNamespace = parameterOf(
+  'Also looks at this namespace.',
+  { type: 'string' },
+  matching(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'the name of a namespace').optional(),
+);
+
 /** "?status=paused&status=failed" and "?status=paused,failed" are the same. */
 export const statuses = parameterOf(
   'Only rollouts in these states; repeatable, or separated by commas.',

@@ -44,6 +44,11 @@ export const PROBLEMS = {
     title: 'There is no such rollout',
     suggestion: 'GET /rollouts lists the rollouts; ended ones are deleted after the retention time.',
   },
+  cluster_not_found: {
+    status: 404,
+    title: 'There is no such cluster',
+    suggestion: 'Use one of the names in the detail: those of the configuration.',
+  },
   method_not_allowed: {
     status: 405,
     title: 'The path does not know this method',

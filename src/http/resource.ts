@@ -201,4 +201,20 @@ export const presentWrite = (w: MeshWrite): WriteBody => ({
   tookMs: w.tookMs,
 });
 
-export const presentFinding = ({ check, level, message }: Finding): Finding => ({ check, level, message });
+export const presentFinding = ({ check, level, message, evidence, remediation, ignored }: Finding) => ({
+  check,
+  level,
+  message,
+  ...(evidence === undefined ? {} : { evidence: copied(evidence) }),
+  ...(remediation === undefined ? {} : { remediation }),
+  ...(ignored === undefined ? {} : { ignored }),
+});
+
+type EvidenceValue = string | number | boolean | null | (string | number | boolean)[];
+const copied = (evidence: NonNullable<Finding['evidence']>): Record<string, EvidenceValue> =>
+  Object.fromEntries(
+    Object.entries(evidence).map(([name, value]) => [
+      name,
+      typeof value === 'object' && value !== null ? [...value] : value,
+    ]),
+  );

@@ -1,6 +1,7 @@
 /** Starting rollouts and looking at them. */
 import { z } from 'zod';
 import type { Principal } from '../app/ports.ts';
+import { refuses } from '../app/severity.ts';
 import type { StartResult, UseCases } from '../app/usecases.ts';
 import type { Rollout } from '../domain/rollout.ts';
 import { isLive, statusOf, stepOf } from '../domain/rollout.ts';
@@ -278,7 +279,7 @@ export function startRefusal(result: NotStarted, publicUrl: string | undefined, 
     case 'invalid':
       return invalidPlan(result.problems, locate);
     case 'preflight_failed': {
-      const failed = result.findings.filter((f) => f.level === 'fail').map((f) => `${f.check}: ${f.message}`);
+      const failed = result.findings.filter(refuses).map((f) => `${f.check}: ${f.message}`);
       return refuse('preflight_failed', failed.join('; '), { more: { findings: result.findings.map(presentFinding) } });
     }
     case 'key_reused': {

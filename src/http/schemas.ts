@@ -302,11 +302,48 @@ export const writeListSchema = named(
   z.object({ items: z.array(writeSchema), nextCursor }),
 );
 
+const scalar = z.union([z.string(), z.number(), z.boolean()]);
+
 export const finding = named(
   'Finding',
   'One finding of the preflight.',
-  z.object({ check: z.string(), level: z.enum(['pass', 'warn', 'fail', 'unknown']), message: z.string() }),
+  z.object({
+    check: z.string(),
+    level: z.enum(['pass', 'warn', 'fail', 'unknown']),
+    message: z.string(),
+    evidence: described(
+      'Values that it rests on, for programs; which ones depends on the check.',
+      z.record(z.string(), z.union([scalar, z.null(), z.array(scalar)])).optional(),
+    ),
+    remediation: described('What to do; only where something is wrong.', z.string().optional()),
+    ignored: described(
+      'By policy it is only shown: it neither refuses a rollout nor is recorded with it.',
+      z.literal(true).optional(),
+    ),
+  }),
 );
+
+const proxyKind = z.enum(['istio', 'linkerd']);
+
+export const meshSchema = named(
+  'Mesh',
+  'A mesh as it stands in a cluster. What is null could not be told, and a finding says why.',
+  z.object({
+    cluster: z.string(),
+    mesh: z.string(),
+    proxy: described('Whose proxies carry the routes out.', proxyKind),
+    namespace: described(
+      'The namespace that was looked at; null: only what concerns the whole cluster.',
+      z.string().nullable(),
+    ),
+    controlPlane: described('Namespace of the control plane.', z.string()),
+    installed: z.boolean().nullable(),
+    version: described("The control plane's; where two run, the newer.", z.string().nullable()),
+    profile: described('Of Istio: minimal, default or demo.', z.string().nullable()),
+    findings: z.array(finding),
+  }),
+);
+export type MeshBody = z.input<typeof meshSchema>;
 
 const fault = named(
   'Fault',

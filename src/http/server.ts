@@ -9,6 +9,7 @@ import { analysisRoutes } from './analysis.ts';
 import { authenticated } from './auth.ts';
 import type { Services } from './bind.ts';
 import { bind, expressPath } from './bind.ts';
+import { clusterRoutes } from './clusters.ts';
 import { commandRoutes } from './commands.ts';
 import { requestId, securityHeaders } from './headers.ts';
 import { historyRoutes } from './history.ts';
@@ -78,6 +79,7 @@ export function apiRoutes(options: ServerOptions, life: Lifecycle): readonly Rou
     ...historyRoutes({ usecases, publicUrl, heartbeat, now: monotonic }),
     ...commandRoutes({ usecases, publicUrl }),
     ...analysisRoutes({ usecases }),
+    ...clusterRoutes({ usecases }),
     ...opsRoutes({
       recorder,
       ready: readiness(options.ready, monotonic),

@@ -7,6 +7,7 @@ import type { NoValueCode } from '../../src/domain/observation.ts';
 import type { EvidencePlan } from '../../src/domain/plan.ts';
 import { aPlan, aRoute, ready } from '../support/builders.ts';
 import { anEvidencePlan, aPast, aProvider, aSurvey } from '../support/evidence.ts';
+import { anInspector } from '../support/inspector.ts';
 
 const planWith = (evidence: Partial<EvidencePlan> | null) =>
   aPlan({ analysis: { ...aPlan().analysis, evidence: evidence === null ? null : anEvidencePlan(evidence) } });
@@ -189,8 +190,8 @@ it('what is wrong with the evidence is a finding of the preflight', async () => 
         rehearse: async () => ({ kind: 'applied' as const, token: '1', before: 0, after: 5 }),
       }),
       workload: async () => ready('myapp-v1'),
-      advice: async () => [],
     },
+    inspector: anInspector(),
   };
   const { findings, prepared: found } = await preflight(ports, planWith({ mode: 'independent' }));
   expect(findings.find((f) => f.check === 'evidence')?.level).toBe('fail');

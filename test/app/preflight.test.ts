@@ -3,6 +3,7 @@ import type { MetricsProvider } from '../../src/app/ports.ts';
 import { preflight } from '../../src/app/preflight.ts';
 import type { NoValueCode, Reading } from '../../src/domain/observation.ts';
 import { aCheck, aPlan, aRoute, ready } from '../support/builders.ts';
+import { anInspector } from '../support/inspector.ts';
 
 const custom = aPlan({
   analysis: {
@@ -25,8 +26,8 @@ function ports(canaryWeight: number, reading: Reading, stableReady = 3) {
       }),
       workload: async (_: unknown, role: 'stable' | 'canary') =>
         role === 'stable' ? { ...ready('myapp-v1'), ready: stableReady } : ready('myapp-v2'),
-      advice: async () => [],
     },
+    inspector: anInspector(),
   };
 }
 

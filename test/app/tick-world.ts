@@ -86,7 +86,6 @@ export async function tickWorld(tuning: Tuning = {}) {
       if (role === 'stable') return pods.stable ?? ready(target.stable.deployment);
       return options?.fresh === true ? pods.canary : (pods.canaryCopy ?? pods.canary);
     },
-    advice: async () => [],
   };
   const provider: MetricsProvider = {
     name: 'prometheus',

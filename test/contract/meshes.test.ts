@@ -6,6 +6,7 @@ import { loadMeshes } from '../../src/adapters/registry.ts';
 import { stampOn } from '../../src/adapters/routes/decision.ts';
 import type { Applied, Decision } from '../../src/app/ports.ts';
 import type { Route } from '../../src/domain/observation.ts';
+import { inspected } from '../support/inspect-target.ts';
 import { decision, type Loose, untouched } from '../support/mesh-objects.ts';
 import { exampleOf, type MeshWorld, meshWorld, type WorldOptions } from '../support/mesh-world.ts';
 
@@ -368,7 +369,7 @@ describe.each(meshes)('$kind', (mesh: MeshModule) => {
     });
   });
 
-  describe('rights and advice', () => {
+  describe('rights and checks', () => {
     it('the rights that it asks for are enough for everything that it does, and none is left over', async () => {
       const world = await setUp();
       world.api.grant('sluice', { user: 'sluice', rules: mesh.rbac });
@@ -380,8 +381,6 @@ describe.each(meshes)('$kind', (mesh: MeshModule) => {
       const { token } = await world.read(router);
       expect((await router.rehearse(decision(25), token)).kind).toBe('applied');
       expect((await router.apply(decision(25), token)).kind).toBe('applied');
-      const advice = await mesh.advice(mesh.target.parse(mesh.example), kube);
-      expect(advice.map(({ message }) => message).filter((message) => message.includes('not checked'))).toEqual([]);
       const unused = mesh.rbac.flatMap(({ resources, verbs }) =>
         resources.flatMap((resource) =>
           verbs.filter((verb) => world.api.requests.count(verb, resource) === 0).map((verb) => `${verb} ${resource}`),
@@ -390,37 +389,23 @@ describe.each(meshes)('$kind', (mesh: MeshModule) => {
       expect(unused).toEqual([]);
     });
 
-    it('a healthy cluster gives no advice', async () => {
-      const world = await setUp();
-      expect(await mesh.advice(mesh.target.parse(mesh.example), world.kube)).toEqual([]);
-    });
-
-    it('what could not be looked at is said', async () => {
+    it('what could not be looked at is said, and passes nothing', async () => {
       const world = await setUp();
       world.api.fail({ verb: 'list', status: 403, message: 'lists are forbidden' });
-      const advice = await mesh.advice(mesh.target.parse(mesh.example), world.kube);
-      expect(advice.length).toBeGreaterThan(0);
-      for (const { level, message } of advice) {
-        expect(level).toBe('warn');
-        expect(message).toMatch(/^not checked: .*lists are forbidden/);
-      }
+      const found = await inspected(mesh.target.parse(mesh.example), world.kube);
+      const unread = found.filter(({ level }) => level === 'unknown');
+      expect(unread.map(({ check }) => check)).toEqual(
+        expect.arrayContaining(['injection.namespace', 'injection.pods', 'mesh.installed', 'sidecar.resources']),
+      );
+      for (const { message } of unread) expect(message).toMatch(/^not checked: .*(lists are forbidden|does not serve)/);
     });
 
-    it('an owner by GitOps is named with the recipe for this kind', async () => {
+    it('says where its weights stand', async () => {
       const world = await setUp();
-      world.edit((_, metadata) => {
-        metadata['labels'] = { 'argocd.argoproj.io/instance': 'shop' };
-      });
-      const [advice] = await mesh.advice(mesh.target.parse(mesh.example), world.kube);
-      expect(advice).toMatchObject({ check: 'gitops', level: 'warn' });
-      expect(advice?.message).toContain(group);
-      expect(advice?.message).toContain('weight');
-    });
-
-    it('gives none of an object that cannot be read: the reading says why', async () => {
-      const world = await setUp();
-      world.api.unserve(group, plural);
-      expect(await mesh.advice(mesh.target.parse(mesh.example), await world.connect())).toEqual([]);
+      const place = mesh.place(mesh.target.parse(mesh.example));
+      expect([place.group, place.plural, place.name]).toEqual([group, plural, world.now().metadata.name]);
+      expect(place.kind).toBe(world.now().kind);
+      expect(place.weights).toMatch(new RegExp(`^\\.spec\\.${place.field}\\[\\]\\..*weight$`));
     });
   });
 

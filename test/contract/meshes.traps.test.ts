@@ -9,6 +9,7 @@ import istio from '../../src/adapters/meshes/istio.ts';
 import smi from '../../src/adapters/meshes/linkerd-smi.ts';
 import type { Kind } from '../../src/sandbox/kube-api/index.ts';
 import * as kinds from '../../src/sandbox/kube-api/index.ts';
+import { inspected } from '../support/inspect-target.ts';
 import {
   backend,
   decision,
@@ -48,7 +49,7 @@ const serving = (kind: Kind, ...versions: string[]): Kind => ({
 });
 
 const documented = async (name: string): Promise<KubeObject> => {
-  const text = await readFile(new URL(`../meshes/document/${name}.yaml`, import.meta.url), 'utf8');
+  const text = await readFile(new URL(`../fixtures/seed/${name}.yaml`, import.meta.url), 'utf8');
   return parse(text) as KubeObject;
 };
 
@@ -81,14 +82,15 @@ describe('the VirtualService of the document', () => {
     const [mirror, fault] = twins as [KubeObject, KubeObject];
     world.api.put(age(mirror, '2020-01-01T00:00:00Z'));
     world.api.put(age(fault, '2099-01-01T00:00:00Z'));
-    const advice = await istio.advice(istio.target.parse(istioTarget()), world.kube);
-    const said = (level: string) => advice.filter((a) => a.level === level).map(({ message }) => message);
-    expect(said('fail')).toEqual([expect.stringContaining('VirtualService production/myapp-mirror is older')]);
-    expect(said('warn')).toEqual([
-      expect.stringContaining('VirtualService production/myapp-fault'),
-      expect.stringContaining('production/myapp, production/myapp-circuit-breaker'),
-      expect.stringContaining('maxEjectionPercent 100'),
-    ]);
+    const found = await inspected(istio.target.parse(istioTarget()), world.kube);
+    const said = (check: string) =>
+      found.filter((f) => f.check === check).map(({ level, message }) => `${level}: ${message}`);
+    expect(said('virtualservice.conflict')).toEqual(
+      expect.arrayContaining([
+        expect.stringMatching(/^fail: VirtualService production\/myapp-mirror .*older/),
+        expect.stringMatching(/^warn: VirtualService production\/myapp-fault /),
+      ]),
+    );
   });
 });
 
@@ -215,8 +217,8 @@ describe('Istio', () => {
     await step(world, 25);
     expect((await world.read()).canaryWeight).toBe(25);
     expect(untouched(world.now(), moved)).toBe(others);
-    const advice = await istio.advice(istio.target.parse(istioTarget({ protocol, index: 0 })), world.kube);
-    expect(advice.map(({ check }) => check)).toContain('connections');
+    const found = await inspected(istio.target.parse(istioTarget({ protocol, index: 0 })), world.kube);
+    expect(found.map(({ check }) => check)).toContain('route.connections');
   });
 
   it('rules that are moved together move in one write or not at all', async () => {
@@ -261,11 +263,9 @@ describe('Istio', () => {
 
   it('a subset without a DestinationRule stops a rollout before its first write', async () => {
     const world = await setUp(istio, { route: virtualService({ http: [{ route: split }] }), target: istioTarget() });
-    const advice = await istio.advice(istio.target.parse(istioTarget()), world.kube);
-    expect(advice.map(({ check, level }) => [check, level])).toEqual([
-      ['destination-rules', 'fail'],
-      ['destination-rules', 'fail'],
-    ]);
+    const found = await inspected(istio.target.parse(istioTarget()), world.kube);
+    const hosts = found.filter(({ check }) => check === 'destination-rule.host');
+    expect(hosts.map(({ level }) => level)).toEqual(['fail']);
     expect(world.writes()).toBe(0);
   });
 
@@ -292,7 +292,11 @@ describe('Istio', () => {
       target,
       around: [rule],
     });
-    expect(await istio.advice(istio.target.parse(target), world.kube)).toEqual([]);
+    const found = await inspected(istio.target.parse(target), world.kube);
+    const subsets = found.filter(
+      ({ check, message }) => check === 'subsets' && /no DestinationRule|not define/.test(message),
+    );
+    expect(subsets.map(({ message }) => message)).toEqual([]);
   });
 
   it('an owner by server-side apply is named, and after our write the weights are ours', async () => {
@@ -301,7 +305,7 @@ describe('Istio', () => {
     world.api.remove('networking.istio.io', 'virtualservices', 'production', 'myapp');
     world.api.put(route, { manager: 'kustomize-controller', operation: 'Apply' });
     const said = async () =>
-      (await istio.advice(istio.target.parse(istioTarget()), world.kube)).filter(({ check }) => check === 'gitops');
+      (await inspected(istio.target.parse(istioTarget()), world.kube)).filter(({ check }) => check === 'gitops.owner');
     expect((await said()).map(({ message }) => message)).toEqual([
       expect.stringContaining('"kustomize-controller" keeps spec.http'),
     ]);
@@ -315,17 +319,14 @@ describe('Linkerd', () => {
     const around = [await documented('service-profile')];
     const route = httpRoute([{ backendRefs: [backend('myapp-v1', 90), backend('myapp-v2', 10)] }]);
     const world = await setUp(gatewayApi, { route, target: routeTarget(), around });
-    const advice = await gatewayApi.advice(gatewayApi.target.parse(routeTarget()), world.kube);
-    expect(advice).toEqual([
-      {
-        check: 'service-profile',
-        level: 'fail',
-        message: expect.stringContaining('production/myapp.production.svc.cluster.local'),
-      },
+    const found = async (target: Loose) =>
+      (await inspected(gatewayApi.target.parse(target), world.kube)).filter(
+        ({ check }) => check === 'serviceprofile.conflict',
+      );
+    expect(await found(routeTarget())).toMatchObject([
+      { level: 'fail', message: expect.stringContaining('production/myapp.production.svc.cluster.local') },
     ]);
-    expect(await gatewayApi.advice(gatewayApi.target.parse(routeTarget({}, { proxy: 'istio' })), world.kube)).toEqual(
-      [],
-    );
+    expect(await found(routeTarget({}, { proxy: 'istio' }))).toEqual([]);
   });
 
   it('a cluster without ServiceProfiles has none in the way', async () => {
@@ -335,6 +336,7 @@ describe('Linkerd', () => {
       target: routeTarget(),
       kinds: [kinds.GATEWAY_HTTP_ROUTE, kinds.NAMESPACE],
     });
-    expect(await gatewayApi.advice(gatewayApi.target.parse(routeTarget()), world.kube)).toEqual([]);
+    const found = await inspected(gatewayApi.target.parse(routeTarget()), world.kube);
+    expect(found.filter(({ check }) => check === 'serviceprofile.conflict')).toMatchObject([{ level: 'pass' }]);
   });
 });

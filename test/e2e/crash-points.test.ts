@@ -76,6 +76,11 @@ const plan = (name: string) => ({
 
 beforeAll(async () => {
   [database, api] = await Promise.all([freshDatabase(), startKubeApi()]);
+  api.put({
+    apiVersion: 'v1',
+    kind: 'Namespace',
+    metadata: { name: 'production', labels: { 'istio-injection': 'enabled' } },
+  });
   for (const name of ['stable', 'canary']) api.put(deployment(name));
   settings = {
     databaseUrl: database.url,

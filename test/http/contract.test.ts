@@ -65,6 +65,7 @@ const ACTS: Readonly<Record<string, Act>> = {
   retryRollout: 'start',
   getMetrics: 'read',
   backTestPlan: 'read',
+  getMesh: 'read',
 };
 const OPEN = ['getHealth', 'getReadiness', 'getOpenApi', 'getPlanSchema', 'getProblem'];
 

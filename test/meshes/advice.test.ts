@@ -1,16 +1,14 @@
 /** What is found around a route, and said before a rollout starts. */
 import { describe, expect, it } from 'vitest';
+import type { CheckResult } from '../../src/adapters/inspect/check.ts';
 import type { KubeObject } from '../../src/adapters/kubernetes/kube.ts';
-import { listed, objectAdvice } from '../../src/adapters/routes/advice.ts';
-import * as istio from '../../src/adapters/routes/istio-advice.ts';
+import { owners } from '../../src/adapters/routes/advice.ts';
 import * as linkerd from '../../src/adapters/routes/linkerd-advice.ts';
 import type { Naming } from '../../src/adapters/routes/refusals.ts';
 import * as route from '../../src/adapters/routes/route-advice.ts';
 import type { MovedRule } from '../../src/adapters/routes/split.ts';
-import type { Advice } from '../../src/app/ports.ts';
-import { kubeTrouble } from '../support/mesh-faults.ts';
 import type { Loose } from '../support/mesh-objects.ts';
-import { backend, httpRoute, milliSplit, threeRules, to, virtualService } from '../support/mesh-objects.ts';
+import { backend, httpRoute, milliSplit, virtualService } from '../support/mesh-objects.ts';
 
 const naming: Naming = {
   object: 'VirtualService production/myapp',
@@ -34,8 +32,9 @@ const moved = (...indexes: number[]): readonly MovedRule[] =>
     foreign: null,
   }));
 
-const levels = (advice: readonly Advice[]): readonly string[] => advice.map(({ level }) => level);
-const words = (advice: readonly Advice[]): string => advice.map(({ message }) => message).join('\n');
+const levels = (results: readonly CheckResult[]): readonly string[] => results.map(({ status }) => status);
+const words = (results: readonly CheckResult[]): string =>
+  results.map(({ message, remediation }) => `${message}. ${remediation}`).join('\n');
 const object = (metadata: Loose): KubeObject => virtualService({ http: [] }, metadata);
 
 describe('owners by GitOps', () => {
@@ -44,7 +43,7 @@ describe('owners by GitOps', () => {
     group: 'networking.istio.io',
     kind: 'VirtualService',
     weights: '.spec.http[].route[].weight',
-    owned: 'http',
+    field: 'http',
   };
   const applier = (fields?: object) => ({
     manager: 'helm-operator',
@@ -57,7 +56,7 @@ describe('owners by GitOps', () => {
     ['label', { labels: { 'argocd.argoproj.io/instance': 'shop' } }],
     ['annotation', { annotations: { 'argocd.argoproj.io/tracking-id': 'shop:x' } }],
   ])('Argo CD, by its %s: says which differences to ignore', (_, metadata) => {
-    const advice = objectAdvice(object(metadata), owned);
+    const advice = owners(object(metadata), owned);
     expect(levels(advice)).toEqual(['warn']);
     expect(words(advice)).toMatch(
       /ignoreDifferences.*networking\.istio\.io.*\.spec\.http\[\]\.route\[\]\.weight.*RespectIgnoreDifferences=true/,
@@ -65,7 +64,7 @@ describe('owners by GitOps', () => {
   });
 
   it('Flux: says how to leave the object alone', () => {
-    const advice = objectAdvice(object({ labels: { 'kustomize.toolkit.fluxcd.io/name': 'shop' } }), owned);
+    const advice = owners(object({ labels: { 'kustomize.toolkit.fluxcd.io/name': 'shop' } }), owned);
     expect(words(advice)).toMatch(/kustomize\.toolkit\.fluxcd\.io\/ssa: IfNotPresent/);
   });
 
@@ -73,18 +72,16 @@ describe('owners by GitOps', () => {
     { 'kustomize.toolkit.fluxcd.io/ssa': 'IfNotPresent' },
     { 'kustomize.toolkit.fluxcd.io/reconcile': 'disabled' },
   ])('Flux, told to keep off by %j: nothing to say', (annotations) => {
-    expect(
-      objectAdvice(object({ labels: { 'kustomize.toolkit.fluxcd.io/name': 'shop' }, annotations }), owned),
-    ).toEqual([]);
+    expect(owners(object({ labels: { 'kustomize.toolkit.fluxcd.io/name': 'shop' }, annotations }), owned)).toEqual([]);
   });
 
   it('another tool that applies the rules: is named', () => {
-    const advice = objectAdvice(object({ managedFields: [applier({ 'f:spec': { 'f:http': {} } })] }), owned);
+    const advice = owners(object({ managedFields: [applier({ 'f:spec': { 'f:http': {} } })] }), owned);
     expect(words(advice)).toMatch(/"helm-operator" keeps spec\.http/);
   });
 
   it('another tool that applies, with fields unknown: is named too', () => {
-    expect(levels(objectAdvice(object({ managedFields: [applier()] }), owned))).toEqual(['warn']);
+    expect(levels(owners(object({ managedFields: [applier()] }), owned))).toEqual(['warn']);
   });
 
   it.each([
@@ -92,148 +89,7 @@ describe('owners by GitOps', () => {
     ['only updates', [{ manager: 'kubectl-edit', operation: 'Update' }]],
     ['is Sluice', [{ manager: 'sluice', operation: 'Apply' }]],
   ])('another writer that %s: nothing to say', (_, managedFields) => {
-    expect(objectAdvice(object({ managedFields }), owned)).toEqual([]);
-  });
-});
-
-describe('a list that could not be read', () => {
-  it('is said; nothing is judged from a part', () => {
-    const judge = () => {
-      throw new Error('judged');
-    };
-    const advice = listed(
-      [{ ok: true, value: [] }, kubeTrouble('forbidden', 403, 'destinationrules is forbidden')],
-      'destination-rules',
-      judge,
-    );
-    expect(advice).toEqual([
-      { check: 'destination-rules', level: 'warn', message: 'not checked: destinationrules is forbidden' },
-    ]);
-  });
-});
-
-describe('a second VirtualService for the host', () => {
-  const ours = virtualService({ http: [] }, { creationTimestamp: '2026-01-02T00:00:00Z' });
-  const other = (creationTimestamp: string, spec: Loose = {}, more: Loose = {}): KubeObject =>
-    virtualService({ http: [], ...spec }, { name: 'myapp-mirror', creationTimestamp, ...more });
-
-  it('that is older wins, so ours is not in force', () => {
-    const advice = istio.rivals(ours, [ours, other('2026-01-01T00:00:00Z')], naming);
-    expect(levels(advice)).toEqual(['fail']);
-    expect(words(advice)).toMatch(
-      /VirtualService production\/myapp-mirror is older.*myapp\.production\.svc\.cluster\.local/,
-    );
-  });
-
-  it('that is younger is ignored by Istio, which is said', () => {
-    expect(levels(istio.rivals(ours, [ours, other('2026-01-03T00:00:00Z')], naming))).toEqual(['warn']);
-  });
-
-  it('of the same second is ordered by its name', () => {
-    expect(levels(istio.rivals(ours, [other('2026-01-02T00:00:00Z')], naming))).toEqual(['warn']);
-    expect(levels(istio.rivals(ours, [other('2026-01-02T00:00:00Z', {}, { name: 'a' })], naming))).toEqual(['fail']);
-  });
-
-  it('counts when the host is written in full', () => {
-    expect(
-      levels(
-        istio.rivals(ours, [other('2026-01-01T00:00:00Z', { hosts: ['myapp.production.svc.cluster.local'] })], naming),
-      ),
-    ).toEqual(['fail']);
-  });
-
-  it.each([
-    ['is for another host', { hosts: ['shop'] }, {}],
-    ['is bound to a gateway only', { gateways: ['gw'] }, {}],
-    ['is of another namespace', {}, { namespace: 'staging' }],
-  ])('that %s is no rival', (_, spec, metadata) => {
-    expect(istio.rivals(ours, [other('2026-01-01T00:00:00Z', spec, metadata)], naming)).toEqual([]);
-  });
-
-  it('matters to nobody when ours is for a gateway only', () => {
-    const atGateway = virtualService({ http: [], gateways: ['gw'] });
-    expect(istio.rivals(atGateway, [other('2026-01-01T00:00:00Z')], naming)).toEqual([]);
-  });
-});
-
-describe('a VirtualService', () => {
-  it('bound to gateways only lets the mesh go past it', () => {
-    expect(words(istio.bypassed(virtualService({ gateways: ['shop/gw'] }), naming))).toMatch(/shop\/gw.*Add "mesh"/);
-    expect(istio.bypassed(threeRules(), naming)).toEqual([]);
-    expect(istio.bypassed(virtualService({}), naming)).toEqual([]);
-  });
-
-  it('with a catch-all before the moved rule never uses that rule', () => {
-    const rules = virtualService({ http: [{ route: [to('v1')] }, { route: [to('v1', 90), to('v2', 10)] }] });
-    expect(levels(istio.unreachable(rules, 'http', moved(1), naming))).toEqual(['fail']);
-    expect(words(istio.unreachable(rules, 'http', moved(1), naming))).toMatch(/rule 1 .*rule 0 before it/);
-    expect(istio.unreachable(rules, 'http', moved(0), naming)).toEqual([]);
-    expect(istio.unreachable(threeRules(), 'http', moved(1), naming)).toEqual([]);
-  });
-
-  it.each([{ mirror: { host: 'myapp', subset: 'v2' } }, { mirrors: [{ destination: { host: 'myapp' } }] }])(
-    'that mirrors (%j) doubles the load',
-    (rule) => {
-      const object = virtualService({ http: [{ route: [to('v1')] }, { route: [], ...rule }] });
-      expect(levels(istio.mirroredTwice(object, 'http', moved(1), naming))).toEqual(['warn']);
-      expect(istio.mirroredTwice(object, 'http', moved(0), naming)).toEqual([]);
-    },
-  );
-});
-
-describe('DestinationRules', () => {
-  const rule = (spec: Loose, name = 'myapp', namespace = 'production'): KubeObject => ({
-    apiVersion: 'networking.istio.io/v1',
-    kind: 'DestinationRule',
-    metadata: { name, namespace },
-    spec: { host: 'myapp', ...spec },
-  });
-  const host = 'myapp.production.svc.cluster.local';
-  const wanted = ['v1', 'v2'].map((subset) => ({ host, subset }));
-  const both = [{ name: 'v1' }, { name: 'v2' }];
-
-  it('that define both subsets are fine', () => {
-    expect(istio.subsets([rule({ subsets: both })], wanted, naming)).toEqual([]);
-    expect(
-      istio.subsets([rule({ subsets: [{ name: 'v1' }] }), rule({ subsets: [{ name: 'v2' }] }, 'more')], wanted, naming),
-    ).toEqual([]);
-    expect(istio.subsets([rule({ host, subsets: both }, 'x', 'istio-system')], wanted, naming)).toEqual([]);
-  });
-
-  it('that lack a subset would answer 503', () => {
-    const advice = istio.subsets([rule({ subsets: [{ name: 'v1' }] })], wanted, naming);
-    expect(levels(advice)).toEqual(['fail']);
-    expect(words(advice)).toMatch(/subset v2 of host myapp\.production.*found v1.*503/);
-  });
-
-  it.each([
-    ['are absent', []],
-    ['are of another host', [rule({ host: 'shop', subsets: both })]],
-    ['are of the same short name in another namespace', [rule({ subsets: both }, 'myapp', 'staging')]],
-  ])('that %s fail both versions', (_, rules) => {
-    expect(levels(istio.subsets(rules, wanted, naming))).toEqual(['fail', 'fail']);
-  });
-
-  it('are not needed where each version has its own host', () => {
-    expect(istio.subsets([], [{ host, subset: undefined }], naming)).toEqual([]);
-  });
-
-  it('of one host with two policies: only one counts', () => {
-    const rules = [
-      rule({ subsets: both, trafficPolicy: { tls: {} } }),
-      rule({ trafficPolicy: { tls: {} } }, 'myapp-circuit-breaker'),
-    ];
-    expect(words(istio.subsets(rules, wanted, naming))).toMatch(/production\/myapp, production\/myapp-circuit-breaker/);
-    expect(levels(istio.subsets(rules, wanted, naming))).toEqual(['warn']);
-  });
-
-  it('that may eject every pod make a broken canary quiet', () => {
-    const rules = [
-      rule({ subsets: both, trafficPolicy: { outlierDetection: { maxEjectionPercent: 100, minHealthPercent: 0 } } }),
-    ];
-    expect(words(istio.subsets(rules, wanted, naming))).toMatch(/maxEjectionPercent 100/);
-    const half = [rule({ subsets: both, trafficPolicy: { outlierDetection: { maxEjectionPercent: 50 } } })];
-    expect(istio.subsets(half, wanted, naming)).toEqual([]);
+    expect(owners(object({ managedFields }), owned)).toEqual([]);
   });
 });
 

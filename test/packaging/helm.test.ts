@@ -180,12 +180,20 @@ describe.skipIf(helm === null).each(EXAMPLES)(`${when}the chart with %s values`,
     const roles = [...of(objects, 'Role'), ...of(objects, 'ClusterRole')];
     for (const role of roles) {
       const verbs = new Set(role.rules.flatMap((rule) => rule.verbs));
+      if (role.metadata.name.endsWith('-inspect')) {
+        expect(verbs).toEqual(new Set(['list']));
+        continue;
+      }
       const writes = role.metadata.name.endsWith('-worker');
       expect(verbs).toEqual(new Set(writes ? ['get', 'list', 'watch', 'patch'] : ['get', 'list', 'watch']));
       expect(JSON.stringify(role.rules)).not.toMatch(/"\*"|secrets/);
     }
     for (const binding of [...of(objects, 'RoleBinding'), ...of(objects, 'ClusterRoleBinding')]) {
       expect(roles.map(({ metadata }) => metadata.name)).toContain(binding.roleRef.name);
+      if (binding.roleRef.name.endsWith('-inspect')) {
+        expect(binding.subjects.map(({ name }: { name: string }) => name)).toEqual(['r-sluice-api', 'r-sluice-worker']);
+        continue;
+      }
       expect(binding.subjects).toEqual([
         { kind: 'ServiceAccount', name: expect.stringMatching(/^r-sluice-(api|worker)$/), namespace: 'delivery' },
       ]);
@@ -214,7 +222,8 @@ describe.skipIf(helm === null)(`${when}choices`, () => {
   it('a Role in each namespace that is named; a ClusterRole only when asked for', () => {
     const two = rendered('rbac.namespaces={a,b}');
     expect(of(two, 'Role').map(({ metadata }) => metadata.namespace)).toEqual(['a', 'b', 'a', 'b']);
-    expect(of(two, 'ClusterRole')).toEqual([]);
+    expect(of(two, 'ClusterRole').map(({ metadata }) => metadata.name)).toEqual(['delivery-r-sluice-inspect']);
+    expect(of(rendered('rbac.namespaces={a}', 'rbac.inspect=false'), 'ClusterRole')).toEqual([]);
     const wide = rendered('rbac.clusterWide=true');
     expect(of(wide, 'Role')).toEqual([]);
     expect(of(wide, 'ClusterRole')).toHaveLength(2);

@@ -204,7 +204,6 @@ export async function simulate(
     router: (target) => mesh.open(target, slowKube),
     workload: (target, role, options) =>
       call(async () => workload(target[role].deployment, time.now() - (options?.fresh === true ? fresh() : behind()))),
-    advice: async () => [],
   };
 
   const measure = (role: 'stable' | 'canary', kind: string): Reading => {

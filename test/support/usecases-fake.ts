@@ -5,8 +5,17 @@
 import { z } from 'zod';
 import { backTest } from '../../src/app/backtest.ts';
 import { command, retry } from '../../src/app/commands.ts';
+import { meshStatus } from '../../src/app/mesh.ts';
 import { planParser } from '../../src/app/plan-schema.ts';
-import type { Logger, MeshGateway, MetricsGateway, Survey, TickQueue, TrafficRouter } from '../../src/app/ports.ts';
+import type {
+  Logger,
+  MeshFinding,
+  MeshGateway,
+  MetricsGateway,
+  Survey,
+  TickQueue,
+  TrafficRouter,
+} from '../../src/app/ports.ts';
 import type { StartPorts } from '../../src/app/start.ts';
 import { dryRun, start } from '../../src/app/start.ts';
 import type { UseCases } from '../../src/app/usecases.ts';
@@ -16,6 +25,7 @@ import type { Target } from '../../src/domain/plan.ts';
 import type { Rollout, Verdict } from '../../src/domain/rollout.ts';
 import { desiredWeight, stampOf } from '../../src/domain/rollout.ts';
 import { aProvider } from './evidence.ts';
+import { anInspector } from './inspector.ts';
 import type { MemoryStore } from './memory-store.ts';
 import { memoryStore } from './memory-store.ts';
 
@@ -36,6 +46,8 @@ export interface FakeUseCases extends UseCases {
   refuseRoute(message: string | null): void;
   /** What the metrics provider knows of every service; null: it cannot count. */
   surveyWith(survey: Survey | null): void;
+  /** What the checks of the mesh find around every target, and in the cluster. */
+  findAround(findings: readonly MeshFinding[]): void;
 }
 
 export const quietLog: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => quietLog };
@@ -120,6 +132,7 @@ export function fakeUseCases(): FakeUseCases {
   let broken: unknown = null;
   let routeRefusal: string | null = null;
   let known: Survey | null = null;
+  let meshFindings: readonly MeshFinding[] = [];
   let made = 0;
   const now = (): number => Date.now() + offset;
   const store = memoryStore(now);
@@ -142,9 +155,6 @@ export function fakeUseCases(): FakeUseCases {
     async workload(target, role) {
       return { ...ready, name: target[role].deployment };
     },
-    async advice() {
-      return [];
-    },
   };
   const measure = async (): Promise<Reading> => ({
     ok: true,
@@ -161,7 +171,14 @@ export function fakeUseCases(): FakeUseCases {
     ...commandPorts,
     meshes,
     metrics,
-    parser: planParser([istio], ['prometheus'], () => null),
+    inspector: anInspector(() => meshFindings),
+    parser: planParser(
+      [istio],
+      ['prometheus'],
+      () => null,
+      () => null,
+      ['mesh.installed', 'mesh.version'],
+    ),
     clusters: ['default'],
     newId: () => {
       made += 1;
@@ -235,6 +252,9 @@ export function fakeUseCases(): FakeUseCases {
     refuseRoute(message) {
       routeRefusal = message;
     },
+    findAround(findings) {
+      meshFindings = findings;
+    },
     surveyWith(survey) {
       known = survey;
     },
@@ -242,6 +262,7 @@ export function fakeUseCases(): FakeUseCases {
     start: (document, principal, idempotency) => whole(() => start(startPorts, { document, principal, idempotency })),
     dryRun: (document) => whole(() => dryRun(startPorts, document)),
     backTest: (document, past) => whole(() => backTest(startPorts, document, past)),
+    mesh: (question) => whole(() => meshStatus({ inspector: anInspector(() => meshFindings) }, question)),
     command: (id, wanted, principal, expected) =>
       whole(() => {
         const request = {

@@ -94,7 +94,7 @@ const statusOf = (pod: KubeObject): PodStatus => (pod.status ?? {}) as PodStatus
  * Two Deployments' selectors may overlap (the stable version's is often the app's name alone): then the canary's failures
  * would be counted as the stable's too, and the comparison would be blind. The ReplicaSet that owns a pod tells whose it is.
  */
-function isOf(deployment: string, { metadata }: KubeObject): boolean {
+export function isOf(deployment: string, { metadata }: KubeObject): boolean {
   const template = metadata.labels?.['pod-template-hash'];
   const owners = (metadata['ownerReferences'] ?? []) as readonly { readonly kind: string; readonly name: string }[];
   const set = owners.find(({ kind }) => kind === 'ReplicaSet')?.name;

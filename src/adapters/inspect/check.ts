@@ -1,12 +1,12 @@
 /** What one file in `checks/` provides: one named check of the mesh. A new check is one such file; nothing else changes. */
+import type { Evidence } from '../../app/ports.ts';
 import type { Target } from '../../domain/plan.ts';
 import type { KubeObject } from '../kubernetes/kube.ts';
-import type { PolicyRule } from '../mesh.ts';
+import type { PolicyRule, RoutePlace } from '../mesh.ts';
+import type { MovedRule } from '../routes/split.ts';
+import type { Policy } from './policy.ts';
 
-/** Values that a check's result rests on, for machines; the message says them in words. */
-export type Evidence = Readonly<
-  Record<string, string | number | boolean | null | readonly (string | number | boolean)[]>
->;
+export type { Evidence };
 
 export interface CheckResult {
   /** `unknown` is not returned: the runner makes it of an `Unread`. */
@@ -33,6 +33,14 @@ export interface Listed {
   readonly namespace: string;
 }
 
+/** The target's mesh object as it stands. */
+export interface RouteNow {
+  readonly place: RoutePlace;
+  readonly object: KubeObject;
+  /** Rules that the rollout moves; empty: none can be told, and the router says why. */
+  readonly moved: readonly MovedRule[];
+}
+
 export interface Sample {
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number;
@@ -45,12 +53,18 @@ export interface Sample {
 export interface Surroundings {
   readonly cluster: string;
   readonly mesh: string;
+  /** Whose proxies carry the mesh's routes out: a route of the Gateway API may be either's. */
+  readonly proxy: 'istio' | 'linkerd';
+  /** What this installation demands of the meshes. */
+  readonly policy: Policy;
   /** null: the cluster is looked at, no namespace of it. */
   readonly namespace: string | null;
   /** null: no workload is looked at. */
   readonly target: Target | null;
   /** Namespace of the control plane: istio-system, linkerd. */
   readonly controlPlane: string;
+  /** null: no target is looked at, or its object cannot be read; then the router's own reading says why. */
+  route(): Promise<RouteNow | null>;
   /** Objects of a kind by the version that the cluster prefers; null: the cluster does not serve the kind. */
   list(kind: Listed): Promise<readonly KubeObject[] | null>;
   /** Versions of an API group that the cluster serves, the preferred first; empty: none. */

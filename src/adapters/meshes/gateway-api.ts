@@ -1,14 +1,11 @@
 /** Gateway API: the weights of an HTTPRoute between two Services, carried out by Linkerd or Istio. */
 import { z } from 'zod';
-import type { Advice } from '../../app/ports.ts';
 import type { RouteTrouble } from '../../domain/observation.ts';
 import type { Role } from '../../domain/plan.ts';
-import type { KubeClient, KubeObject } from '../kubernetes/kube.ts';
-import type { View } from '../mesh.ts';
+import type { KubeObject } from '../kubernetes/kube.ts';
+import type { RoutePlace, View } from '../mesh.ts';
 import { defineMesh } from '../mesh.ts';
-import { noticeUnread, objectAdvice } from '../routes/advice.ts';
 import { isRecord, listAt, numberAt, textAt } from '../routes/json.ts';
-import * as linkerd from '../routes/linkerd-advice.ts';
 import { common, label, portNumber, ruleIndex, ruleName, ruleNames, subdomain } from '../routes/names.ts';
 import { pointer } from '../routes/pointer.ts';
 import type { Naming } from '../routes/refusals.ts';
@@ -209,48 +206,11 @@ const kindOf = (t: GatewayApiTarget): RouteKind => ({
   parts: (_object, _split, canary) => wholeParts(canary),
 });
 
-// ── advice ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-async function advice(t: GatewayApiTarget, kube: KubeClient): Promise<readonly Advice[]> {
-  const kind = kindOf(t);
-  const found = await openRoute(kind, kube).find(true);
-  // The router's own reading says what is wrong with an object that cannot be read.
-  if (!found.ok) return [];
-  const object = found.value;
-  const split = splitIn(object, t, false);
-  const version = object.apiVersion.split('/')[1] ?? 'v1';
-  const routes = await kube.list({ group: kind.group, version, plural: 'httproutes', namespace: t.namespace });
-  return [
-    ...objectAdvice(object, {
-      naming: kind.naming,
-      group: kind.group,
-      kind: 'HTTPRoute',
-      weights: '.spec.rules[].backendRefs[].weight',
-      owned: kind.field,
-    }),
-    ...route.otherParents(object, t.service, kind.naming),
-    ...route.refusedByController(object, kind.naming),
-    ...route.portless(object, split.ok ? split.rules : [], kind.naming),
-    ...(routes.ok ? route.rivalRoutes(object, routes.value, kind.naming) : [noticeUnread('rival-routes', routes)]),
-    ...(t.proxy === 'linkerd' ? await linkerdAdvice(object, t, kube, kind.naming) : []),
-  ];
-}
-
-async function linkerdAdvice(
-  object: KubeObject,
-  t: GatewayApiTarget,
-  kube: KubeClient,
-  naming: Naming,
-): Promise<readonly Advice[]> {
-  const profiles = await kube.list({ ...linkerd.PROFILES, namespace: t.namespace });
-  const overriding = profiles.ok
-    ? linkerd.overridingProfile(profiles.value, t.service, t.namespace, naming)
-    : // No such kind in the cluster: no profile can override the route.
-      profiles.code === 'kind_not_served'
-      ? []
-      : [noticeUnread('service-profile', profiles)];
-  return [...linkerd.filters(object, naming), ...overriding];
-}
+const placeOf = (t: GatewayApiTarget): RoutePlace => ({
+  ...kindOf(t),
+  kind: 'HTTPRoute',
+  weights: '.spec.rules[].backendRefs[].weight',
+});
 
 /** Linkerd's view by backend sees what never reached a pod; its latency comes from the pods. */
 const viewsOf = (t: GatewayApiTarget): readonly View[] =>
@@ -269,12 +229,10 @@ export default defineMesh({
     stable: { service: 'myapp-v1' },
     canary: { service: 'myapp-v2' },
   },
-  rbac: [
-    { apiGroups: [STANDARD, POLICY], resources: ['httproutes'], verbs: ['get', 'list', 'watch', 'patch'] },
-    { apiGroups: [linkerd.PROFILES.group], resources: ['serviceprofiles'], verbs: ['list'] },
-  ],
+  rbac: [{ apiGroups: [STANDARD, POLICY], resources: ['httproutes'], verbs: ['get', 'list', 'watch', 'patch'] }],
   views: (t) => viewsOf(target.parse(t)),
   counting: (t) => (target.parse(t).proxy === 'istio' ? istioCounting : linkerdCounting),
   open: (t, kube) => openRoute(kindOf(target.parse(t)), kube),
-  advice: (t, kube) => advice(target.parse(t), kube),
+  place: (t) => placeOf(target.parse(t)),
+  proxy: (t) => target.parse(t).proxy,
 });

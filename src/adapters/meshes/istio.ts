@@ -1,12 +1,11 @@
 /** Istio: the weights of a VirtualService, between two subsets of one host or between two hosts. */
 import { z } from 'zod';
-import type { Advice } from '../../app/ports.ts';
 import type { RouteTrouble } from '../../domain/observation.ts';
 import type { Role } from '../../domain/plan.ts';
-import type { KubeClient, KubeObject } from '../kubernetes/kube.ts';
+import type { KubeObject } from '../kubernetes/kube.ts';
+import type { RoutePlace } from '../mesh.ts';
 import { defineMesh } from '../mesh.ts';
-import { listed, noticeUnread, objectAdvice } from '../routes/advice.ts';
-import { coversHost, expandHost, namespaceOfHost } from '../routes/hosts.ts';
+import { coversHost, expandHost } from '../routes/hosts.ts';
 import * as istio from '../routes/istio-advice.ts';
 import { isRecord, listAt, numberAt, recordAt, textAt } from '../routes/json.ts';
 import { common, label, portNumber, ruleIndex, ruleName, ruleNames, subdomain } from '../routes/names.ts';
@@ -15,7 +14,7 @@ import type { Naming } from '../routes/refusals.ts';
 import { notRead } from '../routes/refusals.ts';
 import type { RouteKind } from '../routes/router.ts';
 import { openRoute } from '../routes/router.ts';
-import type { Destination, MovedRule, Rule, Selection, Split } from '../routes/split.ts';
+import type { Destination, Rule, Selection, Split } from '../routes/split.ts';
 import { splitOf, wholeParts } from '../routes/split.ts';
 import { istioCounting, istioViews } from '../series/istio.ts';
 
@@ -72,7 +71,7 @@ const entryOf = ({ host, subset, port }: Version): string => {
   return `{ destination: { ${fields.join(', ')} }, weight: 0 }`;
 };
 
-function namingOf(t: IstioTarget): Naming {
+export function namingOf(t: IstioTarget): Naming {
   return {
     object: `VirtualService ${t.namespace}/${t.virtualService.name}`,
     cluster: t.cluster,
@@ -94,7 +93,7 @@ function namingOf(t: IstioTarget): Naming {
 // ── the object ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Does that destination stand for one of the two versions? Hosts are compared by their full names. */
-function roleOf(destination: unknown, t: IstioTarget): Role | 'other' {
+export function roleOf(destination: unknown, t: IstioTarget): Role | 'other' {
   const host = expandHost(textAt(destination, 'host') ?? '', t.namespace);
   const subset = textAt(destination, 'subset');
   const port = numberAt(recordAt(destination, 'port'), 'number');
@@ -166,7 +165,7 @@ const selectionOf = ({ virtualService: { route, routes, index } }: IstioTarget):
   ...(index === undefined ? {} : { index }),
 });
 
-function splitIn(object: KubeObject, t: IstioTarget, goingBack: boolean): Split | RouteTrouble {
+export function splitIn(object: KubeObject, t: IstioTarget, goingBack: boolean): Split | RouteTrouble {
   const { protocol } = t.virtualService;
   if (!isRecord(object.spec)) return notRead(namingOf(t), 'it has no spec');
   return splitOf(rulesOf(object, protocol, t), selectionOf(t), namingOf(t), goingBack);
@@ -229,46 +228,11 @@ const kindOf = (t: IstioTarget): RouteKind => ({
   parts: (_object, _split, canary) => wholeParts(canary),
 });
 
-// ── advice ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-async function advice(t: IstioTarget, kube: KubeClient): Promise<readonly Advice[]> {
-  const kind = kindOf(t);
-  const found = await openRoute(kind, kube).find(true);
-  // The router's own reading says what is wrong with an object that cannot be read.
-  if (!found.ok) return [];
-  const object = found.value;
-  const version = object.apiVersion.split('/')[1] ?? 'v1beta1';
-  const hosts = [t.stable, t.canary].map((v) => expandHost(v.host, t.namespace));
-  const namespaces = new Set([t.namespace, ...hosts.map(namespaceOfHost).filter((ns) => ns !== null)]);
-  const list = (plural: string, namespace: string) => kube.list({ group: GROUP, version, plural, namespace });
-  const [services, ...rules] = await Promise.all([
-    list('virtualservices', t.namespace),
-    ...[...namespaces].map((namespace) => list('destinationrules', namespace)),
-  ]);
-  const split = splitIn(object, t, false);
-  const moved: readonly MovedRule[] = split.ok ? split.rules : [];
-  return [
-    ...objectAdvice(object, {
-      naming: kind.naming,
-      group: GROUP,
-      kind: 'VirtualService',
-      weights: `.spec.${kind.field}[].route[].weight`,
-      owned: kind.field,
-    }),
-    ...istio.bypassed(object, kind.naming),
-    ...istio.unreachable(object, t.virtualService.protocol, moved, kind.naming),
-    ...istio.mirroredTwice(object, t.virtualService.protocol, moved, kind.naming),
-    ...(t.virtualService.protocol === 'http' ? [] : istio.connectionsOnly(t.virtualService.protocol, kind.naming)),
-    ...(services.ok ? istio.rivals(object, services.value, kind.naming) : [noticeUnread('rival-routes', services)]),
-    ...listed(rules, 'destination-rules', (destinationRules) =>
-      istio.subsets(
-        destinationRules,
-        [t.stable, t.canary].map(({ host, subset }) => ({ host: expandHost(host, t.namespace), subset })),
-        kind.naming,
-      ),
-    ),
-  ];
-}
+const placeOf = (t: IstioTarget): RoutePlace => ({
+  ...kindOf(t),
+  kind: 'VirtualService',
+  weights: `.spec.${t.virtualService.protocol}[].route[].weight`,
+});
 
 export default defineMesh({
   kind: 'istio',
@@ -282,12 +246,10 @@ export default defineMesh({
     stable: { host: 'myapp', subset: 'v1', deployment: 'myapp-v1' },
     canary: { host: 'myapp', subset: 'v2', deployment: 'myapp-v2' },
   },
-  rbac: [
-    { apiGroups: [GROUP], resources: ['virtualservices'], verbs: ['get', 'list', 'watch', 'patch'] },
-    { apiGroups: [GROUP], resources: ['destinationrules'], verbs: ['list'] },
-  ],
+  rbac: [{ apiGroups: [GROUP], resources: ['virtualservices'], verbs: ['get', 'list', 'watch', 'patch'] }],
   views: () => istioViews,
   counting: () => istioCounting,
   open: (t, kube) => openRoute(kindOf(target.parse(t)), kube),
-  advice: (t, kube) => advice(target.parse(t), kube),
+  place: (t) => placeOf(target.parse(t)),
+  proxy: () => 'istio',
 });

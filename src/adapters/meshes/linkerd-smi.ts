@@ -1,11 +1,10 @@
 /** Linkerd with its SMI extension: the weights of a TrafficSplit, between two Services. */
 import { z } from 'zod';
-import type { Advice } from '../../app/ports.ts';
 import type { RouteTrouble } from '../../domain/observation.ts';
 import type { Weight } from '../../domain/plan.ts';
-import type { KubeClient, KubeObject } from '../kubernetes/kube.ts';
+import type { KubeObject } from '../kubernetes/kube.ts';
+import type { RoutePlace } from '../mesh.ts';
 import { defineMesh } from '../mesh.ts';
-import { noticeUnread, objectAdvice } from '../routes/advice.ts';
 import { isRecord, listAt, textAt } from '../routes/json.ts';
 import * as linkerd from '../routes/linkerd-advice.ts';
 import { common, label, subdomain } from '../routes/names.ts';
@@ -110,37 +109,11 @@ const kindOf = (t: LinkerdSmiTarget): RouteKind => ({
   parts: (object, _split, canary) => partsOf(object, canary),
 });
 
-async function advice(t: LinkerdSmiTarget, kube: KubeClient): Promise<readonly Advice[]> {
-  const kind = kindOf(t);
-  const found = await openRoute(kind, kube).find(true);
-  // The router's own reading says what is wrong with an object that cannot be read.
-  if (!found.ok) return [];
-  const object = found.value;
-  const { namespace } = t;
-  const splitVersion = object.apiVersion.split('/')[1] ?? 'v1alpha1';
-  const [splits, profiles, services] = await Promise.all([
-    kube.list({ group: GROUP, version: splitVersion, plural: 'trafficsplits', namespace }),
-    kube.list({ ...linkerd.PROFILES, namespace }),
-    kube.list({ group: '', version: 'v1', plural: 'services', namespace }),
-  ]);
-  return [
-    ...objectAdvice(object, {
-      naming: kind.naming,
-      group: GROUP,
-      kind: 'TrafficSplit',
-      weights: '.spec.backends[].weight',
-      owned: kind.field,
-    }),
-    ...linkerd.otherApex(object, t.service, kind.naming),
-    ...(splits.ok ? linkerd.rivalSplits(object, splits.value, kind.naming) : [noticeUnread('rival-routes', splits)]),
-    ...(profiles.ok
-      ? linkerd.skippedProfile(object, profiles.value, kind.naming)
-      : [noticeUnread('service-profile', profiles)]),
-    ...(services.ok
-      ? linkerd.leafServices(services.value, [t.stable.service, t.canary.service], kind.naming)
-      : [noticeUnread('services', services)]),
-  ];
-}
+const placeOf = (t: LinkerdSmiTarget): RoutePlace => ({
+  ...kindOf(t),
+  kind: 'TrafficSplit',
+  weights: '.spec.backends[].weight',
+});
 
 export default defineMesh({
   kind: 'linkerd-smi',
@@ -154,13 +127,10 @@ export default defineMesh({
     stable: { service: 'myapp-v1' },
     canary: { service: 'myapp-v2' },
   },
-  rbac: [
-    { apiGroups: [GROUP], resources: ['trafficsplits'], verbs: ['get', 'list', 'watch', 'patch'] },
-    { apiGroups: [linkerd.PROFILES.group], resources: ['serviceprofiles'], verbs: ['list'] },
-    { apiGroups: [''], resources: ['services'], verbs: ['list'] },
-  ],
+  rbac: [{ apiGroups: [GROUP], resources: ['trafficsplits'], verbs: ['get', 'list', 'watch', 'patch'] }],
   views: () => linkerdViews,
   counting: () => linkerdCounting,
   open: (t, kube) => openRoute(kindOf(target.parse(t)), kube),
-  advice: (t, kube) => advice(target.parse(t), kube),
+  place: (t) => placeOf(target.parse(t)),
+  proxy: () => 'linkerd',
 });

@@ -1,5 +1,5 @@
 /** What stands around a TrafficSplit or HTTPRoute and would make Linkerd ignore it. Pure functions over listed objects. */
-import type { Advice } from '../../app/ports.ts';
+import type { CheckResult } from '../inspect/check.ts';
 import type { KubeObject } from '../kubernetes/kube.ts';
 import { fail, warn } from './advice.ts';
 import { listAt, textAt } from './json.ts';
@@ -9,55 +9,64 @@ export const PROFILES = { group: 'linkerd.io', version: 'v1alpha2', plural: 'ser
 
 const firstLabel = (host: string): string => host.split('.')[0] ?? host;
 
-const nameOf = (object: KubeObject): string => `${object.metadata.namespace ?? 'default'}/${object.metadata.name}`;
+export const nameOf = (object: KubeObject): string =>
+  `${object.metadata.namespace ?? 'default'}/${object.metadata.name}`;
 
 /** Short name of the Service that a TrafficSplit divides. */
 export const apexOf = (split: KubeObject): string => firstLabel(textAt(split.spec, 'service') ?? '');
 
 /** Profiles are named by the full name of their Service. */
-const profileOf = (profiles: readonly KubeObject[], service: string, namespace: string): KubeObject | undefined =>
+export const profileOf = (
+  profiles: readonly KubeObject[],
+  service: string,
+  namespace: string,
+): KubeObject | undefined =>
   profiles.find((profile) => profile.metadata.name.startsWith(`${service}.${namespace}.svc.`));
 
-export function otherApex(split: KubeObject, service: string, naming: Naming): readonly Advice[] {
+export function otherApex(split: KubeObject, service: string, naming: Naming): readonly CheckResult[] {
   const apex = apexOf(split);
   if (apex === service) return [];
   return [
     warn(
-      'apex',
-      `${naming.object} divides the service ${apex}, and the plan says ${service}: calls to ${service} are not moved. Correct target.service or spec.service`,
+      `${naming.object} divides the service ${apex}, and the plan says ${service}: calls to ${service} are not moved`,
+      'Correct target.service in the plan, or spec.service of the TrafficSplit',
     ),
   ];
 }
 
 /** The adaptor copies each of them into the same ServiceProfile. */
-export function rivalSplits(split: KubeObject, all: readonly KubeObject[], naming: Naming): readonly Advice[] {
+export function rivalSplits(split: KubeObject, all: readonly KubeObject[], naming: Naming): readonly CheckResult[] {
   return all
     .filter((other) => nameOf(other) !== nameOf(split) && apexOf(other) === apexOf(split))
     .map((other) =>
       fail(
-        'rival-routes',
-        `TrafficSplit ${nameOf(other)} divides the service ${apexOf(split)} as ${naming.object} does: each overwrites the other. Delete one of them`,
+        `TrafficSplit ${nameOf(other)} divides the service ${apexOf(split)} as ${naming.object} does: each overwrites the other`,
+        `Delete one of them: kubectl delete trafficsplit ${other.metadata.name} -n ${other.metadata.namespace ?? 'default'}`,
       ),
     );
 }
 
 /** The adaptor carries a TrafficSplit out by writing the ServiceProfile, unless told to leave it. */
-export function skippedProfile(split: KubeObject, profiles: readonly KubeObject[], naming: Naming): readonly Advice[] {
+export function skippedProfile(
+  split: KubeObject,
+  profiles: readonly KubeObject[],
+  naming: Naming,
+): readonly CheckResult[] {
   const namespace = split.metadata.namespace ?? 'default';
   const profile = profileOf(profiles, apexOf(split), namespace);
   if (profile === undefined) {
     return [
       warn(
-        'service-profile',
-        `the SMI adaptor has made no ServiceProfile for ${apexOf(split)} in ${namespace}: ${naming.object} is not in force. Check that linkerd-smi runs: linkerd smi check`,
+        `the SMI adaptor has made no ServiceProfile for ${apexOf(split)} in ${namespace}: ${naming.object} is not in force`,
+        'Check that linkerd-smi runs: linkerd smi check',
       ),
     ];
   }
   if (profile.metadata.annotations?.['smi.linkerd.io/skip'] === undefined) return [];
   return [
     fail(
-      'service-profile',
-      `ServiceProfile ${nameOf(profile)} has the annotation smi.linkerd.io/skip: ${naming.object} is not carried out. Remove the annotation`,
+      `ServiceProfile ${nameOf(profile)} has the annotation smi.linkerd.io/skip: ${naming.object} is not carried out`,
+      `kubectl annotate serviceprofile ${profile.metadata.name} -n ${namespace} smi.linkerd.io/skip-`,
     ),
   ];
 }
@@ -66,16 +75,18 @@ export function leafServices(
   services: readonly KubeObject[],
   wanted: readonly string[],
   naming: Naming,
-): readonly Advice[] {
+): readonly CheckResult[] {
   return wanted.flatMap((name) => {
     const service = services.find((s) => s.metadata.name === name);
     if (service === undefined)
-      return [fail('services', `service ${name}, to which ${naming.object} routes, does not exist. Create it first`)];
+      return [
+        fail(`service ${name}, to which ${naming.object} routes, does not exist`, `Create the service ${name} first`),
+      ];
     if (textAt(service.spec, 'clusterIP') !== 'None') return [];
     return [
       fail(
-        'services',
-        `service ${name}, to which ${naming.object} routes, is headless (clusterIP: None): Linkerd does not split those. Give it a cluster IP`,
+        `service ${name}, to which ${naming.object} routes, is headless (clusterIP: None): Linkerd does not split those`,
+        `Make the service ${name} anew without clusterIP: None`,
       ),
     ];
   });
@@ -87,13 +98,13 @@ export function overridingProfile(
   service: string,
   namespace: string,
   naming: Naming,
-): readonly Advice[] {
+): readonly CheckResult[] {
   const profile = profileOf(profiles, service, namespace);
   if (profile === undefined) return [];
   return [
     fail(
-      'service-profile',
-      `ServiceProfile ${nameOf(profile)} makes Linkerd ignore ${naming.object} for the service ${service}. Delete the profile`,
+      `ServiceProfile ${nameOf(profile)} makes Linkerd ignore ${naming.object} for the service ${service}`,
+      `Delete the profile: kubectl delete serviceprofile ${profile.metadata.name} -n ${namespace}`,
     ),
   ];
 }
@@ -101,7 +112,7 @@ export function overridingProfile(
 /** Filters that make Linkerd reject the route. */
 const FILTERS: ReadonlySet<string> = new Set(['RequestHeaderModifier', 'ResponseHeaderModifier', 'RequestRedirect']);
 
-export function filters(route: KubeObject, naming: Naming): readonly Advice[] {
+export function filters(route: KubeObject, naming: Naming): readonly CheckResult[] {
   const used = listAt(route.spec, 'rules').flatMap((rule) => [
     ...listAt(rule, 'filters'),
     ...listAt(rule, 'backendRefs').flatMap((backend) => listAt(backend, 'filters')),
@@ -110,8 +121,8 @@ export function filters(route: KubeObject, naming: Naming): readonly Advice[] {
   if (refused.size === 0) return [];
   return [
     fail(
-      'filters',
-      `${naming.object} has the filter ${[...refused].join(', ')}, with which Linkerd rejects the route. Remove it`,
+      `${naming.object} has the filter ${[...refused].join(', ')}, with which Linkerd rejects the route`,
+      `Remove the filter ${[...refused].join(', ')}; Linkerd knows ${[...FILTERS].join(', ')}`,
     ),
   ];
 }

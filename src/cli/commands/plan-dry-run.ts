@@ -7,10 +7,10 @@ import { Failure } from '../failure.ts';
 import { readPlan } from '../plan-file.ts';
 import { refusedPlan } from '../refused-plan.ts';
 import { printDocument } from '../show/data.ts';
+import { findingLines } from '../show/findings.ts';
 import { documentLines } from '../show/generic.ts';
 import type { Line } from '../show/line.ts';
 import { table, toned } from '../show/line.ts';
-import { levelMark } from '../show/marks.ts';
 import { percentOf } from '../show/words.ts';
 import type { DryRunBody } from '../wire/api.ts';
 import { bodyOf } from '../wire/api.ts';
@@ -33,15 +33,12 @@ const KNOWN = ['accepted', 'findings', 'timeline', 'minimumMs', 'checks', 'canar
 
 function linesOf(body: DryRunBody, unicode: boolean): readonly Line[] {
   const { accepted, findings, timeline, minimumMs, checks, canaryWeightNow } = body;
-  const width = Math.max(0, ...findings.map(({ check }) => check.length));
   const more = Object.fromEntries(
     Object.entries(body).filter(([key, value]) => !KNOWN.includes(key) && value !== null),
   );
   return [
     accepted ? [toned('good', 'This plan would be accepted now')] : [toned('bad', 'This plan would be refused now')],
-    ...findings.map(
-      ({ check, level, message }): Line => ['  ', levelMark(level, unicode), ` ${check.padEnd(width)}  `, message],
-    ),
+    ...findingLines(findings, unicode),
     [],
     [
       toned('strong', 'Timeline'),

@@ -1,14 +1,15 @@
 /** The calls of the API that the command line makes. */
 import type { Millis } from '../../domain/plan.ts';
 import type { DryRunBody } from '../../http/analysis-schemas.ts';
-import type { FactBody, MeasurementBody, RolloutBody, WriteBody } from '../../http/schemas.ts';
+import type { FactBody, MeasurementBody, MeshBody, RolloutBody, WriteBody } from '../../http/schemas.ts';
 import { Failure } from '../failure.ts';
 import type { Limits, Persistent } from './persist.ts';
 import type { ProblemBody } from './problem.ts';
 import { problemOf, refusal } from './problem.ts';
 import type { Answer } from './wire.ts';
 
-export type { DryRunBody, FactBody, MeasurementBody, RolloutBody, WriteBody };
+export type { DryRunBody, FactBody, MeasurementBody, MeshBody, RolloutBody, WriteBody };
+export type FindingOf = MeshBody['findings'][number];
 
 export type CommandName = 'promote' | 'pause' | 'resume' | 'abort' | 'retry' | 'rollback';
 
@@ -98,6 +99,8 @@ export function openApi(persistent: Persistent) {
       pages<MeasurementBody>(at(id, 'measurements'), `the measurements of ${id}`, most),
     writes: (id: string, most: number) => pages<WriteBody>(at(id, 'writes'), `the writes of ${id}`, most),
     plan: (id: string) => read<Record<string, unknown>>(at(id, 'plan'), `the plan of ${id}`),
+    mesh: (cluster: string, query: URLSearchParams) =>
+      read<MeshBody>(`/clusters/${encodeURIComponent(cluster)}/mesh?${query}`, `the mesh of cluster ${cluster}`),
     start: async (plan: PlanText, key: string, limits: Limits) =>
       post('/rollouts', { 'Content-Type': plan.type, 'Idempotency-Key': key }, plan.text, limits),
     dryRun: async (plan: PlanText) => post('/rollouts?dryRun=true', { 'Content-Type': plan.type }, plan.text),

@@ -12,7 +12,13 @@ export interface ProblemBody {
   readonly suggestion: string | null;
   readonly requestId: string | null;
   readonly errors: readonly Fault[];
-  readonly findings: readonly { readonly check: string; readonly level: string; readonly message: string }[];
+  readonly findings: readonly {
+    readonly check: string;
+    readonly level: string;
+    readonly message: string;
+    readonly remediation?: string;
+    readonly ignored?: boolean;
+  }[];
   readonly missing: readonly { readonly part: string; readonly message: string }[];
   readonly rollout: { readonly id: string; readonly status: string; readonly step: number | null } | null;
 }

@@ -181,12 +181,18 @@ const findingList = (findings) =>
   h(
     'ul',
     { class: 'findings' },
-    findings.map(({ check, level, message }) =>
+    findings.map(({ check, level, message, remediation, ignored }) =>
       h(
         'li',
         { class: `finding finding-${level}` },
         icon(level, level),
-        h('div', {}, h('strong', {}, check), h('p', {}, message)),
+        h(
+          'div',
+          {},
+          h('strong', {}, ignored === true ? `${check} (ignored by policy)` : check),
+          h('p', {}, message),
+          remediation === undefined ? null : h('p', {}, h('code', {}, remediation)),
+        ),
       ),
     ),
   );
