@@ -20,7 +20,7 @@ import { postgresSlackPrincipals } from './adapters/postgres/slack-principals.ts
 import { postgresTokenStore } from './adapters/postgres/tokens.ts';
 import { inspectCheck } from './adapters/prometheus/inspect.ts';
 import { openQueue, type QueueOptions } from './adapters/queue.ts';
-import { loadMeshes, loadProviders, meshFor } from './adapters/registry.ts';
+import { capabilityMatrix, loadMeshes, loadProviders, meshFor } from './adapters/registry.ts';
 import type { CountView } from './adapters/series/counting.ts';
 import { backTest } from './app/backtest.ts';
 import { command, retry } from './app/commands.ts';
@@ -159,6 +159,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     source: store.source,
     waitForChange: store.waitForChange,
     planSchema: parser.jsonSchema,
+    capabilities: capabilityMatrix(meshes),
   };
   const inbound = postgresInboundCommands(db);
   const tickPorts = {

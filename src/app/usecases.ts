@@ -1,4 +1,5 @@
 /** What REST, Slack and the page may ask for. Types only; built in `compose.ts` from the files beside this one. */
+import type { MeshCapabilities } from '../domain/capabilities.ts';
 import type { Command, Refusal } from '../domain/command.ts';
 import type { BackTest } from '../domain/evidence/backtest.ts';
 import type { EvidenceSetup } from '../domain/evidence/ledger.ts';
@@ -129,6 +130,8 @@ export interface UseCases {
   readonly waitForChange: RolloutStore['waitForChange'];
   /** The plan's JSON Schema (draft 2020-12). */
   readonly planSchema: Record<string, unknown>;
+  /** What each mesh can carry. */
+  readonly capabilities: readonly MeshCapabilities[];
 }
 
 /** Which roles may do what. One table, used by every way in. Deny by default. */

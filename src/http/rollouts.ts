@@ -48,6 +48,7 @@ const planDocument = named('PlanDocument', 'A plan as it was sent.', z.record(z.
 
 export const START_REFUSALS = [
   'invalid_plan',
+  'unsupported_step',
   'preflight_failed',
   'idempotency_key_reused',
   'rollout_in_progress',
@@ -244,14 +245,16 @@ type Locate = Context<unknown, unknown, unknown, unknown>['locate'];
 export function invalidPlan(
   problems: Extract<StartResult, { kind: 'invalid' }>['problems'],
   locate: Locate,
-): Refused<'invalid_plan'> {
+): Refused<'invalid_plan' | 'unsupported_step'> {
   const errors: Fault[] = problems.map(({ pointer, code, message }) => ({
     pointer,
     code,
     detail: message,
     ...locate(pointer),
   }));
-  return refuse('invalid_plan', told(errors), { errors });
+  // A plan that is right but for its mesh is told apart: nothing in it can be corrected.
+  const unsupported = errors.length > 0 && errors.every(({ code }) => code === 'unsupported_step');
+  return refuse(unsupported ? 'unsupported_step' : 'invalid_plan', told(errors), { errors });
 }
 
 function started(result: StartResult, publicUrl: string | undefined, locate: Locate) {

@@ -14,6 +14,7 @@ import { requestId, securityHeaders } from './headers.ts';
 import { historyRoutes } from './history.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import { keepLifecycle, lifecycle } from './lifecycle.ts';
+import { meshGuideRoutes } from './mesh-guide.ts';
 import { openApi } from './openapi.ts';
 import { opsRoutes } from './ops.ts';
 import type { Refused } from './problem.ts';
@@ -78,6 +79,7 @@ export function apiRoutes(options: ServerOptions, life: Lifecycle): readonly Rou
     ...historyRoutes({ usecases, publicUrl, heartbeat, now: monotonic }),
     ...commandRoutes({ usecases, publicUrl }),
     ...analysisRoutes({ usecases }),
+    ...meshGuideRoutes({ matrix: usecases.capabilities }),
     ...opsRoutes({
       recorder,
       ready: readiness(options.ready, monotonic),

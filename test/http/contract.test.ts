@@ -66,7 +66,15 @@ const ACTS: Readonly<Record<string, Act>> = {
   getMetrics: 'read',
   backTestPlan: 'read',
 };
-const OPEN = ['getHealth', 'getReadiness', 'getOpenApi', 'getPlanSchema', 'getProblem'];
+const OPEN = [
+  'getHealth',
+  'getReadiness',
+  'getOpenApi',
+  'getPlanSchema',
+  'getProblem',
+  'getMeshCapabilities',
+  'getInstallPlan',
+];
 
 const documentOf = async (h: Harness): Promise<Document> =>
   (await h.call('get', '/openapi.json', { as: null })).body as Document;

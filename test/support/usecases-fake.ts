@@ -3,6 +3,7 @@
  * store in memory. Only the mesh and the metrics are made up, and `tick` says what they show.
  */
 import { z } from 'zod';
+import { capabilityMatrix, loadMeshes } from '../../src/adapters/registry.ts';
 import { backTest } from '../../src/app/backtest.ts';
 import { command, retry } from '../../src/app/commands.ts';
 import { planParser } from '../../src/app/plan-schema.ts';
@@ -37,6 +38,8 @@ export interface FakeUseCases extends UseCases {
   /** What the metrics provider knows of every service; null: it cannot count. */
   surveyWith(survey: Survey | null): void;
 }
+
+const capabilities = capabilityMatrix(await loadMeshes());
 
 export const quietLog: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => quietLog };
 
@@ -239,6 +242,7 @@ export function fakeUseCases(): FakeUseCases {
       known = survey;
     },
     planSchema: startPorts.parser.jsonSchema,
+    capabilities,
     start: (document, principal, idempotency) => whole(() => start(startPorts, { document, principal, idempotency })),
     dryRun: (document) => whole(() => dryRun(startPorts, document)),
     backTest: (document, past) => whole(() => backTest(startPorts, document, past)),

@@ -81,7 +81,8 @@ export const wishSchemas = {
   memoryLimit: memory.optional(),
 } as const;
 
-type Given = { readonly [K in keyof typeof wishSchemas]: z.output<(typeof wishSchemas)[K]> };
+type Parsed = { readonly [K in keyof typeof wishSchemas]: z.output<(typeof wishSchemas)[K]> };
+type Given = Omit<Parsed, ResourceName> & { readonly [K in ResourceName]?: string | undefined };
 
 export interface WishFault {
   readonly parameter: string;
