@@ -6,12 +6,14 @@ import { weightAt } from '../domain/plan.ts';
 import type { Stamp } from '../domain/rollout.ts';
 import type { Prepared } from './evidence-setup.ts';
 import { prepareEvidence } from './evidence-setup.ts';
-import type { MeshGateway, MetricsGateway } from './ports.ts';
+import type { MeshGateway, MeshValidator, MetricsGateway } from './ports.ts';
 import type { CheckPreview, Finding, TimelineEntry } from './usecases.ts';
 
 export interface PreflightPorts {
   readonly meshes: MeshGateway;
   readonly metrics: MetricsGateway;
+  /** Absent: nobody else is asked. */
+  readonly validator?: MeshValidator;
 }
 
 export interface Preflight {
@@ -28,7 +30,7 @@ const finding = (check: string, level: Finding['level'], message: string): Findi
 export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Preflight> {
   const { target } = plan;
   const router = ports.meshes.router(target);
-  const [route, stable, canary, advice, metrics, queries, prepared] = await Promise.all([
+  const [route, stable, canary, advice, metrics, queries, prepared, validated] = await Promise.all([
     router.read({ fresh: true }),
     ports.meshes.workload(target, 'stable'),
     ports.meshes.workload(target, 'canary'),
@@ -36,6 +38,7 @@ export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Pref
     metricsFindings(ports, plan),
     queryFindings(ports, plan),
     prepareEvidence(ports, plan),
+    ports.validator?.findings(target) ?? [],
   ]);
   const findings = [
     await routeFinding(router, plan, route),
@@ -43,6 +46,7 @@ export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Pref
     workloadFinding('stable', stable),
     workloadFinding('canary', canary),
     ...advice.map((a) => finding(a.check, a.level, a.message)),
+    ...validated,
     ...metrics,
     ...queries,
     ...prepared.findings,

@@ -130,8 +130,33 @@ export interface UseCases {
   readonly waitForChange: RolloutStore['waitForChange'];
   /** The plan's JSON Schema (draft 2020-12). */
   readonly planSchema: Record<string, unknown>;
+  /** Absent: no other tool is configured. */
+  readonly outside?: (rollout: Rollout) => OutsideLinks;
   /** What each mesh can carry. */
   readonly capabilities: readonly MeshCapabilities[];
+}
+
+/** Pages of other tools that show a rollout. */
+export interface OutsideLinks {
+  /** null: not configured for the cluster, or it does not show this mesh. */
+  readonly kiali: KialiLinks | null;
+  readonly jaeger: JaegerLinks | null;
+}
+
+export interface KialiLinks {
+  /** The namespace, with how the traffic is divided on its edges. */
+  readonly graph: string;
+  readonly service: string;
+  /** The canary's workload. */
+  readonly canary: string;
+  readonly traces: string;
+  /** The mesh object that is moved. */
+  readonly object: string;
+}
+
+export interface JaegerLinks {
+  /** Traces with errors in the time of the rollout. */
+  readonly search: string;
 }
 
 /** Which roles may do what. One table, used by every way in. Deny by default. */
