@@ -2,6 +2,10 @@
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { type Cluster, type Clusters, meshGateway, metricsGateway } from './adapters/clusters.ts';
+import { type JaegerOptions, jaegerSource } from './adapters/jaeger/client.ts';
+import { searchLink } from './adapters/jaeger/links.ts';
+import { type KialiOptions, kialiValidator } from './adapters/kiali/client.ts';
+import { kialiLinks } from './adapters/kiali/links.ts';
 import { type KubeOptions, openKube } from './adapters/kubernetes/client.ts';
 import type { KubeClient } from './adapters/kubernetes/kube.ts';
 import { readWorkload } from './adapters/kubernetes/workloads.ts';
@@ -18,6 +22,7 @@ import { postgresRolloutStore } from './adapters/postgres/rollout-store.ts';
 import { postgresSlackMessages as slackMessages } from './adapters/postgres/slack-messages.ts';
 import { postgresSlackPrincipals } from './adapters/postgres/slack-principals.ts';
 import { postgresTokenStore } from './adapters/postgres/tokens.ts';
+import { postgresTraceStore } from './adapters/postgres/traces.ts';
 import { inspectCheck } from './adapters/prometheus/inspect.ts';
 import { openQueue, type QueueOptions } from './adapters/queue.ts';
 import { capabilityMatrix, loadMeshes, loadProviders, meshFor } from './adapters/registry.ts';
@@ -31,6 +36,7 @@ import type {
   CrashPoint,
   InboundCommands,
   Logger,
+  MeshValidator,
   MetricsProvider,
   Notifier,
   Recorder,
@@ -40,9 +46,11 @@ import type {
 import { repeat } from './app/repeat.ts';
 import { dryRun, type StartPorts, start } from './app/start.ts';
 import { tick } from './app/tick.ts';
-import type { UseCases } from './app/usecases.ts';
+import { startTraces, TRACES, type TracePorts } from './app/traces.ts';
+import type { OutsideLinks, UseCases } from './app/usecases.ts';
 import { startWorker, type Worker } from './app/worker.ts';
 import type { Millis, Target } from './domain/plan.ts';
+import type { Rollout } from './domain/rollout.ts';
 
 /** What every provider is opened with, beside its own settings. */
 interface MetricsPorts {
@@ -69,6 +77,16 @@ export interface ClusterSettings {
   readonly direct?: Own<typeof directModule>;
   /** Name of the provider that answers built-in checks that name none. Absent: prometheus, or direct where there is none. */
   readonly defaultProvider?: string;
+  /** Absent: there is none. */
+  readonly kiali?: KialiSettings;
+  readonly jaeger?: JaegerOptions;
+}
+
+export interface KialiSettings extends KialiOptions {
+  /** As browsers reach it. Default: url. */
+  readonly publicUrl?: string;
+  /** Are its validations findings of the preflight? */
+  readonly validations: boolean;
 }
 
 export interface SlackSettings {
@@ -112,7 +130,8 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   const { log } = telemetry;
   const [meshes, providers] = await Promise.all([loadMeshes(), loadProviders<MetricsModule>()]);
   const db = openDatabase({ url: settings.databaseUrl, log });
-  const channels = settings.slack === null ? [] : ['slack'];
+  const traced = settings.clusters.some(({ jaeger }) => jaeger !== undefined);
+  const channels = [...(settings.slack === null ? [] : ['slack']), ...(traced ? [TRACES] : [])];
   const store = postgresRolloutStore(db, { channels, log });
   const queue = await openQueue({ backend: settings.queue, log });
   const recorder = telemetry.recorder({ gauges: store.gauges, depth: queue.depth });
@@ -132,9 +151,12 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
       return found === undefined ? null : { known: [...found.providers.keys()], usual: found.defaultProvider };
     },
   );
+  const validator = validatorOf(settings.clusters);
+  const traces = postgresTraceStore(db);
   const startPorts: StartPorts = {
     ...gateways,
     ...commandPorts,
+    ...(validator === null ? {} : { validator }),
     parser,
     clusters: [...clusters.keys()],
     newId: () => `ro_${randomBytes(12).toString('base64url').replaceAll(/[-_]/g, '0')}`,
@@ -159,6 +181,8 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     source: store.source,
     waitForChange: store.waitForChange,
     planSchema: parser.jsonSchema,
+    outside: outsideLinks(settings.clusters),
+    traces: (id) => traces.of(id),
     capabilities: capabilityMatrix(meshes),
   };
   const inbound = postgresInboundCommands(db);
@@ -181,7 +205,10 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
         store,
         work: (handler) => queue.work(handler, { concurrency: settings.concurrency }),
         tick: (id) => tick(tickPorts, id),
-        loops: slackLoops(settings, db, { useCases, inbound, store, recorder, log }),
+        loops: [
+          ...slackLoops(settings, db, { useCases, inbound, store, recorder, log }),
+          ...traceLoops(settings, { outbox: postgresOutbox(db), store, traces, log }),
+        ],
         log,
         retention: settings.retention,
         now: Date.now,
@@ -248,6 +275,45 @@ async function missing(
   ];
   const asked = await Promise.all(parts.map(async ([part, answer]) => ({ part, message: await answer })));
   return asked.flatMap(({ part, message }) => (message === null ? [] : [{ part, message }]));
+}
+
+type ClusterOf = (name: string) => ClusterSettings | undefined;
+
+const clusterOf =
+  (clusters: readonly ClusterSettings[]): ClusterOf =>
+  (name) =>
+    clusters.find((cluster) => cluster.name === name);
+
+/** null: no cluster has a Kiali whose word counts. */
+function validatorOf(clusters: readonly ClusterSettings[]): MeshValidator | null {
+  const validators = new Map(
+    clusters.flatMap(({ name, kiali }): [string, MeshValidator][] =>
+      kiali?.validations === true ? [[name, kialiValidator(kiali)]] : [],
+    ),
+  );
+  if (validators.size === 0) return null;
+  return { findings: async (target) => (await validators.get(target.cluster)?.findings(target)) ?? [] };
+}
+
+function outsideLinks(clusters: readonly ClusterSettings[]): (rollout: Rollout) => OutsideLinks {
+  const of = clusterOf(clusters);
+  return ({ plan: { target }, createdAt, phase }) => {
+    const { kiali, jaeger } = of(target.cluster) ?? {};
+    const until = phase.name === 'ended' ? phase.at : null;
+    return {
+      kiali: kiali === undefined ? null : kialiLinks({ ...kiali, url: kiali.publicUrl ?? kiali.url }, target),
+      jaeger:
+        jaeger === undefined ? null : { search: searchLink(jaeger.publicUrl ?? jaeger.url, target, createdAt, until) },
+    };
+  };
+}
+
+function traceLoops({ clusters }: Settings, ports: Omit<TracePorts, 'sourceOf'>) {
+  const sources = new Map(
+    clusters.flatMap(({ name, jaeger }) => (jaeger === undefined ? [] : [[name, jaegerSource(jaeger)] as const])),
+  );
+  if (sources.size === 0) return [];
+  return [() => startTraces({ ...ports, sourceOf: (target) => sources.get(target.cluster) ?? null })];
 }
 
 interface LoopPorts {

@@ -132,6 +132,8 @@ const clusterOf = ({
   prometheus,
   direct,
   metricsProvider,
+  kiali,
+  jaeger,
 }: ClusterConfig): ClusterSettings => ({
   name,
   kube: {
@@ -150,7 +152,16 @@ const clusterOf = ({
         },
   direct: { intervalMs: direct.interval, concurrency: direct.concurrency },
   defaultProvider: metricsProvider,
+  ...(kiali === undefined ? {} : { kiali }),
+  ...(jaeger === undefined ? {} : { jaeger: { ...jaeger, auth: headerOf(jaeger.auth) } }),
 });
+
+const headerOf = (auth: NonNullable<ClusterConfig['jaeger']>['auth']) => {
+  if (auth === null) return null;
+  return auth.kind === 'bearer'
+    ? { name: 'authorization', value: `Bearer ${auth.token}` }
+    : { name: auth.name, value: auth.value };
+};
 
 try {
   process.exitCode = await main(process.argv.slice(2));

@@ -5,7 +5,7 @@ import type { BackTest } from '../domain/evidence/backtest.ts';
 import type { EvidenceSetup } from '../domain/evidence/ledger.ts';
 import type { Millis } from '../domain/plan.ts';
 import type { Rollout } from '../domain/rollout.ts';
-import type { Page, Principal, RolloutStore, StoredMeasurement } from './ports.ts';
+import type { KeptTraces, Page, Principal, RolloutStore, StoredMeasurement } from './ports.ts';
 
 /** One thing that is wrong with what was sent. */
 export interface Problem {
@@ -130,6 +130,8 @@ export interface UseCases {
   readonly waitForChange: RolloutStore['waitForChange'];
   /** The plan's JSON Schema (draft 2020-12). */
   readonly planSchema: Record<string, unknown>;
+  /** Failing traces of the canary, kept at its rollback. */
+  traces(id: string): Promise<KeptTraces>;
   /** Absent: no other tool is configured. */
   readonly outside?: (rollout: Rollout) => OutsideLinks;
   /** What each mesh can carry. */

@@ -92,7 +92,7 @@ export function rolloutRoutes({ usecases, publicUrl, maxWait }: RolloutRoutes): 
           return run.kind === 'invalid' ? invalidPlan(run.problems, locate) : { status: 200, body: presentDryRun(run) };
         }
         const result = await usecases.start(body, principal, claimOf(headers['idempotency-key'], body));
-        return started(result, publicUrl, locate);
+        return started(result, publicUrl, locate, usecases.outside);
       },
     }),
 
@@ -138,7 +138,7 @@ export function rolloutRoutes({ usecases, publicUrl, maxWait }: RolloutRoutes): 
         return {
           status: 200,
           headers: linkToNext(urlOf('/rollouts', publicUrl), nextCursor === null ? null : more),
-          body: { items: items.map((r) => present(r, publicUrl)), nextCursor },
+          body: { items: items.map((r) => present(r, publicUrl, usecases.outside?.(r))), nextCursor },
         };
       },
     }),
@@ -182,7 +182,7 @@ export function rolloutRoutes({ usecases, publicUrl, maxWait }: RolloutRoutes): 
             : { 'Preference-Applied': `wait=${Math.floor(wait / 1000)}` }),
         };
         if (known === 'any' || known?.has(rollout.version) === true) return { status: 304, headers: tags };
-        return { status: 200, headers: tags, body: present(rollout, publicUrl) };
+        return { status: 200, headers: tags, body: present(rollout, publicUrl, usecases.outside?.(rollout)) };
       },
     }),
 
@@ -257,16 +257,16 @@ export function invalidPlan(
   return refuse(unsupported ? 'unsupported_step' : 'invalid_plan', told(errors), { errors });
 }
 
-function started(result: StartResult, publicUrl: string | undefined, locate: Locate) {
+function started(result: StartResult, publicUrl: string | undefined, locate: Locate, outside: UseCases['outside']) {
   switch (result.kind) {
     case 'created':
-      return accepted(result.rollout, publicUrl);
+      return accepted(result.rollout, publicUrl, outside);
     case 'replayed':
-      return accepted(result.rollout, publicUrl, { 'Idempotent-Replayed': 'true' });
+      return accepted(result.rollout, publicUrl, outside, { 'Idempotent-Replayed': 'true' });
     case 'joined': {
       const { rollout } = result;
       const headers = { Location: linkOf(rollout.id, publicUrl), ETag: etagOf(rollout) };
-      return { status: 200 as const, headers, body: present(rollout, publicUrl) };
+      return { status: 200 as const, headers, body: present(rollout, publicUrl, outside?.(rollout)) };
     }
     default:
       return startRefusal(result, publicUrl, locate);
@@ -307,6 +307,7 @@ export function startRefusal(result: NotStarted, publicUrl: string | undefined, 
 export const accepted = (
   rollout: Rollout,
   publicUrl: string | undefined,
+  outside: UseCases['outside'],
   more: Readonly<Record<string, string>> = {},
 ) => ({
   status: 202 as const,
@@ -316,7 +317,7 @@ export const accepted = (
     ...(isLive(rollout) ? { 'Retry-After': LOOK_AGAIN } : {}),
     ...more,
   },
-  body: present(rollout, publicUrl),
+  body: present(rollout, publicUrl, outside?.(rollout)),
 });
 
 /** Enough of a rollout to decide what to do about it. */

@@ -58,6 +58,7 @@ const ACTS: Readonly<Record<string, Act>> = {
   getMeasurements: 'read',
   getWrites: 'read',
   getEvidence: 'read',
+  getTraces: 'read',
   promoteRollout: 'promote',
   pauseRollout: 'pause',
   resumeRollout: 'pause',

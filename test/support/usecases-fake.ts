@@ -266,6 +266,7 @@ export function fakeUseCases(): FakeUseCases {
     writes: (id, limit, cursor) => whole(() => store.writes(id, limit, cursor)),
     evidence: (id, limit, cursor) => whole(() => store.evidence(id, limit, cursor)),
     ledger: (id) => whole(() => store.ledger(id)),
+    traces: () => whole(async () => ({ traces: [], search: null, waiting: false })),
     source: (id) => whole(() => store.source(id)),
     waitForChange: (id, version, wait, signal) => whole(() => store.waitForChange(id, version, wait, signal)),
   };

@@ -17,19 +17,28 @@ export interface KialiObject {
 }
 
 const KINDS = {
-  virtualService: { group: 'networking.istio.io', version: 'v1', kind: 'VirtualService', legacy: 'virtualservices' },
-  httpRoute: { group: 'gateway.networking.k8s.io', version: 'v1', kind: 'HTTPRoute', legacy: 'k8shttproutes' },
+  istio: {
+    field: 'virtualService',
+    group: 'networking.istio.io',
+    version: 'v1',
+    kind: 'VirtualService',
+    legacy: 'virtualservices',
+  },
+  'gateway-api': {
+    field: 'httpRoute',
+    group: 'gateway.networking.k8s.io',
+    version: 'v1',
+    kind: 'HTTPRoute',
+    legacy: 'k8shttproutes',
+  },
 } as const;
 
 /** null: Kiali, which is Istio's console, does not show it. */
 export function objectOf(target: Target): KialiObject | null {
   if (carrierOf(target) !== 'istio') return null;
-  const { namespace } = target;
-  for (const [field, kind] of Object.entries(KINDS)) {
-    const name = textAt(recordAt(target, field), 'name');
-    if (name !== null) return { ...kind, namespace, name };
-  }
-  return null;
+  const { field, ...kind } = KINDS[target.mesh === 'istio' ? 'istio' : 'gateway-api'];
+  const name = textAt(recordAt(target, field), 'name');
+  return name === null ? null : { ...kind, namespace: target.namespace, name };
 }
 
 /** As it stands in an address, below the namespace. */
