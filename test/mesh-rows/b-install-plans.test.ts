@@ -96,6 +96,8 @@ describe('Istio', () => {
           `istioctl install --context=${cluster} --set profile=default --set values.global.meshID=shop --set values.global.multiCluster.clusterName=${cluster} --set values.global.network=inside -y`,
       ),
     );
+    for (const cluster of ['east', 'west', 'north'])
+      expect(commands).toContain(`kubectl --context=${cluster} label namespace production istio-injection=enabled`);
     const secrets = commands.filter((line) => line.startsWith('istioctl create-remote-secret'));
     expect(secrets).toHaveLength(6);
     expect(secrets[0]).toBe(

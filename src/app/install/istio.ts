@@ -26,7 +26,9 @@ const install = (where: string, sets: readonly string[]): string =>
 const wait = (where = ''): string => `kubectl${where} rollout status deployment/istiod -n istio-system --timeout=5m`;
 
 export function istioSteps(wishes: Wishes): readonly InstallStep[] {
-  const { namespace, addons } = wishes;
+  const { namespace, addons, clusters } = wishes;
+  // Where there are several clusters, each is told by its context.
+  const contexts = addons.includes('multicluster') ? clusters.map((cluster) => ` --context=${cluster}`) : [''];
   return [
     step(
       'Install the command line of Istio',
@@ -42,16 +44,24 @@ export function istioSteps(wishes: Wishes): readonly InstallStep[] {
     ...(addons.includes('multicluster') ? multicluster(wishes) : [controlPlane(wishes)]),
     step(
       `Have the proxy injected into the pods of ${namespace}`,
-      [
-        `kubectl label namespace ${namespace} istio-injection=enabled`,
-        `kubectl rollout restart deployment -n ${namespace}`,
-      ],
-      [`kubectl get namespace ${namespace} -L istio-injection`, `kubectl get pods -n ${namespace}`],
+      contexts.flatMap((where) => [
+        `kubectl${where} label namespace ${namespace} istio-injection=enabled`,
+        `kubectl${where} rollout restart deployment -n ${namespace}`,
+      ]),
+      contexts.flatMap((where) => [
+        `kubectl${where} get namespace ${namespace} -L istio-injection`,
+        `kubectl${where} get pods -n ${namespace}`,
+      ]),
       'Only pods that are made afterwards get a proxy, hence the restart. With revisions the label is istio.io/rev in place of istio-injection.',
     ),
     step(
       'Verify the installation',
-      [wait(), 'kubectl get pods -n istio-system', 'istioctl proxy-status', `istioctl analyze -n ${namespace}`],
+      contexts.flatMap((where) => [
+        wait(where),
+        `kubectl${where} get pods -n istio-system`,
+        `istioctl proxy-status${where}`,
+        `istioctl analyze${where} -n ${namespace}`,
+      ]),
       [],
       'In place of `istioctl verify-install`: it compared the cluster with the IstioOperator object installed-state, which current releases no longer write, so it proves nothing there. The in-cluster operator is gone too: an IstioOperator is now only a file for `istioctl install -f`.',
     ),
