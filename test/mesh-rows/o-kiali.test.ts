@@ -93,6 +93,22 @@ describe('links', () => {
   });
 });
 
+it('the page shows those that the rollout has, and none that is no web address', async () => {
+  const file = new URL('../../src/page/links.js', import.meta.url).href;
+  const { meshLinks } = (await import(file)) as { meshLinks(rollout: object): { label: string; url: string }[] };
+  const kiali = kialiLinks(gvk, target);
+  const shown = meshLinks({ links: { kiali, jaeger: { search: 'https://j/search' } } });
+  expect(shown.map(({ label }) => label)).toEqual([
+    'Kiali: traffic',
+    'Kiali: canary',
+    'Kiali: route',
+    'Jaeger: errors',
+  ]);
+  expect(shown[0]?.url).toBe(kiali?.graph);
+  expect(meshLinks({ links: {} })).toEqual([]);
+  expect(meshLinks({ links: { jaeger: { search: 'javascript:alert(1)' } } })).toEqual([]);
+});
+
 describe('what Kiali says of an object', () => {
   const of = (...checks: { code: string; severity: string; path?: string }[]) =>
     kialiFindings([
