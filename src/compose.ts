@@ -5,6 +5,10 @@ import { type Cluster, type Clusters, meshGateway, metricsGateway } from './adap
 import { type Inspected, loadChecks, openInspector } from './adapters/inspect/inspect.ts';
 import type { Policy } from './adapters/inspect/policy.ts';
 import { openQuery } from './adapters/inspect/query.ts';
+import { type JaegerOptions, jaegerSource } from './adapters/jaeger/client.ts';
+import { searchLink } from './adapters/jaeger/links.ts';
+import { type KialiOptions, kialiValidator } from './adapters/kiali/client.ts';
+import { kialiLinks } from './adapters/kiali/links.ts';
 import { type KubeOptions, openKube } from './adapters/kubernetes/client.ts';
 import type { KubeClient } from './adapters/kubernetes/kube.ts';
 import { readWorkload } from './adapters/kubernetes/workloads.ts';
@@ -21,9 +25,10 @@ import { postgresRolloutStore } from './adapters/postgres/rollout-store.ts';
 import { postgresSlackMessages as slackMessages } from './adapters/postgres/slack-messages.ts';
 import { postgresSlackPrincipals } from './adapters/postgres/slack-principals.ts';
 import { postgresTokenStore } from './adapters/postgres/tokens.ts';
+import { postgresTraceStore } from './adapters/postgres/traces.ts';
 import { inspectCheck } from './adapters/prometheus/inspect.ts';
 import { openQueue, type QueueOptions } from './adapters/queue.ts';
-import { loadMeshes, loadProviders, meshFor } from './adapters/registry.ts';
+import { capabilityMatrix, loadMeshes, loadProviders, meshFor } from './adapters/registry.ts';
 import type { CountView } from './adapters/series/counting.ts';
 import { backTest } from './app/backtest.ts';
 import { command, retry } from './app/commands.ts';
@@ -35,6 +40,7 @@ import {
   type CrashPoint,
   type InboundCommands,
   type Logger,
+  type MeshValidator,
   type MetricsProvider,
   type Notifier,
   type Recorder,
@@ -45,9 +51,11 @@ import {
 import { repeat } from './app/repeat.ts';
 import { dryRun, type StartPorts, start } from './app/start.ts';
 import { tick } from './app/tick.ts';
-import type { UseCases } from './app/usecases.ts';
+import { startTraces, TRACES, type TracePorts } from './app/traces.ts';
+import type { OutsideLinks, UseCases } from './app/usecases.ts';
 import { startWorker, type Worker } from './app/worker.ts';
 import type { Millis, Severities, Target } from './domain/plan.ts';
+import type { Rollout } from './domain/rollout.ts';
 
 /** What every provider is opened with, beside its own settings. */
 interface MetricsPorts {
@@ -76,6 +84,16 @@ export interface ClusterSettings {
   readonly defaultProvider?: string;
   /** Namespaces of the control planes. Absent: where the meshes' installers put them. */
   readonly meshNamespaces?: Inspected['controlPlanes'];
+  /** Absent: there is none. */
+  readonly kiali?: KialiSettings;
+  readonly jaeger?: JaegerOptions;
+}
+
+export interface KialiSettings extends KialiOptions {
+  /** As browsers reach it. Default: url. */
+  readonly publicUrl?: string;
+  /** Are its validations findings of the preflight? */
+  readonly validations: boolean;
 }
 
 export interface PreflightSettings extends Omit<Policy, 'writesHere'> {
@@ -130,7 +148,8 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   const { severity, ...demands } = settings.preflight ?? { severity: {}, minVersion: {} };
   knownChecks(Object.keys(severity), [...checks.keys()]);
   const db = openDatabase({ url: settings.databaseUrl, log });
-  const channels = settings.slack === null ? [] : ['slack'];
+  const traced = settings.clusters.some(({ jaeger }) => jaeger !== undefined);
+  const channels = [...(settings.slack === null ? [] : ['slack']), ...(traced ? [TRACES] : [])];
   const store = postgresRolloutStore(db, { channels, log });
   const queue = await openQueue({ backend: settings.queue, log });
   const recorder = telemetry.recorder({ gauges: store.gauges, depth: queue.depth });
@@ -159,10 +178,13 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     },
     inspector.checks,
   );
+  const validator = validatorOf(settings.clusters);
+  const traces = postgresTraceStore(db);
   const startPorts: StartPorts = {
     ...gateways,
     ...commandPorts,
     inspector,
+    ...(validator === null ? {} : { validator }),
     parser,
     clusters: [...clusters.keys()],
     newId: () => `ro_${randomBytes(12).toString('base64url').replaceAll(/[-_]/g, '0')}`,
@@ -188,6 +210,9 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     source: store.source,
     waitForChange: store.waitForChange,
     planSchema: parser.jsonSchema,
+    outside: outsideLinks(settings.clusters),
+    traces: (id) => traces.of(id),
+    capabilities: capabilityMatrix(meshes),
   };
   const inbound = postgresInboundCommands(db);
   const tickPorts = {
@@ -209,7 +234,10 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
         store,
         work: (handler) => queue.work(handler, { concurrency: settings.concurrency }),
         tick: (id) => tick(tickPorts, id),
-        loops: slackLoops(settings, db, { useCases, inbound, store, recorder, log }),
+        loops: [
+          ...slackLoops(settings, db, { useCases, inbound, store, recorder, log }),
+          ...traceLoops(settings, { outbox: postgresOutbox(db), store, traces, log }),
+        ],
         log,
         retention: settings.retention,
         now: Date.now,
@@ -298,6 +326,45 @@ async function missing(
   ];
   const asked = await Promise.all(parts.map(async ([part, answer]) => ({ part, message: await answer })));
   return asked.flatMap(({ part, message }) => (message === null ? [] : [{ part, message }]));
+}
+
+type ClusterOf = (name: string) => ClusterSettings | undefined;
+
+const clusterOf =
+  (clusters: readonly ClusterSettings[]): ClusterOf =>
+  (name) =>
+    clusters.find((cluster) => cluster.name === name);
+
+/** null: no cluster has a Kiali whose word counts. */
+function validatorOf(clusters: readonly ClusterSettings[]): MeshValidator | null {
+  const validators = new Map(
+    clusters.flatMap(({ name, kiali }): [string, MeshValidator][] =>
+      kiali?.validations === true ? [[name, kialiValidator(kiali)]] : [],
+    ),
+  );
+  if (validators.size === 0) return null;
+  return { findings: async (target) => (await validators.get(target.cluster)?.findings(target)) ?? [] };
+}
+
+function outsideLinks(clusters: readonly ClusterSettings[]): (rollout: Rollout) => OutsideLinks {
+  const of = clusterOf(clusters);
+  return ({ plan: { target }, createdAt, phase }) => {
+    const { kiali, jaeger } = of(target.cluster) ?? {};
+    const until = phase.name === 'ended' ? phase.at : null;
+    return {
+      kiali: kiali === undefined ? null : kialiLinks({ ...kiali, url: kiali.publicUrl ?? kiali.url }, target),
+      jaeger:
+        jaeger === undefined ? null : { search: searchLink(jaeger.publicUrl ?? jaeger.url, target, createdAt, until) },
+    };
+  };
+}
+
+function traceLoops({ clusters }: Settings, ports: Omit<TracePorts, 'sourceOf'>) {
+  const sources = new Map(
+    clusters.flatMap(({ name, jaeger }) => (jaeger === undefined ? [] : [[name, jaegerSource(jaeger)] as const])),
+  );
+  if (sources.size === 0) return [];
+  return [() => startTraces({ ...ports, sourceOf: (target) => sources.get(target.cluster) ?? null })];
 }
 
 interface LoopPorts {

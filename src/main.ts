@@ -140,6 +140,8 @@ const clusterOf = ({
   direct,
   metricsProvider,
   meshNamespaces,
+  kiali,
+  jaeger,
 }: ClusterConfig): ClusterSettings => ({
   name,
   kube: {
@@ -159,7 +161,16 @@ const clusterOf = ({
   direct: { intervalMs: direct.interval, concurrency: direct.concurrency },
   defaultProvider: metricsProvider,
   meshNamespaces,
+  ...(kiali === undefined ? {} : { kiali }),
+  ...(jaeger === undefined ? {} : { jaeger: { ...jaeger, auth: headerOf(jaeger.auth) } }),
 });
+
+const headerOf = (auth: NonNullable<ClusterConfig['jaeger']>['auth']) => {
+  if (auth === null) return null;
+  return auth.kind === 'bearer'
+    ? { name: 'authorization', value: `Bearer ${auth.token}` }
+    : { name: auth.name, value: auth.value };
+};
 
 try {
   process.exitCode = await main(process.argv.slice(2));

@@ -1,6 +1,7 @@
 /** What one file in `meshes/` provides. A new mesh is one such file; nothing else changes. */
 import type { z } from 'zod';
 import type { TrafficRouter } from '../app/ports.ts';
+import type { MeshCapabilities } from '../domain/capabilities.ts';
 import type { Target } from '../domain/plan.ts';
 import type { KubeClient } from './kubernetes/kube.ts';
 import type { RouteKind } from './routes/router.ts';
@@ -70,6 +71,8 @@ export interface MeshModule {
   readonly example: Record<string, unknown>;
   /** Kubernetes rights that the worker needs for this mesh; the chart's Role is written from them. */
   readonly rbac: readonly PolicyRule[];
+  /** What it can carry: one row per proxy and API version, of each proxy the newest version first. */
+  readonly capabilities: readonly MeshCapabilities[];
   views(target: Target): readonly View[];
   /** Ways of counting requests one by one for the evidence, the preferred one first. */
   counting(target: Target): readonly CountView[];

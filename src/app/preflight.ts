@@ -6,13 +6,15 @@ import { weightAt } from '../domain/plan.ts';
 import type { Stamp } from '../domain/rollout.ts';
 import type { Prepared } from './evidence-setup.ts';
 import { prepareEvidence } from './evidence-setup.ts';
-import type { MeshGateway, MeshInspector, MetricsGateway } from './ports.ts';
+import type { MeshGateway, MeshInspector, MeshValidator, MetricsGateway } from './ports.ts';
 import type { CheckPreview, Finding, TimelineEntry } from './usecases.ts';
 
 export interface PreflightPorts {
   readonly meshes: MeshGateway;
   readonly inspector: Pick<MeshInspector, 'target'>;
   readonly metrics: MetricsGateway;
+  /** Absent: nobody else is asked. */
+  readonly validator?: MeshValidator;
 }
 
 export interface Preflight {
@@ -32,7 +34,7 @@ const finding = (check: string, level: Finding['level'], message: string): Findi
 export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Preflight> {
   const { target } = plan;
   const router = ports.meshes.router(target);
-  const [route, stable, canary, inspected, metrics, queries, prepared] = await Promise.all([
+  const [route, stable, canary, inspected, metrics, queries, prepared, validated] = await Promise.all([
     router.read({ fresh: true }),
     ports.meshes.workload(target, 'stable'),
     ports.meshes.workload(target, 'canary'),
@@ -40,6 +42,7 @@ export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Pref
     metricsFindings(ports, plan),
     queryFindings(ports, plan),
     prepareEvidence(ports, plan),
+    ports.validator?.findings(target) ?? [],
   ]);
   const findings = [
     await routeFinding(router, plan, route),
@@ -47,6 +50,7 @@ export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Pref
     workloadFinding('stable', stable),
     workloadFinding('canary', canary),
     ...inspected,
+    ...validated,
     ...metrics,
     ...queries,
     ...prepared.findings,

@@ -1,7 +1,10 @@
 /** Istio: the weights of a VirtualService, between two subsets of one host or between two hosts. */
 import { z } from 'zod';
+import { partly, yes } from '../../domain/capabilities.ts';
 import type { RouteTrouble } from '../../domain/observation.ts';
 import type { Role } from '../../domain/plan.ts';
+import * as able from '../capabilities/common.ts';
+import { rowsFor } from '../capabilities/rows.ts';
 import type { KubeObject } from '../kubernetes/kube.ts';
 import type { RoutePlace } from '../mesh.ts';
 import { defineMesh } from '../mesh.ts';
@@ -234,6 +237,40 @@ const placeOf = (t: IstioTarget): RoutePlace => ({
   weights: `.spec.${t.virtualService.protocol}[].route[].weight`,
 });
 
+const capabilities = rowsFor(
+  {
+    mesh: 'istio',
+    proxy: 'istio',
+    object: 'VirtualService',
+    capabilities: {
+      ...able.everywhere,
+      ...able.istio,
+      weights: yes('route[].weight of http, tls and tcp rules; the share is the weight over the sum.'),
+      headerRoute: yes('A rule with a match on the header, before the rule with the weights.'),
+      mirror: yes('mirror with mirrorPercentage; the copies go out without waiting, Host gets the suffix -shadow.'),
+      faultRehearsal: yes('fault of a rule that matches a header; the proxies of the callers carry it out.'),
+      ensureSubset: yes('subsets of the DestinationRule: there first, then the weight; taken away in the other order.'),
+      sessionAffinity: partly(
+        'A cookie that both weighted destinations set, and rules that match it. consistentHash chooses a pod within a version, never the version.',
+      ),
+      tcp: partly(
+        'Weights of tcp and tls rules, per new connection; without requests only Deployments and time judge.',
+      ),
+      retries: yes('retries of the rule; without them the default of 2 attempts.'),
+      retryBudget: partly(
+        'trafficPolicy.retryBudget of the DestinationRule in current releases; older API servers drop the field silently.',
+      ),
+      timeouts: yes('timeout of the rule.'),
+      circuitBreaker: yes('connectionPool and outlierDetection of the one DestinationRule of the host.'),
+    },
+  },
+  [
+    { apiVersion: `${GROUP}/v1`, served: 'Istio 1.22 and later' },
+    { apiVersion: `${GROUP}/v1beta1`, served: 'every release from Istio 1.20 on' },
+    { apiVersion: `${GROUP}/v1alpha3`, served: 'every release from Istio 1.20 on' },
+  ],
+);
+
 export default defineMesh({
   kind: 'istio',
   target,
@@ -247,6 +284,7 @@ export default defineMesh({
     canary: { host: 'myapp', subset: 'v2', deployment: 'myapp-v2' },
   },
   rbac: [{ apiGroups: [GROUP], resources: ['virtualservices'], verbs: ['get', 'list', 'watch', 'patch'] }],
+  capabilities,
   views: () => istioViews,
   counting: () => istioCounting,
   open: (t, kube) => openRoute(kindOf(target.parse(t)), kube),
