@@ -134,6 +134,25 @@ export const gateway = (kind: 'ingressgateway' | 'egressgateway', options: Deplo
 export const linkerdPart = (name: string, options: DeploymentOptions = {}): KubeObject =>
   deployment(name, { namespace: 'linkerd', image: 'cr.l5d.io/linkerd/controller:stable-2.14.10', ...options });
 
+/** The gateway that the VirtualService is bound to, with the pod behind it. */
+const ingress: readonly KubeObject[] = [
+  {
+    apiVersion: 'networking.istio.io/v1',
+    kind: 'Gateway',
+    metadata: { name: 'myapp-gateway', namespace: NAMESPACE },
+    spec: {
+      selector: { istio: 'ingressgateway' },
+      servers: [{ port: { number: 80, name: 'http', protocol: 'HTTP' }, hosts: ['myapp.example.com'] }],
+    },
+  },
+  {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'istio-ingressgateway-a', namespace: 'istio-system', labels: { istio: 'ingressgateway' } },
+    status: { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] },
+  },
+];
+
 const SERVICES = ['myapp', 'myapp-v1', 'myapp-v2'].map((name) => service(name));
 const WORKLOADS = ['myapp-v1', 'myapp-v2'].map((name) => deployment(name));
 const podsOf = (kind: Proxy): readonly KubeObject[] =>
@@ -143,6 +162,7 @@ const ISTIO: readonly KubeObject[] = [
   namespaceObject(NAMESPACE, { labels: { 'istio-injection': 'enabled' } }),
   istiod(),
   gateway('ingressgateway'),
+  ...ingress,
   ...SERVICES,
   ...WORKLOADS,
   ...podsOf('istio'),
