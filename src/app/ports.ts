@@ -8,6 +8,7 @@ import type { EvidenceSetup, JudgedBlock, Ledger } from '../domain/evidence/ledg
 import type { NoValueCode, Reading, Route, RouteTrouble, ShareReading, Workload } from '../domain/observation.ts';
 import type { Check, CheckKind, Instant, Millis, Role, Severities, Target, Weight } from '../domain/plan.ts';
 import type { Fact, Rollout, Stamp, Status } from '../domain/rollout.ts';
+import type { FaultRehearsal, Temporary } from '../domain/temporary.ts';
 import type { Finding } from './usecases.ts';
 
 // ── the mesh ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -16,6 +17,10 @@ import type { Finding } from './usecases.ts';
 export interface Decision {
   readonly stamp: Stamp;
   readonly canaryWeight: Weight;
+  /** What stands beside the weight; everything else of ours is taken away. */
+  readonly temporary: readonly Temporary[];
+  /** The canary's share is taken away, whatever else the rules say. */
+  readonly goingBack: boolean;
   /** Why, in a few words: "step 2 of 3", "rollback: check errors". */
   readonly reason: string;
   readonly actor: string;
@@ -129,6 +134,28 @@ export class UnknownName extends Error {
     this.known = known;
   }
 }
+
+/** Makes the requests of a rehearsal. */
+export interface Prober {
+  /** Marked as this rollout's. Never throws for expected trouble, and never takes much longer than one request may. */
+  probe(rollout: string, rehearsal: FaultRehearsal): Promise<Probed>;
+  /** Why the address may not be asked, with what to do; null: it may. */
+  objection(url: string, target: Target): string | null;
+}
+
+export type Probed =
+  | {
+      readonly ok: true;
+      readonly requests: number;
+      /** 5xx, no answer in time, or none. */
+      readonly failed: number;
+      /** The longest, in milliseconds. */
+      readonly slowest: Millis;
+      /** Of the last failure, for people; '' where none failed. */
+      readonly lastFailure: string;
+    }
+  /** Nobody could be asked. */
+  | { readonly ok: false; readonly message: string };
 
 // ── metrics ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -10,6 +10,7 @@ import type { RoutePlace } from '../mesh.ts';
 import { defineMesh } from '../mesh.ts';
 import { coversHost, expandHost } from '../routes/hosts.ts';
 import * as istio from '../routes/istio-advice.ts';
+import { istioTemporary } from '../routes/istio-temporary.ts';
 import { isRecord, listAt, numberAt, recordAt, textAt } from '../routes/json.ts';
 import { common, label, portNumber, ruleIndex, ruleName, ruleNames, subdomain } from '../routes/names.ts';
 import { pointer } from '../routes/pointer.ts';
@@ -19,6 +20,7 @@ import type { RouteKind } from '../routes/router.ts';
 import { openRoute } from '../routes/router.ts';
 import type { Destination, Rule, Selection, Split } from '../routes/split.ts';
 import { splitOf, wholeParts } from '../routes/split.ts';
+import { ours } from '../routes/temporary-rules.ts';
 import { istioCounting, istioViews } from '../series/istio.ts';
 
 const GROUP = 'networking.istio.io';
@@ -116,8 +118,10 @@ const destinationWords = (destination: unknown): string => {
 };
 
 function rulesOf(object: KubeObject, protocol: Protocol, t: IstioTarget): readonly Rule[] {
-  return listAt(object.spec, protocol).map((rule, index): Rule => {
+  return listAt(object.spec, protocol).flatMap((rule, index): Rule | readonly Rule[] => {
     const name = protocol === 'http' ? textAt(rule, 'name') : null;
+    // Rules of our own are no choice of the plan's, and positions are counted without them.
+    if (ours(name) !== null) return [];
     const route = listAt(rule, 'route');
     return {
       index,
@@ -228,6 +232,7 @@ const kindOf = (t: IstioTarget): RouteKind => ({
   versions,
   split: (object, goingBack) => splitIn(object, t, goingBack),
   carriesAllTraffic: (object, split) => carriesAllTraffic(object, split, t),
+  temporary: istioTemporary(namingOf(t)),
   parts: (_object, _split, canary) => wholeParts(canary),
 });
 
