@@ -1,7 +1,8 @@
 /** Practice 10, the part about Git: who else keeps the route object, and what to tell them. */
 import { expect, it } from 'vitest';
 import type { INSTALLED } from '../support/inspection.ts';
-import { type Inspection, inspection, levelsOf, virtualService } from '../support/inspection.ts';
+import { type Inspection, inspection, levelsOf } from '../support/inspection.ts';
+import { threeRules } from '../support/mesh-objects.ts';
 
 const OBJECTS = {
   istio: ['networking.istio.io', 'virtualservices', 'myapp', '.spec.http[].route[].weight', 'spec.http'],
@@ -47,7 +48,7 @@ it.each(MESHES)('Flux as owner of the route of %s is a warning with what to writ
 /** The route anew, as a tool that uses server-side apply makes it. */
 function applied({ api }: Inspection): void {
   api.remove('networking.istio.io', 'virtualservices', 'production', 'myapp');
-  api.put(virtualService, { manager: 'helm-operator', operation: 'Apply' });
+  api.put(threeRules(), { manager: 'helm-operator', operation: 'Apply' });
 }
 
 it('any other tool that applies the rules is named', async () => {

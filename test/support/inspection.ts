@@ -198,15 +198,8 @@ const DST = [900, 100].map((weight, at) => ({
   weight: `${weight}m`,
 }));
 
-/** For callers in the mesh only: gateways have checks, and objects, of their own. */
-export const virtualService: KubeObject = (() => {
-  const rules = threeRules();
-  const { gateways: _, ...spec } = rules.spec as Loose;
-  return { ...rules, spec };
-})();
-
 export const INSTALLED = {
-  istio: { objects: [...ISTIO, destinationRule, virtualService], target: istioTarget() },
+  istio: { objects: [...ISTIO, destinationRule, threeRules()], target: istioTarget() },
   'linkerd-smi': {
     objects: [
       ...LINKERD,
