@@ -20,6 +20,11 @@ const deployment = (name: string) => ({
   spec: { replicas: 1, selector: { matchLabels: { app: name } }, template: { metadata: { labels: { app: name } } } },
   status: { observedGeneration: 1, replicas: 1, updatedReplicas: 1, readyReplicas: 1, availableReplicas: 1 },
 });
+const namespace = {
+  apiVersion: 'v1',
+  kind: 'Namespace',
+  metadata: { name: 'production', labels: { 'istio-injection': 'enabled' } },
+};
 const route = {
   apiVersion: 'networking.istio.io/v1',
   kind: 'VirtualService',
@@ -70,7 +75,7 @@ beforeAll(async () => {
     kialiFake({ generation: 2 }),
     jaegerFake({ version: '2.21' }),
   ]);
-  for (const object of [deployment('myapp-v1'), deployment('myapp-v2'), route, subsets]) api.put(object);
+  for (const object of [namespace, deployment('myapp-v1'), deployment('myapp-v2'), route, subsets]) api.put(object);
   settings = {
     databaseUrl: database.url,
     queue: { kind: 'postgres', url: database.url },
