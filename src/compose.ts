@@ -26,6 +26,7 @@ import { postgresSlackMessages as slackMessages } from './adapters/postgres/slac
 import { postgresSlackPrincipals } from './adapters/postgres/slack-principals.ts';
 import { postgresTokenStore } from './adapters/postgres/tokens.ts';
 import { postgresTraceStore } from './adapters/postgres/traces.ts';
+import { prober } from './adapters/prober.ts';
 import { inspectCheck } from './adapters/prometheus/inspect.ts';
 import { openQueue, type QueueOptions } from './adapters/queue.ts';
 import { capabilityMatrix, loadMeshes, loadProviders, meshFor } from './adapters/registry.ts';
@@ -43,6 +44,7 @@ import {
   type MeshValidator,
   type MetricsProvider,
   type Notifier,
+  type Prober,
   type Recorder,
   type TickQueue,
   type TokenStore,
@@ -54,8 +56,10 @@ import { tick } from './app/tick.ts';
 import { startTraces, TRACES, type TracePorts } from './app/traces.ts';
 import type { OutsideLinks, UseCases } from './app/usecases.ts';
 import { startWorker, type Worker } from './app/worker.ts';
+import { missingCapability } from './domain/capabilities.ts';
 import type { Millis, Severities, Target } from './domain/plan.ts';
 import type { Rollout } from './domain/rollout.ts';
+import type { Temporary } from './domain/temporary.ts';
 
 /** What every provider is opened with, beside its own settings. */
 interface MetricsPorts {
@@ -116,6 +120,8 @@ export interface Settings {
   readonly slack: SlackSettings | null;
   /** Where people reach the service; null: messages carry no links. */
   readonly publicUrl: string | null;
+  /** Hosts that fault rehearsals may ask beyond those of the target's namespace. Absent: none. */
+  readonly probeHosts?: readonly string[];
   /** Absent: nothing is demanded. */
   readonly preflight?: PreflightSettings;
   /** false: this process only looks, and workers with an account of their own write. Absent: true. */
@@ -168,6 +174,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     log,
   });
   const commandPorts = { store, queue, log };
+  const probes = prober({ allowed: settings.probeHosts ?? [] });
   const parser = planParser(
     [...meshes.values()],
     [...providers.keys()],
@@ -177,6 +184,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
       return found === undefined ? null : { known: [...found.providers.keys()], usual: found.defaultProvider };
     },
     inspector.checks,
+    (adds, target) => stepObjection(meshes, probes, adds, target),
   );
   const validator = validatorOf(settings.clusters);
   const traces = postgresTraceStore(db);
@@ -221,6 +229,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     recorder,
     monotonic: () => performance.now(),
     evaluateWithin: evaluateWithin(settings),
+    prober: probes,
     ...(telemetry.crashPoint === undefined ? {} : { crashPoint: telemetry.crashPoint }),
   };
   return {
@@ -252,6 +261,24 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
       await db.close();
     },
   };
+}
+
+/** What the mesh cannot carry, what this service does not write to its object, what a plan may not ask of the worker. */
+function stepObjection(
+  meshes: ReadonlyMap<string, MeshModule>,
+  { objection }: Prober,
+  adds: Temporary,
+  target: Target,
+): string | null {
+  const { kind } = adds;
+  const missing = missingCapability(capabilityMatrix(meshes), { mesh: target.mesh, proxy: target['proxy'] }, kind);
+  if (missing !== null) return missing.message;
+  const mesh = meshFor(meshes, target.mesh);
+  if (!(mesh.adds ?? []).includes(kind)) {
+    const able = [...meshes.values()].filter((one) => one.adds?.includes(kind)).map((one) => one.kind);
+    return `a ${kind} step is not written to the object of mesh ${target.mesh} by this version of Sluice; it is for ${able.join(', ')}. Take the step out of the plan`;
+  }
+  return adds.kind === 'faultRehearsal' ? objection(adds.probe.url, target) : null;
 }
 
 /** A misspelt name in the policy would leave the check that is meant without one. */

@@ -108,6 +108,8 @@ export interface Config {
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
   readonly metricsOpen: boolean;
   readonly preflight: PreflightConfig;
+  /** Hosts that fault rehearsals may ask, beyond those of the target's namespace. */
+  readonly probeHosts: readonly string[];
   readonly slack: {
     readonly signingSecrets: readonly string[];
     readonly token: string;
@@ -152,6 +154,8 @@ export const VARIABLES = {
   SLUICE_MESH_MIN_VERSION: 'oldest control plane and proxies that are good enough, like istio=1.22,linkerd=2.14 (any)',
   SLUICE_SIDECAR_RESOURCES:
     'least resources of a proxy, like requests.cpu=100m,requests.memory=128Mi,limits.cpu=500m,limits.memory=256Mi (by the mesh)',
+  SLUICE_PROBE_HOSTS:
+    "hosts that fault rehearsals may ask beyond those of the rollout's namespace, separated by commas, like frontend.web",
   SLUICE_KIALI_URL:
     'Kiali with its web root, like http://kiali.istio-system:20001/kiali; without it there are no links to it',
   SLUICE_KIALI_PUBLIC_URL: 'where people reach that Kiali, for links; without it SLUICE_KIALI_URL',
@@ -210,6 +214,7 @@ export function readConfig(env: Env): Read {
     logLevel: get.oneOf('LOG_LEVEL', ['debug', 'info', 'warn', 'error'] as const) ?? 'info',
     metricsOpen: get.oneOf('SLUICE_METRICS_OPEN', ['true', 'false'] as const) === 'true',
     preflight: preflightOf(get),
+    probeHosts: (get.text('SLUICE_PROBE_HOSTS') ?? '').split(',').flatMap((host) => host.trim() || []),
     slack: slackOf(get, problems),
     secrets: [],
   };

@@ -119,6 +119,7 @@ const settingsOf = (config: Config): Settings => ({
   clusters: config.clusters.map(clusterOf),
   concurrency: config.concurrency,
   retention: config.retention,
+  probeHosts: config.probeHosts,
   slack:
     config.slack === null
       ? null

@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import type { TrafficRouter } from '../app/ports.ts';
 import type { MeshCapabilities } from '../domain/capabilities.ts';
 import type { Target } from '../domain/plan.ts';
+import type { Temporary } from '../domain/temporary.ts';
 import type { KubeClient } from './kubernetes/kube.ts';
 import type { RouteKind } from './routes/router.ts';
 import type { CountView } from './series/counting.ts';
@@ -69,6 +70,8 @@ export interface MeshModule {
   readonly target: z.ZodType<Target>;
   /** A target that passes the schema, for docs and the contract suite. */
   readonly example: Record<string, unknown>;
+  /** What its router adds to the object beside weights. Absent: nothing. */
+  readonly adds?: readonly Temporary['kind'][];
   /** Kubernetes rights that the worker needs for this mesh; the chart's Role is written from them. */
   readonly rbac: readonly PolicyRule[];
   /** What it can carry: one row per proxy and API version, of each proxy the newest version first. */

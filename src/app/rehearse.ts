@@ -13,7 +13,11 @@ export interface RehearsePorts {
 }
 
 /** Empty: no rehearsal is due. Repeated after a crash: only marked requests meet the faults. */
-export async function rehearse({ prober }: RehearsePorts, rollout: Rollout, at: Instant): Promise<readonly Measurement[]> {
+export async function rehearse(
+  { prober }: RehearsePorts,
+  rollout: Rollout,
+  at: Instant,
+): Promise<readonly Measurement[]> {
   const { phase, plan } = rollout;
   if ((phase.name !== 'progressing' && phase.name !== 'paused') || !rehearsalDue(rollout, at)) return [];
   const rehearsal = rehearsalAt(plan, phase.step);
@@ -40,7 +44,13 @@ export function measured({ probe }: FaultRehearsal, probed: Probed, step: number
   const canary = { ok: true, value: part, samples: requests, query } as const;
   const saw = `${count(failed)} of ${count(requests)} rehearsed requests to ${query} failed${lastFailure === '' ? '' : ` (${lastFailure})`}`;
   if (part > probe.maxFailed)
-    return { ...about, verdict: 'fail', code: 'above_max', reason: `${saw}, at most ${percent(probe.maxFailed)} may`, canary };
+    return {
+      ...about,
+      verdict: 'fail',
+      code: 'above_max',
+      reason: `${saw}, at most ${percent(probe.maxFailed)} may`,
+      canary,
+    };
   if (part < probe.minFailed)
     return {
       ...about,

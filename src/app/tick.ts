@@ -411,7 +411,15 @@ export function decisionOf(rollout: Rollout, canaryWeight: Weight, at: Instant):
         : phase.name;
   const goingBack = phase.name === 'rolling_back';
   const temporary = desiredTemporary(rollout);
-  return { stamp: stampOf(rollout), canaryWeight, temporary, goingBack, reason: reason.slice(0, 500), actor: 'sluice', at };
+  return {
+    stamp: stampOf(rollout),
+    canaryWeight,
+    temporary,
+    goingBack,
+    reason: reason.slice(0, 500),
+    actor: 'sluice',
+    at,
+  };
 }
 
 /** A newer decision is on the object: another installation's, or our own from before the database was restored. */

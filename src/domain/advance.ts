@@ -26,8 +26,8 @@ import type { Instant, Millis, Weight } from './plan.ts';
 import { isPromotionStep, weightAt } from './plan.ts';
 import type { PauseCause, Phase, RollbackReason, Rollout, Trouble } from './rollout.ts';
 import { compareStamps, desiredTemporary, desiredWeight, stampOf } from './rollout.ts';
-import { sameKinds } from './temporary.ts';
 import { anyFailing, askedAt, blindFor, tallied } from './tally.ts';
+import { sameKinds } from './temporary.ts';
 
 /** One look at the world: the next rollout. Without news it is the same object. */
 export function observe(rollout: Rollout, seen: Observation): Change {

@@ -62,9 +62,7 @@ export function askedAt({ plan, phase }: Rollout): readonly { readonly name: str
 }
 
 export const anyFailing = (rollout: Rollout): boolean =>
-  askedAt(rollout).some(
-    (check) => (rollout.tallies[check.name]?.consecutiveFailures ?? 0) >= check.failureLimit,
-  );
+  askedAt(rollout).some((check) => (rollout.tallies[check.name]?.consecutiveFailures ?? 0) >= check.failureLimit);
 
 /** The check that has been blind for at least `patience`, if any. */
 export function blindFor(rollout: Rollout, at: Instant, patience: Millis): { check: string; reason: string } | null {

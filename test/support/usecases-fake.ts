@@ -144,7 +144,15 @@ export function fakeUseCases(): FakeUseCases {
     object: `VirtualService ${target.namespace}/${target.service}`,
     async read() {
       if (routeRefusal !== null) return { ok: false, code: 'not_found', message: routeRefusal };
-      return { ok: true, canaryWeight: 0, stamp: null, carriesAllTraffic: true, token: '1', lastWriter: null };
+      return {
+        ok: true,
+        canaryWeight: 0,
+        stamp: null,
+        carriesAllTraffic: true,
+        temporary: [],
+        token: '1',
+        lastWriter: null,
+      };
     },
     async apply() {
       throw new Error('requests never write to the mesh');
@@ -212,6 +220,7 @@ export function fakeUseCases(): FakeUseCases {
           canaryWeight,
           stamp: started ? stampOf(rollout) : null,
           carriesAllTraffic: true,
+          temporary: [],
           token: '1',
           lastWriter: null,
         },

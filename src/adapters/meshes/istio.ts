@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { partly, yes } from '../../domain/capabilities.ts';
 import type { RouteTrouble } from '../../domain/observation.ts';
 import type { Role } from '../../domain/plan.ts';
+import { KINDS } from '../../domain/temporary.ts';
 import * as able from '../capabilities/common.ts';
 import { rowsFor } from '../capabilities/rows.ts';
 import type { KubeObject } from '../kubernetes/kube.ts';
@@ -288,6 +289,7 @@ export default defineMesh({
     stable: { host: 'myapp', subset: 'v1', deployment: 'myapp-v1' },
     canary: { host: 'myapp', subset: 'v2', deployment: 'myapp-v2' },
   },
+  adds: KINDS,
   rbac: [{ apiGroups: [GROUP], resources: ['virtualservices'], verbs: ['get', 'list', 'watch', 'patch'] }],
   capabilities,
   views: () => istioViews,

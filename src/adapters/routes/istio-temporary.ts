@@ -31,7 +31,8 @@ export const istioTemporary = (naming: Naming): TemporaryRules => ({
   },
   ops: (object, split, decision) => [...taken(object), ...added(object, split, decision)],
   objection(object, split, wanted) {
-    if (split.rules.some(({ canary }) => !canary.weightAt.startsWith(`/spec/${LIST}/`))) return noTemporary(naming, wanted);
+    if (split.rules.some(({ canary }) => !canary.weightAt.startsWith(`/spec/${LIST}/`)))
+      return noTemporary(naming, wanted);
     return wanted.some(({ kind }) => kind === 'mirror') ? mirrored(object, split, naming) : null;
   },
 });
@@ -73,11 +74,13 @@ function added(object: KubeObject, split: Split, { temporary, stamp }: Decision)
     return temporary
       .map((what, place) => ({ what, name: nameOf(stamp.rollout, what.kind, place, part) }))
       .toSorted((a, b) => RANK[b.what.kind] - RANK[a.what.kind])
-      .map(({ what, name }): PatchOp => ({
-        op: 'add',
-        path: pointer('spec', LIST, left(one.rule.index)),
-        value: ruleOf(what, name, rule, one, stamp.rollout),
-      }));
+      .map(
+        ({ what, name }): PatchOp => ({
+          op: 'add',
+          path: pointer('spec', LIST, left(one.rule.index)),
+          value: ruleOf(what, name, rule, one, stamp.rollout),
+        }),
+      );
   });
 }
 
@@ -117,7 +120,10 @@ function entryOf(rule: Json, moved: MovedRule, role: 'stable' | 'canary'): Json 
 function matching(rule: Json, headers: Json): readonly Json[] {
   const matches = listAt(rule, 'match');
   if (matches.length === 0) return [{ headers }];
-  return matches.map((match) => ({ ...(isRecord(match) ? match : {}), headers: { ...recordAt(match, 'headers'), ...headers } }));
+  return matches.map((match) => ({
+    ...(isRecord(match) ? match : {}),
+    headers: { ...recordAt(match, 'headers'), ...headers },
+  }));
 }
 
 function headerOf(match: Match): Json {

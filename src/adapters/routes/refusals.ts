@@ -1,5 +1,7 @@
 /** Why a route cannot be moved: what was wanted, what was found, what to do. */
 import type { RouteTrouble, RouteTroubleCode } from '../../domain/observation.ts';
+import type { Temporary } from '../../domain/temporary.ts';
+import { wordsOf } from '../../domain/temporary.ts';
 import type { KubeTrouble, KubeTroubleCode } from '../kubernetes/kube.ts';
 import type { Destination, Rule } from './split.ts';
 

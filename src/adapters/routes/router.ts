@@ -253,7 +253,6 @@ const sameStamp = (object: KubeObject, { stamp }: Decision): boolean => {
   return seen !== null && seen.rollout === stamp.rollout && compareStamps(seen, stamp) === 0;
 };
 
-
 /** No answer, or one from something in between. Only 429 surely comes before any work; all else may have been stored. */
 const outcomeUnknown = ({ code, status }: KubeTrouble): boolean =>
   code === 'timeout' || (code === 'unavailable' && status !== 429);
