@@ -6,7 +6,7 @@ import { z } from 'zod';
 import type { Check, EvidencePlan, Plan, Severities, Target } from '../domain/plan.ts';
 import { SEVERITIES } from './severity.ts';
 import type { InspectStep } from './step-schema.ts';
-import { canonicalSteps, MOST_STEPS, stepProblems, steps } from './step-schema.ts';
+import { canonicalSteps, MOST_STEPS, stepProblems, steps, stepsAsPublished } from './step-schema.ts';
 import { durationSchema, percentSchema } from './units.ts';
 import type { Problem } from './usecases.ts';
 
@@ -265,7 +265,7 @@ export function planParser(
   const byKind = new Map(meshes.map((mesh) => [mesh.kind, mesh.target]));
   const outer = z.strictObject({ target: z.looseObject({ mesh: z.string() }), ...rest });
   const targets = meshes.map((mesh) => mesh.target) as [z.ZodType<Target>, ...z.ZodType<Target>[]];
-  const published = z.strictObject({ target: z.union(targets), ...rest });
+  const published = z.strictObject({ target: z.union(targets), ...rest, steps: stepsAsPublished });
 
   return {
     jsonSchema: {

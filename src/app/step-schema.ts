@@ -99,21 +99,31 @@ const template = z.strictObject({
   hold,
 });
 
-export const steps = z.union(
-  [
-    z.array(step).min(1, 'wanted at least one step').max(MOST_STEPS, `wanted at most ${MOST_STEPS} steps`),
-    template.describe('safe: testers by header, mirror, fault rehearsal, then 1, 5, 25 and 50 %.'),
-  ],
-  { error: 'wanted a list of steps, or a template like { template: safe }' },
-);
+const list = z.array(step).min(1, 'wanted at least one step').max(MOST_STEPS, `wanted at most ${MOST_STEPS} steps`);
+const named = template.describe('safe: testers by header, mirror, fault rehearsal, then 1, 5, 25 and 50 %.');
+
+/** For the published schema. */
+export const stepsAsPublished = z.union([list, named]);
+
+type Written = z.output<typeof list> | z.output<typeof named>;
+
+/** Of the two forms the one that was meant: a union would only say that neither fits, and not which field is wrong. */
+export const steps = z.unknown().transform((input, context): Written => {
+  const form: z.ZodType<Written> = typeof input === 'object' && input !== null && !Array.isArray(input) ? named : list;
+  const parsed = form.safeParse(input, { reportInput: true });
+  if (parsed.success) return parsed.data;
+  for (const issue of parsed.error.issues)
+    context.issues.push({ ...issue, input: issue.input } as (typeof context.issues)[number]);
+  return z.NEVER;
+});
 
 type WrittenStep = z.output<typeof step>;
 
 /** The canonical steps; what stands beside weights keeps the weight of before. */
-export function canonicalSteps(written: z.output<typeof steps>, target: Target): readonly Step[] {
-  const list = Array.isArray(written) ? written : fromTemplate(written, target);
+export function canonicalSteps(written: Written, target: Target): readonly Step[] {
+  const all = Array.isArray(written) ? written : fromTemplate(written, target);
   let now = 0;
-  return list.map((one) => {
+  return all.map((one) => {
     const adds = addsOf(one);
     now = one.weight ?? now;
     const { hold: held, approval } = one;
@@ -169,10 +179,10 @@ function rehearsalOf({ delay, abort, probe: p }: z.output<typeof faultRehearsal>
 /** Can the target's mesh carry that, and may it be asked for? null: yes; otherwise why not. */
 export type InspectStep = (adds: Temporary, target: Target) => string | null;
 
-export function stepProblems(list: readonly Step[], target: Target | null, inspect: InspectStep): readonly Problem[] {
+export function stepProblems(all: readonly Step[], target: Target | null, inspect: InspectStep): readonly Problem[] {
   const problems: Problem[] = [];
-  list.forEach((one, i) => {
-    const before = list[i - 1];
+  all.forEach((one, i) => {
+    const before = all[i - 1];
     const at = `/steps/${i}`;
     if (one.adds === undefined) {
       if (before !== undefined && one.weight <= before.weight)
@@ -199,7 +209,7 @@ export function stepProblems(list: readonly Step[], target: Target | null, inspe
         message: 'wanted at most maxFailed: no rehearsal could pass',
       });
   });
-  if (list.every(({ weight: share }) => share === 0))
+  if (all.every(({ weight: share }) => share === 0))
     problems.push({ pointer: '/steps', code: 'no_weight', message: 'wanted at least one step with a weight' });
   return problems;
 }
