@@ -6,6 +6,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { loadChecks } from '../src/adapters/inspect/inspect.ts';
 import type { PolicyRule } from '../src/adapters/mesh.ts';
+import { MIGRATED_MESHES } from '../src/adapters/policies/gateway.ts';
+import { MIGRATION_RIGHTS } from '../src/adapters/policies/peer-authentication.ts';
 import { loadMeshes } from '../src/adapters/registry.ts';
 
 export const RBAC_FILE = fileURLToPath(new URL('../charts/sluice/files/rbac.json', import.meta.url));
@@ -27,7 +29,7 @@ export interface Rights {
 export interface ChartRights {
   /** Reads: it looks before it accepts a plan. */
   readonly api: Rights;
-  /** Also moves weights. */
+  /** Also moves weights, and the mode of mTLS. */
   readonly worker: Rights;
   /** What the checks before a rollout list outside of the rollouts' own namespaces, for both: a ClusterRole that only reads. */
   readonly inspect: Pick<Rights, 'meshes'>;
@@ -40,13 +42,18 @@ export async function chartRights(): Promise<ChartRights> {
   const [meshes, checks] = await Promise.all([loadMeshes(), loadChecks()]);
   const looked = (kind: string): readonly PolicyRule[] =>
     [...checks.values()].filter((check) => check.meshes.includes(kind)).flatMap((check) => check.rbac);
+  const migrated = (kind: string): readonly PolicyRule[] =>
+    (MIGRATED_MESHES as readonly string[]).includes(kind) ? MIGRATION_RIGHTS : [];
   const inNamespace = (rules: readonly PolicyRule[]): readonly PolicyRule[] =>
     rules.filter(({ resources }) => !resources.some((resource) => CLUSTER_SCOPED.has(resource)));
   const kinds = [...meshes].map(([kind, mesh]) => ({ kind, mesh }));
   const worker: Rights = {
     common: WORKLOADS,
     meshes: Object.fromEntries(
-      kinds.map(({ kind, mesh }) => [kind, joined([...mesh.rbac, ...inNamespace(looked(kind))], WORKLOADS)]),
+      kinds.map(({ kind, mesh }) => [
+        kind,
+        joined([...mesh.rbac, ...inNamespace(looked(kind)), ...migrated(kind)], WORKLOADS),
+      ]),
     ),
   };
   const inspect = { meshes: Object.fromEntries(kinds.map(({ kind }) => [kind, joined(looked(kind), [])])) };
