@@ -29,10 +29,12 @@ export interface Rights {
 export interface ChartRights {
   /** Reads: it looks before it accepts a plan. */
   readonly api: Rights;
-  /** Also moves weights, and the mode of mTLS. */
+  /** Also moves weights. */
   readonly worker: Rights;
   /** What the checks before a rollout list outside of the rollouts' own namespaces, for both: a ClusterRole that only reads. */
   readonly inspect: Pick<Rights, 'meshes'>;
+  /** What the worker needs beside for migrations of mTLS, which make and remove policies: only where they are wanted. */
+  readonly migrations: Pick<Rights, 'meshes'>;
 }
 
 /** Kinds that are in no namespace: a Role cannot give rights to list them. */
@@ -42,22 +44,18 @@ export async function chartRights(): Promise<ChartRights> {
   const [meshes, checks] = await Promise.all([loadMeshes(), loadChecks()]);
   const looked = (kind: string): readonly PolicyRule[] =>
     [...checks.values()].filter((check) => check.meshes.includes(kind)).flatMap((check) => check.rbac);
-  const migrated = (kind: string): readonly PolicyRule[] =>
-    (MIGRATED_MESHES as readonly string[]).includes(kind) ? MIGRATION_RIGHTS : [];
   const inNamespace = (rules: readonly PolicyRule[]): readonly PolicyRule[] =>
     rules.filter(({ resources }) => !resources.some((resource) => CLUSTER_SCOPED.has(resource)));
   const kinds = [...meshes].map(([kind, mesh]) => ({ kind, mesh }));
   const worker: Rights = {
     common: WORKLOADS,
     meshes: Object.fromEntries(
-      kinds.map(({ kind, mesh }) => [
-        kind,
-        joined([...mesh.rbac, ...inNamespace(looked(kind)), ...migrated(kind)], WORKLOADS),
-      ]),
+      kinds.map(({ kind, mesh }) => [kind, joined([...mesh.rbac, ...inNamespace(looked(kind))], WORKLOADS)]),
     ),
   };
   const inspect = { meshes: Object.fromEntries(kinds.map(({ kind }) => [kind, joined(looked(kind), [])])) };
-  return { api: only(worker, READS), worker, inspect };
+  const migrations = { meshes: Object.fromEntries(MIGRATED_MESHES.map((kind) => [kind, MIGRATION_RIGHTS])) };
+  return { api: only(worker, READS), worker, inspect, migrations };
 }
 
 /** Each resource once, with all its verbs, in the order in which it is first named; without what `given` gives already. */

@@ -94,7 +94,9 @@ export function openPolicy(plan: MigrationPlan, kube: KubeClient, root: string):
       const annotations = { [DECISION_ANNOTATION]: encodeDecision({ ...decision, mode: 'UNSET' }, null) };
       const metadata = { name: policy.name, namespace: policy.namespace, annotations };
       const answer = await kube.create(ref(), { kind: 'PeerAuthentication', metadata, spec });
-      return answer.ok ? { kind: 'written' } : refused(answer);
+      if (answer.ok) return { kind: 'written' };
+      // Of a create it is the namespace that is not found.
+      return answer.code === 'not_found' ? { kind: 'trouble', trouble: refusalOf(answer) } : refused(answer);
     },
     setMode: patch,
     async remove(decision, read) {
