@@ -16,6 +16,7 @@ import { requestId, securityHeaders } from './headers.ts';
 import { historyRoutes } from './history.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import { keepLifecycle, lifecycle } from './lifecycle.ts';
+import { meshGuideRoutes } from './mesh-guide.ts';
 import { migrationRoutes } from './mesh-migrations.ts';
 import { openApi } from './openapi.ts';
 import { opsRoutes } from './ops.ts';
@@ -85,6 +86,7 @@ export function apiRoutes(options: ServerOptions, life: Lifecycle): readonly Rou
     ...analysisRoutes({ usecases }),
     ...clusterRoutes({ usecases }),
     ...(options.migrations === undefined ? [] : migrationRoutes({ migrations: options.migrations, publicUrl })),
+    ...meshGuideRoutes({ matrix: usecases.capabilities }),
     ...opsRoutes({
       recorder,
       ready: readiness(options.ready, monotonic),
