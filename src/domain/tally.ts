@@ -1,6 +1,7 @@
 /** Counts of evaluations per check: consecutive failures, and how long a check has been blind. */
 import type { Change } from './change.ts';
 import { patch, record } from './change.ts';
+import { trippedGuard, waitedFor, watchWords } from './guard.ts';
 import type { Measurement, Observation } from './observation.ts';
 import type { Instant, Millis } from './plan.ts';
 import type { Rollout, Tally } from './rollout.ts';
@@ -22,6 +23,8 @@ export function tally(before: Tally | undefined, measured: Measurement, at: Inst
     case 'inconclusive':
     case 'error':
       return { consecutiveFailures, last: verdict, blindSince: blindSince ?? at, lastReason: reason };
+    case 'unknown':
+      return { consecutiveFailures, last: verdict, blindSince: null, lastReason: reason };
     default:
       return verdict satisfies never;
   }
@@ -42,7 +45,7 @@ export function tallied(change: Change, seen: Observation): Change {
       const next = patch(acc, { tallies: { ...acc.rollout.tallies, [measured.check]: after } });
       if (before?.last === after.last) return next;
       const { check, verdict, code, reason, threshold } = measured;
-      return record(next, seen.at, 'verdict_changed', `check "${check}": ${verdict}: ${reason}`, {
+      return record(next, seen.at, 'verdict_changed', `${watchWords(check)}: ${verdict}: ${reason}`, {
         check,
         verdict,
         code,
@@ -54,6 +57,7 @@ export function tallied(change: Change, seen: Observation): Change {
 }
 
 export const anyFailing = (rollout: Rollout): boolean =>
+  trippedGuard(rollout, 'rollback') !== null ||
   rollout.plan.analysis.checks.some(
     (check) => (rollout.tallies[check.name]?.consecutiveFailures ?? 0) >= check.failureLimit,
   );
@@ -64,5 +68,8 @@ export function blindFor(rollout: Rollout, at: Instant, patience: Millis): { che
     const { blindSince, lastReason } = rollout.tallies[check.name] ?? EMPTY;
     if (blindSince !== null && at - blindSince >= patience) return { check: check.name, reason: lastReason };
   }
+  for (const { name, tally: known } of waitedFor(rollout))
+    if (known !== undefined && known.blindSince !== null && at - known.blindSince >= patience)
+      return { check: name, reason: known.lastReason };
   return null;
 }

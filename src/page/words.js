@@ -44,7 +44,7 @@ export const COMPARISON = {
 };
 
 /** @type {Readonly<Record<string, string>>} */
-export const VERDICT = { pass: 'pass', fail: 'fail', inconclusive: 'inconclusive', error: 'error' };
+export const VERDICT = { pass: 'pass', fail: 'fail', inconclusive: 'inconclusive', error: 'error', unknown: 'unknown' };
 
 /** "step 2 of 3", "promotion". @param {Pick<Rollout, 'step' | 'steps'>} rollout */
 export function stepWords({ step, steps }) {
@@ -117,6 +117,7 @@ export const PAUSE = {
   approval: 'waits for approval',
   no_data: 'no data',
   unproven: 'not proven safe',
+  guard: 'a guard objects',
   drift: 'changed by others',
   fighting: 'changed by others',
   foreign_rollout: 'another installation',
