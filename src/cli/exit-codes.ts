@@ -26,7 +26,10 @@ export const EXIT_CODES = {
     when: 'Something stands in the way: a live rollout of the target, or the rollout has moved on (409, 412).',
   },
   unreachable: { code: 10, when: 'The server did not answer. Rollouts go on without it being reachable from here.' },
-  refused: { code: 11, when: 'The plan is not valid, or the preflight refuses it: nothing was started. A check of the mesh fails (mesh).' },
+  refused: {
+    code: 11,
+    when: 'The plan is not valid, or the preflight refuses it: nothing was started. A check of the mesh fails (mesh).',
+  },
   not_found: { code: 12, when: 'There is no such rollout, or cluster.' },
   not_offered: { code: 13, when: 'The server has no such call: it is older than this command.' },
   interrupted: { code: 130, when: 'Interrupted by Ctrl-C (SIGINT); 143 by SIGTERM. The rollout goes on.' },

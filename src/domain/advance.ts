@@ -572,8 +572,7 @@ function moveOn(change: Change, seen: Observation): Change {
   if (phase.name === 'paused' || phase.reachedAt === null) return change;
   const step = plan.steps[phase.step];
   const hold = holdOf(rollout, phase.step);
-  if (step === undefined || at - phase.reachedAt < hold || !allPassed(rollout) || !guardsAllow(rollout))
-    return change;
+  if (step === undefined || at - phase.reachedAt < hold || !allPassed(rollout) || !guardsAllow(rollout)) return change;
   const proof = gate(rollout, at, phase.reachedAt + hold);
   if (proof.kind === 'wait') return change;
   if (proof.kind === 'unproven' && proof.policy.then !== 'promote') return notProven(change, seen, proof);

@@ -28,7 +28,12 @@ const LADDER = [
  * It never reaches back before the weight was in force: that would mix two weights (or judge an older attempt).
  * `scrapeInterval`: an increase needs two samples, so the look-back must span two scrapes.
  */
-export function windowAt(rollout: Rollout, check: Pick<Check, 'window'>, now: Instant, scrapeInterval: Millis): Millis | null {
+export function windowAt(
+  rollout: Rollout,
+  check: Pick<Check, 'window'>,
+  now: Instant,
+  scrapeInterval: Millis,
+): Millis | null {
   const { phase, plan } = rollout;
   if ((phase.name !== 'progressing' && phase.name !== 'paused') || phase.reachedAt === null) return null;
   const age = now - (phase.reachedAt + plan.analysis.settle);
