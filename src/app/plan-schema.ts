@@ -202,14 +202,9 @@ function guardsSchema(specs: readonly GuardSpec[]) {
     const value = z.union([action, settings]).optional().describe(`${about} Default: ${then}.`);
     return [name, value] as const;
   });
-  const named = z.strictObject(Object.fromEntries(each), {
-    error: (issue) =>
-      issue.code === 'unrecognized_keys'
-        ? `unknown guard ${issue.keys.map((key) => JSON.stringify(key)).join(', ')}; known: ${specs.map(({ name }) => name).join(', ')}`
-        : undefined,
-  });
+  const named = z.strictObject(Object.fromEntries(each));
   return z
-    .union([z.literal('off'), named])
+    .union([z.literal('off', { error: 'wanted "off", or guards by name with what each is to do' }), named])
     .optional()
     .describe(
       'Watches beside the checks, all of them on unless said otherwise: rollback, pause, warn or off, or settings of its own (docs/guards.md). A plan without checks and without the comparison has only those that it names.',
@@ -653,9 +648,24 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
 export const pointerTo = (path: readonly PropertyKey[]): string =>
   path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
 
-function problemsOf(error: z.ZodError): Problem[] {
-  return error.issues.flatMap((issue): Problem[] => {
-    const pointer = pointerTo(issue.path);
+type Issue = z.ZodError['issues'][number];
+
+/** Of the forms that a value may have, the one that was meant: that which fits furthest, or by its type at least. */
+function meant(forms: readonly (readonly Issue[])[]): readonly Issue[] {
+  const depth = (form: readonly Issue[]): number => Math.max(0, ...form.map(({ path }) => path.length));
+  const otherType = (form: readonly Issue[]): boolean =>
+    form.some(({ code, path }) => code === 'invalid_type' && path.length === 0);
+  return forms.toSorted((a, b) => depth(b) - depth(a) || Number(otherType(a)) - Number(otherType(b)))[0] ?? [];
+}
+
+const problemsOf = (error: z.ZodError): Problem[] => problemsIn(error.issues, []);
+
+function problemsIn(issues: readonly Issue[], at: readonly PropertyKey[]): Problem[] {
+  return issues.flatMap((issue): Problem[] => {
+    const path = [...at, ...issue.path];
+    const pointer = pointerTo(path);
+    if (issue.code === 'invalid_union' && issue.errors.length > 0 && issue.message === NO_WORDS)
+      return problemsIn(meant(issue.errors), path);
     if (issue.code === 'unrecognized_keys')
       return issue.keys.map((key) => ({
         pointer: `${pointer}${pointerTo([key])}`,
@@ -667,6 +677,9 @@ function problemsOf(error: z.ZodError): Problem[] {
     return [{ pointer, code: issue.code, message: withFound(issue.message, issue.input) }];
   });
 }
+
+/** The schema library's message where a union has none of its own. */
+const NO_WORDS = 'Invalid input';
 
 /** Says what was found, where the message does not and where it is short enough to show. */
 function withFound(message: string, input: unknown): string {
