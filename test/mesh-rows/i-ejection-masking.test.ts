@@ -41,13 +41,15 @@ const THRESHOLDS = { evidence: { mode: 'off' } };
 describe('a canary of which every pod is ejected', () => {
   it.each([
     ['a check that sees no traffic', BLIND, { check: 'guard:ejection', code: 'guard_failed' }],
-    ['thresholds', THRESHOLDS, {}],
-    ['the comparison, as default', {}, {}],
+    ['thresholds', THRESHOLDS, { check: 'errors' }],
+    ['the comparison with its guardrail, as default', {}, { check: 'outage' }],
+    ['the comparison alone', { checks: [] }, { check: 'guard:ejection', code: 'guard_failed' }],
   ])('is rolled back, judged by %s', { timeout: 90_000 }, async (_, analysis, outcome) => {
     const { sandbox } = loop;
     const api = openApi(sandbox.kubeApiUrl, NAMESPACE, 'somebody');
     await sandbox.release('myapp:ejected');
     const before = sandbox.users();
+    const seen = sandbox.weights.length;
     await api.merge(DESTINATION_RULES, APP, { spec: { trafficPolicy: { outlierDetection } } });
     const steps = [
       { weight: 30, hold: '20s' },
@@ -68,8 +70,10 @@ describe('a canary of which every pod is ejected', () => {
     }
     await api.merge(DESTINATION_RULES, APP, { spec: { trafficPolicy: null } });
     expect(rollout, rollout.outcome?.message).toMatchObject({ status: 'rolled_back', outcome });
-    expect(sandbox.weights.some(({ weight }) => weight === 60)).toBe(false);
+    expect(rollout.outcome?.message).toMatch(
+      /\d+ requests to myapp reached no pod while the canary answered \d+: ejected pods/,
+    );
+    expect(sandbox.weights.slice(seen).some(({ weight }) => weight === 60)).toBe(false);
     expect(sandbox.users().failed - before.failed).toBeGreaterThan(0);
-    console.log(rollout.outcome, JSON.stringify(rollout.checks, null, 1));
   });
 });
