@@ -28,10 +28,19 @@ export function judgeEjection(around: Masked, seen: ShareReading | null, query: 
       `the service had ${count(total)} requests in the window; ${count(MIN_SAMPLES)} are needed`,
       query,
     );
+  // Nobody can say that they were the canary's, so it is not blamed; but with them lost, what it lacks is no pass.
+  const below = seen.share * 100 < wanted;
+  if (lost !== null && below && lostPart(lost) > limit)
+    return unclear('unreached', unreachedWords(lost), { canary: value(query, lostPart(lost), total) });
   const got = value(query, lost === null ? 0 : lostPart(lost), total);
   const objection = shareObjection({ trafficShare }, route, wanted, seen);
-  if (objection !== null && seen.share * 100 < wanted)
-    return unclear('share_off', `${objection}${SILENT[proxy]}`, { canary: got });
+  if (objection !== null && below) return unclear('share_off', `${objection}${SILENT[proxy]}`, { canary: got });
+  if (seen.share === 0)
+    return unknown(
+      'no_data',
+      `the canary got none of ${count(total)} requests; the rule that is moved may carry few`,
+      query,
+    );
   const words = `the canary got ${percent(seen.share)} of the requests (${plain(wanted)} % wanted), and ${count(seen.unreached)} reached no pod`;
   return passed(words, { canary: got, threshold: limit });
 }
