@@ -59,8 +59,18 @@ export const weightOfStep = (plan, step) => {
   return step >= steps.length ? 100 : (steps[step]?.weight ?? null);
 };
 
+/**
+ * What is worth a place where there is little: every check, and of the guards those that have something to say.
+ * @param {Pick<Rollout, 'checks'>} rollout
+ */
+export const outspoken = ({ checks }) =>
+  checks.filter(
+    ({ name, verdict }) => !name.startsWith('guard:') || ['fail', 'inconclusive', 'error'].includes(verdict ?? ''),
+  );
+
 /** "errors passes, latency fails". @param {Rollout} rollout */
-function checkWords({ checks }) {
+function checkWords(rollout) {
+  const checks = outspoken(rollout);
   const of = (/** @type {string | null} */ verdict) =>
     checks.filter((check) => check.verdict === verdict).map(({ name }) => name);
   const parts = [
