@@ -119,6 +119,7 @@ const settingsOf = (config: Config): Settings => ({
   clusters: config.clusters.map(clusterOf),
   concurrency: config.concurrency,
   retention: config.retention,
+  probeHosts: config.probeHosts,
   slack:
     config.slack === null
       ? null
@@ -140,6 +141,8 @@ const clusterOf = ({
   direct,
   metricsProvider,
   meshNamespaces,
+  kiali,
+  jaeger,
 }: ClusterConfig): ClusterSettings => ({
   name,
   kube: {
@@ -159,7 +162,16 @@ const clusterOf = ({
   direct: { intervalMs: direct.interval, concurrency: direct.concurrency },
   defaultProvider: metricsProvider,
   meshNamespaces,
+  ...(kiali === undefined ? {} : { kiali }),
+  ...(jaeger === undefined ? {} : { jaeger: { ...jaeger, auth: headerOf(jaeger.auth) } }),
 });
+
+const headerOf = (auth: NonNullable<ClusterConfig['jaeger']>['auth']) => {
+  if (auth === null) return null;
+  return auth.kind === 'bearer'
+    ? { name: 'authorization', value: `Bearer ${auth.token}` }
+    : { name: auth.name, value: auth.value };
+};
 
 try {
   process.exitCode = await main(process.argv.slice(2));

@@ -3,6 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { GuardSpec } from '../app/plan-schema.ts';
 import { UnknownName } from '../app/ports.ts';
+import type { MeshCapabilities } from '../domain/capabilities.ts';
 import type { GuardModule } from './guard.ts';
 import type { MeshModule } from './mesh.ts';
 
@@ -52,6 +53,7 @@ const isMesh = shapeCheck('kind', {
   target: 'object',
   example: 'object',
   rbac: 'object',
+  capabilities: 'object',
   views: 'function',
   counting: 'function',
   open: 'function',
@@ -62,6 +64,10 @@ const isMesh = shapeCheck('kind', {
 /** Every mesh, by kind. */
 export const loadMeshes = (folder = new URL('./meshes/', import.meta.url)): Promise<ReadonlyMap<string, MeshModule>> =>
   loadFolder<MeshModule>(folder, isMesh);
+
+/** What every mesh can carry, in the order of their kinds. */
+export const capabilityMatrix = (meshes: ReadonlyMap<string, MeshModule>): readonly MeshCapabilities[] =>
+  [...meshes.values()].flatMap(({ capabilities }) => capabilities);
 
 /** Every metrics provider's module, by name: `metrics/<name>.ts` with a default export that has that `name`. */
 export const loadProviders = <T extends { readonly name: string }>(

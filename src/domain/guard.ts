@@ -1,6 +1,7 @@
 /** What guards do to a rollout: they roll back, pause or warn, and those that are strict are waited for. Pure. */
 import type { Measurement } from './observation.ts';
 import type { Guard } from './plan.ts';
+import { weightAt } from './plan.ts';
 import type { Rollout, Tally } from './rollout.ts';
 
 /** Tallies and measurements have one name for both: no check's name has a colon. */
@@ -13,6 +14,18 @@ export const watchWords = (name: string): string =>
   isGuardKey(name) ? `guard "${name.slice(PREFIX.length)}"` : `check "${name}"`;
 
 export const guardsOf = ({ plan }: Pick<Rollout, 'plan'>): readonly Guard[] => plan.analysis.guards ?? [];
+
+/**
+ * The guards that look at the present step. None does while the canary has no share of its own, nor beside a mirror or a
+ * rehearsal: copies would look like retries, and faults on purpose like lost requests.
+ */
+export function guardsAt(rollout: Rollout): readonly Guard[] {
+  const { phase, plan } = rollout;
+  if (phase.name !== 'progressing' && phase.name !== 'paused') return [];
+  const adds = plan.steps[phase.step]?.adds?.kind;
+  const ofTraffic = weightAt(plan, phase.step) > 0 && adds !== 'mirror' && adds !== 'faultRehearsal';
+  return ofTraffic ? guardsOf(rollout) : [];
+}
 
 /** What a guard may do now: one that a person went on in spite of only warns. */
 const actionOf = (rollout: Rollout, { name, then }: Guard): Guard['then'] =>
@@ -37,7 +50,7 @@ export function trippedGuard(rollout: Rollout, then: 'rollback' | 'pause'): Watc
 
 /** The strict ones that may do more than warn, with what is known of them at this weight. */
 export const waitedFor = (rollout: Rollout): readonly { readonly name: string; readonly tally: Tally | undefined }[] =>
-  guardsOf(rollout)
+  guardsAt(rollout)
     .filter((guard) => guard.strict && actionOf(rollout, guard) !== 'warn')
     .map((guard) => ({ name: guardKey(guard.name), tally: rollout.tallies[guardKey(guard.name)] }));
 
@@ -51,7 +64,7 @@ export const guardsHeard = (rollout: Rollout): boolean =>
 /** May a weight go up, as far as the guards go? Not past one that fails, however few times yet. */
 export const guardsAllow = (rollout: Rollout): boolean =>
   guardsHeard(rollout) &&
-  guardsOf(rollout).every(
+  guardsAt(rollout).every(
     (guard) => actionOf(rollout, guard) === 'warn' || rollout.tallies[guardKey(guard.name)]?.last !== 'fail',
   );
 

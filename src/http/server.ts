@@ -15,6 +15,7 @@ import { requestId, securityHeaders } from './headers.ts';
 import { historyRoutes } from './history.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import { keepLifecycle, lifecycle } from './lifecycle.ts';
+import { meshGuideRoutes } from './mesh-guide.ts';
 import { openApi } from './openapi.ts';
 import { opsRoutes } from './ops.ts';
 import type { Refused } from './problem.ts';
@@ -80,6 +81,7 @@ export function apiRoutes(options: ServerOptions, life: Lifecycle): readonly Rou
     ...commandRoutes({ usecases, publicUrl }),
     ...analysisRoutes({ usecases }),
     ...clusterRoutes({ usecases }),
+    ...meshGuideRoutes({ matrix: usecases.capabilities }),
     ...opsRoutes({
       recorder,
       ready: readiness(options.ready, monotonic),

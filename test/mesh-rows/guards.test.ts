@@ -21,6 +21,7 @@ const parserFor = (providers: readonly string[]) =>
     () => null,
     () => ({ known: providers, usual: providers[0] ?? '' }),
     null,
+    () => null,
     guardSpecs(guards, meshes),
   );
 

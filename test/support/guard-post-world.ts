@@ -70,7 +70,15 @@ export async function startGuardPost(mesh: Mesh): Promise<GuardPostWorld> {
       const route = await router.read({ fresh: true });
       if (!route.ok) throw new Error(route.message);
       const stamp = { rollout: 'test', epoch: 1, generation: 1 };
-      const decision = { stamp, canaryWeight: weight, reason: 'test', actor: 'test', at: Date.now() };
+      const decision = {
+        stamp,
+        canaryWeight: weight,
+        reason: 'test',
+        actor: 'test',
+        at: Date.now(),
+        temporary: [],
+        goingBack: false,
+      };
       const applied = await router.apply(decision, route.token);
       if (applied.kind !== 'applied') throw new Error(applied.kind);
       wanted = weight;

@@ -3,6 +3,7 @@
  * store in memory. Only the mesh and the metrics are made up, and `tick` says what they show.
  */
 import { z } from 'zod';
+import { capabilityMatrix, loadMeshes } from '../../src/adapters/registry.ts';
 import { backTest } from '../../src/app/backtest.ts';
 import { command, retry } from '../../src/app/commands.ts';
 import { meshStatus } from '../../src/app/mesh.ts';
@@ -49,6 +50,8 @@ export interface FakeUseCases extends UseCases {
   /** What the checks of the mesh find around every target, and in the cluster. */
   findAround(findings: readonly MeshFinding[]): void;
 }
+
+const capabilities = capabilityMatrix(await loadMeshes());
 
 export const quietLog: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => quietLog };
 
@@ -141,7 +144,15 @@ export function fakeUseCases(): FakeUseCases {
     object: `VirtualService ${target.namespace}/${target.service}`,
     async read() {
       if (routeRefusal !== null) return { ok: false, code: 'not_found', message: routeRefusal };
-      return { ok: true, canaryWeight: 0, stamp: null, carriesAllTraffic: true, token: '1', lastWriter: null };
+      return {
+        ok: true,
+        canaryWeight: 0,
+        stamp: null,
+        carriesAllTraffic: true,
+        temporary: [],
+        token: '1',
+        lastWriter: null,
+      };
     },
     async apply() {
       throw new Error('requests never write to the mesh');
@@ -209,6 +220,7 @@ export function fakeUseCases(): FakeUseCases {
           canaryWeight,
           stamp: started ? stampOf(rollout) : null,
           carriesAllTraffic: true,
+          temporary: [],
           token: '1',
           lastWriter: null,
         },
@@ -259,6 +271,7 @@ export function fakeUseCases(): FakeUseCases {
       known = survey;
     },
     planSchema: startPorts.parser.jsonSchema,
+    capabilities,
     start: (document, principal, idempotency) => whole(() => start(startPorts, { document, principal, idempotency })),
     dryRun: (document) => whole(() => dryRun(startPorts, document)),
     backTest: (document, past) => whole(() => backTest(startPorts, document, past)),
@@ -283,6 +296,7 @@ export function fakeUseCases(): FakeUseCases {
     writes: (id, limit, cursor) => whole(() => store.writes(id, limit, cursor)),
     evidence: (id, limit, cursor) => whole(() => store.evidence(id, limit, cursor)),
     ledger: (id) => whole(() => store.ledger(id)),
+    traces: () => whole(async () => ({ traces: [], search: null, waiting: false })),
     source: (id) => whole(() => store.source(id)),
     waitForChange: (id, version, wait, signal) => whole(() => store.waitForChange(id, version, wait, signal)),
   };

@@ -19,6 +19,7 @@ export async function run(call: Call): Promise<Ending> {
     (check, target) => inspectCheck(check, target, meshFor(meshes, target.mesh).views(target)),
     () => null,
     null,
+    () => null,
     guardSpecs(guards, meshes),
   );
   const parsed = parser.parse(plan.document);

@@ -9,6 +9,8 @@ export interface ServiceOptions {
   /** null: there is none, and the proxies are read directly. */
   readonly prometheusUrl: string | null;
   readonly redisUrl?: string;
+  /** host:port that fault rehearsals may ask. */
+  readonly probeHost?: string;
   readonly logFile: string;
   /** Default: a free one. */
   readonly port?: number;
@@ -76,6 +78,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       ? { SLUICE_METRICS_PROVIDER: 'direct' }
       : { PROMETHEUS_URL: options.prometheusUrl, PROMETHEUS_SCRAPE_INTERVAL: '1s' }),
     SLUICE_DIRECT_INTERVAL: '250ms',
+    ...(options.probeHost === undefined ? {} : { SLUICE_PROBE_HOSTS: options.probeHost }),
     HOST: '127.0.0.1',
     PORT: String(port),
     ...(options.redisUrl === undefined ? {} : { REDIS_URL: options.redisUrl }),
