@@ -6,9 +6,9 @@ import { guardSpecs, loadGuards, loadMeshes } from '../../src/adapters/registry.
 import { planParser } from '../../src/app/plan-schema.ts';
 import { observe } from '../../src/domain/advance.ts';
 import { isRefused, order } from '../../src/domain/command.ts';
-import { isNews } from '../../src/domain/guard.ts';
+import { guardsAt, isNews } from '../../src/domain/guard.ts';
 import type { Measurement, ShareReading } from '../../src/domain/observation.ts';
-import type { Guard } from '../../src/domain/plan.ts';
+import type { Guard, Step } from '../../src/domain/plan.ts';
 import type { Rollout, Verdict } from '../../src/domain/rollout.ts';
 import { aPlan, aRoute, asWanted, atStep } from '../support/builders.ts';
 
@@ -236,6 +236,18 @@ describe('a guard that does not know', () => {
       message: expect.stringMatching(/guard "ejection" could not be judged/),
     });
     expect(looks(blind, [found('pass', NAMES.ejection)]).phase.name).toBe('progressing');
+  });
+
+  it.each([
+    ['a weight', { weight: 5 }, ['retries']],
+    ['a weight and a route by header', { weight: 5, adds: { kind: 'headerRoute' } }, ['retries']],
+    ['no weight', { weight: 0, adds: { kind: 'headerRoute' } }, []],
+    ['a mirror: copies would look like retries', { weight: 5, adds: { kind: 'mirror' } }, []],
+    ['a rehearsal of faults', { weight: 5, adds: { kind: 'faultRehearsal' } }, []],
+  ])('is asked, or not, at a step with %s', (_, part, names) => {
+    const plan = watched(aGuard());
+    const step = { hold: 60_000, approval: 'none', ...part } as unknown as Step;
+    expect(guardsAt(atStep(0, 0, { plan: { ...plan, steps: [step] } })).map(({ name }) => name)).toEqual(names);
   });
 
   it('is kept in the history once, as is one that goes on passing; a failure always', () => {
