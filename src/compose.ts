@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { type Cluster, type Clusters, meshGateway, metricsGateway } from './adapters/clusters.ts';
+import { openGuards } from './adapters/guard-post.ts';
 import { type Inspected, loadChecks, openInspector } from './adapters/inspect/inspect.ts';
 import type { Policy } from './adapters/inspect/policy.ts';
 import { openQuery } from './adapters/inspect/query.ts';
@@ -31,7 +32,7 @@ import { postgresTraceStore } from './adapters/postgres/traces.ts';
 import { prober } from './adapters/prober.ts';
 import { inspectCheck } from './adapters/prometheus/inspect.ts';
 import { openQueue, type QueueOptions } from './adapters/queue.ts';
-import { capabilityMatrix, loadMeshes, loadProviders, meshFor } from './adapters/registry.ts';
+import { capabilityMatrix, guardSpecs, loadGuards, loadMeshes, loadProviders, meshFor } from './adapters/registry.ts';
 import type { CountView } from './adapters/series/counting.ts';
 import { backTest } from './app/backtest.ts';
 import { command, retry } from './app/commands.ts';
@@ -158,7 +159,12 @@ export interface Service {
 
 export async function compose(settings: Settings, telemetry: Telemetry): Promise<Service> {
   const { log } = telemetry;
-  const [meshes, providers, checks] = await Promise.all([loadMeshes(), loadProviders<MetricsModule>(), loadChecks()]);
+  const [meshes, providers, checks, guards] = await Promise.all([
+    loadMeshes(),
+    loadProviders<MetricsModule>(),
+    loadChecks(),
+    loadGuards(),
+  ]);
   const { severity, ...demands } = settings.preflight ?? { severity: {}, minVersion: {} };
   knownChecks(Object.keys(severity), [...checks.keys()]);
   const db = openDatabase({ url: settings.databaseUrl, log });
@@ -194,6 +200,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     },
     inspector.checks,
     (adds, target) => stepObjection(meshes, probes, adds, target),
+    guardSpecs(guards, meshes),
   );
   const validator = validatorOf(settings.clusters);
   const traces = postgresTraceStore(db);
@@ -235,6 +242,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   const tickPorts = {
     ...gateways,
     ...commandPorts,
+    guards: openGuards({ clusters, meshes, guards }),
     recorder,
     monotonic: () => performance.now(),
     evaluateWithin: evaluateWithin(settings),

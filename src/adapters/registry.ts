@@ -1,8 +1,10 @@
-/** What stands in `meshes/` and `metrics/`: a new mesh or provider is one new file there, and no list to edit. */
+/** What stands in `meshes/`, `metrics/` and `guards/`: a new mesh, provider or guard is one new file there, and no list to edit. */
 import { readdir } from 'node:fs/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import type { GuardSpec } from '../app/plan-schema.ts';
 import { UnknownName } from '../app/ports.ts';
 import type { MeshCapabilities } from '../domain/capabilities.ts';
+import type { GuardModule } from './guard.ts';
 import type { MeshModule } from './mesh.ts';
 
 /** `name.ts` in the sources, `name.js` once compiled; declarations and maps lie beside the latter. */
@@ -36,7 +38,7 @@ export async function loadFolder<T>(
  * be the file's name.
  */
 export const shapeCheck =
-  (naming: string, fields: Readonly<Record<string, 'string' | 'object' | 'function'>>) =>
+  (naming: string, fields: Readonly<Record<string, 'string' | 'number' | 'boolean' | 'object' | 'function'>>) =>
   (exported: unknown, name: string): string | null => {
     if (typeof exported !== 'object' || exported === null) return 'wanted a default export with the module; found none';
     const found = exported as Record<string, unknown>;
@@ -71,6 +73,37 @@ export const capabilityMatrix = (meshes: ReadonlyMap<string, MeshModule>): reado
 export const loadProviders = <T extends { readonly name: string }>(
   folder = new URL('./metrics/', import.meta.url),
 ): Promise<ReadonlyMap<string, T>> => loadFolder<T>(folder, shapeCheck('name', { name: 'string' }));
+
+export type Guards = ReadonlyMap<string, GuardModule>;
+
+const isGuard = shapeCheck('name', {
+  name: 'string',
+  about: 'string',
+  proxies: 'object',
+  metrics: 'boolean',
+  strict: 'boolean',
+  defaults: 'object',
+  every: 'number',
+  look: 'function',
+});
+
+/** Every guard, by name, in the order of their names. */
+export const loadGuards = (folder = new URL('./guards/', import.meta.url)): Promise<Guards> =>
+  loadFolder<GuardModule>(folder, isGuard);
+
+/** The metrics provider that guards ask. */
+export const GUARD_SOURCE = 'prometheus';
+
+/** What the plan's schema has to know of them. */
+export const guardSpecs = (guards: Guards, meshes: ReadonlyMap<string, MeshModule>): readonly GuardSpec[] =>
+  [...guards.values()].map(({ name, about, defaults, strict, metrics, proxies }) => ({
+    name,
+    about,
+    ...defaults,
+    strict,
+    provider: metrics ? GUARD_SOURCE : null,
+    applies: (target) => proxies.includes(meshFor(meshes, target.mesh).proxy(target)),
+  }));
 
 /** Throws UnknownName with the known kinds: never a default. */
 export function meshFor(meshes: ReadonlyMap<string, MeshModule>, kind: string): MeshModule {

@@ -3,7 +3,7 @@
  * Meshes bring their own `target`; everything else is here. Published as JSON Schema by `planJsonSchema`.
  */
 import { z } from 'zod';
-import type { Check, EvidencePlan, Plan, Severities, Target } from '../domain/plan.ts';
+import type { Check, EvidencePlan, Guard, Millis, Plan, Severities, Target } from '../domain/plan.ts';
 import { SEVERITIES } from './severity.ts';
 import type { InspectStep } from './step-schema.ts';
 import { canonicalSteps, MOST_STEPS, stepProblems, steps, stepsAsPublished } from './step-schema.ts';
@@ -176,33 +176,87 @@ const evidence = z
   })
   .prefault({});
 
-const analysis = z.strictObject({
-  evidence: evidence.describe('The comparison of canary and stable, request by request.'),
-  interval: durationSchema('1s', '1h').prefault('10s').describe('Time between evaluations.'),
-  settle: durationSchema('0s', '10m')
-    .prefault('0s')
-    .describe('Evaluations look only at time after the weight has been in force for so long.'),
-  window: durationSchema('1s', '1h').prefault('1m'),
-  failureLimit: z.int().min(1).max(100).default(2),
-  noData: z
-    .strictObject({
-      patience: durationSchema('1s', '1d').prefault('5m'),
-      then: z.enum(['pause', 'rollback']).default('pause'),
-    })
-    .prefault({}),
-  trafficShare: z.enum(['auto', 'enforce', 'observe']).default('auto'),
-  checks: z
-    .array(check)
-    .max(LIMITS.checks, `wanted at most ${LIMITS.checks} checks`)
+const GUARD_ACTIONS = ['rollback', 'pause', 'warn', 'off'] as const;
+
+/** What a plan may say of guards: each is a word, or its settings; `off` for all of them. */
+function guardsSchema(specs: readonly GuardSpec[]) {
+  const action = z.enum(GUARD_ACTIONS, { error: `wanted one of ${GUARD_ACTIONS.join(', ')}` });
+  const each = specs.map(({ name, about, unit, then }) => {
+    const settings = z.strictObject({
+      then: action.optional(),
+      limit: LIMIT_SCHEMAS[unit]().optional(),
+      window: durationSchema('1s', '1h').optional().describe('Look-back; analysis.window if absent, or its own.'),
+      failureLimit: z.int().min(1).max(100).optional().describe('Consecutive failures that make it act.'),
+    });
+    const value = z.union([action, settings]).optional().describe(`${about} Default: ${then}.`);
+    return [name, value] as const;
+  });
+  const named = z.strictObject(Object.fromEntries(each));
+  return z
+    .union([z.literal('off', { error: 'wanted "off", or guards by name with what each is to do' }), named])
     .optional()
     .describe(
-      'Limits beside the comparison. Absent: a guardrail against outright failure; with evidence off, limits against the stable version.',
-    ),
-});
+      'Watches beside the checks, all of them on unless said otherwise: rollback, pause, warn or off, or settings of its own (docs/guards.md). A plan without checks and without the comparison has only those that it names.',
+    );
+}
 
-const rest = {
+type WrittenGuards = z.output<ReturnType<typeof guardsSchema>>;
+
+const LIMIT_SCHEMAS = {
+  percent: () => percentSchema(),
+  times: () => finite.min(1).max(1000),
+  count: () => z.int().min(0).max(1000),
+} as const;
+
+/** What the schema has to know of a guard. */
+export interface GuardSpec {
+  readonly name: string;
+  /** One sentence: what it sees. */
+  readonly about: string;
+  /** What its limit is: a percentage (a ratio in the plan), a factor, a number of times. */
+  readonly unit: 'percent' | 'times' | 'count';
+  readonly then: Guard['then'];
+  readonly limit: number;
+  /** null: analysis.window. */
+  readonly window: Millis | null;
+  /** null: analysis.failureLimit. */
+  readonly failureLimit: number | null;
+  readonly strict: boolean;
+  /** Name of the metrics provider that it asks; null: none. */
+  readonly provider: string | null;
+  /** Can the target's mesh answer it at all? */
+  applies(target: Target): boolean;
+}
+
+const analysisSchema = (guards: readonly GuardSpec[]) =>
+  z.strictObject({
+    guards: guardsSchema(guards),
+    evidence: evidence.describe('The comparison of canary and stable, request by request.'),
+    interval: durationSchema('1s', '1h').prefault('10s').describe('Time between evaluations.'),
+    settle: durationSchema('0s', '10m')
+      .prefault('0s')
+      .describe('Evaluations look only at time after the weight has been in force for so long.'),
+    window: durationSchema('1s', '1h').prefault('1m'),
+    failureLimit: z.int().min(1).max(100).default(2),
+    noData: z
+      .strictObject({
+        patience: durationSchema('1s', '1d').prefault('5m'),
+        then: z.enum(['pause', 'rollback']).default('pause'),
+      })
+      .prefault({}),
+    trafficShare: z.enum(['auto', 'enforce', 'observe']).default('auto'),
+    checks: z
+      .array(check)
+      .max(LIMITS.checks, `wanted at most ${LIMITS.checks} checks`)
+      .optional()
+      .describe(
+        'Limits beside the comparison. Absent: a guardrail against outright failure; with evidence off, limits against the stable version.',
+      ),
+  });
+
+const restOf = (guards: readonly GuardSpec[]) => ({
   steps,
-  analysis: analysis.prefault({}),
+  analysis: analysisSchema(guards).prefault({}),
   drift: z
     .strictObject({
       then: z.enum(['pause', 'reassert']).default('pause'),
@@ -231,7 +285,7 @@ const rest = {
         ),
     })
     .optional(),
-};
+});
 
 export interface TargetSchema {
   readonly kind: string;
@@ -263,7 +317,9 @@ export function planParser(
   meshChecks: readonly string[] | null = null,
   /** Absent: every mesh can carry every step. */
   inspectStep: InspectStep = () => null,
+  guards: readonly GuardSpec[] = [],
 ): PlanParser {
+  const rest = restOf(guards);
   const known = meshes.map((mesh) => mesh.kind);
   const byKind = new Map(meshes.map((mesh) => [mesh.kind, mesh.target]));
   const outer = z.strictObject({ target: z.looseObject({ mesh: z.string() }), ...rest });
@@ -283,8 +339,12 @@ export function planParser(
       if (parsed.success) {
         const own = target === null ? null : providersOf(target.cluster);
         const usual = own?.usual ?? PROMETHEUS;
-        const plan = canonical(parsed.data, target ?? (parsed.data.target as unknown as Target), usual);
-        problems.push(...crossChecks(plan, own?.known ?? providers, target === null ? () => null : inspect));
+        const bare = canonical(parsed.data, target ?? (parsed.data.target as unknown as Target), usual);
+        const known = own?.known ?? providers;
+        const watch = target === null ? NO_GUARDS : guardsFor(guards, parsed.data.analysis, bare, known);
+        problems.push(...watch.problems);
+        const plan = guards.length === 0 ? bare : { ...bare, analysis: { ...bare.analysis, guards: watch.guards } };
+        problems.push(...crossChecks(plan, known, target === null ? () => null : inspect));
         problems.push(...stepProblems(plan.steps, target, inspectStep));
         problems.push(...severityProblems(plan.preflight?.severity ?? {}, meshChecks));
         if (target !== null && problems.length === 0) return { ok: true, plan };
@@ -319,7 +379,78 @@ function parseTarget(
   return null;
 }
 
-type Outer = z.output<z.ZodObject<typeof rest>>;
+type Outer = z.output<z.ZodObject<ReturnType<typeof restOf>>>;
+
+interface ChosenGuards {
+  readonly guards: readonly Guard[];
+  readonly problems: readonly Problem[];
+}
+const NO_GUARDS: ChosenGuards = { guards: [], problems: [] };
+
+/**
+ * The guards of one plan: those that the mesh and the cluster can answer, as it says. A plan that wants nothing judged at
+ * all (no checks, no comparison) is not judged by guards either, but for those that it names.
+ */
+function guardsFor(
+  specs: readonly GuardSpec[],
+  { guards: written, window, failureLimit }: Outer['analysis'],
+  { target, analysis }: Plan,
+  providers: readonly string[],
+): ChosenGuards {
+  if (written === 'off') return NO_GUARDS;
+  const judged = analysis.checks.length > 0 || analysis.evidence !== null;
+  const guards: Guard[] = [];
+  const problems: Problem[] = [];
+  for (const spec of specs) {
+    const wish = wishOf(written, spec.name);
+    const then = wish === null ? (judged ? spec.then : 'off') : (wish.then ?? spec.then);
+    if (then === 'off') continue;
+    const objection = cannotAnswer(spec, target, providers);
+    if (objection === null)
+      guards.push({
+        name: spec.name,
+        then,
+        limit: wish?.limit ?? spec.limit,
+        window: wish?.window ?? spec.window ?? window,
+        failureLimit: wish?.failureLimit ?? spec.failureLimit ?? failureLimit,
+        strict: spec.strict,
+      });
+    else if (wish !== null)
+      problems.push({
+        pointer: `/analysis/guards${pointerTo([spec.name])}`,
+        code: 'cannot_be_asked',
+        message: objection,
+      });
+  }
+  return { guards, problems };
+}
+
+type Wish = {
+  readonly then?: Guard['then'] | 'off' | undefined;
+  readonly limit?: number | undefined;
+  readonly window?: Millis | undefined;
+  readonly failureLimit?: number | undefined;
+};
+
+/** null: the plan does not name it. */
+function wishOf(written: WrittenGuards, name: string): Wish | null {
+  const wish = (written as Readonly<Record<string, Wish | (typeof GUARD_ACTIONS)[number] | undefined>> | undefined)?.[
+    name
+  ];
+  return wish === undefined ? null : typeof wish === 'string' ? { then: wish } : wish;
+}
+
+function cannotAnswer(
+  { name, provider, applies }: GuardSpec,
+  target: Target,
+  providers: readonly string[],
+): string | null {
+  if (!applies(target))
+    return `the proxies of mesh ${JSON.stringify(target.mesh)} do not count what guard ${JSON.stringify(name)} looks at: leave it out`;
+  return provider === null || providers.includes(provider)
+    ? null
+    : `guard ${JSON.stringify(name)} asks the metrics provider ${provider}, which cluster ${JSON.stringify(target.cluster)} has not; it has ${providers.join(', ')}`;
+}
 
 type Written = z.output<typeof check>;
 
@@ -532,9 +663,24 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
 export const pointerTo = (path: readonly PropertyKey[]): string =>
   path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
 
-function problemsOf(error: z.ZodError): Problem[] {
-  return error.issues.flatMap((issue): Problem[] => {
-    const pointer = pointerTo(issue.path);
+type Issue = z.ZodError['issues'][number];
+
+/** Of the forms that a value may have, the one that was meant: that which fits furthest, or by its type at least. */
+function meant(forms: readonly (readonly Issue[])[]): readonly Issue[] {
+  const depth = (form: readonly Issue[]): number => Math.max(0, ...form.map(({ path }) => path.length));
+  const otherType = (form: readonly Issue[]): boolean =>
+    form.some(({ code, path }) => code === 'invalid_type' && path.length === 0);
+  return forms.toSorted((a, b) => depth(b) - depth(a) || Number(otherType(a)) - Number(otherType(b)))[0] ?? [];
+}
+
+const problemsOf = (error: z.ZodError): Problem[] => problemsIn(error.issues, []);
+
+function problemsIn(issues: readonly Issue[], at: readonly PropertyKey[]): Problem[] {
+  return issues.flatMap((issue): Problem[] => {
+    const path = [...at, ...issue.path];
+    const pointer = pointerTo(path);
+    if (issue.code === 'invalid_union' && issue.errors.length > 0 && issue.message === NO_WORDS)
+      return problemsIn(meant(issue.errors), path);
     if (issue.code === 'unrecognized_keys')
       return issue.keys.map((key) => ({
         pointer: `${pointer}${pointerTo([key])}`,
@@ -546,6 +692,9 @@ function problemsOf(error: z.ZodError): Problem[] {
     return [{ pointer, code: issue.code, message: withFound(issue.message, issue.input) }];
   });
 }
+
+/** The schema library's message where a union has none of its own. */
+const NO_WORDS = 'Invalid input';
 
 /** Says what was found, where the message does not and where it is short enough to show. */
 function withFound(message: string, input: unknown): string {

@@ -5,8 +5,28 @@
 import type { History } from '../domain/evidence/calibrate.ts';
 import type { CounterSeries } from '../domain/evidence/increments.ts';
 import type { EvidenceSetup, JudgedBlock, Ledger } from '../domain/evidence/ledger.ts';
-import type { NoValueCode, Reading, Route, RouteTrouble, ShareReading, Workload } from '../domain/observation.ts';
-import type { Check, CheckKind, Instant, Millis, Role, Severities, Target, Weight } from '../domain/plan.ts';
+import type {
+  Measurement,
+  NoValueCode,
+  Reading,
+  Route,
+  RouteReading,
+  RouteTrouble,
+  ShareReading,
+  Workload,
+} from '../domain/observation.ts';
+import type {
+  Analysis,
+  Check,
+  CheckKind,
+  Guard,
+  Instant,
+  Millis,
+  Role,
+  Severities,
+  Target,
+  Weight,
+} from '../domain/plan.ts';
 import type { Fact, Rollout, Stamp, Status } from '../domain/rollout.ts';
 import type { FaultRehearsal, Temporary } from '../domain/temporary.ts';
 import type { Finding } from './usecases.ts';
@@ -237,6 +257,30 @@ export type Survey =
     }
   | { readonly ok: false; readonly code: NoValueCode; readonly message: string };
 
+/** One look of one guard. */
+export interface GuardQuestion {
+  readonly guard: Guard;
+  readonly target: Target;
+  readonly window: Millis;
+  /** Canary weight in force. */
+  readonly wanted: Weight;
+  readonly route: RouteReading;
+  readonly trafficShare: Analysis['trafficShare'];
+  /** When the rollout was made: before it, the canary had no traffic. */
+  readonly since: Instant;
+  readonly now: Instant;
+}
+
+/** What a guard found; the caller adds whose look it was. */
+export type GuardFinding = Omit<Measurement, 'check' | 'step' | 'window'>;
+
+export interface GuardGateway {
+  /** null: it looked a moment ago and has nothing new to say. Never throws for expected trouble. */
+  look(question: GuardQuestion): Promise<GuardFinding | null>;
+  /** As of a metrics provider: the shortest look-back is twice this. */
+  scrapeInterval(cluster: string): Millis;
+}
+
 export interface MetricsGateway {
   /** The provider of that name for the target's cluster. Throws UnknownName. */
   provider(name: string, cluster: string): MetricsProvider;
@@ -381,7 +425,7 @@ export interface Commit {
   readonly previous: Rollout;
   readonly next: Rollout;
   readonly facts: readonly Fact[];
-  readonly measurements: readonly import('../domain/observation.ts').Measurement[];
+  readonly measurements: readonly Measurement[];
   /** The ledger after this look's count, and the block that it closed; null: nothing was counted. */
   readonly evidence: { readonly ledger: Ledger; readonly closed: JudgedBlock | null } | null;
   readonly at: Instant;

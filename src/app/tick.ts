@@ -11,6 +11,7 @@ import { stepWords } from '../domain/change.ts';
 import { comparisonDue, withoutLedger } from '../domain/comparison.ts';
 import { canGoOn } from '../domain/evidence/ledger.ts';
 import { duration } from '../domain/format.ts';
+import { guardKey, guardsAt, isGuardKey, isNews } from '../domain/guard.ts';
 import { measurement } from '../domain/judge.ts';
 import type {
   Measurement,
@@ -18,6 +19,7 @@ import type {
   Observation,
   Reading,
   Route,
+  RouteReading,
   RouteTrouble,
   ShareReading,
 } from '../domain/observation.ts';
@@ -34,6 +36,8 @@ import type {
   Applied,
   CrashPoint,
   Decision,
+  GuardFinding,
+  GuardGateway,
   Loaded,
   Logger,
   MeshGateway,
@@ -52,6 +56,8 @@ export interface TickPorts {
   readonly store: RolloutStore;
   readonly meshes: MeshGateway;
   readonly metrics: MetricsGateway;
+  /** Absent: guards are not asked, and a plan that has strict ones goes nowhere. */
+  readonly guards?: GuardGateway;
   readonly queue: TickQueue;
   readonly recorder: Recorder;
   readonly log: Logger;
@@ -103,7 +109,7 @@ async function move(ports: TickPorts, loaded: Loaded): Promise<TickOutcome> {
     previous: rollout,
     next,
     facts: change.facts,
-    measurements: seen.measurements,
+    measurements: seen.measurements.filter((measured) => isNews(rollout, measured)),
     evidence: seen.evidence?.ok === true ? seen.evidence : null,
     at: now,
     nextTickAt: nextTickAt(next, now),
@@ -128,7 +134,7 @@ async function move(ports: TickPorts, loaded: Loaded): Promise<TickOutcome> {
 const bump = (change: Change): Rollout => ({ ...change.rollout, version: change.rollout.version + 1 });
 
 const kindOf = (rollout: Rollout, m: Measurement): string =>
-  rollout.plan.analysis.checks.find((c) => c.name === m.check)?.kind ?? 'unknown';
+  isGuardKey(m.check) ? 'guard' : (rollout.plan.analysis.checks.find((c) => c.name === m.check)?.kind ?? 'unknown');
 
 // ── look ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -152,7 +158,7 @@ async function look(
   const deadline = startDeadline(ports);
   const { route } = seen;
   const [{ share, doubt, judged }, rehearsed, evidence] = await Promise.all([
-    evaluate(ports, rollout, at, deadline),
+    evaluate(ports, rollout, route, at, deadline),
     route === null ? [] : rehearse(ports, rollout, at),
     route === null || !comparisonDue(rollout, at)
       ? null
@@ -181,22 +187,72 @@ interface DueCheck {
 }
 
 /** Asks the due checks, both versions and the share at once, all in parallel and all within one deadline. */
-async function evaluate(ports: TickPorts, rollout: Rollout, at: Instant, deadline: Deadline): Promise<Evaluated> {
+async function evaluate(
+  ports: TickPorts,
+  rollout: Rollout,
+  route: Route | null,
+  at: Instant,
+  deadline: Deadline,
+): Promise<Evaluated> {
   const { phase, plan } = rollout;
   if ((phase.name !== 'progressing' && phase.name !== 'paused') || !checksDue(rollout, at)) return NOTHING;
   const due = plan.analysis.checks.flatMap((check) => dueCheck(ports, rollout, check, at) ?? []);
   const [first] = due;
-  if (first === undefined) return NOTHING;
-  const [share, answers] = await Promise.all([
-    deadline.orElse(shareOf(ports, rollout, first), () => null),
+  const [share, answers, guarded] = await Promise.all([
+    first === undefined ? null : deadline.orElse(shareOf(ports, rollout, first), () => null),
     Promise.all(due.map((one) => ask(ports, rollout, one, deadline))),
+    route?.ok === true ? lookOut(ports, rollout, route, at, deadline) : [],
   ]);
+  if (answers.length + guarded.length === 0) return NOTHING;
   const wanted = weightAt(plan, phase.step);
   return {
     share,
     doubt: (route) => doubtOf(plan, route, wanted, share),
-    judged: (doubt) => answers.map((a) => measurement(a.check, phase.step, a.window, a.canary, a.stable, doubt)),
+    judged: (doubt) => [
+      ...answers.map((a) => measurement(a.check, phase.step, a.window, a.canary, a.stable, doubt)),
+      ...guarded,
+    ],
   };
+}
+
+/** What the guards that are due found. One that is late, or has a bug, does not know: it keeps nobody from rolling back. */
+async function lookOut(
+  { guards, log }: TickPorts,
+  rollout: Rollout,
+  route: RouteReading,
+  at: Instant,
+  deadline: Deadline,
+): Promise<readonly Measurement[]> {
+  const { phase, plan, createdAt } = rollout;
+  if (guards === undefined || phase.name === 'pending' || phase.name === 'ended') return [];
+  const { step } = phase;
+  const { target, analysis } = plan;
+  const scrapeInterval = guards.scrapeInterval(target.cluster);
+  const asked = guardsAt(rollout).map(async (guard): Promise<readonly Measurement[]> => {
+    const window = windowAt(rollout, guard, at, scrapeInterval);
+    if (window === null) return [];
+    const { trafficShare } = analysis;
+    const wanted = weightAt(plan, step);
+    const question = { guard, target, window, wanted, route, trafficShare, since: createdAt, now: at };
+    const none = (code: NoValueCode, message: string): GuardFinding => ({
+      // A strict one is waited for while it may yet be answered, as a check is.
+      verdict: guard.strict ? 'error' : 'unknown',
+      code,
+      reason: message,
+      canary: { ok: false, code, message, query: '' },
+      stable: null,
+      threshold: null,
+    });
+    const looking = guards.look(question).catch((error: unknown) => {
+      log.error({ err: error, guard: guard.name }, 'a guard threw: this is a bug');
+      return none('unavailable', `the guard failed by a bug of its own, which the log has: ${wordsOf(error)}`);
+    });
+    const found = await deadline.orElse(looking, (within) =>
+      none('timeout', `the guard had no answer within ${duration(within)}; what it asks is slow or hangs`),
+    );
+    return found === null ? [] : [{ ...found, check: guardKey(guard.name), step, window }];
+  });
+  return (await Promise.all(asked)).flat();
 }
 
 /** null: the step is too young for this check. */

@@ -18,6 +18,10 @@ const ON_PAUSE: Readonly<Record<PauseCause, (rollout: Id) => readonly string[]>>
     'It goes on by itself once it is proven safe: more traffic, or a longer last step, proves faster',
     `sluice promote ${id}   goes on without a proof; sluice abort ${id}   goes back`,
   ],
+  guard: ({ id }) => [
+    'A guard objects (its sentence says to what). It goes on by itself when the guard passes; docs/guards.md tells what each one sees',
+    `sluice resume ${id}   goes on in spite of it; sluice abort ${id}   goes back`,
+  ],
   drift: ({ id }) => [
     'Find out who changed the route (a GitOps tool? a person?) and stop that writer',
     `sluice resume ${id}   puts the weight of the plan back; sluice abort ${id}   sends all traffic to the stable version`,
@@ -43,6 +47,8 @@ const ON_PAUSE: Readonly<Record<PauseCause, (rollout: Id) => readonly string[]>>
 const ON_OUTCOME: Readonly<Record<string, string>> = {
   check_failed:
     'Compare the canary with the stable version at the time of the measurements above, mend it, and run again',
+  guard_failed:
+    'docs/guards.md tells what the guard of this name sees and how its limit is set; mend the canary, and run again',
   no_data:
     'See that the canary gets traffic and is scraped before the next run: sluice plan dry-run shows what each check measures',
   canary_unready: 'See why its pods do not become ready (kubectl describe), or give readyDeadline more time',

@@ -34,6 +34,7 @@ const NEEDS_A_PERSON: Readonly<Record<PauseCause, boolean>> = {
   operator: true,
   unproven: true,
   approval: true,
+  guard: true,
   drift: true,
   fighting: true,
   foreign_rollout: true,

@@ -20,6 +20,7 @@ import {
 } from './change.ts';
 import { compared, comparisonBlind, gate, holdOf, isHeard, provenBad } from './comparison.ts';
 import { duration, plain } from './format.ts';
+import { guardsAllow, guardsHeard, trippedGuard, watchWords } from './guard.ts';
 import type { Observation, Route, RouteReading, RouteTrouble, Workloads } from './observation.ts';
 import { isMissing, isRefusal } from './observation.ts';
 import type { Instant, Millis, Weight } from './plan.ts';
@@ -183,9 +184,11 @@ function atStep(change: Change, seen: Observation): Change {
     superseded(judged, seen) ??
     failedCheck(judged, seen) ??
     foundBad(judged, seen) ??
+    failedGuard(judged, seen) ??
     canaryCrashed(judged, seen.workloads, seen.at) ??
     tooLongBlind(judged, seen) ??
     routeStopped(judged, seen) ??
+    guardStops(judged, seen) ??
     goOn(healed(judged, seen), seen)
   );
 }
@@ -216,7 +219,7 @@ function failedCheck(change: Change, seen: Observation): Change | null {
     const tally = rollout.tallies[check.name];
     if (tally === undefined || tally.consecutiveFailures < check.failureLimit) continue;
     const measured = seen.measurements.find((m) => m.check === check.name);
-    const times = `in ${tally.consecutiveFailures} of ${tally.consecutiveFailures} evaluations`;
+    const times = timesWords(tally.consecutiveFailures);
     const message = `Rolled back ${positionWords(rollout, seen.at)}: ${tally.lastReason}, ${times} (check "${check.name}")`;
     return rollBack(change, seen.workloads, seen.at, 'analysis', {
       code: 'check_failed',
@@ -244,6 +247,39 @@ function foundBad(change: Change, { at, workloads }: Observation): Change | null
     threshold: needed,
   });
 }
+
+/** A guard that is to roll back has failed often enough. */
+function failedGuard(change: Change, seen: Observation): Change | null {
+  const { rollout } = change;
+  const tripped = trippedGuard(rollout, 'rollback');
+  if (tripped === null) return null;
+  const { name, tally } = tripped;
+  const measured = seen.measurements.find((m) => m.check === name);
+  const message = `Rolled back ${positionWords(rollout, seen.at)}: ${tally.lastReason}, ${timesWords(tally.consecutiveFailures)} (${watchWords(name)})`;
+  return rollBack(change, seen.workloads, seen.at, 'analysis', {
+    code: 'guard_failed',
+    message,
+    check: name,
+    ...(measured?.canary.ok === true ? { observed: measured.canary.value } : {}),
+    ...(measured !== undefined && measured.threshold !== null ? { threshold: measured.threshold } : {}),
+  });
+}
+
+const timesWords = (failures: number): string => `in ${failures} of ${failures} evaluations`;
+
+/** A guard that is to pause has failed. Pauses that keep hands off the object, and a person's own, stay what they are. */
+function guardStops(change: Change, { at }: Observation): Change | null {
+  const { rollout } = change;
+  const { phase } = rollout;
+  if (phase.name === 'paused' && !GIVES_WAY.has(phase.cause)) return null;
+  const tripped = trippedGuard(rollout, 'pause');
+  if (tripped === null) return null;
+  const words = `${tripped.tally.lastReason} (${watchWords(tripped.name)})`;
+  const ask = 'It goes on by itself when the guard passes; resume to go on in spite of it, abort to go back';
+  return pauseAt(change, at, 'guard', `Paused ${positionWords(rollout, at)}: ${words}. ${ask}`);
+}
+
+const GIVES_WAY: ReadonlySet<PauseCause> = new Set(['approval', 'no_data', 'unproven']);
 
 function canaryCrashed(change: Change, workloads: Workloads | null, at: Instant): Change | null {
   const { rollout } = change;
@@ -275,7 +311,7 @@ function tooLongBlind(change: Change, seen: Observation): Change | null {
   const { patience, then } = plan.analysis.noData;
   const blind = blindFor(rollout, seen.at, patience) ?? blindComparison(rollout, seen.at, patience);
   if (blind === null) return null;
-  const words = `${blind.check === EVIDENCE ? 'the evidence' : `check "${blind.check}"`} could not be judged for ${duration(patience)}: ${blind.reason}`;
+  const words = `${blind.check === EVIDENCE ? 'the evidence' : watchWords(blind.check)} could not be judged for ${duration(patience)}: ${blind.reason}`;
   if (then === 'pause')
     return pauseAt(change, seen.at, 'no_data', `Paused ${positionWords(rollout, seen.at)}: ${words}`);
   const message = `Rolled back ${positionWords(rollout, seen.at)}: ${words}`;
@@ -428,6 +464,8 @@ function healed(change: Change, seen: Observation): Change {
       return again(phase.cause, routeOk && rollout.meshTrouble === null, 'the mesh can be reached again');
     case 'no_data':
       return again(phase.cause, conclusive(rollout) && isHeard(rollout), 'every check can be judged again');
+    case 'guard':
+      return again(phase.cause, trippedGuard(rollout, 'pause') === null, 'no guard objects any more');
     case 'unproven':
       return again(
         phase.cause,
@@ -452,6 +490,7 @@ function healed(change: Change, seen: Observation): Change {
 }
 
 const conclusive = (rollout: Rollout): boolean =>
+  guardsHeard(rollout) &&
   rollout.plan.analysis.checks.filter(isNeeded).every((check) => {
     const last = rollout.tallies[check.name]?.last;
     return last === 'pass' || last === 'fail';
@@ -547,7 +586,7 @@ function moveOn(change: Change, seen: Observation): Change {
   const step = plan.steps[phase.step];
   const hold = holdOf(rollout, phase.step);
   if (step === undefined || at - phase.reachedAt < hold) return change;
-  if (!allPassed(rollout)) return change;
+  if (!allPassed(rollout) || !guardsAllow(rollout)) return change;
   const proof = gate(rollout, at, phase.reachedAt + hold);
   if (proof.kind === 'wait') return change;
   if (proof.kind === 'unproven' && proof.policy.then !== 'promote') return notProven(change, seen, proof);

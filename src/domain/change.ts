@@ -1,5 +1,6 @@
 /** A change in the making: the next rollout and the facts that tell how it came about. */
 import { duration, plain } from './format.ts';
+import { waivedBy } from './guard.ts';
 import type { Instant } from './plan.ts';
 import { weightAt } from './plan.ts';
 import type { Fact, FactType, Outcome, PauseCause, Phase, RollbackReason, Rollout, TerminalStatus } from './rollout.ts';
@@ -107,8 +108,10 @@ export function unpause(change: Change, at: Instant, message: string, actor = SY
   const { phase } = change.rollout;
   if (phase.name !== 'paused') return change;
   const { step, reachedAt, from, go } = phase;
+  // Who goes on past a guard has seen what it says: it must not stop them again at the next look.
+  const waived = phase.cause === 'guard' && actor !== SYSTEM ? waivedBy(change.rollout) : {};
   return record(
-    patch(change, { phase: { name: 'progressing', step, reachedAt, from, go } }),
+    patch(change, { phase: { name: 'progressing', step, reachedAt, from, go }, ...waived }),
     at,
     'resumed',
     message,

@@ -83,6 +83,20 @@ export interface NoDataPolicy {
   readonly then: 'pause' | 'rollback';
 }
 
+/** A named watch over every rollout that needs no line in the plan: what no limit on the canary's own numbers can see. */
+export interface Guard {
+  readonly name: string;
+  /** What it does once it has failed `failureLimit` times in a row. `warn`: it is recorded, and nothing else. */
+  readonly then: 'rollback' | 'pause' | 'warn';
+  /** In the guard's own unit: a ratio, a factor, a number of times. */
+  readonly limit: number;
+  /** Look-back of one evaluation, as that of a check. */
+  readonly window: Millis;
+  readonly failureLimit: number;
+  /** No weight goes up before it has looked, nor while it can see that it does not know. Others that do not know keep nothing. */
+  readonly strict: boolean;
+}
+
 export interface Analysis {
   readonly interval: Millis;
   /** Evaluations look only at time after (weight in force + settle). */
@@ -97,6 +111,8 @@ export interface Analysis {
   readonly trafficShare: 'auto' | 'enforce' | 'observe';
   /** The comparison of canary and stable, request by request (domain/evidence); null: only the checks judge. */
   readonly evidence: EvidencePlan | null;
+  /** Absent: none, as in rollouts from before there were any. */
+  readonly guards?: readonly Guard[];
 }
 
 /** How the canary is compared with the stable. What is null is chosen when the rollout starts, from the service's past. */

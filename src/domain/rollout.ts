@@ -26,6 +26,7 @@ export type PauseCause =
   | 'approval'
   | 'no_data' // heals when every check can be judged again
   | 'unproven' // the canary is not proven safe, and the plan says to ask; heals when it is
+  | 'guard' // a guard that is to pause has failed; heals when it passes, and a person's resume waives it
   | 'drift' // somebody else moved the weights: hands off until a person resumes
   | 'fighting' // somebody else keeps moving them back
   | 'foreign_rollout' // another installation's newer stamp is on the object
@@ -110,8 +111,11 @@ export interface Tally {
   readonly lastReason: string;
 }
 
-/** Verdict of one evaluation. `inconclusive`: an honest "don't know"; `error`: the question could not be asked. Neither is a pass or a failure. */
-export type Verdict = 'pass' | 'fail' | 'inconclusive' | 'error';
+/**
+ * Verdict of one evaluation. `inconclusive`: an honest "don't know"; `error`: the question could not be asked. Neither is a
+ * pass or a failure. `unknown`, of guards only: nothing here can tell (the metric does not exist), so nothing waits for it.
+ */
+export type Verdict = 'pass' | 'fail' | 'inconclusive' | 'error' | 'unknown';
 
 /** What the comparison of both versions says so far. The ledger that it rests on is stored beside the rollout. */
 export interface Judgement {
@@ -171,6 +175,8 @@ export interface Rollout {
   readonly reasserts: number;
   /** People whose promote moved it on, with the step: "ana at 25 %". Empty: every step was earned by its checks. */
   readonly movedBy: readonly string[];
+  /** Guards that a person went on in spite of: for the rest of the rollout they only warn. Absent: none. */
+  readonly waived?: readonly string[];
   /** Generation whose write is known to have landed: whatever is found instead of it afterwards was put there by others. */
   readonly appliedGeneration: number | null;
   /** Present trouble with the mesh object; null: none. */

@@ -29,7 +29,12 @@ const LADDER = [
  * It never reaches back before the weight was in force: that would mix two weights (or judge an older attempt).
  * `scrapeInterval`: an increase needs two samples, so the look-back must span two scrapes.
  */
-export function windowAt(rollout: Rollout, check: Check, now: Instant, scrapeInterval: Millis): Millis | null {
+export function windowAt(
+  rollout: Rollout,
+  check: Pick<Check, 'window'>,
+  now: Instant,
+  scrapeInterval: Millis,
+): Millis | null {
   const { phase, plan } = rollout;
   if ((phase.name !== 'progressing' && phase.name !== 'paused') || phase.reachedAt === null) return null;
   const age = now - (phase.reachedAt + plan.analysis.settle);
@@ -88,7 +93,7 @@ export function nextTickAt(rollout: Rollout, now: Instant): Instant | null {
       if (phase.reachedAt === null) return now + notYetInForce(rollout);
       const holdEnds = phase.name === 'paused' ? null : phase.reachedAt + holdOf(rollout, phase.step);
       const evaluation =
-        plan.analysis.checks.length === 0
+        plan.analysis.checks.length + (plan.analysis.guards ?? []).length === 0
           ? now + interval
           : rollout.evaluatedAt === null
             ? now + firstLook(rollout)

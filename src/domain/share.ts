@@ -37,7 +37,7 @@ export function doubtOf(plan: Plan, route: Route, wanted: Weight, share: ShareRe
 // ── the share ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Requests of the service below which its division says nothing. */
-const MIN_SAMPLES = 100;
+export const MIN_SAMPLES = 100;
 
 /**
  * How far a measured share may be from the wanted one: four standard deviations of a binomial share,
@@ -48,8 +48,8 @@ export const shareTolerance = (wanted: number, samples: number): number =>
 
 /** null: nothing to object to; otherwise why the canary's numbers cannot be trusted to speak for the wanted weight. */
 export function shareObjection(
-  analysis: Analysis,
-  route: RouteReading,
+  analysis: Pick<Analysis, 'trafficShare'>,
+  route: Pick<RouteReading, 'carriesAllTraffic'>,
   wanted: Weight,
   share: ShareReading | null,
 ): string | null {
@@ -80,9 +80,9 @@ const gotNothing = (want: number, { share, samples }: ShareReading): boolean =>
 /** A proxy that learns of new pods a moment late loses some. */
 const HANDFUL = 5;
 
-function unreachedOf(
+export function unreachedOf(
   service: string,
-  route: RouteReading,
+  route: Pick<RouteReading, 'canaryWeight' | 'carriesAllTraffic'>,
   wanted: Weight,
   { share, samples, unreached }: ShareReading,
 ): Unreached | null {
@@ -97,7 +97,7 @@ function unreachedOf(
 const HARDLY_ANY = 9;
 
 /** How far chance and Prometheus's extrapolation lift a share: less than is tolerated, because it must not hide others' losses. */
-const lift = (wanted: number, samples: number): number =>
+export const lift = (wanted: number, samples: number): number =>
   2 * Math.sqrt((wanted * (1 - wanted)) / samples) + 0.05 * Math.min(wanted, 1 - wanted);
 
 /**

@@ -1,6 +1,7 @@
 /** Counts of evaluations per check: consecutive failures, and how long a check has been blind. */
 import type { Change } from './change.ts';
 import { patch, record } from './change.ts';
+import { trippedGuard, waitedFor, watchWords } from './guard.ts';
 import type { Measurement, Observation } from './observation.ts';
 import type { Check, Instant, Millis } from './plan.ts';
 import type { Rollout, Tally } from './rollout.ts';
@@ -23,6 +24,8 @@ export function tally(before: Tally | undefined, measured: Measurement, at: Inst
     case 'inconclusive':
     case 'error':
       return { consecutiveFailures, last: verdict, blindSince: blindSince ?? at, lastReason: reason };
+    case 'unknown':
+      return { consecutiveFailures, last: verdict, blindSince: null, lastReason: reason };
     default:
       return verdict satisfies never;
   }
@@ -43,7 +46,7 @@ export function tallied(change: Change, seen: Observation): Change {
       const next = patch(acc, { tallies: { ...acc.rollout.tallies, [measured.check]: after } });
       if (before?.last === after.last) return next;
       const { check, verdict, code, reason, threshold } = measured;
-      return record(next, seen.at, 'verdict_changed', `check "${check}": ${verdict}: ${reason}`, {
+      return record(next, seen.at, 'verdict_changed', `${watchWords(check)}: ${verdict}: ${reason}`, {
         check,
         verdict,
         code,
@@ -67,6 +70,7 @@ export function askedAt({ plan, phase }: Rollout): readonly Asked[] {
 export const isNeeded = ({ guardrail }: Pick<Check, 'guardrail'>): boolean => guardrail !== true;
 
 export const anyFailing = (rollout: Rollout): boolean =>
+  trippedGuard(rollout, 'rollback') !== null ||
   askedAt(rollout).some((check) => (rollout.tallies[check.name]?.consecutiveFailures ?? 0) >= check.failureLimit);
 
 /** The check that has been blind for at least `patience`, if any. */
@@ -75,5 +79,8 @@ export function blindFor(rollout: Rollout, at: Instant, patience: Millis): { che
     const { blindSince, lastReason } = rollout.tallies[check.name] ?? EMPTY;
     if (blindSince !== null && at - blindSince >= patience) return { check: check.name, reason: lastReason };
   }
+  for (const { name, tally: known } of waitedFor(rollout))
+    if (known !== undefined && known.blindSince !== null && at - known.blindSince >= patience)
+      return { check: name, reason: known.lastReason };
   return null;
 }

@@ -3,6 +3,7 @@ import type { KeptTraces, MeshWrite, StoredMeasurement } from '../app/ports.ts';
 import type { Finding, OutsideLinks } from '../app/usecases.ts';
 import type { JudgedBlock, Ledger } from '../domain/evidence/ledger.ts';
 import type { Finding as EvidenceFinding } from '../domain/evidence/verdict.ts';
+import { guardKey, guardsOf } from '../domain/guard.ts';
 import type { Instant } from '../domain/plan.ts';
 import type { Fact, Outcome, Rollout } from '../domain/rollout.ts';
 import { desiredWeight, statusOf, stepOf } from '../domain/rollout.ts';
@@ -50,7 +51,7 @@ export function present(rollout: Rollout, publicUrl?: string, outside?: OutsideL
     pause: phase.name === 'paused' ? { cause: phase.cause, message: phase.message, since: timeOf(phase.since) } : null,
     awaiting: phase.name === 'paused' && phase.cause === 'approval' && phase.go === null ? 'approval' : null,
     outcome: phase.name === 'rolling_back' || phase.name === 'ended' ? presentOutcome(phase.outcome) : null,
-    checks: plan.analysis.checks.map(({ name, failureLimit }) => {
+    checks: watched(rollout).map(({ name, failureLimit }) => {
       const tally = rollout.tallies[name];
       return {
         name,
@@ -84,6 +85,12 @@ export function present(rollout: Rollout, publicUrl?: string, outside?: OutsideL
     },
   };
 }
+
+/** The checks, then the guards: what has a verdict of its own. */
+const watched = (rollout: Rollout): readonly { readonly name: string; readonly failureLimit: number }[] => [
+  ...rollout.plan.analysis.checks,
+  ...guardsOf(rollout).map(({ name, failureLimit }) => ({ name: guardKey(name), failureLimit })),
+];
 
 function presentJudgement({ plan, judgement }: Rollout): RolloutBody['evidence'] {
   const { evidence } = plan.analysis;

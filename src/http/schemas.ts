@@ -35,7 +35,7 @@ const outcome = named(
   'Why a rollout ended, or why it is on its way back.',
   z.object({
     code: described(
-      'promoted, check_failed, no_data, canary_unready, deadline, aborted, superseded, given_up and others.',
+      'promoted, check_failed, guard_failed, no_data, canary_unready, deadline, aborted, superseded, given_up and others.',
       z.string(),
     ),
     message: described('One sentence with the numbers that decided.', z.string()),
@@ -133,15 +133,16 @@ export const rolloutSchema = named(
     ),
     awaiting: described('approval: a person must promote it for it to go on.', z.enum(['approval']).nullable()),
     outcome: outcome.nullable(),
+    // Guards are among them under `guard:<name>`, and so they are shown wherever checks are.
     checks: z.array(
       z.object({
         name: z.string(),
         verdict: described(
-          'Last evaluation at the present step; null: none yet.',
-          z.enum(['pass', 'fail', 'inconclusive', 'error']).nullable(),
+          'Last evaluation at the present step; null: none yet. unknown, of guards only: nothing here can tell.',
+          z.enum(['pass', 'fail', 'inconclusive', 'error', 'unknown']).nullable(),
         ),
         consecutiveFailures: z.int(),
-        failureLimit: described('Consecutive failures that roll back.', z.int()),
+        failureLimit: described('Consecutive failures that roll back; of a guard: that make it act.', z.int()),
         reason: z.string(),
       }),
     ),
@@ -269,7 +270,7 @@ export const factListSchema = named(
 
 const measurementSchema = named(
   'Measurement',
-  'One evaluation of one check.',
+  'One evaluation of one check, or of a guard (guard:<name>).',
   z.object({
     seq: z.int(),
     at: time,

@@ -2,7 +2,7 @@
 import { h, s } from './dom.js';
 import { ago, utc, weight } from './format.js';
 import { icon } from './icons.js';
-import { STATUS, stepWords } from './words.js';
+import { outspoken, STATUS, stepWords } from './words.js';
 
 /** @typedef {import('./types.d.ts').Rollout} Rollout */
 
@@ -41,7 +41,7 @@ export const place = ({ target: { cluster, namespace, mesh } }) => `${namespace}
 
 /** One rollout among others. @param {Rollout} rollout @param {string} words */
 export function rolloutItem(rollout, words) {
-  const { id, target, checks, createdBy, createdAt, endedAt } = rollout;
+  const { id, target, createdBy, createdAt, endedAt } = rollout;
   return h(
     'li',
     { class: `item item-${rollout.status}`, 'data-key': id },
@@ -63,7 +63,7 @@ export function rolloutItem(rollout, words) {
     h(
       'div',
       { class: 'item-checks' },
-      checks
+      outspoken(rollout)
         .filter(({ verdict }) => endedAt === null || verdict !== null)
         .map(({ name, verdict }) =>
           h(

@@ -44,7 +44,7 @@ export const COMPARISON = {
 };
 
 /** @type {Readonly<Record<string, string>>} */
-export const VERDICT = { pass: 'pass', fail: 'fail', inconclusive: 'inconclusive', error: 'error' };
+export const VERDICT = { pass: 'pass', fail: 'fail', inconclusive: 'inconclusive', error: 'error', unknown: 'unknown' };
 
 /** "step 2 of 3", "promotion". @param {Pick<Rollout, 'step' | 'steps'>} rollout */
 export function stepWords({ step, steps }) {
@@ -59,8 +59,18 @@ export const weightOfStep = (plan, step) => {
   return step >= steps.length ? 100 : (steps[step]?.weight ?? null);
 };
 
+/**
+ * What is worth a place where there is little: every check, and of the guards those that have something to say.
+ * @param {Pick<Rollout, 'checks'>} rollout
+ */
+export const outspoken = ({ checks }) =>
+  checks.filter(
+    ({ name, verdict }) => !name.startsWith('guard:') || ['fail', 'inconclusive', 'error'].includes(verdict ?? ''),
+  );
+
 /** "errors passes, latency fails". @param {Rollout} rollout */
-function checkWords({ checks }) {
+function checkWords(rollout) {
+  const checks = outspoken(rollout);
   const of = (/** @type {string | null} */ verdict) =>
     checks.filter((check) => check.verdict === verdict).map(({ name }) => name);
   const parts = [
@@ -117,6 +127,7 @@ export const PAUSE = {
   approval: 'waits for approval',
   no_data: 'no data',
   unproven: 'not proven safe',
+  guard: 'a guard objects',
   drift: 'changed by others',
   fighting: 'changed by others',
   foreign_rollout: 'another installation',

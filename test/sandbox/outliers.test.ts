@@ -65,6 +65,18 @@ describe('outlier detection', () => {
     expect(outliers.available(only, 30_000)).toHaveLength(1);
   });
 
+  it('forgets pods that are gone, so that those in their place can be ejected', () => {
+    const outliers = openOutliers(base, 0);
+    const fail = (pod: string) => [1, 2, 3].forEach(() => void outliers.record(pod, 500, 2, 1));
+    fail('a');
+    fail('b');
+    expect(names(outliers.available([{ pod: 'a' }, { pod: 'b' }], 2))).toBe('');
+    expect(names(outliers.available([{ pod: 'c' }, { pod: 'd' }], 3))).toBe('cd');
+    fail('c');
+    fail('d');
+    expect(names(outliers.available([{ pod: 'c' }, { pod: 'd' }], 4))).toBe('');
+  });
+
   it('forgives an ejection for every interval in which the pod stays well', () => {
     const outliers = openOutliers(base, 0);
     const fail = (at: number) => [1, 2, 3].forEach(() => void outliers.record('a', 500, 4, at));

@@ -20,6 +20,7 @@ const REASONS: Readonly<Record<RollbackReason, true>> = {
 const CAUSES: Readonly<Record<PauseCause, true>> = {
   operator: true,
   approval: true,
+  guard: true,
   no_data: true,
   unproven: true,
   drift: true,

@@ -4,6 +4,7 @@ import type { CounterSeries } from '../../domain/evidence/increments.ts';
 import { duration } from '../../domain/format.ts';
 import type { Reading, ShareReading } from '../../domain/observation.ts';
 import type { Instant, Millis, Role, Target } from '../../domain/plan.ts';
+import type { GuardSource } from '../guard.ts';
 import type { View } from '../mesh.ts';
 import { type Answer, type Trouble, trouble } from '../prometheus/answer.ts';
 import { calledFor } from '../prometheus/called.ts';
@@ -14,6 +15,7 @@ import { Gate } from '../prometheus/gate.ts';
 import { GroupCommit } from '../prometheus/group-commit.ts';
 import { bucketsLane, countsLane, type Pair, pairKey, queryLane, type TableLane } from '../prometheus/lanes.ts';
 import { checkQuery, renderQuery } from '../prometheus/placeholders.ts';
+import { type PodUnit, podKey, podsLane } from '../prometheus/pods-lane.ts';
 import { lookBack, type RawCount, type RawPair, rawKey, rawLane, rawQuery } from '../prometheus/raw.ts';
 import { combined, errorRatio, latencyQuantile, type Sight, type Words } from '../prometheus/sights.ts';
 import { survey, viewToCount } from '../prometheus/survey.ts';
@@ -65,7 +67,7 @@ const PASTS_AT_A_TIME = 2;
 export default { name: NAME, open };
 
 /** Throws for an address that is none. */
-function open(options: PrometheusOptions): MetricsProvider {
+function open(options: PrometheusOptions): MetricsProvider & GuardSource {
   const { timeoutMs = 5_000, scrapeIntervalMs = 15_000, maxInFlight = 8 } = options;
   const client = openClient({
     url: options.url,
@@ -87,6 +89,7 @@ function open(options: PrometheusOptions): MetricsProvider {
   const forTables = Math.max(1, maxInFlight - forQueries);
   const tables = new GroupCommit<Pair, FigureTable | Trouble>({ ...pacing, maxInFlight: forTables });
   const queries = new GroupCommit<string, Answer>({ ...pacing, maxInFlight: forQueries });
+  const byPod = new GroupCommit<PodUnit, Answer>({ ...pacing, maxInFlight: forQueries });
   const pasts = new Gate(PASTS_AT_A_TIME);
   const raws = new GroupCommit<RawPair, RawCount | Trouble>({ ...pacing, maxInFlight: forTables });
 
@@ -235,6 +238,24 @@ function open(options: PrometheusOptions): MetricsProvider {
         timeout: Math.max(timeoutMs, SURVEY_WITHIN),
         gate: pasts,
       }),
+
+    async figures(view, target, window) {
+      const spelledOut = kept(ours, view, () => renamed(view, options.metricNames ?? {}));
+      const [one] = told([spelledOut], target);
+      if (one === undefined) return null;
+      const { pair } = one;
+      const table = await counts(one.view, pair, window);
+      if (!table.ok) return table;
+      const of = (role: Role) => table.of(pair.namespace, pair[role]);
+      return { ok: true, canary: of('canary'), stable: of('stable') };
+    },
+
+    ofPods: (query, namespace, pods) => {
+      const unit = { namespace, pods };
+      return byPod.ask(query.name, () => podsLane(client, query, timeoutMs), podKey(unit), unit);
+    },
+
+    rows: (promql) => queries.ask(promql, () => queryLane(client, promql, timeoutMs), '', promql),
 
     async ping() {
       const answer = await client.query(PING, timeoutMs);

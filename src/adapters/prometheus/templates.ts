@@ -62,6 +62,10 @@ export function errorRatioQuery(view: View, namespace: string, name: string, win
   return `(${errors} or vector(0)) / (${requests} > 0)`;
 }
 
+/** For people: the requests of one workload; empty where the view knows of none. */
+export const requestsQuery = (view: View, namespace: string, name: string, window: number): string =>
+  counted(view, view.requests, { namespaces: [namespace], names: [name] }, window, '');
+
 /** For people: the latency quantile of one workload in milliseconds. */
 export function quantileQuery(
   view: View,

@@ -9,6 +9,7 @@ const VERDICTS: Readonly<Record<string, Mark>> = {
   fail: ['✖', 'x', 'bad'],
   inconclusive: ['?', '?', 'warn'],
   error: ['!', '!', 'warn'],
+  unknown: ['·', '.', 'quiet'],
   // Of the comparison with the stable version.
   safe: ['✔', '+', 'good'],
   bad: ['✖', 'x', 'bad'],

@@ -53,7 +53,10 @@ export function chartSection(state) {
       { class: 'charts' },
       weightChart({ wanted, observed, facts, end, layout }),
       setup === null ? null : evidenceChart({ items: evidence, setup, rollout, layout }),
-      rollout.checks.map(({ name }) => checkChart({ name, kind: kindOf(name), items: of(name), steps, layout })),
+      // Of a guard only what is news is kept: one that has always passed has no line to draw.
+      rollout.checks
+        .filter(({ name }) => !name.startsWith('guard:') || of(name).some(({ verdict }) => verdict === 'fail'))
+        .map(({ name }) => checkChart({ name, kind: kindOf(name), items: of(name), steps, layout })),
     ),
   );
 }

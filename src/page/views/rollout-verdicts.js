@@ -30,7 +30,7 @@ export function verdictSection({ rollout, plan, measurements, shown, cut }, sess
       chooser(
         'verdict',
         'Verdict',
-        ['', 'not-passed', 'pass', 'fail', 'inconclusive', 'error'],
+        ['', 'not-passed', 'pass', 'fail', 'inconclusive', 'error', 'unknown'],
         shown.verdict,
         'all verdicts',
       ),

@@ -77,6 +77,8 @@ export function openOutliers(wanted: OutlierDetection, startedAt: number): Outli
 
   return {
     available(pods, now) {
+      // A pod that is gone is not among the ejected ones: with it, its successors could not be ejected.
+      for (const pod of hosts.keys()) if (!pods.some((one) => one.pod === pod)) hosts.delete(pod);
       advance(now);
       const left = pods.filter(({ pod }) => (hosts.get(pod)?.ejectedAt ?? null) === null);
       const panic = (100 * left.length) / Math.max(1, pods.length) < wanted.minHealthPercent;
