@@ -43,6 +43,7 @@ import {
   UnknownName,
 } from './app/ports.ts';
 import { repeat } from './app/repeat.ts';
+import { revert } from './app/revert.ts';
 import { dryRun, type StartPorts, start } from './app/start.ts';
 import { tick } from './app/tick.ts';
 import type { UseCases } from './app/usecases.ts';
@@ -178,6 +179,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
         ? retry(commandPorts, startPorts, request, principal)
         : command(commandPorts, request);
     },
+    revert: (id, how, principal) => revert(startPorts, { id, ...how, principal }),
     get: async (id) => (await store.load(id))?.rollout ?? null,
     list: store.list,
     facts: store.facts,

@@ -228,6 +228,11 @@ const rest = {
     .optional()
     .describe('Total time after which an unfinished rollout is rolled back.'),
   onConflict: z.enum(['reject', 'join', 'supersede', 'queue']).default('reject'),
+  rollbackWindow: durationSchema('0s', '90d')
+    .prefault('24h')
+    .describe(
+      'How long after its promotion the rollout may be taken back in one write, while the old version still runs.',
+    ),
   labels: z
     .record(z.string().min(1).max(63), z.string().max(253))
     .refine((labels) => Object.keys(labels).length <= LIMITS.labels, `wanted at most ${LIMITS.labels} labels`)
@@ -360,7 +365,18 @@ function canonicalEvidence(e: z.output<typeof evidence>, usual: string): Evidenc
 }
 
 function canonical(written: Outer, target: Target, usual: string): Plan {
-  const { steps, analysis: a, drift, readyDeadline, meshPatience, deadline, onConflict, labels, preflight } = written;
+  const {
+    steps,
+    analysis: a,
+    drift,
+    readyDeadline,
+    meshPatience,
+    deadline,
+    onConflict,
+    labels,
+    preflight,
+    rollbackWindow,
+  } = written;
   return {
     target,
     steps,
@@ -377,6 +393,7 @@ function canonical(written: Outer, target: Target, usual: string): Plan {
     meshPatience,
     deadline: deadline ?? null,
     onConflict,
+    rollbackWindow,
     labels,
     ...(preflight === undefined ? {} : { preflight }),
   };

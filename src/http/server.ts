@@ -24,6 +24,7 @@ import { rateLimiter, slots } from './rate.ts';
 import type { Ready } from './readiness.ts';
 import { readiness } from './readiness.ts';
 import { requestIdOf, sendProblem } from './respond.ts';
+import { revertRoutes } from './reverts.ts';
 import { rolloutRoutes } from './rollouts.ts';
 import type { Route } from './route.ts';
 import type { Sessions } from './session.ts';
@@ -78,6 +79,7 @@ export function apiRoutes(options: ServerOptions, life: Lifecycle): readonly Rou
     ...rolloutRoutes({ usecases, publicUrl, maxWait }),
     ...historyRoutes({ usecases, publicUrl, heartbeat, now: monotonic }),
     ...commandRoutes({ usecases, publicUrl }),
+    ...revertRoutes({ usecases, publicUrl }),
     ...analysisRoutes({ usecases }),
     ...clusterRoutes({ usecases }),
     ...opsRoutes({

@@ -16,6 +16,7 @@ import type {
   TickQueue,
   TrafficRouter,
 } from '../../src/app/ports.ts';
+import { revert } from '../../src/app/revert.ts';
 import type { StartPorts } from '../../src/app/start.ts';
 import { dryRun, start } from '../../src/app/start.ts';
 import type { UseCases } from '../../src/app/usecases.ts';
@@ -44,6 +45,8 @@ export interface FakeUseCases extends UseCases {
   breakWith(error: unknown): void;
   /** What the preflight finds wrong with the route; null: nothing. */
   refuseRoute(message: string | null): void;
+  /** What the route sends to the canary, in percent, and the ready pods of both versions. */
+  cluster(weight: number, ready?: { readonly stable?: number; readonly canary?: number }): void;
   /** What the metrics provider knows of every service; null: it cannot count. */
   surveyWith(survey: Survey | null): void;
   /** What the checks of the mesh find around every target, and in the cluster. */
@@ -131,6 +134,8 @@ export function fakeUseCases(): FakeUseCases {
   let offset = 0;
   let broken: unknown = null;
   let routeRefusal: string | null = null;
+  let routeWeight = 0;
+  const pods = { stable: 2, canary: 2 };
   let known: Survey | null = null;
   let meshFindings: readonly MeshFinding[] = [];
   let made = 0;
@@ -141,7 +146,14 @@ export function fakeUseCases(): FakeUseCases {
     object: `VirtualService ${target.namespace}/${target.service}`,
     async read() {
       if (routeRefusal !== null) return { ok: false, code: 'not_found', message: routeRefusal };
-      return { ok: true, canaryWeight: 0, stamp: null, carriesAllTraffic: true, token: '1', lastWriter: null };
+      return {
+        ok: true,
+        canaryWeight: routeWeight,
+        stamp: null,
+        carriesAllTraffic: true,
+        token: '1',
+        lastWriter: null,
+      };
     },
     async apply() {
       throw new Error('requests never write to the mesh');
@@ -153,7 +165,8 @@ export function fakeUseCases(): FakeUseCases {
   const meshes: MeshGateway = {
     router,
     async workload(target, role) {
-      return { ...ready, name: target[role].deployment };
+      const replicas = pods[role];
+      return { ...ready, replicas: Math.max(1, replicas), ready: replicas, name: target[role].deployment };
     },
   };
   const measure = async (): Promise<Reading> => ({
@@ -249,6 +262,10 @@ export function fakeUseCases(): FakeUseCases {
     breakWith(error) {
       broken = error;
     },
+    cluster(weight, counts = {}) {
+      routeWeight = weight;
+      Object.assign(pods, counts);
+    },
     refuseRoute(message) {
       routeRefusal = message;
     },
@@ -276,6 +293,7 @@ export function fakeUseCases(): FakeUseCases {
           ? retry(commandPorts, startPorts, request, principal)
           : command(commandPorts, request);
       }),
+    revert: (id, how, principal) => whole(() => revert(startPorts, { id, ...how, principal })),
     get: (id) => whole(async () => (await store.load(id))?.rollout ?? null),
     list: (filter, limit, cursor) => whole(() => store.list(filter, limit, cursor)),
     facts: (id, after, limit) => whole(() => store.facts(id, after, limit)),
