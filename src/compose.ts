@@ -15,6 +15,7 @@ import { slackNotifier } from './adapters/notify/slack.ts';
 import { slackApi } from './adapters/notify/slack-api.ts';
 import { slackResponder } from './adapters/notify/slack-respond.ts';
 import { type Database, openDatabase } from './adapters/postgres/db.ts';
+import { postgresFleetStore } from './adapters/postgres/fleet-store.ts';
 import { postgresInboundCommands } from './adapters/postgres/inbound-commands.ts';
 import { postgresOutbox } from './adapters/postgres/outbox.ts';
 import { postgresRolloutStore } from './adapters/postgres/rollout-store.ts';
@@ -28,6 +29,9 @@ import type { CountView } from './adapters/series/counting.ts';
 import { backTest } from './app/backtest.ts';
 import { command, retry } from './app/commands.ts';
 import { startDelivery } from './app/deliver.ts';
+import { commandFleet, fleetStep } from './app/fleet/look.ts';
+import type { FleetUseCases } from './app/fleet/ports.ts';
+import { dryRunFleet, startFleet } from './app/fleet/start.ts';
 import { inboundStep } from './app/inbound.ts';
 import { meshStatus } from './app/mesh.ts';
 import { planParser } from './app/plan-schema.ts';
@@ -116,6 +120,7 @@ export interface Telemetry {
 
 export interface Service {
   readonly useCases: UseCases;
+  readonly fleets: FleetUseCases;
   readonly tokens: TokenStore;
   readonly inbound: InboundCommands;
   readonly recorder: Recorder;
@@ -166,7 +171,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     inspector,
     parser,
     clusters: [...clusters.keys()],
-    newId: () => `ro_${randomBytes(12).toString('base64url').replaceAll(/[-_]/g, '0')}`,
+    newId: () => newId('ro'),
   };
   const useCases: UseCases = {
     start: (document, principal, idempotency) => start(startPorts, { document, principal, idempotency }),
@@ -191,6 +196,19 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     waitForChange: store.waitForChange,
     planSchema: parser.jsonSchema,
   };
+  const fleets = postgresFleetStore(db);
+  const fleetPorts = { fleets, start: startPorts };
+  const fleetStart = { ...fleetPorts, newFleetId: () => newId('fr') };
+  const fleetUseCases: FleetUseCases = {
+    start: (document, principal, idempotency) => startFleet(fleetStart, document, principal, idempotency),
+    dryRun: (document) => dryRunFleet(fleetStart, document),
+    command: (id, wanted, principal) => commandFleet(fleetPorts, id, wanted, principal),
+    async get(id) {
+      const found = await fleets.load(id);
+      return found === null ? null : { fleet: found.fleet, facts: await fleets.facts(id) };
+    },
+    list: fleets.list,
+  };
   const inbound = postgresInboundCommands(db);
   const tickPorts = {
     ...gateways,
@@ -202,6 +220,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   };
   return {
     useCases,
+    fleets: fleetUseCases,
     tokens: postgresTokenStore(db),
     inbound,
     recorder,
@@ -211,7 +230,10 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
         store,
         work: (handler) => queue.work(handler, { concurrency: settings.concurrency }),
         tick: (id) => tick(tickPorts, id),
-        loops: slackLoops(settings, db, { useCases, inbound, store, recorder, log }),
+        loops: [
+          () => repeat('fleet rollouts', () => fleetStep(fleetPorts, log), log),
+          ...slackLoops(settings, db, { useCases, inbound, store, recorder, log }),
+        ],
         log,
         retention: settings.retention,
         now: Date.now,
@@ -227,6 +249,9 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     },
   };
 }
+
+const newId = (kind: 'ro' | 'fr'): string =>
+  `${kind}_${randomBytes(12).toString('base64url').replaceAll(/[-_]/g, '0')}`;
 
 /** A misspelt name in the policy would leave the check that is meant without one. */
 function knownChecks(named: readonly string[], known: readonly string[]): void {

@@ -41,6 +41,7 @@ export async function serve(
   const page = role === 'worker' ? null : openPage(config, service);
   const app = createServer({
     usecases,
+    fleets: service.fleets,
     tokens,
     recorder,
     log,

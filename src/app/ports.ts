@@ -309,6 +309,16 @@ export interface NewRollout {
   readonly warnings: readonly string[];
   /** How the canary will be compared with the stable version; null: not at all. */
   readonly evidence: EvidenceSetup | null;
+  /** The fleet rollout that starts it: only while that is at this wave. Absent: none. */
+  readonly fleet?: NonNullable<Rollout['fleet']>;
+}
+
+/** The fleet rollout has moved on since a start was decided: nothing was written. */
+export class FleetMovedOn extends Error {
+  constructor({ id, wave }: NonNullable<Rollout['fleet']>) {
+    super(`fleet rollout ${id} no longer starts wave ${wave + 1}`);
+    this.name = 'FleetMovedOn';
+  }
 }
 
 export type NewRevert = NewRollout & { readonly reverts: Reverted };
@@ -359,11 +369,13 @@ export interface RolloutStore {
   replay(claim: IdempotencyClaim): Promise<Extract<Started, { kind: 'replayed' | 'key_reused' }> | null>;
   /** The plan as it was sent. */
   source(id: string): Promise<unknown>;
+  /** The rollouts that a fleet rollout has started. */
+  childrenOf(fleet: string): Promise<readonly Rollout[]>;
   /** The newest rollout that takes `id` back; null: none. */
   revertOf(id: string): Promise<Rollout | null>;
   /** Row, facts, measurements and outbox in one transaction; false: somebody else moved first, nothing was written. */
   commit(change: Commit): Promise<boolean>;
-  /** Inserts the rollout; `behind` queues it after the live one instead of conflicting. One transaction with the idempotency key. */
+  /** Throws FleetMovedOn. Inserts the rollout; `behind` queues it after the live one instead of conflicting. One transaction with the idempotency key. */
   start(rollout: NewRollout, behind: 'nobody' | 'live'): Promise<Started>;
   /** Inserts a rollout that takes another back, unless somebody was there first. */
   startRevert(rollout: NewRevert): Promise<StartedRevert>;

@@ -19,6 +19,8 @@ export interface RevertRequest {
   /** Although the stable version has fewer pods than the canary, or the cluster cannot be asked. */
   readonly force: boolean;
   readonly principal: Pick<Principal, 'name'>;
+  /** Whatever the plan's rollbackWindow: the fleet rollout that it is part of is still under way. */
+  readonly anytime?: boolean;
 }
 
 export type RevertResult =
@@ -37,7 +39,7 @@ export async function revert(ports: RevertPorts, request: RevertRequest): Promis
   const { rollout, now } = loaded;
   const refused = (refusal: RevertRefusal): RevertResult => ({ kind: 'refused', refusal, rollout });
   const unfit = mayBeReverted(rollout, now);
-  if (unfit !== null) return refused(unfit);
+  if (unfit !== null && !(request.anytime === true && unfit.code === 'rollback_window_passed')) return refused(unfit);
 
   const { target } = rollout.plan;
   const router = meshes.router(target);

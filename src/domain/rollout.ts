@@ -161,6 +161,8 @@ export interface Rollout {
   readonly id: string;
   readonly epoch: number;
   readonly plan: Plan;
+  /** The fleet rollout, and its wave from 0, that started this one. Absent: none. */
+  readonly fleet?: { readonly id: string; readonly wave: number };
   /** The rollout that this one takes back: it never goes forward. Absent: none. */
   readonly reverts?: string;
   readonly createdAt: Instant;

@@ -44,6 +44,11 @@ export const PROBLEMS = {
     title: 'There is no such rollout',
     suggestion: 'GET /rollouts lists the rollouts; ended ones are deleted after the retention time.',
   },
+  fleet_not_found: {
+    status: 404,
+    title: 'There is no such fleet rollout',
+    suggestion: 'GET /fleet-rollouts lists them; ended ones are deleted after the retention time.',
+  },
   cluster_not_found: {
     status: 404,
     title: 'There is no such cluster',
@@ -79,6 +84,11 @@ export const PROBLEMS = {
     status: 409,
     title: 'The rollout waits for something else',
     suggestion: 'Promote it: it waits for approval.',
+  },
+  not_waiting: {
+    status: 409,
+    title: 'The wave is under way',
+    suggestion: 'Wait for its rollouts, or promote those.',
   },
   resume_first: {
     status: 409,

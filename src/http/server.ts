@@ -1,6 +1,7 @@
 /** The Express application: every route of the API, and one place where every error becomes an answer. */
 import type { ErrorRequestHandler, Express, RequestHandler } from 'express';
 import express from 'express';
+import type { FleetUseCases } from '../app/fleet/ports.ts';
 import type { Logger, Recorder, TokenStore } from '../app/ports.ts';
 import { BadCursor, StoreUnavailable } from '../app/ports.ts';
 import type { UseCases } from '../app/usecases.ts';
@@ -11,6 +12,7 @@ import type { Services } from './bind.ts';
 import { bind, expressPath } from './bind.ts';
 import { clusterRoutes } from './clusters.ts';
 import { commandRoutes } from './commands.ts';
+import { fleetRoutes } from './fleets.ts';
 import { requestId, securityHeaders } from './headers.ts';
 import { historyRoutes } from './history.ts';
 import type { Lifecycle } from './lifecycle.ts';
@@ -41,6 +43,8 @@ export interface ServerOptions {
   readonly publicUrl?: string;
   /** Mounted beside the API, with the same request id and security headers: the page, Slack. They guard themselves. */
   readonly extraRouters?: readonly RequestHandler[];
+  /** Rollouts over several clusters; absent: no calls for them. */
+  readonly fleets?: FleetUseCases;
   /** /metrics without a token. Closed by default: metrics name clusters, meshes and load. */
   readonly metricsOpen?: boolean;
   readonly limits?: Partial<Limits>;
@@ -80,6 +84,7 @@ export function apiRoutes(options: ServerOptions, life: Lifecycle): readonly Rou
     ...historyRoutes({ usecases, publicUrl, heartbeat, now: monotonic }),
     ...commandRoutes({ usecases, publicUrl }),
     ...revertRoutes({ usecases, publicUrl }),
+    ...(options.fleets === undefined ? [] : fleetRoutes({ fleets: options.fleets, publicUrl })),
     ...analysisRoutes({ usecases }),
     ...clusterRoutes({ usecases }),
     ...opsRoutes({

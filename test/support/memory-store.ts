@@ -83,6 +83,7 @@ export function memoryStore(now: () => number): MemoryStore {
             pods: wanted.reverts.pods,
           }
         : { generation: 0, phase: { name: 'pending', behind } as const }),
+      ...(wanted.fleet === undefined ? {} : { fleet: wanted.fleet }),
       tallies: {},
       observedWeight,
       observedShare: null,
@@ -166,6 +167,9 @@ export function memoryStore(now: () => number): MemoryStore {
     },
     async replay(claim) {
       return replay(claim);
+    },
+    async childrenOf(fleet) {
+      return [...rows.values()].map((r) => r.rollout).filter((r) => r.fleet?.id === fleet);
     },
     async revertOf(id) {
       return [...rows.values()].map((r) => r.rollout).findLast((r) => r.reverts === id) ?? null;

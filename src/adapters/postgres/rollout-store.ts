@@ -44,6 +44,7 @@ export function postgresRolloutStore(db: Database, { channels, log }: RolloutSto
   return {
     load: (id) => load(db, plans, ledgers, id),
     source: (id) => source(db, id),
+    childrenOf: (fleet) => childrenOf(db, fleet),
     revertOf: (id) => revertOf(db, present, id),
     async commit(change) {
       const written = await commit(db, channels, texts, change);
@@ -139,6 +140,14 @@ async function ledgerOf(db: Database, id: string): Promise<Ledger | null> {
 async function source(db: Database, id: string): Promise<unknown> {
   const [row] = await db.read<{ source: unknown }>({ text: 'select source from rollout where id = $1', values: [id] });
   return row?.source;
+}
+
+async function childrenOf(db: Database, fleet: string): Promise<readonly Rollout[]> {
+  const rows = await db.read<RolloutRow & { plan: Plan }>({
+    text: `select ${ROLLOUT_COLUMNS}, r.plan from rollout r where r.fleet = $1 order by r.epoch`,
+    values: [fleet],
+  });
+  return rows.map((row) => toRollout(row, row.plan));
 }
 
 async function revertOf(

@@ -1,7 +1,7 @@
 /** A new rollout: idempotency key, target, row, first fact, in one transaction. */
 import { randomUUID } from 'node:crypto';
 import type { IdempotencyClaim, NewRevert, NewRollout, Reverted, Started, StartedRevert } from '../../app/ports.ts';
-import { StoreUnavailable } from '../../app/ports.ts';
+import { FleetMovedOn, StoreUnavailable } from '../../app/ports.ts';
 import { openLedger } from '../../domain/evidence/ledger.ts';
 import type { Instant, Target } from '../../domain/plan.ts';
 import { targetKey } from '../../domain/plan.ts';
@@ -81,7 +81,20 @@ async function within(
     if (rollout !== null) throw new NothingWritten({ kind: 'conflict', live: rollout });
   }
   await unless();
+  if (wanted.fleet !== undefined) await stillAtWave(tx, wanted.fleet);
   return { kind: 'created', rollout: await insert(tx, wanted, live.at(-1) ?? null) };
+}
+
+/**
+ * A worker that stalled between its decision and this start must not bring a child to life that nobody waits for any more.
+ * The lock makes the fleet's next commit wait: who has seen that one has seen every child of before.
+ */
+async function stillAtWave(tx: Queries, fleet: NonNullable<NewRollout['fleet']>): Promise<void> {
+  const rows = await tx.rows({
+    text: "select 1 as running from fleet_rollout where id = $1 and status = 'running' and wave = $2 for share",
+    values: [fleet.id, fleet.wave],
+  });
+  if (rows.length === 0) throw new FleetMovedOn(fleet);
 }
 
 /** What is to be taken back must be what stands on the object; asked where no start of this object can come between. */
@@ -157,8 +170,8 @@ async function liveOf(tx: Queries, target: Target, objectKey: string): Promise<r
 
 const INSERT = `
 with created as (
-  insert into rollout (id, epoch, target_key, cluster, namespace, service, mesh, plan, source, created_at, created_by, version, commit_id, generation, status, state, behind, next_tick_at, object_key, takes_over, reverts)
-  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $10, $20, $21, $23)
+  insert into rollout (id, epoch, target_key, cluster, namespace, service, mesh, plan, source, created_at, created_by, version, commit_id, generation, status, state, behind, next_tick_at, object_key, takes_over, reverts, fleet, fleet_wave)
+  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $10, $20, $21, $23, $24, $25)
   returning id
 ), compared as (
   insert into evidence (rollout_id, version, ledger)
@@ -202,6 +215,8 @@ async function insert(tx: Queries, wanted: NewRollout | NewRevert, behind: strin
       plan.onConflict === 'supersede',
       evidence === null ? null : storableJson(openLedger(evidence)),
       'reverts' in wanted ? wanted.reverts.rollout : null,
+      wanted.fleet?.id ?? null,
+      wanted.fleet?.wave ?? null,
     ],
   });
   return rollout;
@@ -215,6 +230,7 @@ const fresh = (wanted: NewRollout | NewRevert, epoch: number, createdAt: Instant
   createdBy: storable(wanted.createdBy),
   version: 1,
   ...begun(wanted, createdAt, behind),
+  ...(wanted.fleet === undefined ? {} : { fleet: wanted.fleet }),
   tallies: {},
   observedWeight: wanted.observedWeight,
   observedShare: null,
