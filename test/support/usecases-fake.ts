@@ -32,6 +32,7 @@ import { memoryStore } from './memory-store.ts';
 
 export interface FakeUseCases extends UseCases {
   readonly store: MemoryStore;
+  readonly startPorts: StartPorts;
   /** Moves the clock that the store and the reducer see. */
   advance(ms: number): void;
   /**
@@ -251,6 +252,7 @@ export function fakeUseCases(): FakeUseCases {
 
   return {
     store,
+    startPorts,
     advance(ms) {
       offset += ms;
     },
