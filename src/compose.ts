@@ -81,6 +81,8 @@ export interface ClusterSettings {
   readonly defaultProvider?: string;
   /** Namespaces of the control planes. Absent: where the meshes' installers put them. */
   readonly meshNamespaces?: Inspected['controlPlanes'];
+  /** Its part in a mesh of several clusters. Absent: every cluster reads its own objects. */
+  readonly topology?: { readonly role: 'primary' | 'remote' | 'config'; readonly meshID: string | null };
 }
 
 export interface PreflightSettings extends Omit<Policy, 'writesHere'> {
@@ -171,6 +173,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     inspector,
     parser,
     clusters: [...clusters.keys()],
+    remotes: remotesOf(settings.clusters),
     newId: () => newId('ro'),
   };
   const useCases: UseCases = {
@@ -249,6 +252,16 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     },
   };
 }
+
+/** Each remote with the clusters of its mesh whose objects are read. */
+const remotesOf = (clusters: readonly ClusterSettings[]): ReadonlyMap<string, readonly string[]> =>
+  new Map(
+    clusters.flatMap(({ name, topology }) => {
+      if (topology?.role !== 'remote') return [];
+      const read = clusters.filter((one) => one.topology?.meshID === topology.meshID && one.topology.role !== 'remote');
+      return [[name, read.map((one) => one.name)] as const];
+    }),
+  );
 
 const newId = (kind: 'ro' | 'fr'): string =>
   `${kind}_${randomBytes(12).toString('base64url').replaceAll(/[-_]/g, '0')}`;

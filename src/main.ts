@@ -140,6 +140,7 @@ const clusterOf = ({
   direct,
   metricsProvider,
   meshNamespaces,
+  topology,
 }: ClusterConfig): ClusterSettings => ({
   name,
   kube: {
@@ -159,6 +160,7 @@ const clusterOf = ({
   direct: { intervalMs: direct.interval, concurrency: direct.concurrency },
   defaultProvider: metricsProvider,
   meshNamespaces,
+  ...(topology === undefined ? {} : { topology }),
 });
 
 try {

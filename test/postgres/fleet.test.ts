@@ -224,6 +224,7 @@ describe('what was sent', () => {
       'in wave 1 already',
     ],
     ['a cluster that nobody knows', { waves: [{ clusters: ['south'] }] }, '/waves/0/clusters/0', 'unknown cluster'],
+    ['a remote cluster', { waves: [{ clusters: ['edge'] }] }, '/waves/0/clusters/0', 'Write to its primary: east'],
     [
       'an approval after the end',
       { waves: [{ clusters: ['east'], approval: 'required' }] },
