@@ -44,7 +44,13 @@ beforeEach(async () => {
   fake.cluster(0);
   ports = {
     fleets: postgresFleetStore(db),
-    start: { ...fake.startPorts, store, newId, clusters: ['east', 'west', 'north'] },
+    start: {
+      ...fake.startPorts,
+      store,
+      newId,
+      clusters: ['east', 'west', 'north', 'edge'],
+      remotes: new Map([['edge', ['east']]]),
+    },
   };
 });
 

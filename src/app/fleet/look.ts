@@ -14,7 +14,7 @@ import {
 } from '../../domain/fleet/advance.ts';
 import type { Fleet } from '../../domain/fleet/fleet.ts';
 import { childDocument, fleetIsLive } from '../../domain/fleet/fleet.ts';
-import type { Millis } from '../../domain/plan.ts';
+import type { Instant, Millis } from '../../domain/plan.ts';
 import type { Rollout } from '../../domain/rollout.ts';
 import { statusOf } from '../../domain/rollout.ts';
 import { command } from '../commands.ts';
@@ -35,6 +35,8 @@ export interface FleetPorts {
 }
 
 const LOOK_AGAIN: Millis = 1_000;
+/** Where only time and pods are waited for. A person's word is looked at at once. */
+const LOOK_SLOWLY: Millis = 5_000;
 /** A look may take as long as the preflight of a wave; until then others leave the row alone. */
 const CLAIM: Millis = 30_000;
 const AT_ONCE = 20;
@@ -62,13 +64,20 @@ export async function lookAtFleet(ports: FleetPorts, id: string): Promise<void> 
   const { fleet, now } = loaded;
   const change = advanceFleet(fleet, { at: now, children: await childrenSeen(ports, fleet) });
   const still = wishes(change.fleet).length === 0;
-  const next = await commit(ports, fleet, change, still ? LOOK_AGAIN : CLAIM);
+  const next = await commit(ports, fleet, change, still ? nextLook(change.fleet, now) : CLAIM);
   if (next === null || still) return;
   await ports.crashPoint?.('committed');
   let present = next;
   for (const wish of wishes(next)) present = await bringAbout(ports, present, wish, now);
   // Told to look again, and the claim given back.
   await commit(ports, present, { fleet: present, facts: [] }, LOOK_AGAIN);
+}
+
+function nextLook({ phase, spec }: Fleet, now: Instant): Millis {
+  if (phase.name === 'paused') return LOOK_SLOWLY;
+  if (phase.name !== 'baking') return LOOK_AGAIN;
+  const left = phase.since + (spec.waves[phase.wave]?.bake ?? 0) - now;
+  return Math.max(0, Math.min(LOOK_SLOWLY, left));
 }
 
 /** null: somebody else moved first, and what is wanted now is on the row. */
