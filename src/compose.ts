@@ -5,6 +5,10 @@ import { type Cluster, type Clusters, meshGateway, metricsGateway } from './adap
 import { type Inspected, loadChecks, openInspector } from './adapters/inspect/inspect.ts';
 import type { Policy } from './adapters/inspect/policy.ts';
 import { openQuery } from './adapters/inspect/query.ts';
+import { type JaegerOptions, jaegerSource } from './adapters/jaeger/client.ts';
+import { searchLink } from './adapters/jaeger/links.ts';
+import { type KialiOptions, kialiValidator } from './adapters/kiali/client.ts';
+import { kialiLinks } from './adapters/kiali/links.ts';
 import { type KubeOptions, openKube } from './adapters/kubernetes/client.ts';
 import type { KubeClient } from './adapters/kubernetes/kube.ts';
 import { readWorkload } from './adapters/kubernetes/workloads.ts';
@@ -22,9 +26,11 @@ import { postgresRolloutStore } from './adapters/postgres/rollout-store.ts';
 import { postgresSlackMessages as slackMessages } from './adapters/postgres/slack-messages.ts';
 import { postgresSlackPrincipals } from './adapters/postgres/slack-principals.ts';
 import { postgresTokenStore } from './adapters/postgres/tokens.ts';
+import { postgresTraceStore } from './adapters/postgres/traces.ts';
+import { prober } from './adapters/prober.ts';
 import { inspectCheck } from './adapters/prometheus/inspect.ts';
 import { openQueue, type QueueOptions } from './adapters/queue.ts';
-import { loadMeshes, loadProviders, meshFor } from './adapters/registry.ts';
+import { capabilityMatrix, loadMeshes, loadProviders, meshFor } from './adapters/registry.ts';
 import type { CountView } from './adapters/series/counting.ts';
 import { backTest } from './app/backtest.ts';
 import { command, retry } from './app/commands.ts';
@@ -39,8 +45,10 @@ import {
   type CrashPoint,
   type InboundCommands,
   type Logger,
+  type MeshValidator,
   type MetricsProvider,
   type Notifier,
+  type Prober,
   type Recorder,
   type TickQueue,
   type TokenStore,
@@ -50,9 +58,13 @@ import { repeat } from './app/repeat.ts';
 import { revert } from './app/revert.ts';
 import { dryRun, type StartPorts, start } from './app/start.ts';
 import { tick } from './app/tick.ts';
-import type { UseCases } from './app/usecases.ts';
+import { startTraces, TRACES, type TracePorts } from './app/traces.ts';
+import type { OutsideLinks, UseCases } from './app/usecases.ts';
 import { startWorker, type Worker } from './app/worker.ts';
+import { missingCapability } from './domain/capabilities.ts';
 import type { Millis, Severities, Target } from './domain/plan.ts';
+import type { Rollout } from './domain/rollout.ts';
+import type { Temporary } from './domain/temporary.ts';
 
 /** What every provider is opened with, beside its own settings. */
 interface MetricsPorts {
@@ -83,6 +95,16 @@ export interface ClusterSettings {
   readonly meshNamespaces?: Inspected['controlPlanes'];
   /** Its part in a mesh of several clusters. Absent: every cluster reads its own objects. */
   readonly topology?: { readonly role: 'primary' | 'remote' | 'config'; readonly meshID: string | null };
+  /** Absent: there is none. */
+  readonly kiali?: KialiSettings;
+  readonly jaeger?: JaegerOptions;
+}
+
+export interface KialiSettings extends KialiOptions {
+  /** As browsers reach it. Default: url. */
+  readonly publicUrl?: string;
+  /** Are its validations findings of the preflight? */
+  readonly validations: boolean;
 }
 
 export interface PreflightSettings extends Omit<Policy, 'writesHere'> {
@@ -105,6 +127,8 @@ export interface Settings {
   readonly slack: SlackSettings | null;
   /** Where people reach the service; null: messages carry no links. */
   readonly publicUrl: string | null;
+  /** Hosts that fault rehearsals may ask beyond those of the target's namespace. Absent: none. */
+  readonly probeHosts?: readonly string[];
   /** Absent: nothing is demanded. */
   readonly preflight?: PreflightSettings;
   /** false: this process only looks, and workers with an account of their own write. Absent: true. */
@@ -138,7 +162,8 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   const { severity, ...demands } = settings.preflight ?? { severity: {}, minVersion: {} };
   knownChecks(Object.keys(severity), [...checks.keys()]);
   const db = openDatabase({ url: settings.databaseUrl, log });
-  const channels = settings.slack === null ? [] : ['slack'];
+  const traced = settings.clusters.some(({ jaeger }) => jaeger !== undefined);
+  const channels = [...(settings.slack === null ? [] : ['slack']), ...(traced ? [TRACES] : [])];
   const store = postgresRolloutStore(db, { channels, log });
   const queue = await openQueue({ backend: settings.queue, log });
   const recorder = telemetry.recorder({ gauges: store.gauges, depth: queue.depth });
@@ -157,6 +182,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     log,
   });
   const commandPorts = { store, queue, log };
+  const probes = prober({ allowed: settings.probeHosts ?? [] });
   const parser = planParser(
     [...meshes.values()],
     [...providers.keys()],
@@ -166,11 +192,15 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
       return found === undefined ? null : { known: [...found.providers.keys()], usual: found.defaultProvider };
     },
     inspector.checks,
+    (adds, target) => stepObjection(meshes, probes, adds, target),
   );
+  const validator = validatorOf(settings.clusters);
+  const traces = postgresTraceStore(db);
   const startPorts: StartPorts = {
     ...gateways,
     ...commandPorts,
     inspector,
+    ...(validator === null ? {} : { validator }),
     parser,
     clusters: [...clusters.keys()],
     remotes: remotesOf(settings.clusters),
@@ -198,6 +228,9 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     source: store.source,
     waitForChange: store.waitForChange,
     planSchema: parser.jsonSchema,
+    outside: outsideLinks(settings.clusters),
+    traces: (id) => traces.of(id),
+    capabilities: capabilityMatrix(meshes),
   };
   const fleets = postgresFleetStore(db);
   const fleetPorts = { fleets, start: startPorts };
@@ -219,6 +252,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     recorder,
     monotonic: () => performance.now(),
     evaluateWithin: evaluateWithin(settings),
+    prober: probes,
     ...(telemetry.crashPoint === undefined ? {} : { crashPoint: telemetry.crashPoint }),
   };
   return {
@@ -236,6 +270,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
         loops: [
           () => repeat('fleet rollouts', () => fleetStep(fleetPorts, log), log),
           ...slackLoops(settings, db, { useCases, inbound, store, recorder, log }),
+          ...traceLoops(settings, { outbox: postgresOutbox(db), store, traces, log }),
         ],
         log,
         retention: settings.retention,
@@ -265,6 +300,23 @@ const remotesOf = (clusters: readonly ClusterSettings[]): ReadonlyMap<string, re
 
 const newId = (kind: 'ro' | 'fr'): string =>
   `${kind}_${randomBytes(12).toString('base64url').replaceAll(/[-_]/g, '0')}`;
+/** What the mesh cannot carry, what this service does not write to its object, what a plan may not ask of the worker. */
+function stepObjection(
+  meshes: ReadonlyMap<string, MeshModule>,
+  { objection }: Prober,
+  adds: Temporary,
+  target: Target,
+): string | null {
+  const { kind } = adds;
+  const missing = missingCapability(capabilityMatrix(meshes), { mesh: target.mesh, proxy: target['proxy'] }, kind);
+  if (missing !== null) return missing.message;
+  const mesh = meshFor(meshes, target.mesh);
+  if (!(mesh.adds ?? []).includes(kind)) {
+    const able = [...meshes.values()].filter((one) => one.adds?.includes(kind)).map((one) => one.kind);
+    return `a ${kind} step is not written to the object of mesh ${target.mesh} by this version of Sluice; it is for ${able.join(', ')}. Take the step out of the plan`;
+  }
+  return adds.kind === 'faultRehearsal' ? objection(adds.probe.url, target) : null;
+}
 
 /** A misspelt name in the policy would leave the check that is meant without one. */
 function knownChecks(named: readonly string[], known: readonly string[]): void {
@@ -338,6 +390,45 @@ async function missing(
   ];
   const asked = await Promise.all(parts.map(async ([part, answer]) => ({ part, message: await answer })));
   return asked.flatMap(({ part, message }) => (message === null ? [] : [{ part, message }]));
+}
+
+type ClusterOf = (name: string) => ClusterSettings | undefined;
+
+const clusterOf =
+  (clusters: readonly ClusterSettings[]): ClusterOf =>
+  (name) =>
+    clusters.find((cluster) => cluster.name === name);
+
+/** null: no cluster has a Kiali whose word counts. */
+function validatorOf(clusters: readonly ClusterSettings[]): MeshValidator | null {
+  const validators = new Map(
+    clusters.flatMap(({ name, kiali }): [string, MeshValidator][] =>
+      kiali?.validations === true ? [[name, kialiValidator(kiali)]] : [],
+    ),
+  );
+  if (validators.size === 0) return null;
+  return { findings: async (target) => (await validators.get(target.cluster)?.findings(target)) ?? [] };
+}
+
+function outsideLinks(clusters: readonly ClusterSettings[]): (rollout: Rollout) => OutsideLinks {
+  const of = clusterOf(clusters);
+  return ({ plan: { target }, createdAt, phase }) => {
+    const { kiali, jaeger } = of(target.cluster) ?? {};
+    const until = phase.name === 'ended' ? phase.at : null;
+    return {
+      kiali: kiali === undefined ? null : kialiLinks({ ...kiali, url: kiali.publicUrl ?? kiali.url }, target),
+      jaeger:
+        jaeger === undefined ? null : { search: searchLink(jaeger.publicUrl ?? jaeger.url, target, createdAt, until) },
+    };
+  };
+}
+
+function traceLoops({ clusters }: Settings, ports: Omit<TracePorts, 'sourceOf'>) {
+  const sources = new Map(
+    clusters.flatMap(({ name, jaeger }) => (jaeger === undefined ? [] : [[name, jaegerSource(jaeger)] as const])),
+  );
+  if (sources.size === 0) return [];
+  return [() => startTraces({ ...ports, sourceOf: (target) => sources.get(target.cluster) ?? null })];
 }
 
 interface LoopPorts {

@@ -46,6 +46,31 @@ export interface PreflightConfig {
   readonly sidecarResources: Readonly<Partial<Record<(typeof RESOURCES)[number], string>>> | null;
 }
 
+/** Kiali: links to it, and what it says of objects. */
+export interface KialiConfig {
+  /** With its web root: http://kiali.istio-system:20001/kiali. */
+  readonly url: string;
+  /** As people's browsers reach it; absent: as the service does. */
+  readonly publicUrl?: string;
+  readonly objectPath: (typeof KIALI_OBJECT_PATHS)[number];
+  /** Are its validations findings of the preflight? */
+  readonly validations: boolean;
+  readonly token: string | null;
+}
+
+/** Jaeger: links to it, and the failing traces of a canary that was rolled back. */
+export interface JaegerConfig {
+  readonly url: string;
+  readonly publicUrl?: string;
+  readonly api: (typeof JAEGER_APIS)[number];
+  readonly auth:
+    | { readonly kind: 'bearer'; readonly token: string }
+    | { readonly kind: 'header'; readonly name: string; readonly value: string }
+    | null;
+}
+
+export const KIALI_OBJECT_PATHS = ['gvk', 'legacy'] as const;
+export const JAEGER_APIS = ['auto', 'v1', 'v3'] as const;
 export const METRICS_PROVIDERS = ['prometheus', 'direct'] as const;
 
 export interface ClusterConfig {
@@ -63,6 +88,9 @@ export interface ClusterConfig {
   readonly meshNamespaces: Readonly<Record<Proxy, string>>;
   /** Its part in an Istio mesh of several clusters; absent: it is alone, or each cluster reads its own objects. */
   readonly topology?: Topology;
+  /** Absent: there is none. */
+  readonly kiali?: KialiConfig;
+  readonly jaeger?: JaegerConfig;
 }
 
 /** `remote`: its objects are read by no control plane; `config`: an external control plane reads them. */
@@ -90,6 +118,8 @@ export interface Config {
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
   readonly metricsOpen: boolean;
   readonly preflight: PreflightConfig;
+  /** Hosts that fault rehearsals may ask, beyond those of the target's namespace. */
+  readonly probeHosts: readonly string[];
   readonly slack: {
     readonly signingSecrets: readonly string[];
     readonly token: string;
@@ -134,6 +164,21 @@ export const VARIABLES = {
   SLUICE_MESH_MIN_VERSION: 'oldest control plane and proxies that are good enough, like istio=1.22,linkerd=2.14 (any)',
   SLUICE_SIDECAR_RESOURCES:
     'least resources of a proxy, like requests.cpu=100m,requests.memory=128Mi,limits.cpu=500m,limits.memory=256Mi (by the mesh)',
+  SLUICE_PROBE_HOSTS:
+    "hosts that fault rehearsals may ask beyond those of the rollout's namespace, separated by commas, like frontend.web",
+  SLUICE_KIALI_URL:
+    'Kiali with its web root, like http://kiali.istio-system:20001/kiali; without it there are no links to it',
+  SLUICE_KIALI_PUBLIC_URL: 'where people reach that Kiali, for links; without it SLUICE_KIALI_URL',
+  SLUICE_KIALI_OBJECT_PATH: 'how its addresses name objects: gvk, or legacy for Kiali 1.x (gvk)',
+  SLUICE_KIALI_VALIDATIONS: 'true: its validations are findings of the preflight (false)',
+  'SLUICE_KIALI_TOKEN*': 'bearer token for its API',
+  SLUICE_JAEGER_URL:
+    'Jaeger with its base path, like http://tracing.istio-system/jaeger; without it no traces are kept',
+  SLUICE_JAEGER_PUBLIC_URL: 'where people reach that Jaeger, for links; without it SLUICE_JAEGER_URL',
+  SLUICE_JAEGER_API: 'API of that Jaeger: v1, v3, or auto to find out (auto)',
+  'SLUICE_JAEGER_TOKEN*': 'bearer auth',
+  SLUICE_JAEGER_HEADER_NAME: 'auth by a header of this name',
+  'SLUICE_JAEGER_HEADER_VALUE*': 'value of that header',
   SLUICE_CLUSTERS_FILE: 'YAML with several clusters, instead of KUBECONFIG and PROMETHEUS_*',
   SLUICE_CONCURRENCY: 'ticks at once in one process (300)',
   SLUICE_RETENTION: 'how long ended rollouts are kept, or "forever" (90d)',
@@ -179,6 +224,7 @@ export function readConfig(env: Env): Read {
     logLevel: get.oneOf('LOG_LEVEL', ['debug', 'info', 'warn', 'error'] as const) ?? 'info',
     metricsOpen: get.oneOf('SLUICE_METRICS_OPEN', ['true', 'false'] as const) === 'true',
     preflight: preflightOf(get),
+    probeHosts: (get.text('SLUICE_PROBE_HOSTS') ?? '').split(',').flatMap((host) => host.trim() || []),
     slack: slackOf(get, problems),
     secrets: [],
   };
@@ -335,6 +381,8 @@ const SINGLE = [
   'SLUICE_DIRECT_INTERVAL',
   'SLUICE_DIRECT_CONCURRENCY',
   'SLUICE_MESH_NAMESPACES',
+  'SLUICE_KIALI_URL',
+  'SLUICE_JAEGER_URL',
 ];
 
 function clustersOf(env: Env, get: Reader, problems: string[], used: Set<string>): readonly ClusterConfig[] {
@@ -360,7 +408,75 @@ function clustersOf(env: Env, get: Reader, problems: string[], used: Set<string>
     NAMESPACE.test(found) ? found : null,
   );
   const meshNamespaces = { ...MESH_NAMESPACES, ...named };
-  return [{ name: 'default', kubeconfigFile, context, inCluster, prometheus, direct, metricsProvider, meshNamespaces }];
+  const kiali = kialiOf(get, problems);
+  const jaeger = jaegerOf(get, problems);
+  return [
+    {
+      name: 'default',
+      kubeconfigFile,
+      context,
+      inCluster,
+      prometheus,
+      direct,
+      metricsProvider,
+      meshNamespaces,
+      ...(kiali === null ? {} : { kiali }),
+      ...(jaeger === null ? {} : { jaeger }),
+    },
+  ];
+}
+
+const HTTP = ['http:', 'https:'];
+
+/** Settings of something that has no address have no effect, and whoever made them thinks otherwise. */
+function orphans(get: Reader, problems: string[], address: string, names: readonly string[]): void {
+  for (const name of names.filter((other) => get.text(other) !== null))
+    problems.push(`${name}: has no effect without ${address}; wanted both, or neither`);
+}
+
+function kialiOf(get: Reader, problems: string[]): KialiConfig | null {
+  const url = get.url('SLUICE_KIALI_URL', HTTP);
+  const publicUrl = get.url('SLUICE_KIALI_PUBLIC_URL', HTTP);
+  const objectPath = get.oneOf('SLUICE_KIALI_OBJECT_PATH', KIALI_OBJECT_PATHS) ?? 'gvk';
+  const validations = get.oneOf('SLUICE_KIALI_VALIDATIONS', ['true', 'false'] as const) === 'true';
+  const token = get.text('SLUICE_KIALI_TOKEN');
+  if (get.text('SLUICE_KIALI_URL') === null)
+    orphans(get, problems, 'SLUICE_KIALI_URL', [
+      'SLUICE_KIALI_PUBLIC_URL',
+      'SLUICE_KIALI_OBJECT_PATH',
+      'SLUICE_KIALI_VALIDATIONS',
+      'SLUICE_KIALI_TOKEN',
+    ]);
+  if (url === null) return null;
+  return { url, ...(publicUrl === null ? {} : { publicUrl }), objectPath, validations, token };
+}
+
+function jaegerOf(get: Reader, problems: string[]): JaegerConfig | null {
+  const url = get.url('SLUICE_JAEGER_URL', HTTP);
+  const publicUrl = get.url('SLUICE_JAEGER_PUBLIC_URL', HTTP);
+  const api = get.oneOf('SLUICE_JAEGER_API', JAEGER_APIS) ?? 'auto';
+  const token = get.text('SLUICE_JAEGER_TOKEN');
+  const [name, value] = [get.text('SLUICE_JAEGER_HEADER_NAME'), get.text('SLUICE_JAEGER_HEADER_VALUE')];
+  if (get.text('SLUICE_JAEGER_URL') === null)
+    orphans(get, problems, 'SLUICE_JAEGER_URL', [
+      'SLUICE_JAEGER_PUBLIC_URL',
+      'SLUICE_JAEGER_API',
+      'SLUICE_JAEGER_TOKEN',
+      'SLUICE_JAEGER_HEADER_NAME',
+      'SLUICE_JAEGER_HEADER_VALUE',
+    ]);
+  if ((name === null) !== (value === null))
+    problems.push('SLUICE_JAEGER_HEADER_NAME and SLUICE_JAEGER_HEADER_VALUE: wanted both; found one');
+  if (token !== null && name !== null)
+    problems.push('SLUICE_JAEGER_*: wanted one way to authenticate; found a token and a header');
+  if (url === null) return null;
+  const auth: JaegerConfig['auth'] =
+    token !== null
+      ? { kind: 'bearer', token }
+      : name !== null && value !== null
+        ? { kind: 'header', name, value }
+        : null;
+  return { url, ...(publicUrl === null ? {} : { publicUrl }), api, auth };
 }
 
 /** `optional`: without an address there is none, and then its other settings have no meaning. */
@@ -462,6 +578,28 @@ const clustersFile = z.strictObject({
               .optional(),
           })
           .optional(),
+        kiali: z
+          .strictObject({
+            url: z.url({ protocol: /^https?$/ }),
+            publicUrl: z.url({ protocol: /^https?$/ }).optional(),
+            objectPath: z.enum(KIALI_OBJECT_PATHS).default('gvk'),
+            validations: z.boolean().default(false),
+            tokenFrom: z.string().optional(),
+          })
+          .optional(),
+        jaeger: z
+          .strictObject({
+            url: z.url({ protocol: /^https?$/ }),
+            publicUrl: z.url({ protocol: /^https?$/ }).optional(),
+            api: z.enum(JAEGER_APIS).default('auto'),
+            auth: z
+              .discriminatedUnion('kind', [
+                z.strictObject({ kind: z.literal('bearer'), tokenFrom: z.string() }),
+                z.strictObject({ kind: z.literal('header'), name: z.string(), valueFrom: z.string() }),
+              ])
+              .optional(),
+          })
+          .optional(),
       }),
     )
     .refine((clusters) => Object.keys(clusters).length > 0, 'wanted at least one cluster'),
@@ -490,7 +628,8 @@ function clustersIn(file: string, env: Env, problems: string[], used: Set<string
   };
   for (const problem of lonelyRemotes(parsed.data.clusters)) problems.push(`SLUICE_CLUSTERS_FILE: ${file}: ${problem}`);
   return Object.entries(parsed.data.clusters).map(([name, cluster]) => {
-    const { kubeconfig, context, inCluster, prometheus, direct, metricsProvider, meshNamespaces } = cluster;
+    const { kubeconfig, context, inCluster, prometheus, direct, metricsProvider, meshNamespaces, kiali, jaeger } =
+      cluster;
     const at = `/clusters/${name}`;
     if ((kubeconfig === undefined) === !inCluster)
       problems.push(`SLUICE_CLUSTERS_FILE: ${file}: ${at}: wanted either kubeconfig or inCluster: true`);
@@ -510,6 +649,8 @@ function clustersIn(file: string, env: Env, problems: string[], used: Set<string
       metricsProvider,
       meshNamespaces,
       ...topologyOf(cluster),
+      ...(kiali === undefined ? {} : { kiali: fileKiali(kiali, (variable) => secret(at, variable)) }),
+      ...(jaeger === undefined ? {} : { jaeger: fileJaeger(jaeger, (variable) => secret(at, variable)) }),
     };
   });
 }
@@ -531,6 +672,27 @@ const lonelyRemotes = (clusters: FileClusters): string[] =>
       `/clusters/${name}: a remote wants the meshID of a primary (or config) cluster in this file; found ${meshID === undefined ? 'none' : JSON.stringify(meshID)}`,
     ];
   });
+
+type FileCluster = z.output<typeof clustersFile>['clusters'][string];
+
+const fileKiali = (
+  { tokenFrom, publicUrl, ...rest }: NonNullable<FileCluster['kiali']>,
+  secret: (variable: string) => string,
+): KialiConfig => ({
+  ...rest,
+  ...(publicUrl === undefined ? {} : { publicUrl }),
+  token: tokenFrom === undefined ? null : secret(tokenFrom),
+});
+
+function fileJaeger(
+  { auth, publicUrl, ...rest }: NonNullable<FileCluster['jaeger']>,
+  secret: (variable: string) => string,
+): JaegerConfig {
+  const common = { ...rest, ...(publicUrl === undefined ? {} : { publicUrl }) };
+  if (auth === undefined) return { ...common, auth: null };
+  if (auth.kind === 'bearer') return { ...common, auth: { kind: 'bearer', token: secret(auth.tokenFrom) } };
+  return { ...common, auth: { kind: 'header', name: auth.name, value: secret(auth.valueFrom) } };
+}
 
 type FilePrometheus = NonNullable<z.output<typeof clustersFile>['clusters'][string]['prometheus']>;
 
@@ -588,9 +750,20 @@ function secretsOf(config: Config): readonly string[] {
   const auth = config.clusters.flatMap(({ prometheus: p }) =>
     p === null ? [] : [...passwordsIn(p.url), ...authSecrets(p.auth)],
   );
+  const links = config.clusters.flatMap(({ kiali, jaeger }) => [
+    ...(kiali === undefined ? [] : [...passwordsIn(kiali.url), ...(kiali.token === null ? [] : [kiali.token])]),
+    ...(jaeger === undefined ? [] : [...passwordsIn(jaeger.url), ...authSecrets(jaeger.auth)]),
+  ]);
   const slack = config.slack === null ? [] : [...config.slack.signingSecrets, config.slack.token];
   const session = config.sessionKey === null ? [] : [config.sessionKey];
-  const all = [...passwordsIn(config.databaseUrl), ...passwordsIn(config.redisUrl), ...auth, ...slack, ...session];
+  const all = [
+    ...passwordsIn(config.databaseUrl),
+    ...passwordsIn(config.redisUrl),
+    ...auth,
+    ...links,
+    ...slack,
+    ...session,
+  ];
   return [...new Set(all)].filter((secret) => secret.length >= 4);
 }
 

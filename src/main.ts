@@ -119,6 +119,7 @@ const settingsOf = (config: Config): Settings => ({
   clusters: config.clusters.map(clusterOf),
   concurrency: config.concurrency,
   retention: config.retention,
+  probeHosts: config.probeHosts,
   slack:
     config.slack === null
       ? null
@@ -141,6 +142,8 @@ const clusterOf = ({
   metricsProvider,
   meshNamespaces,
   topology,
+  kiali,
+  jaeger,
 }: ClusterConfig): ClusterSettings => ({
   name,
   kube: {
@@ -161,7 +164,16 @@ const clusterOf = ({
   defaultProvider: metricsProvider,
   meshNamespaces,
   ...(topology === undefined ? {} : { topology }),
+  ...(kiali === undefined ? {} : { kiali }),
+  ...(jaeger === undefined ? {} : { jaeger: { ...jaeger, auth: headerOf(jaeger.auth) } }),
 });
+
+const headerOf = (auth: NonNullable<ClusterConfig['jaeger']>['auth']) => {
+  if (auth === null) return null;
+  return auth.kind === 'bearer'
+    ? { name: 'authorization', value: `Bearer ${auth.token}` }
+    : { name: auth.name, value: auth.value };
+};
 
 try {
   process.exitCode = await main(process.argv.slice(2));

@@ -174,6 +174,41 @@ describe('what is said', () => {
     expect(config(least(env)).clusters[0]?.prometheus?.auth).toEqual(auth);
   });
 
+  it('Kiali and Jaeger have their addresses, styles and credentials, which are secrets', () => {
+    const found = config(
+      least({
+        SLUICE_KIALI_URL: 'http://kiali.istio-system:20001/kiali',
+        SLUICE_KIALI_PUBLIC_URL: 'https://kiali.example.com',
+        SLUICE_KIALI_OBJECT_PATH: 'legacy',
+        SLUICE_KIALI_VALIDATIONS: 'true',
+        SLUICE_KIALI_TOKEN: 'kiali-secret',
+        SLUICE_JAEGER_URL: 'http://ana:url-secret@tracing.istio-system/jaeger',
+        SLUICE_JAEGER_API: 'v3',
+        SLUICE_JAEGER_HEADER_NAME: 'x-api-key',
+        SLUICE_JAEGER_HEADER_VALUE: 'jaeger-secret',
+      }),
+    );
+    expect(found.clusters[0]?.kiali).toEqual({
+      url: 'http://kiali.istio-system:20001/kiali',
+      publicUrl: 'https://kiali.example.com',
+      objectPath: 'legacy',
+      validations: true,
+      token: 'kiali-secret',
+    });
+    expect(found.clusters[0]?.jaeger).toEqual({
+      url: 'http://ana:url-secret@tracing.istio-system/jaeger',
+      api: 'v3',
+      auth: { kind: 'header', name: 'x-api-key', value: 'jaeger-secret' },
+    });
+    expect(found.secrets).toEqual(expect.arrayContaining(['kiali-secret', 'jaeger-secret', 'url-secret']));
+    const usual = config(least({ SLUICE_KIALI_URL: 'http://k', SLUICE_JAEGER_URL: 'http://j' })).clusters[0];
+    expect(usual).toMatchObject({
+      kiali: { objectPath: 'gvk', validations: false, token: null },
+      jaeger: { api: 'auto', auth: null },
+    });
+    expect(config(least()).clusters[0]).not.toHaveProperty('kiali');
+  });
+
   it('Slack has one signing secret or, while it is rotated, several', () => {
     const slack = {
       SLACK_SIGNING_SECRET: 'old-secret, new-secret',
@@ -235,6 +270,8 @@ describe('a problem', () => {
     ['SLUICE_DIRECT_INTERVAL', '100ms'],
     ['SLUICE_DIRECT_INTERVAL', '11s'],
     ['SLUICE_DIRECT_CONCURRENCY', '0'],
+    ['SLUICE_KIALI_URL', 'kiali'],
+    ['SLUICE_JAEGER_URL', 'jaeger:16686'],
   ])('is %s=%s', (name, value) => {
     expect(problems(least({ [name]: value }))).toEqual([expect.stringMatching(new RegExp(`^${name}: wanted `))]);
   });
@@ -259,6 +296,36 @@ describe('a problem', () => {
       'a header without a value',
       { PROMETHEUS_HEADER_NAME: 'X' },
       /^PROMETHEUS_HEADER_NAME and PROMETHEUS_HEADER_VALUE: wanted both/,
+    ],
+    [
+      'a style of Kiali that is none',
+      { SLUICE_KIALI_URL: 'http://k', SLUICE_KIALI_OBJECT_PATH: 'new' },
+      /^SLUICE_KIALI_OBJECT_PATH: wanted one of gvk, legacy; found "new"/,
+    ],
+    [
+      'a token of a Kiali that is nowhere',
+      { SLUICE_KIALI_TOKEN: 't' },
+      /^SLUICE_KIALI_TOKEN: has no effect without SLUICE_KIALI_URL/,
+    ],
+    [
+      'an API of a Jaeger that is nowhere',
+      { SLUICE_JAEGER_API: 'v3' },
+      /^SLUICE_JAEGER_API: has no effect without SLUICE_JAEGER_URL/,
+    ],
+    [
+      'a header of Jaeger without a value',
+      { SLUICE_JAEGER_URL: 'http://j', SLUICE_JAEGER_HEADER_NAME: 'X' },
+      /^SLUICE_JAEGER_HEADER_NAME and SLUICE_JAEGER_HEADER_VALUE: wanted both/,
+    ],
+    [
+      'two ways to authenticate to Jaeger',
+      {
+        SLUICE_JAEGER_URL: 'http://j',
+        SLUICE_JAEGER_TOKEN: 't',
+        SLUICE_JAEGER_HEADER_NAME: 'X',
+        SLUICE_JAEGER_HEADER_VALUE: 'v',
+      },
+      /^SLUICE_JAEGER_\*: wanted one way to authenticate/,
     ],
     [
       'Slack in part',
@@ -440,6 +507,33 @@ describe('several clusters', () => {
       },
     ]);
     expect(found.secrets).toEqual(expect.arrayContaining(['eu-secret', 'us-secret']));
+  });
+
+  it('each have a Kiali and a Jaeger of their own, or none', async () => {
+    const env = await clusters(
+      `clusters:
+         eu:
+           inCluster: true
+           metricsProvider: direct
+           kiali: { url: "https://kiali.eu/kiali", objectPath: legacy, validations: true, tokenFrom: EU_KIALI }
+           jaeger: { url: "https://jaeger.eu", publicUrl: "https://traces.example.com", auth: { kind: bearer, tokenFrom: EU_JAEGER } }
+         us: { inCluster: true, metricsProvider: direct, jaeger: { url: "https://jaeger.us", api: v1 } }`,
+      { EU_KIALI: 'kiali-eu-secret', EU_JAEGER: 'jaeger-eu-secret' },
+    );
+    const found = config(env);
+    expect(found.clusters.map(({ kiali, jaeger }) => ({ kiali, jaeger }))).toEqual([
+      {
+        kiali: { url: 'https://kiali.eu/kiali', objectPath: 'legacy', validations: true, token: 'kiali-eu-secret' },
+        jaeger: {
+          url: 'https://jaeger.eu',
+          publicUrl: 'https://traces.example.com',
+          api: 'auto',
+          auth: { kind: 'bearer', token: 'jaeger-eu-secret' },
+        },
+      },
+      { kiali: undefined, jaeger: { url: 'https://jaeger.us', api: 'v1', auth: null } },
+    ]);
+    expect(found.secrets).toEqual(expect.arrayContaining(['kiali-eu-secret', 'jaeger-eu-secret']));
   });
 
   it.each([

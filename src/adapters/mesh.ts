@@ -1,7 +1,9 @@
 /** What one file in `meshes/` provides. A new mesh is one such file; nothing else changes. */
 import type { z } from 'zod';
 import type { TrafficRouter } from '../app/ports.ts';
+import type { MeshCapabilities } from '../domain/capabilities.ts';
 import type { Target } from '../domain/plan.ts';
+import type { Temporary } from '../domain/temporary.ts';
 import type { KubeClient } from './kubernetes/kube.ts';
 import type { RouteKind } from './routes/router.ts';
 import type { CountView } from './series/counting.ts';
@@ -68,8 +70,12 @@ export interface MeshModule {
   readonly target: z.ZodType<Target>;
   /** A target that passes the schema, for docs and the contract suite. */
   readonly example: Record<string, unknown>;
+  /** What its router adds to the object beside weights. Absent: nothing. */
+  readonly adds?: readonly Temporary['kind'][];
   /** Kubernetes rights that the worker needs for this mesh; the chart's Role is written from them. */
   readonly rbac: readonly PolicyRule[];
+  /** What it can carry: one row per proxy and API version, of each proxy the newest version first. */
+  readonly capabilities: readonly MeshCapabilities[];
   views(target: Target): readonly View[];
   /** Ways of counting requests one by one for the evidence, the preferred one first. */
   counting(target: Target): readonly CountView[];

@@ -2,6 +2,7 @@
 import { readdir } from 'node:fs/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { UnknownName } from '../app/ports.ts';
+import type { MeshCapabilities } from '../domain/capabilities.ts';
 import type { MeshModule } from './mesh.ts';
 
 /** `name.ts` in the sources, `name.js` once compiled; declarations and maps lie beside the latter. */
@@ -50,6 +51,7 @@ const isMesh = shapeCheck('kind', {
   target: 'object',
   example: 'object',
   rbac: 'object',
+  capabilities: 'object',
   views: 'function',
   counting: 'function',
   open: 'function',
@@ -60,6 +62,10 @@ const isMesh = shapeCheck('kind', {
 /** Every mesh, by kind. */
 export const loadMeshes = (folder = new URL('./meshes/', import.meta.url)): Promise<ReadonlyMap<string, MeshModule>> =>
   loadFolder<MeshModule>(folder, isMesh);
+
+/** What every mesh can carry, in the order of their kinds. */
+export const capabilityMatrix = (meshes: ReadonlyMap<string, MeshModule>): readonly MeshCapabilities[] =>
+  [...meshes.values()].flatMap(({ capabilities }) => capabilities);
 
 /** Every metrics provider's module, by name: `metrics/<name>.ts` with a default export that has that `name`. */
 export const loadProviders = <T extends { readonly name: string }>(

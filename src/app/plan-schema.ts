@@ -5,10 +5,12 @@
 import { z } from 'zod';
 import type { Check, EvidencePlan, Plan, Severities, Target } from '../domain/plan.ts';
 import { SEVERITIES } from './severity.ts';
+import type { InspectStep } from './step-schema.ts';
+import { canonicalSteps, MOST_STEPS, stepProblems, steps, stepsAsPublished } from './step-schema.ts';
 import { durationSchema, percentSchema } from './units.ts';
 import type { Problem } from './usecases.ts';
 
-export const LIMITS = { steps: 50, checks: 20, labels: 32, queryLength: 4000 } as const;
+export const LIMITS = { steps: MOST_STEPS, checks: 20, labels: 32, queryLength: 4000 } as const;
 
 const NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const name = z.string().regex(NAME, 'wanted 1 to 63 of a-z, 0-9 and "-", not starting or ending with "-"');
@@ -16,22 +18,6 @@ const finite = z.number({
   error: (issue) =>
     issue.code === 'invalid_type' ? `wanted a finite number; found ${String(issue.input)}` : undefined,
 });
-const WEIGHT = { error: 'wanted a canary share in whole percent from 1 to 100, like 25 or "25%"' };
-const weight = z
-  .union([z.int(WEIGHT).min(1, WEIGHT).max(100, WEIGHT), z.string().regex(/^([1-9]\d?|100)%$/, WEIGHT)], WEIGHT)
-  .transform((share) => (typeof share === 'number' ? share : Number(share.slice(0, -1))));
-
-const step = z.strictObject({
-  weight: weight.describe('Canary share in percent; rises from step to step.'),
-  hold: durationSchema('0s', '30d')
-    .describe('How long the weight must be in force, judged all the while, before the rollout goes on.')
-    .prefault('1m'),
-  approval: z
-    .enum(['none', 'required'])
-    .default('none')
-    .describe('required: a person promotes after the hold; the canary is judged while it waits.'),
-});
-
 const common = {
   name: name.describe('Unique within the plan; appears in outcomes.'),
   provider: z
@@ -212,7 +198,7 @@ const analysis = z.strictObject({
 });
 
 const rest = {
-  steps: z.array(step).min(1, 'wanted at least one step').max(LIMITS.steps, `wanted at most ${LIMITS.steps} steps`),
+  steps,
   analysis: analysis.prefault({}),
   drift: z
     .strictObject({
@@ -277,12 +263,14 @@ export function planParser(
   providersOf: ProvidersOf = () => null,
   /** Names of the mesh checks; null: not known here, and any will do. */
   meshChecks: readonly string[] | null = null,
+  /** Absent: every mesh can carry every step. */
+  inspectStep: InspectStep = () => null,
 ): PlanParser {
   const known = meshes.map((mesh) => mesh.kind);
   const byKind = new Map(meshes.map((mesh) => [mesh.kind, mesh.target]));
   const outer = z.strictObject({ target: z.looseObject({ mesh: z.string() }), ...rest });
   const targets = meshes.map((mesh) => mesh.target) as [z.ZodType<Target>, ...z.ZodType<Target>[]];
-  const published = z.strictObject({ target: z.union(targets), ...rest });
+  const published = z.strictObject({ target: z.union(targets), ...rest, steps: stepsAsPublished });
 
   return {
     jsonSchema: {
@@ -299,6 +287,7 @@ export function planParser(
         const usual = own?.usual ?? PROMETHEUS;
         const plan = canonical(parsed.data, target ?? (parsed.data.target as unknown as Target), usual);
         problems.push(...crossChecks(plan, own?.known ?? providers, target === null ? () => null : inspect));
+        problems.push(...stepProblems(plan.steps, target, inspectStep));
         problems.push(...severityProblems(plan.preflight?.severity ?? {}, meshChecks));
         if (target !== null && problems.length === 0) return { ok: true, plan };
       }
@@ -366,7 +355,7 @@ function canonicalEvidence(e: z.output<typeof evidence>, usual: string): Evidenc
 
 function canonical(written: Outer, target: Target, usual: string): Plan {
   const {
-    steps,
+    steps: list,
     analysis: a,
     drift,
     readyDeadline,
@@ -379,7 +368,7 @@ function canonical(written: Outer, target: Target, usual: string): Plan {
   } = written;
   return {
     target,
-    steps,
+    steps: canonicalSteps(list, target),
     analysis: {
       interval: a.interval,
       settle: a.settle,
@@ -436,15 +425,6 @@ function severityProblems(severity: Severities, known: readonly string[] | null)
 /** What no single field can say. */
 function crossChecks(plan: Plan, providers: readonly string[], inspect: InspectCheck): Problem[] {
   const problems: Problem[] = [];
-  plan.steps.forEach((s, i) => {
-    const before = plan.steps[i - 1];
-    if (before !== undefined && s.weight <= before.weight)
-      problems.push({
-        pointer: `/steps/${i}/weight`,
-        code: 'not_rising',
-        message: `wanted a weight above ${before.weight} of the step before; found ${s.weight}`,
-      });
-  });
   const relative = plan.analysis.checks
     .filter((c) => c.threshold.relative !== undefined)
     .map((c) => JSON.stringify(c.name));

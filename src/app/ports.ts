@@ -8,6 +8,8 @@ import type { EvidenceSetup, JudgedBlock, Ledger } from '../domain/evidence/ledg
 import type { NoValueCode, Reading, Route, RouteTrouble, ShareReading, Workload } from '../domain/observation.ts';
 import type { Check, CheckKind, Instant, Millis, Role, Severities, Target, Weight } from '../domain/plan.ts';
 import type { Fact, Phase, PodCounts, Rollout, Stamp, Status } from '../domain/rollout.ts';
+import type { FaultRehearsal, Temporary } from '../domain/temporary.ts';
+import type { Finding } from './usecases.ts';
 
 // ── the mesh ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -15,6 +17,10 @@ import type { Fact, Phase, PodCounts, Rollout, Stamp, Status } from '../domain/r
 export interface Decision {
   readonly stamp: Stamp;
   readonly canaryWeight: Weight;
+  /** What stands beside the weight; everything else of ours is taken away. */
+  readonly temporary: readonly Temporary[];
+  /** The canary's share is taken away, whatever else the rules say. */
+  readonly goingBack: boolean;
   /** Why, in a few words: "step 2 of 3", "rollback: check errors". */
   readonly reason: string;
   readonly actor: string;
@@ -109,6 +115,12 @@ export interface MeshInspector {
   cluster(question: MeshQuestion): Promise<MeshReport>;
 }
 
+/** Something outside that looks at mesh objects by itself (Kiali). */
+export interface MeshValidator {
+  /** Never throws for expected trouble: who cannot be asked is an `unknown` finding. Empty: it knows nothing of this mesh. */
+  findings(target: Target): Promise<readonly Finding[]>;
+}
+
 /** A name that is not known: an error that lists the known ones. Never a default. */
 export class UnknownName extends Error {
   readonly what: string;
@@ -122,6 +134,28 @@ export class UnknownName extends Error {
     this.known = known;
   }
 }
+
+/** Makes the requests of a rehearsal. */
+export interface Prober {
+  /** Marked as this rollout's. Never throws for expected trouble, and never takes much longer than one request may. */
+  probe(rollout: string, rehearsal: FaultRehearsal): Promise<Probed>;
+  /** Why the address may not be asked, with what to do; null: it may. */
+  objection(url: string, target: Target): string | null;
+}
+
+export type Probed =
+  | {
+      readonly ok: true;
+      readonly requests: number;
+      /** 5xx, no answer in time, or none. */
+      readonly failed: number;
+      /** The longest, in milliseconds. */
+      readonly slowest: Millis;
+      /** Of the last failure, for people; '' where none failed. */
+      readonly lastFailure: string;
+    }
+  /** Nobody could be asked. */
+  | { readonly ok: false; readonly message: string };
 
 // ── metrics ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -206,6 +240,75 @@ export type Survey =
 export interface MetricsGateway {
   /** The provider of that name for the target's cluster. Throws UnknownName. */
   provider(name: string, cluster: string): MetricsProvider;
+}
+
+// ── traces ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Failing traces of a target's canary in a time. */
+export interface TraceQuestion {
+  readonly target: Target;
+  readonly from: Instant;
+  readonly to: Instant;
+  /** How many are wanted, the newest first. */
+  readonly limit: number;
+}
+
+/** One trace with a failed span of the canary; the figures are that span's. */
+export interface FailingTrace {
+  /** Hexadecimal. */
+  readonly traceId: string;
+  readonly at: Instant;
+  readonly service: string;
+  readonly operation: string;
+  /** "HTTP 503", "gRPC 14", "error". */
+  readonly status: string;
+  readonly duration: Millis;
+  /** What tells that it is the canary's: pod, upstream_cluster, istio.canonical_revision. */
+  readonly knownBy: string;
+  /** One line for people. */
+  readonly summary: string;
+  readonly link: string;
+}
+
+export type TraceAnswer =
+  | {
+      readonly ok: true;
+      readonly traces: readonly FailingTrace[];
+      /** Traces that were looked at, of both versions. */
+      readonly looked: number;
+      /** The search, for people. */
+      readonly link: string;
+    }
+  | { readonly ok: false; readonly message: string; readonly link: string };
+
+export interface TraceSource {
+  /** Never throws for expected trouble, never answers later than its deadline. */
+  failing(question: TraceQuestion): Promise<TraceAnswer>;
+}
+
+/** How the search after a rollback ended. None found is not "no failures": most requests are never sampled. */
+export interface TraceSearch {
+  readonly at: Instant;
+  readonly result: 'found' | 'none_sampled' | 'could_not_ask';
+  readonly message: string;
+  readonly from: Instant;
+  readonly to: Instant;
+  readonly link: string;
+}
+
+export interface KeptTraces {
+  readonly traces: readonly FailingTrace[];
+  /** null: not ended, or never begun. */
+  readonly search: TraceSearch | null;
+  /** It will be looked again. */
+  readonly waiting: boolean;
+}
+
+/** What was found at a rollback. Append-only; a repeat of what is there already adds nothing. */
+export interface TraceStore {
+  keep(rolloutId: string, factSeq: number, traces: readonly FailingTrace[]): Promise<void>;
+  conclude(rolloutId: string, factSeq: number, search: TraceSearch): Promise<void>;
+  of(rolloutId: string): Promise<KeptTraces>;
 }
 
 // ── the store ───────────────────────────────────────────────────────────────────────────────────────────────────────

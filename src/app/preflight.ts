@@ -4,15 +4,18 @@ import type { Route, RouteReading } from '../domain/observation.ts';
 import type { Millis, Plan } from '../domain/plan.ts';
 import { weightAt } from '../domain/plan.ts';
 import type { Stamp } from '../domain/rollout.ts';
+import { temporaryAt } from '../domain/temporary.ts';
 import type { Prepared } from './evidence-setup.ts';
 import { prepareEvidence } from './evidence-setup.ts';
-import type { MeshGateway, MeshInspector, MetricsGateway } from './ports.ts';
+import type { MeshGateway, MeshInspector, MeshValidator, MetricsGateway } from './ports.ts';
 import type { CheckPreview, Finding, TimelineEntry } from './usecases.ts';
 
 export interface PreflightPorts {
   readonly meshes: MeshGateway;
   readonly inspector: Pick<MeshInspector, 'target'>;
   readonly metrics: MetricsGateway;
+  /** Absent: nobody else is asked. */
+  readonly validator?: MeshValidator;
 }
 
 export interface Preflight {
@@ -32,7 +35,7 @@ const finding = (check: string, level: Finding['level'], message: string): Findi
 export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Preflight> {
   const { target } = plan;
   const router = ports.meshes.router(target);
-  const [route, stable, canary, inspected, metrics, queries, prepared] = await Promise.all([
+  const [route, stable, canary, inspected, metrics, queries, prepared, validated] = await Promise.all([
     router.read({ fresh: true }),
     ports.meshes.workload(target, 'stable'),
     ports.meshes.workload(target, 'canary'),
@@ -40,6 +43,7 @@ export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Pref
     metricsFindings(ports, plan),
     queryFindings(ports, plan),
     prepareEvidence(ports, plan),
+    ports.validator?.findings(target) ?? [],
   ]);
   const findings = [
     await routeFinding(router, plan, route),
@@ -47,6 +51,7 @@ export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Pref
     workloadFinding('stable', stable),
     workloadFinding('canary', canary),
     ...inspected,
+    ...validated,
     ...metrics,
     ...queries,
     ...prepared.findings,
@@ -68,18 +73,11 @@ async function routeFinding(router: Router, plan: Plan, route: Route): Promise<F
     const level = route.code === 'timeout' || route.code === 'unavailable' ? 'unknown' : 'fail';
     return finding('route', level, route.message);
   }
-  const weight = weightAt(plan, 0);
-  const rehearsed = await router.rehearse(
-    {
-      stamp: { rollout: 'dry-run', epoch: Number.MAX_SAFE_INTEGER, generation: 1 },
-      canaryWeight: weight,
-      reason: 'dry run',
-      actor: 'sluice',
-      at: 0,
-    },
-    route.token,
-  );
-  if (rehearsed.kind === 'trouble') {
+  // The first write, and every one that brings rules of our own.
+  const wanted = [0, ...plan.steps.flatMap(({ adds }, step) => (adds === undefined || step === 0 ? [] : [step]))];
+  for (const step of wanted) {
+    const rehearsed = await rehearse(router, plan, step, route.token);
+    if (rehearsed.kind !== 'trouble') continue;
     const { code, message } = rehearsed.trouble;
     // Only workers may write where the API has an account of its own: that is no fault and nothing to warn of.
     if (code === 'forbidden' || code === 'unauthorized')
@@ -88,6 +86,20 @@ async function routeFinding(router: Router, plan: Plan, route: Route): Promise<F
   }
   return readable(router, route, '');
 }
+
+const rehearse = (router: Router, plan: Plan, step: number, token: string): ReturnType<Router['rehearse']> =>
+  router.rehearse(
+    {
+      stamp: { rollout: 'dry-run', epoch: Number.MAX_SAFE_INTEGER, generation: 1 },
+      canaryWeight: weightAt(plan, step),
+      temporary: temporaryAt(plan, step),
+      goingBack: false,
+      reason: 'dry run',
+      actor: 'sluice',
+      at: 0,
+    },
+    token,
+  );
 
 function readable(router: Router, route: RouteReading, note: string): Finding {
   const scope = route.carriesAllTraffic

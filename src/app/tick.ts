@@ -24,7 +24,7 @@ import type {
 import type { Check, Instant, Millis, Weight } from '../domain/plan.ts';
 import { weightAt } from '../domain/plan.ts';
 import type { Rollout, Stamp } from '../domain/rollout.ts';
-import { desiredWeight, stampOf } from '../domain/rollout.ts';
+import { desiredTemporary, desiredWeight, stampOf } from '../domain/rollout.ts';
 import { checksDue, nextTickAt, READ_BACK, windowAt } from '../domain/schedule.ts';
 import type { Doubt } from '../domain/share.ts';
 import { doubtOf, NO_DOUBT } from '../domain/share.ts';
@@ -39,12 +39,14 @@ import type {
   MeshGateway,
   MetricsGateway,
   MetricsProvider,
+  Prober,
   Question,
   Recorder,
   RolloutStore,
   TickQueue,
   TrafficRouter,
 } from './ports.ts';
+import { rehearse } from './rehearse.ts';
 
 export interface TickPorts {
   readonly store: RolloutStore;
@@ -59,6 +61,8 @@ export interface TickPorts {
   readonly after?: (time: Millis, what: () => void) => () => void;
   /** How long the checks of one tick may take together. Default 6 s: one query's own deadline and something to spare. */
   readonly evaluateWithin?: Millis;
+  /** Absent: this process sends no probes, and a rehearsal cannot be made. */
+  readonly prober?: Prober;
   readonly crashPoint?: CrashPoint;
 }
 
@@ -147,8 +151,9 @@ async function look(
   }
   const deadline = startDeadline(ports);
   const { route } = seen;
-  const [{ share, doubt, judged }, evidence] = await Promise.all([
+  const [{ share, doubt, judged }, rehearsed, evidence] = await Promise.all([
     evaluate(ports, rollout, at, deadline),
+    route === null ? [] : rehearse(ports, rollout, at),
     route === null || !comparisonDue(rollout, at)
       ? null
       : ledger === null || !canGoOn(ledger)
@@ -156,7 +161,7 @@ async function look(
         : count(ports, rollout, ledger, route, at, deadline.orElse),
   ]);
   deadline.clear();
-  const measurements = route === null ? [] : judged(doubt(route));
+  const measurements = route === null ? [] : [...judged(doubt(route)), ...rehearsed];
   return decide(lookout, rollout, { ...seen, measurements, share, evidence });
 }
 
@@ -404,7 +409,17 @@ export function decisionOf(rollout: Rollout, canaryWeight: Weight, at: Instant):
       : phase.name === 'progressing' || phase.name === 'paused'
         ? stepWords(rollout, phase.step)
         : phase.name;
-  return { stamp: stampOf(rollout), canaryWeight, reason: reason.slice(0, 500), actor: 'sluice', at };
+  const goingBack = phase.name === 'rolling_back';
+  const temporary = desiredTemporary(rollout);
+  return {
+    stamp: stampOf(rollout),
+    canaryWeight,
+    temporary,
+    goingBack,
+    reason: reason.slice(0, 500),
+    actor: 'sluice',
+    at,
+  };
 }
 
 /** A newer decision is on the object: another installation's, or our own from before the database was restored. */

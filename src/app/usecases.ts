@@ -1,10 +1,20 @@
 /** What REST, Slack and the page may ask for. Types only; built in `compose.ts` from the files beside this one. */
+import type { MeshCapabilities } from '../domain/capabilities.ts';
 import type { Command, Refusal } from '../domain/command.ts';
 import type { BackTest } from '../domain/evidence/backtest.ts';
 import type { EvidenceSetup } from '../domain/evidence/ledger.ts';
 import type { Millis } from '../domain/plan.ts';
 import type { Rollout } from '../domain/rollout.ts';
-import type { Evidence, MeshQuestion, MeshReport, Page, Principal, RolloutStore, StoredMeasurement } from './ports.ts';
+import type {
+  Evidence,
+  KeptTraces,
+  MeshQuestion,
+  MeshReport,
+  Page,
+  Principal,
+  RolloutStore,
+  StoredMeasurement,
+} from './ports.ts';
 import type { RevertResult } from './revert.ts';
 
 /** One thing that is wrong with what was sent. */
@@ -152,6 +162,35 @@ export interface UseCases {
   readonly waitForChange: RolloutStore['waitForChange'];
   /** The plan's JSON Schema (draft 2020-12). */
   readonly planSchema: Record<string, unknown>;
+  /** Failing traces of the canary, kept at its rollback. */
+  traces(id: string): Promise<KeptTraces>;
+  /** Absent: no other tool is configured. */
+  readonly outside?: (rollout: Rollout) => OutsideLinks;
+  /** What each mesh can carry. */
+  readonly capabilities: readonly MeshCapabilities[];
+}
+
+/** Pages of other tools that show a rollout. */
+export interface OutsideLinks {
+  /** null: not configured for the cluster, or it does not show this mesh. */
+  readonly kiali: KialiLinks | null;
+  readonly jaeger: JaegerLinks | null;
+}
+
+export interface KialiLinks {
+  /** The namespace, with how the traffic is divided on its edges. */
+  readonly graph: string;
+  readonly service: string;
+  /** The canary's workload. */
+  readonly canary: string;
+  readonly traces: string;
+  /** The mesh object that is moved. */
+  readonly object: string;
+}
+
+export interface JaegerLinks {
+  /** Traces with errors in the time of the rollout. */
+  readonly search: string;
 }
 
 /** Which roles may do what. One table, used by every way in. Deny by default. */

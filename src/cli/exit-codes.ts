@@ -81,6 +81,7 @@ export const ENDING_OF_PROBLEM: Readonly<Record<ProblemCode, Ending>> = {
   unsupported_encoding: 'error',
   invalid_body: 'refused',
   invalid_plan: 'refused',
+  unsupported_step: 'refused',
   preflight_failed: 'refused',
   idempotency_key_reused: 'conflict',
   rate_limited: 'unreachable',

@@ -15,6 +15,7 @@ export function refusedPlan(answer: Answer, plan: PlanFile, of: string): Failure
     new Failure(failure.ending, message, advice, failure.document);
   switch (problem.code) {
     case 'invalid_plan':
+    case 'unsupported_step':
     case 'invalid_body':
     case 'malformed_body': {
       const lines = problemLines(plan, ofServer(problem.errors));

@@ -27,8 +27,9 @@ import { isMissing, isRefusal } from './observation.ts';
 import type { Instant, Millis, Weight } from './plan.ts';
 import { isPromotionStep, weightAt } from './plan.ts';
 import type { PauseCause, Phase, RollbackReason, Rollout, Trouble } from './rollout.ts';
-import { compareStamps, desiredWeight, stampOf } from './rollout.ts';
-import { anyFailing, blindFor, tallied } from './tally.ts';
+import { compareStamps, desiredTemporary, desiredWeight, stampOf } from './rollout.ts';
+import { anyFailing, askedAt, blindFor, tallied } from './tally.ts';
+import { sameKinds } from './temporary.ts';
 
 /** One look at the world: the next rollout. Without news it is the same object. */
 export function observe(rollout: Rollout, seen: Observation): Change {
@@ -108,6 +109,13 @@ function noteTrouble(
   return same ? next : record(next, at, 'mesh_trouble', message, { code });
 }
 
+/** The rules beside the weights are those that the phase wants. */
+const hasTemporary = (rollout: Rollout, route: RouteReading): boolean =>
+  sameKinds(
+    route.temporary,
+    desiredTemporary(rollout).map(({ kind }) => kind),
+  );
+
 const sameWeight = (a: number, b: number): boolean => Math.abs(a - b) < 1e-9;
 
 /** The object asks for the wanted weight and carries our present stamp. */
@@ -117,6 +125,7 @@ const inPlace = (rollout: Rollout, route: Route | null): boolean => {
     route?.ok === true &&
     wanted !== null &&
     sameWeight(route.canaryWeight, wanted) &&
+    hasTemporary(rollout, route) &&
     route.stamp !== null &&
     route.stamp.rollout === rollout.id &&
     compareStamps(route.stamp, stampOf(rollout)) === 0
@@ -211,7 +220,7 @@ function superseded(change: Change, { at, workloads, supersededBy }: Observation
 
 function failedCheck(change: Change, seen: Observation): Change | null {
   const { rollout } = change;
-  for (const check of rollout.plan.analysis.checks) {
+  for (const check of askedAt(rollout)) {
     const tally = rollout.tallies[check.name];
     if (tally === undefined || tally.consecutiveFailures < check.failureLimit) continue;
     const measured = seen.measurements.find((m) => m.check === check.name);
@@ -347,7 +356,8 @@ function drifted(rollout: Rollout, route: RouteReading): boolean {
   const wanted = weightAt(rollout.plan, phase.step);
   const ours = route.stamp?.rollout === rollout.id;
   if (phase.reachedAt !== null) {
-    return !sameWeight(route.canaryWeight, wanted) || !ours || route.stamp?.generation !== rollout.generation;
+    const asWanted = sameWeight(route.canaryWeight, wanted) && hasTemporary(rollout, route);
+    return !asWanted || !ours || route.stamp?.generation !== rollout.generation;
   }
   const landed =
     rollout.appliedGeneration === rollout.generation || (ours && route.stamp?.generation === rollout.generation);
@@ -362,9 +372,11 @@ function onDrift(change: Change, route: RouteReading, at: Instant): Change {
   const { phase, plan } = rollout;
   if (phase.name !== 'progressing' && phase.name !== 'paused') return change;
   const wanted = weightAt(plan, phase.step);
-  const found = sameWeight(route.canaryWeight, wanted)
-    ? 'the decision annotation is gone or changed'
-    : `the canary weight is ${plain(route.canaryWeight)} %`;
+  const found = !sameWeight(route.canaryWeight, wanted)
+    ? `the canary weight is ${plain(route.canaryWeight)} %`
+    : hasTemporary(rollout, route)
+      ? 'the decision annotation is gone or changed'
+      : "the rollout's own rules are gone or changed";
   const by = route.lastWriter === null ? '' : `, last written by ${route.lastWriter}`;
   const words = `${found} where ${wanted} % of ${stepWords(rollout, phase.step)} was in force${by}`;
   const seenIt = record(change, at, 'drift_seen', words, { wanted, found: route.canaryWeight, by: route.lastWriter });
@@ -541,7 +553,8 @@ function moveOn(change: Change, seen: Observation): Change {
   if (phase.name === 'paused' || phase.reachedAt === null) return change;
   const step = plan.steps[phase.step];
   const hold = holdOf(rollout, phase.step);
-  if (step === undefined || at - phase.reachedAt < hold || !allPassed(rollout)) return change;
+  if (step === undefined || at - phase.reachedAt < hold) return change;
+  if (!allPassed(rollout)) return change;
   const proof = gate(rollout, at, phase.reachedAt + hold);
   if (proof.kind === 'wait') return change;
   if (proof.kind === 'unproven' && proof.policy.then !== 'promote') return notProven(change, seen, proof);
@@ -581,7 +594,7 @@ function byPolicy(change: Change): Change {
 
 /** Every check's last evaluation at this weight is a pass. No evaluation is not a pass. */
 const allPassed = (rollout: Rollout): boolean =>
-  rollout.plan.analysis.checks.every((check) => rollout.tallies[check.name]?.last === 'pass');
+  askedAt(rollout).every(({ name }) => rollout.tallies[name]?.last === 'pass');
 
 function nextStep(change: Change, seen: Observation, step: number): Change {
   const { rollout } = change;

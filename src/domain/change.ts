@@ -5,6 +5,7 @@ import type { Instant } from './plan.ts';
 import { weightAt } from './plan.ts';
 import type { Fact, FactType, Outcome, PauseCause, Phase, RollbackReason, Rollout, TerminalStatus } from './rollout.ts';
 import { stepOf } from './rollout.ts';
+import { wordsOf } from './temporary.ts';
 
 export const SYSTEM = 'sluice';
 
@@ -37,7 +38,12 @@ export function record(
 export const stepWords = (rollout: Rollout, step: number): string =>
   step >= rollout.plan.steps.length
     ? 'promotion (100 %)'
-    : `step ${step + 1} of ${rollout.plan.steps.length} (${weightAt(rollout.plan, step)} %)`;
+    : `step ${step + 1} of ${rollout.plan.steps.length} (${labelAt(rollout, step)})`;
+
+const labelAt = ({ plan }: Rollout, step: number): string => {
+  const adds = plan.steps[step]?.adds;
+  return adds === undefined ? `${weightAt(plan, step)} %` : wordsOf(adds);
+};
 
 /** Enters a step: a new wanted weight, a new generation, a clock that has not started, checks that start anew. */
 export function enterStep(change: Change, at: Instant, step: number, actor = SYSTEM): Change {

@@ -116,6 +116,8 @@ export function gate(rollout: Rollout, at: Instant, heldSince: Instant): Gate {
   const { plan, judgement, phase } = rollout;
   const evidence = plan.analysis.evidence ?? null;
   if (evidence === null || (phase.name !== 'progressing' && phase.name !== 'paused')) return { kind: 'open', note: '' };
+  // Without a weight there is nothing to compare yet.
+  if (weightAt(plan, phase.step) === 0) return { kind: 'open', note: '' };
   // How long that may last is a matter of the plan's noData.
   if (judgement === null || judgement.blindSince !== null) return { kind: 'wait' };
   const { finding, began, heard } = judgement;
@@ -161,7 +163,7 @@ export function comparisonDue(rollout: Rollout, at: Instant): boolean {
   if ((plan.analysis.evidence ?? null) === null) return false;
   const inForce = weightInForce(rollout);
   // At 100 % the stable version has no requests to compare with.
-  if (inForce === null || inForce.weight >= 100) return false;
+  if (inForce === null || inForce.weight >= 100 || inForce.weight === 0) return false;
   if (provenBad(rollout) !== null) return false;
   return judgement === null || at >= judgement.dueAt - EARLY;
 }

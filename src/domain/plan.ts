@@ -5,6 +5,8 @@
  * What people write (`hold: 2m`, `max: 1%`) is parsed into it at the edge (`app/plan-schema.ts`).
  */
 
+import type { Temporary } from './temporary.ts';
+
 /** A duration in milliseconds. */
 export type Millis = number;
 /** A point in time: milliseconds since the Unix epoch, by the database's clock. */
@@ -33,12 +35,14 @@ export interface Target {
 }
 
 export interface Step {
-  /** Canary share of this step. Strictly rising from step to step. */
+  /** Canary share of this step. Strictly rising from step to step, but for steps that add something: they keep it. */
   readonly weight: Weight;
   /** How long the weight must have been in force (counted from read-back) before the rollout may go on. */
   readonly hold: Millis;
   /** `required`: a person must promote after the hold has passed; the canary is judged while it waits. */
   readonly approval: 'none' | 'required';
+  /** What the step puts on the mesh object beside the weight. Such steps come before the first weight, at 0. */
+  readonly adds?: Temporary;
 }
 
 /**

@@ -2,6 +2,8 @@
 import type { Finding } from './evidence/verdict.ts';
 import type { Instant, Plan, Weight } from './plan.ts';
 import { weightAt } from './plan.ts';
+import type { Temporary } from './temporary.ts';
+import { temporaryAt } from './temporary.ts';
 
 /** Public status. The last five are terminal and are never renamed. */
 export type Status =
@@ -262,6 +264,10 @@ export function desiredWeight(rollout: Rollout): Weight | null {
       return phase satisfies never;
   }
 }
+
+/** What must stand on the mesh object beside the weight, wherever `desiredWeight` is not null. */
+export const desiredTemporary = ({ phase, plan }: Rollout): readonly Temporary[] =>
+  phase.name === 'progressing' || phase.name === 'paused' ? temporaryAt(plan, phase.step) : [];
 
 /** Pauses during which the object is not ours to write. */
 const HANDS_OFF: ReadonlySet<PauseCause> = new Set([

@@ -2,6 +2,7 @@
 import { comparisonDue, holdOf, provenBad } from './comparison.ts';
 import type { Check, Instant, Millis } from './plan.ts';
 import type { Rollout } from './rollout.ts';
+import { isJudgedAt, REHEARSAL, rehearsalAt } from './temporary.ts';
 
 /** After a write: how soon to read it back. The step's clock starts at the read-back, so this is dead time. */
 export const READ_BACK: Millis = 250;
@@ -45,6 +46,7 @@ export function windowAt(rollout: Rollout, check: Check, now: Instant, scrapeInt
 export function checksDue(rollout: Rollout, now: Instant): boolean {
   const { phase, plan, evaluatedAt } = rollout;
   if ((phase.name !== 'progressing' && phase.name !== 'paused') || phase.reachedAt === null) return false;
+  if (!isJudgedAt(plan, phase.step)) return false;
   const { interval } = plan.analysis;
   // A job may come some milliseconds early; a whole interval must not be lost to that. And where the comparison counts
   // now, one look serves both: out of step, each rollout was looked at twice per interval (500 rollouts: 124 ticks per
@@ -56,6 +58,18 @@ export function checksDue(rollout: Rollout, now: Instant): boolean {
 const EARLY: Millis = 50;
 /** Part of the interval that an evaluation may come earlier to be one look with the comparison's. */
 const IN_STEP = 0.3;
+
+/** Time after the read-back before a rehearsal begins: the proxies learn of the faults a moment later. */
+const PROPAGATION: Millis = 3_000;
+
+/** Is the step's rehearsal to be made at `now`? Until it has passed, once per interval. */
+export function rehearsalDue({ phase, plan, evaluatedAt, tallies }: Rollout, now: Instant): boolean {
+  if ((phase.name !== 'progressing' && phase.name !== 'paused') || phase.reachedAt === null) return false;
+  if (rehearsalAt(plan, phase.step) === null || tallies[REHEARSAL]?.last === 'pass') return false;
+  const { interval, settle } = plan.analysis;
+  if (now < phase.reachedAt + Math.max(settle, PROPAGATION)) return false;
+  return evaluatedAt === null || now - evaluatedAt >= interval - EARLY;
+}
 
 /** When the next tick of `rollout` should come. null: never (it has ended). */
 export function nextTickAt(rollout: Rollout, now: Instant): Instant | null {

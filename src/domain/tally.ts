@@ -4,6 +4,7 @@ import { patch, record } from './change.ts';
 import type { Measurement, Observation } from './observation.ts';
 import type { Instant, Millis } from './plan.ts';
 import type { Rollout, Tally } from './rollout.ts';
+import { isJudgedAt, REHEARSAL, REHEARSALS, rehearsalAt } from './temporary.ts';
 
 const EMPTY: Tally = { consecutiveFailures: 0, last: null, blindSince: null, lastReason: '' };
 
@@ -53,14 +54,19 @@ export function tallied(change: Change, seen: Observation): Change {
   );
 }
 
+/** What is asked at the present step, with the failures in a row that roll back: the checks, or the step's own rehearsal. */
+export function askedAt({ plan, phase }: Rollout): readonly { readonly name: string; readonly failureLimit: number }[] {
+  if (phase.name !== 'progressing' && phase.name !== 'paused') return [];
+  if (rehearsalAt(plan, phase.step) !== null) return [{ name: REHEARSAL, failureLimit: REHEARSALS }];
+  return isJudgedAt(plan, phase.step) ? plan.analysis.checks : [];
+}
+
 export const anyFailing = (rollout: Rollout): boolean =>
-  rollout.plan.analysis.checks.some(
-    (check) => (rollout.tallies[check.name]?.consecutiveFailures ?? 0) >= check.failureLimit,
-  );
+  askedAt(rollout).some((check) => (rollout.tallies[check.name]?.consecutiveFailures ?? 0) >= check.failureLimit);
 
 /** The check that has been blind for at least `patience`, if any. */
 export function blindFor(rollout: Rollout, at: Instant, patience: Millis): { check: string; reason: string } | null {
-  for (const check of rollout.plan.analysis.checks) {
+  for (const check of askedAt(rollout)) {
     const { blindSince, lastReason } = rollout.tallies[check.name] ?? EMPTY;
     if (blindSince !== null && at - blindSince >= patience) return { check: check.name, reason: lastReason };
   }

@@ -24,7 +24,7 @@ export const analysisRoutes = ({ usecases }: { readonly usecases: UseCases }): r
     query: z.strictObject({ past: params.past }),
     body: { schema: z.unknown(), required: true, component: 'Plan', example: EXAMPLE },
     responses: { 200: { description: 'The back-test.', body: backTestSchema } },
-    problems: ['invalid_plan', 'no_history', 'backtest_busy', 'metrics_unavailable'],
+    problems: ['invalid_plan', 'unsupported_step', 'no_history', 'backtest_busy', 'metrics_unavailable'],
     async handle({ query, body, principal, locate }) {
       const result = await usecases.backTest(body, query.past ?? null, principal);
       switch (result.kind) {

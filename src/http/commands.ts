@@ -15,7 +15,7 @@ import { route } from './route.ts';
 import { described, named, rolloutSchema } from './schemas.ts';
 
 export interface CommandRoutes {
-  readonly usecases: Pick<UseCases, 'command'>;
+  readonly usecases: Pick<UseCases, 'command' | 'outside'>;
   readonly publicUrl: string | undefined;
 }
 
@@ -89,7 +89,7 @@ export function commandRoutes({ usecases, publicUrl }: CommandRoutes): readonly 
     const { id } = context.params;
     if (!params.isRolloutId(id)) return noRollout(id);
     const expected = { step: context.body.expectedStep, version: context.headers['if-match'] };
-    return answered(await usecases.command(id, command, context.principal, expected), id, publicUrl);
+    return answered(await usecases.command(id, command, context.principal, expected), id, publicUrl, usecases.outside);
   };
 
   const commandRoute = <B extends Expecting>(spec: CommandSpec<B>): Route =>
@@ -172,16 +172,16 @@ export function commandRoutes({ usecases, publicUrl }: CommandRoutes): readonly 
 /** The faults of a retry are those of the plan that was sent long ago. */
 const NOT_IN_THIS_BODY = (): null => null;
 
-function answered(result: CommandResult, id: string, publicUrl: string | undefined) {
+function answered(result: CommandResult, id: string, publicUrl: string | undefined, outside: UseCases['outside']) {
   switch (result.kind) {
     case 'done':
     case 'started':
-      return accepted(result.rollout, publicUrl);
+      return accepted(result.rollout, publicUrl, outside);
     case 'refused':
       return refusedCommand(result.refusal, result.rollout, publicUrl);
     case 'start_failed':
       return 'rollout' in result.result
-        ? accepted(result.result.rollout, publicUrl)
+        ? accepted(result.result.rollout, publicUrl, outside)
         : startRefusal(result.result, publicUrl, NOT_IN_THIS_BODY);
     case 'not_found':
       return noRollout(id);

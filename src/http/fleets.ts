@@ -104,7 +104,7 @@ const FLEET_EXAMPLE = {
   onFailure: 'all',
 };
 
-const START = ['invalid_plan', 'preflight_failed', 'idempotency_key_reused'] as const;
+const START = ['invalid_plan', 'unsupported_step', 'preflight_failed', 'idempotency_key_reused'] as const;
 const COMMANDS = [
   'forbidden',
   'fleet_not_found',

@@ -2,13 +2,28 @@
 import { z } from 'zod';
 import type { UseCases } from '../app/usecases.ts';
 import type { Millis } from '../domain/plan.ts';
-import { isLive } from '../domain/rollout.ts';
+import type { Rollout } from '../domain/rollout.ts';
+import { isLive, statusOf } from '../domain/rollout.ts';
 import * as params from './params.ts';
-import { linkOf, presentBlock, presentFact, presentMeasurement, presentSetup, presentWrite } from './resource.ts';
+import {
+  linkOf,
+  presentBlock,
+  presentFact,
+  presentMeasurement,
+  presentSetup,
+  presentTraces,
+  presentWrite,
+} from './resource.ts';
 import { found, linkToNext, tooManyStreams } from './rollouts.ts';
 import type { Route } from './route.ts';
 import { route } from './route.ts';
-import { evidenceListSchema, factListSchema, measurementListSchema, writeListSchema } from './schemas.ts';
+import {
+  evidenceListSchema,
+  factListSchema,
+  measurementListSchema,
+  traceListSchema,
+  writeListSchema,
+} from './schemas.ts';
 import { streamFacts } from './stream.ts';
 
 export interface HistoryRoutes {
@@ -26,6 +41,11 @@ const wantsStream = (accept: string | undefined): boolean =>
     const [type = '', ...weights] = part.split(';').map((p) => p.trim().toLowerCase());
     return type === STREAM && !weights.some((w) => /^q=0(\.0*)?$/.test(w));
   });
+
+/** A rollout that ended before its first step had nothing to take back. */
+const wentBack = (rollout: Rollout): boolean =>
+  rollout.generation > 0 &&
+  ['rolling_back', 'rolled_back', 'aborted', 'superseded', 'failed'].includes(statusOf(rollout));
 
 export function historyRoutes({ usecases, publicUrl, heartbeat, now }: HistoryRoutes): readonly Route[] {
   return [
@@ -115,6 +135,26 @@ export function historyRoutes({ usecases, publicUrl, heartbeat, now }: HistoryRo
           nextCursor === null ? null : { limit, cursor: nextCursor },
         );
         return { status: 200, headers, body: { items: items.map(presentMeasurement), nextCursor } };
+      },
+    }),
+
+    route({
+      method: 'get',
+      path: '/rollouts/{id}/traces',
+      operationId: 'getTraces',
+      summary: "Failing traces of the canary, kept at the rollout's rollback",
+      description:
+        'Most requests are never traced (1 % by default with Istio): that no trace was found does not say that no request failed.',
+      can: 'read',
+      params: params.rolloutId,
+      query: z.strictObject({}),
+      responses: { 200: { description: 'All of them, the newest first.', body: traceListSchema } },
+      problems: ['rollout_not_found'],
+      async handle({ params: { id } }) {
+        const rollout = await found(usecases, id);
+        if ('problem' in rollout) return rollout;
+        const asked = (usecases.outside?.(rollout).jaeger ?? null) !== null;
+        return { status: 200, body: presentTraces(await usecases.traces(id), { began: wentBack(rollout), asked }) };
       },
     }),
 

@@ -156,6 +156,11 @@ export const PROBLEMS = {
     title: 'The plan is not valid',
     suggestion: 'Correct the fields that errors points at; GET /schemas/plan.json describes a plan.',
   },
+  unsupported_step: {
+    status: 422,
+    title: 'The mesh cannot carry out a step of the plan',
+    suggestion: 'Take the step out, or use a mesh that has the capability: GET /meshes/capabilities.',
+  },
   preflight_failed: {
     status: 422,
     title: 'The cluster refuses the plan',

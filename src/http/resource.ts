@@ -1,6 +1,6 @@
 /** From the domain to the wire. Pure. */
-import type { MeshWrite, StoredMeasurement } from '../app/ports.ts';
-import type { Finding } from '../app/usecases.ts';
+import type { KeptTraces, MeshWrite, StoredMeasurement } from '../app/ports.ts';
+import type { Finding, OutsideLinks } from '../app/usecases.ts';
 import type { JudgedBlock, Ledger } from '../domain/evidence/ledger.ts';
 import type { Finding as EvidenceFinding } from '../domain/evidence/verdict.ts';
 import type { Instant } from '../domain/plan.ts';
@@ -13,6 +13,7 @@ import type {
   FindingBody,
   MeasurementBody,
   RolloutBody,
+  TraceListBody,
   WriteBody,
 } from './schemas.ts';
 
@@ -28,8 +29,8 @@ export const linkOf = (id: string, publicUrl: string | undefined, part = ''): st
 
 export const etagOf = (rollout: Pick<Rollout, 'version'>): string => `"${rollout.version}"`;
 
-/** One rollout as callers see it. */
-export function present(rollout: Rollout, publicUrl?: string): RolloutBody {
+/** One rollout as callers see it; `outside`: pages of other tools that show it. */
+export function present(rollout: Rollout, publicUrl?: string, outside?: OutsideLinks): RolloutBody {
   const { id, plan, phase, meshTrouble } = rollout;
   const { cluster, namespace, service, mesh } = plan.target;
   const standing = phase.name === 'progressing' || phase.name === 'paused';
@@ -79,6 +80,9 @@ export function present(rollout: Rollout, publicUrl?: string): RolloutBody {
       writes: link('writes'),
       evidence: link('evidence'),
       plan: link('plan'),
+      traces: link('traces'),
+      ...(outside?.kiali == null ? {} : { kiali: { ...outside.kiali } }),
+      ...(outside?.jaeger == null ? {} : { jaeger: { ...outside.jaeger } }),
     },
   };
 }
@@ -202,6 +206,36 @@ export const presentWrite = (w: MeshWrite): WriteBody => ({
   message: w.message,
   tookMs: w.tookMs,
 });
+
+/** `began`: the rollout was on its way back once; `asked`: its cluster has tracing. */
+export function presentTraces(
+  { traces, search, waiting }: KeptTraces,
+  { began, asked }: { readonly began: boolean; readonly asked: boolean },
+): TraceListBody {
+  const [state, message] = stateOfTraces(search, waiting, began, asked);
+  return {
+    state,
+    message,
+    searched:
+      search === null
+        ? null
+        : { at: timeOf(search.at), from: timeOf(search.from), to: timeOf(search.to), link: search.link },
+    items: traces.map(({ at, duration, ...trace }) => ({ ...trace, at: timeOf(at), durationMs: duration })),
+  };
+}
+
+function stateOfTraces(
+  search: KeptTraces['search'],
+  waiting: boolean,
+  began: boolean,
+  asked: boolean,
+): readonly [TraceListBody['state'], string] {
+  if (search !== null) return [search.result, search.message];
+  if (waiting) return ['waiting', 'it is looked for traces for a minute after the rollback began: they arrive late'];
+  if (!began) return ['no_rollback', 'the rollout was not rolled back: nothing was looked for'];
+  if (!asked) return ['not_configured', 'no Jaeger is known for this cluster (SLUICE_JAEGER_URL)'];
+  return ['not_asked', 'no Jaeger was known for this cluster when the rollout was rolled back'];
+}
 
 export const presentFinding = ({ check, level, message, evidence, remediation, ignored }: Finding) => ({
   check,

@@ -12,7 +12,7 @@ import { route } from './route.ts';
 import { described, named, rolloutSchema } from './schemas.ts';
 
 export interface RevertRoutes {
-  readonly usecases: Pick<UseCases, 'revert'>;
+  readonly usecases: Pick<UseCases, 'revert' | 'outside'>;
   readonly publicUrl: string | undefined;
 }
 
@@ -67,15 +67,15 @@ export const revertRoutes = ({ usecases, publicUrl }: RevertRoutes): readonly Ro
     problems: REFUSALS,
     async handle({ params: { id }, body: { reason: why = '', force = false }, principal }) {
       if (!params.isRolloutId(id)) return noRollout(id);
-      return answered(await usecases.revert(id, { reason: why, force }, principal), id, publicUrl);
+      return answered(await usecases.revert(id, { reason: why, force }, principal), id, publicUrl, usecases.outside);
     },
   }),
 ];
 
-function answered(result: RevertResult, id: string, publicUrl: string | undefined) {
+function answered(result: RevertResult, id: string, publicUrl: string | undefined, outside: UseCases['outside']) {
   switch (result.kind) {
     case 'reverting':
-      return accepted(result.rollout, publicUrl);
+      return accepted(result.rollout, publicUrl, outside);
     case 'conflict':
       return inProgress(result.live, publicUrl);
     case 'refused': {

@@ -49,6 +49,7 @@ const planDocument = named('PlanDocument', 'A plan as it was sent.', z.record(z.
 
 export const START_REFUSALS = [
   'invalid_plan',
+  'unsupported_step',
   'preflight_failed',
   'idempotency_key_reused',
   'rollout_in_progress',
@@ -92,7 +93,7 @@ export function rolloutRoutes({ usecases, publicUrl, maxWait }: RolloutRoutes): 
           return run.kind === 'invalid' ? invalidPlan(run.problems, locate) : { status: 200, body: presentDryRun(run) };
         }
         const result = await usecases.start(body, principal, claimOf(headers['idempotency-key'], body));
-        return started(result, publicUrl, locate);
+        return started(result, publicUrl, locate, usecases.outside);
       },
     }),
 
@@ -138,7 +139,7 @@ export function rolloutRoutes({ usecases, publicUrl, maxWait }: RolloutRoutes): 
         return {
           status: 200,
           headers: linkToNext(urlOf('/rollouts', publicUrl), nextCursor === null ? null : more),
-          body: { items: items.map((r) => present(r, publicUrl)), nextCursor },
+          body: { items: items.map((r) => present(r, publicUrl, usecases.outside?.(r))), nextCursor },
         };
       },
     }),
@@ -182,7 +183,7 @@ export function rolloutRoutes({ usecases, publicUrl, maxWait }: RolloutRoutes): 
             : { 'Preference-Applied': `wait=${Math.floor(wait / 1000)}` }),
         };
         if (known === 'any' || known?.has(rollout.version) === true) return { status: 304, headers: tags };
-        return { status: 200, headers: tags, body: present(rollout, publicUrl) };
+        return { status: 200, headers: tags, body: present(rollout, publicUrl, usecases.outside?.(rollout)) };
       },
     }),
 
@@ -245,26 +246,28 @@ type Locate = Context<unknown, unknown, unknown, unknown>['locate'];
 export function invalidPlan(
   problems: Extract<StartResult, { kind: 'invalid' }>['problems'],
   locate: Locate,
-): Refused<'invalid_plan'> {
+): Refused<'invalid_plan' | 'unsupported_step'> {
   const errors: Fault[] = problems.map(({ pointer, code, message }) => ({
     pointer,
     code,
     detail: message,
     ...locate(pointer),
   }));
-  return refuse('invalid_plan', told(errors), { errors });
+  // A plan that is right but for its mesh is told apart: nothing in it can be corrected.
+  const unsupported = errors.length > 0 && errors.every(({ code }) => code === 'unsupported_step');
+  return refuse(unsupported ? 'unsupported_step' : 'invalid_plan', told(errors), { errors });
 }
 
-function started(result: StartResult, publicUrl: string | undefined, locate: Locate) {
+function started(result: StartResult, publicUrl: string | undefined, locate: Locate, outside: UseCases['outside']) {
   switch (result.kind) {
     case 'created':
-      return accepted(result.rollout, publicUrl);
+      return accepted(result.rollout, publicUrl, outside);
     case 'replayed':
-      return accepted(result.rollout, publicUrl, { 'Idempotent-Replayed': 'true' });
+      return accepted(result.rollout, publicUrl, outside, { 'Idempotent-Replayed': 'true' });
     case 'joined': {
       const { rollout } = result;
       const headers = { Location: linkOf(rollout.id, publicUrl), ETag: etagOf(rollout) };
-      return { status: 200 as const, headers, body: present(rollout, publicUrl) };
+      return { status: 200 as const, headers, body: present(rollout, publicUrl, outside?.(rollout)) };
     }
     default:
       return startRefusal(result, publicUrl, locate);
@@ -307,6 +310,7 @@ export function inProgress(live: Rollout, publicUrl: string | undefined): Refuse
 export const accepted = (
   rollout: Rollout,
   publicUrl: string | undefined,
+  outside: UseCases['outside'],
   more: Readonly<Record<string, string>> = {},
 ) => ({
   status: 202 as const,
@@ -316,7 +320,7 @@ export const accepted = (
     ...(isLive(rollout) ? { 'Retry-After': LOOK_AGAIN } : {}),
     ...more,
   },
-  body: present(rollout, publicUrl),
+  body: present(rollout, publicUrl, outside?.(rollout)),
 });
 
 /** Enough of a rollout to decide what to do about it. */

@@ -57,6 +57,23 @@ const links = z.object({
   writes: z.string(),
   evidence: z.string(),
   plan: z.string(),
+  traces: z.string(),
+  kiali: described(
+    'Pages of Kiali; absent: none is known for the cluster, or it does not show this mesh.',
+    z
+      .object({
+        graph: described('How the traffic of the namespace is divided in fact.', z.string()),
+        service: z.string(),
+        canary: described("The canary's workload.", z.string()),
+        traces: z.string(),
+        object: described('The mesh object that is moved.', z.string()),
+      })
+      .optional(),
+  ),
+  jaeger: described(
+    'Pages of Jaeger; absent: none is known for the cluster.',
+    z.object({ search: described('Traces with errors in the time of the rollout.', z.string()) }).optional(),
+  ),
 });
 
 const versionCounts = z.object({ requests: z.number(), errors: z.number() });
@@ -303,6 +320,39 @@ export const writeListSchema = named(
   'Writes to the mesh in order.',
   z.object({ items: z.array(writeSchema), nextCursor }),
 );
+
+export const traceListSchema = named(
+  'TraceList',
+  'Failing traces of the canary, kept at its rollback.',
+  z.object({
+    state: described(
+      'found; none_sampled: none was among those that were traced, which does not say that none failed; could_not_ask: Jaeger gave no answer; waiting: it is still looked; not_asked, not_configured, no_rollback: nothing was looked for.',
+      z.enum(['found', 'none_sampled', 'could_not_ask', 'waiting', 'not_asked', 'not_configured', 'no_rollback']),
+    ),
+    message: z.string(),
+    searched: described(
+      'The last look; null: not yet, or never.',
+      z.object({ at: time, from: time, to: time, link: described('The search in Jaeger.', z.string()) }).nullable(),
+    ),
+    items: z.array(
+      z.object({
+        traceId: z.string(),
+        at: described("When the canary's first failed span began.", time),
+        service: z.string(),
+        operation: z.string(),
+        status: described('"HTTP 503", "gRPC 14", "error".', z.string()),
+        durationMs: z.number(),
+        knownBy: described(
+          "What told that the span is the canary's: pod, upstream_cluster or istio.canonical_revision.",
+          z.string(),
+        ),
+        summary: z.string(),
+        link: described('The trace in Jaeger.', z.string()),
+      }),
+    ),
+  }),
+);
+export type TraceListBody = z.input<typeof traceListSchema>;
 
 const scalar = z.union([z.string(), z.number(), z.boolean()]);
 

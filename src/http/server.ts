@@ -17,6 +17,7 @@ import { requestId, securityHeaders } from './headers.ts';
 import { historyRoutes } from './history.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import { keepLifecycle, lifecycle } from './lifecycle.ts';
+import { meshGuideRoutes } from './mesh-guide.ts';
 import { openApi } from './openapi.ts';
 import { opsRoutes } from './ops.ts';
 import type { Refused } from './problem.ts';
@@ -87,6 +88,7 @@ export function apiRoutes(options: ServerOptions, life: Lifecycle): readonly Rou
     ...(options.fleets === undefined ? [] : fleetRoutes({ fleets: options.fleets, publicUrl })),
     ...analysisRoutes({ usecases }),
     ...clusterRoutes({ usecases }),
+    ...meshGuideRoutes({ matrix: usecases.capabilities }),
     ...opsRoutes({
       recorder,
       ready: readiness(options.ready, monotonic),

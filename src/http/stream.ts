@@ -29,7 +29,7 @@ const PAGE = 200;
 const RETRY: Millis = 3000;
 
 export async function streamFacts(
-  usecases: Pick<UseCases, 'get' | 'facts' | 'waitForChange'>,
+  usecases: Pick<UseCases, 'get' | 'facts' | 'waitForChange' | 'outside'>,
   sink: Sink,
   options: StreamOptions,
 ): Promise<void> {
@@ -56,10 +56,11 @@ export async function streamFacts(
       }
       if (facts.length < PAGE) break;
     }
-    if (!isLive(rollout)) return void (await say(eventText(END_EVENT_ID, 'end', present(rollout, options.publicUrl))));
+    const body = () => present(rollout, options.publicUrl, usecases.outside?.(rollout));
+    if (!isLive(rollout)) return void (await say(eventText(END_EVENT_ID, 'end', body())));
 
     if (options.state && told !== rollout.version) {
-      if (!(await say(stateText(present(rollout, options.publicUrl))))) return;
+      if (!(await say(stateText(body())))) return;
       told = rollout.version;
     }
 

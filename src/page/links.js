@@ -46,6 +46,23 @@ export function toolLinks(session, rollout, now) {
   });
 }
 
+/**
+ * Kiali and Jaeger, where the rollout's cluster has them.
+ * @param {Rollout} rollout
+ */
+export function meshLinks({ links: { kiali, jaeger } }) {
+  return [
+    ...(kiali === undefined
+      ? []
+      : [
+          { label: 'Kiali: traffic', url: kiali.graph },
+          { label: 'Kiali: canary', url: kiali.canary },
+          { label: 'Kiali: route', url: kiali.object },
+        ]),
+    ...(jaeger === undefined ? [] : [{ label: 'Jaeger: errors', url: jaeger.search }]),
+  ].filter(({ url }) => /^https?:\/\//.test(url));
+}
+
 /** @param {string} url @param {string} text @param {string} [about] for those who hear only this link */
 export const outside = (url, text, about) =>
   h(

@@ -162,7 +162,15 @@ export async function tickWorld(tuning: Tuning = {}) {
     /** Somebody else's decision comes onto the object. */
     stampObject(stamp: Stamp): void {
       const object = world.object();
-      const decision = { stamp, canaryWeight: 5, reason: 'test', actor: 'test', at: 0 };
+      const decision = {
+        stamp,
+        canaryWeight: 5,
+        temporary: [],
+        goingBack: false,
+        reason: 'test',
+        actor: 'test',
+        at: 0,
+      };
       const annotations = { ...object.metadata.annotations, [DECISION_ANNOTATION]: encodeDecision(decision, 0) };
       kube.put({ ...object, metadata: { ...object.metadata, annotations } }, 'sluice');
     },

@@ -48,6 +48,7 @@ export async function startLoop(mesh: Mesh, seed?: Seed): Promise<Loop> {
         kubeconfig: sandbox.kubeconfig,
         prometheusUrl: metrics === 'direct' ? null : sandbox.prometheusUrl,
         logFile: join(dir, `${queue}-${services.length}.log`),
+        probeHost: new URL(sandbox.entryUrl).host,
         ...(queue === 'redis' ? { redisUrl: redis.url } : {}),
       });
       services.push(service);

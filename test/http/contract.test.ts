@@ -58,6 +58,7 @@ const ACTS: Readonly<Record<string, Act>> = {
   getMeasurements: 'read',
   getWrites: 'read',
   getEvidence: 'read',
+  getTraces: 'read',
   promoteRollout: 'promote',
   pauseRollout: 'pause',
   resumeRollout: 'pause',
@@ -68,7 +69,15 @@ const ACTS: Readonly<Record<string, Act>> = {
   backTestPlan: 'read',
   getMesh: 'read',
 };
-const OPEN = ['getHealth', 'getReadiness', 'getOpenApi', 'getPlanSchema', 'getProblem'];
+const OPEN = [
+  'getHealth',
+  'getReadiness',
+  'getOpenApi',
+  'getPlanSchema',
+  'getProblem',
+  'getMeshCapabilities',
+  'getInstallPlan',
+];
 
 const documentOf = async (h: Harness): Promise<Document> =>
   (await h.call('get', '/openapi.json', { as: null })).body as Document;

@@ -1,5 +1,6 @@
 /** Row A: Istio's installation. What is missing is named, refuses a rollout with its remedy, and is forgotten once it is mended. */
 import { describe, expect, it } from 'vitest';
+import { ALL_KINDS } from '../../src/sandbox/kube-api/index.ts';
 import type { Inspection } from '../support/inspection.ts';
 import {
   deployment,
@@ -90,8 +91,8 @@ describe('before a rollout', () => {
 
   it('a cluster without the CRDs is told the seed command, and nothing else is asked of it', async () => {
     const world = await inspection();
-    for (const plural of ['virtualservices', 'destinationrules', 'gateways', 'sidecars', 'serviceentries'])
-      world.api.unserve('networking.istio.io', plural);
+    const own = ALL_KINDS.filter(({ group }) => group === 'networking.istio.io');
+    for (const { group, plural } of own) world.api.unserve(group, plural);
     const found = await world.find('mesh.installed');
     expect(levelsOf(found)).toEqual(['fail']);
     expect(wordsOf(found)).toMatch(

@@ -161,7 +161,7 @@ describe('the program as it is compiled for the image', () => {
     expect(files.length).toBeGreaterThan(50);
     for (const file of files) {
       const code = readFileSync(join(dir, 'dist', file), 'utf8');
-      for (const [, specifier = ''] of code.matchAll(/(?:from|import\()\s*'([^'.][^']*)'/g)) {
+      for (const [, specifier = ''] of code.matchAll(/(?:^|[\s}])(?:from\s|import\()\s*'([^'.\n][^'\n]*)'/g)) {
         const name = specifier.startsWith('@')
           ? specifier.split('/').slice(0, 2).join('/')
           : (specifier.split('/')[0] ?? '');

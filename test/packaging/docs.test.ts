@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
@@ -8,6 +8,25 @@ import { chartFile, ROOT } from '../support/chart.ts';
 
 const page = (name: string): string => readFileSync(join(ROOT, 'docs', name), 'utf8');
 const operations = page('operations.md');
+
+describe('docs/seed.md', () => {
+  it('names tests that are there', () => {
+    const named = [
+      ...new Set([...page('seed.md').matchAll(/`(test\/[^`]+\.test\.ts)`/g)].map(([, file = '']) => file)),
+    ];
+    expect(named.length).toBeGreaterThan(20);
+    expect(named.filter((file) => !existsSync(join(ROOT, file)))).toEqual([]);
+  });
+
+  it('has a row for each section of the guide and each of its ten practices', () => {
+    const rows = page('seed.md')
+      .split('\n')
+      .filter((line) => line.startsWith('| '));
+    const practices = rows.filter((line) => /^\| \d+ /.test(line)).map((line) => Number(/^\| (\d+) /.exec(line)?.[1]));
+    expect(practices).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    expect(rows.filter((line) => !/^\| (\d+ |section|practice|---)/.test(line)).length).toBeGreaterThanOrEqual(18);
+  });
+});
 
 describe('docs/operations.md', () => {
   it('explains every setting, with its * and no others', () => {

@@ -122,6 +122,7 @@ describe('the staircase', () => {
         canaryWeight: 70,
         stamp: null,
         carriesAllTraffic: true,
+        temporary: [],
         token: '9',
         lastWriter: 'kubectl',
       } as const;

@@ -2,16 +2,24 @@
 
 import type { KubeObject } from '../../src/adapters/kubernetes/kube.ts';
 import { stampOn } from '../../src/adapters/routes/decision.ts';
+import { ours as ownRule } from '../../src/adapters/routes/temporary-rules.ts';
 import type { Commit } from '../../src/app/ports.ts';
 import { weightAt } from '../../src/domain/plan.ts';
 import type { Rollout } from '../../src/domain/rollout.ts';
-import { compareStamps, desiredWeight, isLive, statusOf, stepOf } from '../../src/domain/rollout.ts';
+import { compareStamps, desiredTemporary, desiredWeight, isLive, statusOf, stepOf } from '../../src/domain/rollout.ts';
+import type { Temporary } from '../../src/domain/temporary.ts';
+import { isJudgedAt, sameKinds } from '../../src/domain/temporary.ts';
 import type { World } from './world.ts';
 
 export const weightsOf = (object: KubeObject): { stable: number; canary: number } => {
   const spec = object.spec as { http: { name?: string; route: { weight?: number }[] }[] };
   const rule = spec.http.find((r) => r.name === 'api');
   return { stable: rule?.route[0]?.weight ?? Number.NaN, canary: rule?.route[1]?.weight ?? Number.NaN };
+};
+
+const kindsOn = (object: KubeObject): readonly Temporary['kind'][] => {
+  const { http } = object.spec as { http: { name?: string }[] };
+  return http.flatMap(({ name }) => ownRule(name ?? null)?.kind ?? []);
 };
 
 export function violations(world: World): string[] {
@@ -115,6 +123,20 @@ export function violations(world: World): string[] {
     claim(answered, `I9: the canary crashed at ${crashAt}, and nothing came of it within 20 s`);
   }
 
+  // I10: what stands beside the weights is what the decision of that write wants, and nothing is left at an end.
+  for (const { after } of ours) {
+    const generation = stampOn(after)?.generation;
+    const decided = commits.find((c) => c.next.generation === generation && desiredWeight(c.next) !== null);
+    const wanted = decided === undefined ? [] : desiredTemporary(decided.next).map(({ kind }) => kind);
+    claim(
+      sameKinds(kindsOn(after), wanted),
+      `I10: generation ${generation} has ${kindsOn(after).join()} beside the weights, not ${wanted.join()}`,
+    );
+  }
+  const lastWrite = ours.at(-1);
+  if (end !== null && end !== 'failed' && lastWrite !== undefined)
+    claim(kindsOn(lastWrite.after).length === 0, `I10: ${kindsOn(lastWrite.after).join()} is left after the end`);
+
   // An end says the truth about the object at the time of the end.
   if (end === 'succeeded')
     claim(
@@ -160,8 +182,9 @@ function mayMove({ previous, next, measurements }: Commit): boolean {
   if (phase.go !== null) return true;
   const lastOf = (check: string): string | null | undefined =>
     measurements.find((m) => m.check === check)?.verdict ?? previous.tallies[check]?.last;
-  const passed = plan.analysis.checks.every((check) => lastOf(check.name) === 'pass');
-  const held = phase.reachedAt !== null && to === from + 1 && weightAt(plan, to) > weightAt(plan, from);
+  const passed = !isJudgedAt(plan, from) || plan.analysis.checks.every((check) => lastOf(check.name) === 'pass');
+  const rises = weightAt(plan, to) > weightAt(plan, from) || plan.steps[from]?.adds !== undefined;
+  const held = phase.reachedAt !== null && to === from + 1 && rises;
   return passed && held;
 }
 

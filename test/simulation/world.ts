@@ -11,7 +11,7 @@ import { openSweep } from '../../src/app/sweep.ts';
 import { tick } from '../../src/app/tick.ts';
 import type { Command } from '../../src/domain/command.ts';
 import type { Reading, Workload } from '../../src/domain/observation.ts';
-import type { Plan } from '../../src/domain/plan.ts';
+import type { Plan, Step } from '../../src/domain/plan.ts';
 import { isLive } from '../../src/domain/rollout.ts';
 import { aCheck, aPlan } from '../support/builders.ts';
 import { memoryKube } from '../support/memory-kube.ts';
@@ -72,15 +72,25 @@ export interface World {
 export const FAULTS_UNTIL = 20 * 60_000;
 export const END = 45 * 60_000;
 
+const TESTERS: Step = {
+  weight: 0,
+  hold: 20_000,
+  approval: 'none',
+  adds: { kind: 'headerRoute', match: { header: 'x-version', exact: 'v2' } },
+};
+const COPIES: Step = { weight: 0, hold: 20_000, approval: 'none', adds: { kind: 'mirror', percent: 100 } };
+
 export function scriptOf(seed: number): Script {
   const { random } = scheduler(seed ^ 0x5eed);
   const maybe = <T>(p: number, value: () => T): T | null => (random() < p ? value() : null);
   const span = (max: number) => Math.floor(random() * max);
-  const steps = [5, 25, 50].slice(0, 1 + span(3)).map((weight, i, all) => ({
+  const weights = [5, 25, 50].slice(0, 1 + span(3)).map((weight, i, all) => ({
     weight,
     hold: 20_000 + span(40_000),
     approval: i === all.length - 1 && random() < 0.3 ? ('required' as const) : ('none' as const),
   }));
+  // Some begin with what stands beside weights; drawn from the seed itself, so that all else stays as it was.
+  const steps = [...(seed % 3 === 0 ? [TESTERS] : []), ...(seed % 6 === 0 ? [COPIES] : []), ...weights];
   const base = aPlan();
   const plan: Plan = {
     ...base,

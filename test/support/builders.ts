@@ -89,6 +89,7 @@ export const aRoute = (canaryWeight: number, stamp: Stamp | null, part: Partial<
   canaryWeight,
   stamp,
   carriesAllTraffic: true,
+  temporary: [],
   token: '1',
   lastWriter: 'kubectl-edit, Update',
   ...part,

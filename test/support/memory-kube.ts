@@ -48,7 +48,13 @@ function patched(object: KubeObject, ops: readonly PatchOp[]): KubeObject | 'con
       if (JSON.stringify(node[last]) !== JSON.stringify(op.value)) return null;
     } else if (op.op === 'remove') {
       if (!(last in node)) return null;
-      delete node[last];
+      if (Array.isArray(node)) node.splice(Number(last), 1);
+      else delete node[last];
+    } else if (op.op === 'add' && Array.isArray(node)) {
+      // RFC 6902: before what stands there; "-" is the end.
+      const at = last === '-' ? node.length : Number(last);
+      if (!(at >= 0 && at <= node.length)) return null;
+      node.splice(at, 0, structuredClone(op.value));
     } else {
       if (op.op === 'replace' && !(last in node)) return null;
       if (op.path === '/metadata/resourceVersion' && op.value !== object.metadata.resourceVersion) return 'conflict';

@@ -116,6 +116,8 @@ export const targetOf = (mesh: MeshModule, written: Loose): Target => mesh.targe
 export const decision = (canaryWeight: number, generation = 1, more: Partial<Decision> = {}): Decision => ({
   stamp: { rollout: 'r-1', epoch: 7, generation },
   canaryWeight,
+  temporary: [],
+  goingBack: canaryWeight === 0,
   reason: 'step 1 of 3',
   actor: 'sluice',
   at: Date.UTC(2026, 0, 2, 3, 4, 5),

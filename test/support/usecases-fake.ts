@@ -3,6 +3,7 @@
  * store in memory. Only the mesh and the metrics are made up, and `tick` says what they show.
  */
 import { z } from 'zod';
+import { capabilityMatrix, loadMeshes } from '../../src/adapters/registry.ts';
 import { backTest } from '../../src/app/backtest.ts';
 import { command, retry } from '../../src/app/commands.ts';
 import { meshStatus } from '../../src/app/mesh.ts';
@@ -53,6 +54,8 @@ export interface FakeUseCases extends UseCases {
   /** What the checks of the mesh find around every target, and in the cluster. */
   findAround(findings: readonly MeshFinding[]): void;
 }
+
+const capabilities = capabilityMatrix(await loadMeshes());
 
 export const quietLog: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => quietLog };
 
@@ -152,6 +155,7 @@ export function fakeUseCases(): FakeUseCases {
         canaryWeight: routeWeight,
         stamp: null,
         carriesAllTraffic: true,
+        temporary: [],
         token: '1',
         lastWriter: null,
       };
@@ -223,6 +227,7 @@ export function fakeUseCases(): FakeUseCases {
           canaryWeight,
           stamp: started ? stampOf(rollout) : null,
           carriesAllTraffic: true,
+          temporary: [],
           token: '1',
           lastWriter: null,
         },
@@ -278,6 +283,7 @@ export function fakeUseCases(): FakeUseCases {
       known = survey;
     },
     planSchema: startPorts.parser.jsonSchema,
+    capabilities,
     start: (document, principal, idempotency) => whole(() => start(startPorts, { document, principal, idempotency })),
     dryRun: (document) => whole(() => dryRun(startPorts, document)),
     backTest: (document, past) => whole(() => backTest(startPorts, document, past)),
@@ -303,6 +309,7 @@ export function fakeUseCases(): FakeUseCases {
     writes: (id, limit, cursor) => whole(() => store.writes(id, limit, cursor)),
     evidence: (id, limit, cursor) => whole(() => store.evidence(id, limit, cursor)),
     ledger: (id) => whole(() => store.ledger(id)),
+    traces: () => whole(async () => ({ traces: [], search: null, waiting: false })),
     source: (id) => whole(() => store.source(id)),
     waitForChange: (id, version, wait, signal) => whole(() => store.waitForChange(id, version, wait, signal)),
   };

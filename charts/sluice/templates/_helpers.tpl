@@ -69,9 +69,16 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- with $secret }}
 {{ include "sluice.fromSecret" (dict "root" $ "name" .) }}
 {{- end }}
+{{- if and .Values.kiali.url .Values.kiali.authenticated }}
+{{ include "sluice.fromSecret" (dict "root" . "name" "SLUICE_KIALI_TOKEN") }}
+{{- end }}
+{{- $traces := get (dict "bearer" "SLUICE_JAEGER_TOKEN" "header" "SLUICE_JAEGER_HEADER_VALUE") .Values.jaeger.auth.kind }}
+{{- if and .Values.jaeger.url $traces }}
+{{ include "sluice.fromSecret" (dict "root" . "name" $traces) }}
+{{- end }}
 {{- end }}
 {{- range .Values.extraEnv }}
-{{- if and (hasKey . "value") (has .name (list "DATABASE_URL" "REDIS_URL" "SLUICE_SESSION_KEY" "SLACK_BOT_TOKEN" "SLACK_SIGNING_SECRET" "PROMETHEUS_PASSWORD" "PROMETHEUS_BEARER_TOKEN" "PROMETHEUS_HEADER_VALUE")) }}
+{{- if and (hasKey . "value") (has .name (list "DATABASE_URL" "REDIS_URL" "SLUICE_SESSION_KEY" "SLACK_BOT_TOKEN" "SLACK_SIGNING_SECRET" "PROMETHEUS_PASSWORD" "PROMETHEUS_BEARER_TOKEN" "PROMETHEUS_HEADER_VALUE" "SLUICE_KIALI_TOKEN" "SLUICE_JAEGER_TOKEN" "SLUICE_JAEGER_HEADER_VALUE")) }}
 {{- fail (printf "extraEnv: %s is a secret; put it into existingSecret, not into values" .name) }}
 {{- end }}
 {{- end }}

@@ -1,7 +1,10 @@
 /** Gateway API: the weights of an HTTPRoute between two Services, carried out by Linkerd or Istio. */
 import { z } from 'zod';
+import { no, partly, yes } from '../../domain/capabilities.ts';
 import type { RouteTrouble } from '../../domain/observation.ts';
 import type { Role } from '../../domain/plan.ts';
+import * as able from '../capabilities/common.ts';
+import { rowsFor } from '../capabilities/rows.ts';
 import type { KubeObject } from '../kubernetes/kube.ts';
 import type { RoutePlace, View } from '../mesh.ts';
 import { defineMesh } from '../mesh.ts';
@@ -216,6 +219,73 @@ const placeOf = (t: GatewayApiTarget): RoutePlace => ({
 const viewsOf = (t: GatewayApiTarget): readonly View[] =>
   t.proxy === 'istio' ? istioViews : [...linkerdViews, ...linkerdRouteViews];
 
+const inRoutes = {
+  weights: yes('backendRefs[].weight; absent is 1.'),
+  headerRoute: yes('A rule that matches the header: the most specific match wins, not the first.'),
+  sessionAffinity: no(
+    'sessionPersistence is in the experimental channel only, and no mesh carries it out between versions',
+  ),
+  tcp: no('Sluice moves HTTPRoutes; TCPRoute is in the experimental channel only'),
+} as const;
+
+const capabilities = [
+  ...rowsFor(
+    {
+      mesh: 'gateway-api',
+      proxy: 'linkerd',
+      object: 'HTTPRoute',
+      capabilities: {
+        ...able.everywhere,
+        ...able.linkerd,
+        ...inRoutes,
+        mirror: no('Linkerd refuses a route with a RequestMirror filter'),
+        retries: yes('Annotations retry.linkerd.io/*; a retry may go to the other version.'),
+        retryBudget: partly('No budget; retry.linkerd.io/limit limits the attempts of one request.'),
+        timeouts: yes('rules[].timeouts, or annotations timeout.linkerd.io/*.'),
+        circuitBreaker: partly(
+          'Annotations balancer.linkerd.io/failure-accrual of the Service, unless it has a ServiceProfile. A version that is wholly tripped is skipped for the other.',
+        ),
+        multiCluster: partly('Each cluster is a mesh of its own; a mirrored Service may be a backend.'),
+      },
+    },
+    [
+      { apiVersion: `${STANDARD}/v1`, served: 'Linkerd 2.18 and later' },
+      { apiVersion: `${STANDARD}/v1beta1`, served: 'Linkerd 2.14 to 2.17' },
+      { apiVersion: `${POLICY}/v1beta3`, served: 'Linkerd that has weights and timeouts in its own HTTPRoute' },
+      {
+        apiVersion: `${POLICY}/v1beta2`,
+        served: 'Linkerd 2.13 and later',
+        unlike: { timeouts: no('this version has no timeouts, and a write in it removes those of v1beta3') },
+      },
+    ],
+  ),
+  ...rowsFor(
+    {
+      mesh: 'gateway-api',
+      proxy: 'istio',
+      object: 'HTTPRoute',
+      capabilities: {
+        ...able.everywhere,
+        ...able.istio,
+        ...inRoutes,
+        mirror: yes('A RequestMirror filter.'),
+        faultRehearsal: no('an HTTPRoute has no faults, and a VirtualService beside it is not supported'),
+        ensureSubset: no('an HTTPRoute knows no subsets: each version is a Service of its own'),
+        retries: partly('rules[].retry is in the experimental channel only.'),
+        retryBudget: partly(
+          "trafficPolicy.retryBudget of the DestinationRule of the version's Service, in current releases.",
+        ),
+        timeouts: yes('rules[].timeouts.'),
+        circuitBreaker: yes("connectionPool and outlierDetection of the DestinationRule of the version's Service."),
+      },
+    },
+    [
+      { apiVersion: `${STANDARD}/v1`, served: 'current Istio' },
+      { apiVersion: `${STANDARD}/v1beta1`, served: 'clusters whose Gateway API is older than 1.0' },
+    ],
+  ),
+];
+
 export default defineMesh({
   kind: 'gateway-api',
   target,
@@ -230,6 +300,7 @@ export default defineMesh({
     canary: { service: 'myapp-v2' },
   },
   rbac: [{ apiGroups: [STANDARD, POLICY], resources: ['httproutes'], verbs: ['get', 'list', 'watch', 'patch'] }],
+  capabilities,
   views: (t) => viewsOf(target.parse(t)),
   counting: (t) => (target.parse(t).proxy === 'istio' ? istioCounting : linkerdCounting),
   open: (t, kube) => openRoute(kindOf(target.parse(t)), kube),

@@ -1,12 +1,17 @@
 /** Istio: the weights of a VirtualService, between two subsets of one host or between two hosts. */
 import { z } from 'zod';
+import { partly, yes } from '../../domain/capabilities.ts';
 import type { RouteTrouble } from '../../domain/observation.ts';
 import type { Role } from '../../domain/plan.ts';
+import { KINDS } from '../../domain/temporary.ts';
+import * as able from '../capabilities/common.ts';
+import { rowsFor } from '../capabilities/rows.ts';
 import type { KubeObject } from '../kubernetes/kube.ts';
 import type { RoutePlace } from '../mesh.ts';
 import { defineMesh } from '../mesh.ts';
 import { coversHost, expandHost } from '../routes/hosts.ts';
 import * as istio from '../routes/istio-advice.ts';
+import { istioTemporary } from '../routes/istio-temporary.ts';
 import { isRecord, listAt, numberAt, recordAt, textAt } from '../routes/json.ts';
 import { common, label, portNumber, ruleIndex, ruleName, ruleNames, subdomain } from '../routes/names.ts';
 import { pointer } from '../routes/pointer.ts';
@@ -16,6 +21,7 @@ import type { RouteKind } from '../routes/router.ts';
 import { openRoute } from '../routes/router.ts';
 import type { Destination, Rule, Selection, Split } from '../routes/split.ts';
 import { splitOf, wholeParts } from '../routes/split.ts';
+import { ours } from '../routes/temporary-rules.ts';
 import { istioCounting, istioViews } from '../series/istio.ts';
 
 const GROUP = 'networking.istio.io';
@@ -113,8 +119,10 @@ const destinationWords = (destination: unknown): string => {
 };
 
 function rulesOf(object: KubeObject, protocol: Protocol, t: IstioTarget): readonly Rule[] {
-  return listAt(object.spec, protocol).map((rule, index): Rule => {
+  return listAt(object.spec, protocol).flatMap((rule, index): Rule | readonly Rule[] => {
     const name = protocol === 'http' ? textAt(rule, 'name') : null;
+    // Rules of our own are no choice of the plan's, and positions are counted without them.
+    if (ours(name) !== null) return [];
     const route = listAt(rule, 'route');
     return {
       index,
@@ -225,6 +233,7 @@ const kindOf = (t: IstioTarget): RouteKind => ({
   versions,
   split: (object, goingBack) => splitIn(object, t, goingBack),
   carriesAllTraffic: (object, split) => carriesAllTraffic(object, split, t),
+  temporary: istioTemporary(namingOf(t)),
   parts: (_object, _split, canary) => wholeParts(canary),
 });
 
@@ -233,6 +242,40 @@ const placeOf = (t: IstioTarget): RoutePlace => ({
   kind: 'VirtualService',
   weights: `.spec.${t.virtualService.protocol}[].route[].weight`,
 });
+
+const capabilities = rowsFor(
+  {
+    mesh: 'istio',
+    proxy: 'istio',
+    object: 'VirtualService',
+    capabilities: {
+      ...able.everywhere,
+      ...able.istio,
+      weights: yes('route[].weight of http, tls and tcp rules; the share is the weight over the sum.'),
+      headerRoute: yes('A rule with a match on the header, before the rule with the weights.'),
+      mirror: yes('mirror with mirrorPercentage; the copies go out without waiting, Host gets the suffix -shadow.'),
+      faultRehearsal: yes('fault of a rule that matches a header; the proxies of the callers carry it out.'),
+      ensureSubset: yes('subsets of the DestinationRule: there first, then the weight; taken away in the other order.'),
+      sessionAffinity: partly(
+        'A cookie that both weighted destinations set, and rules that match it. consistentHash chooses a pod within a version, never the version.',
+      ),
+      tcp: partly(
+        'Weights of tcp and tls rules, per new connection; without requests only Deployments and time judge.',
+      ),
+      retries: yes('retries of the rule; without them the default of 2 attempts.'),
+      retryBudget: partly(
+        'trafficPolicy.retryBudget of the DestinationRule in current releases; older API servers drop the field silently.',
+      ),
+      timeouts: yes('timeout of the rule.'),
+      circuitBreaker: yes('connectionPool and outlierDetection of the one DestinationRule of the host.'),
+    },
+  },
+  [
+    { apiVersion: `${GROUP}/v1`, served: 'Istio 1.22 and later' },
+    { apiVersion: `${GROUP}/v1beta1`, served: 'every release from Istio 1.20 on' },
+    { apiVersion: `${GROUP}/v1alpha3`, served: 'every release from Istio 1.20 on' },
+  ],
+);
 
 export default defineMesh({
   kind: 'istio',
@@ -246,7 +289,9 @@ export default defineMesh({
     stable: { host: 'myapp', subset: 'v1', deployment: 'myapp-v1' },
     canary: { host: 'myapp', subset: 'v2', deployment: 'myapp-v2' },
   },
+  adds: KINDS,
   rbac: [{ apiGroups: [GROUP], resources: ['virtualservices'], verbs: ['get', 'list', 'watch', 'patch'] }],
+  capabilities,
   views: () => istioViews,
   counting: () => istioCounting,
   open: (t, kube) => openRoute(kindOf(target.parse(t)), kube),

@@ -1,7 +1,10 @@
 /** Linkerd with its SMI extension: the weights of a TrafficSplit, between two Services. */
 import { z } from 'zod';
+import { no, partly, yes } from '../../domain/capabilities.ts';
 import type { RouteTrouble } from '../../domain/observation.ts';
 import type { Weight } from '../../domain/plan.ts';
+import * as able from '../capabilities/common.ts';
+import { rowsFor } from '../capabilities/rows.ts';
 import type { KubeObject } from '../kubernetes/kube.ts';
 import type { RoutePlace } from '../mesh.ts';
 import { defineMesh } from '../mesh.ts';
@@ -115,6 +118,48 @@ const placeOf = (t: LinkerdSmiTarget): RoutePlace => ({
   weights: '.spec.backends[].weight',
 });
 
+const NOT_BY_LINKERD = 'not served by the SMI extension of Linkerd; other implementations of SMI';
+
+const capabilities = rowsFor(
+  {
+    mesh: 'linkerd-smi',
+    proxy: 'linkerd',
+    object: 'TrafficSplit',
+    capabilities: {
+      ...able.everywhere,
+      ...able.linkerd,
+      weights: yes(
+        'backends[].weight, which the adaptor copies into the ServiceProfile.',
+        'Linkerd 2.11, by extension',
+      ),
+      headerRoute: no('Linkerd does not carry out the matches of a TrafficSplit; an HTTPRoute can'),
+      mirror: no('a TrafficSplit has no mirror, and Linkerd none at all'),
+      sessionAffinity: no('every request is divided by chance'),
+      tcp: no('what is moved and counted with a TrafficSplit are HTTP requests'),
+      retries: yes('isRetryable of a route of the ServiceProfile.'),
+      retryBudget: yes('retryBudget of the ServiceProfile.'),
+      timeouts: yes('timeout of a route of the ServiceProfile; the annotations are ignored beside a ServiceProfile.'),
+      circuitBreaker: no(
+        'a ServiceProfile switches the circuit breaking of its Service off, and the adaptor makes one of the TrafficSplit',
+      ),
+      multiCluster: partly('Each cluster is a mesh of its own; a mirrored Service may be a backend.'),
+    },
+  },
+  [
+    {
+      apiVersion: `${GROUP}/v1alpha1`,
+      served: 'up to Linkerd 2.10, and by its SMI extension since 2.11 (deprecated)',
+    },
+    {
+      apiVersion: `${GROUP}/v1alpha2`,
+      served: 'by the SMI extension of Linkerd since 2.11 (deprecated)',
+      unlike: { weights: partly('Whole numbers only: an object that holds 900m cannot be written in this version.') },
+    },
+    { apiVersion: `${GROUP}/v1alpha4`, served: NOT_BY_LINKERD },
+    { apiVersion: `${GROUP}/v1alpha3`, served: NOT_BY_LINKERD },
+  ],
+);
+
 export default defineMesh({
   kind: 'linkerd-smi',
   target,
@@ -128,6 +173,7 @@ export default defineMesh({
     canary: { service: 'myapp-v2' },
   },
   rbac: [{ apiGroups: [GROUP], resources: ['trafficsplits'], verbs: ['get', 'list', 'watch', 'patch'] }],
+  capabilities,
   views: () => linkerdViews,
   counting: () => linkerdCounting,
   open: (t, kube) => openRoute(kindOf(target.parse(t)), kube),

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Commit } from '../../app/ports.ts';
+import { TRACES } from '../../app/traces.ts';
 import type { Measurement } from '../../domain/observation.ts';
 import type { Millis } from '../../domain/plan.ts';
 import type { Fact, FactType } from '../../domain/rollout.ts';
@@ -30,6 +31,8 @@ const TOLD: ReadonlySet<FactType> = new Set([
   'stable_short',
   'ended',
 ]);
+
+const ROLLBACKS: ReadonlySet<FactType> = new Set(['rollback_started']);
 
 /** `NOTIFY` channel: "<id>:<version>" of rollouts with news. */
 export const CHANGES = 'sluice_rollout';
@@ -67,7 +70,7 @@ with moved as (
 ), posted as (
   insert into outbox (channel, id, rollout_id, fact_seq)
   select channel, moved.id || ':' || seq, moved.id, seq
-  from moved, unnest($14::text[]) as channel, unnest($15::int[]) as seq
+  from moved, unnest($14::text[], $15::int[]) as told (channel, seq)
 )
 select case when $16 then pg_notify('${CHANGES}', moved.id || ':' || $3) end from moved`;
 
@@ -80,6 +83,7 @@ const statement = (
   const { previous, next, facts, measurements, evidence, at, nextTickAt } = change;
   const { phase } = next;
   const closed = evidence?.closed ?? null;
+  const posts = postsOf(channels, facts);
   return {
     name: 'rollout_commit',
     text: COMMIT,
@@ -97,8 +101,8 @@ const statement = (
       storableJson(facts),
       storableJson(measurements.map(measurementRow)),
       timestamp(at),
-      channels,
-      toldOf(facts),
+      posts.map(({ channel }) => channel),
+      posts.map(({ seq }) => seq),
       facts.length > 0,
       JSON.stringify(texts),
       evidence === null ? null : storableJson(evidence.ledger),
@@ -110,8 +114,16 @@ const statement = (
   };
 };
 
-export const toldOf = (facts: readonly Fact[]): readonly number[] =>
-  facts.filter(({ type }) => TOLD.has(type)).map(({ seq }) => seq);
+const seqsOf = (facts: readonly Fact[], told: ReadonlySet<FactType>): readonly number[] =>
+  facts.filter(({ type }) => told.has(type)).map(({ seq }) => seq);
+
+export const toldOf = (facts: readonly Fact[]): readonly number[] => seqsOf(facts, TOLD);
+
+/** The search for traces hears of rollbacks only; every other channel of all that people are told about. */
+const postsOf = (channels: readonly string[], facts: readonly Fact[]) =>
+  channels.flatMap((channel) =>
+    (channel === TRACES ? seqsOf(facts, ROLLBACKS) : toldOf(facts)).map((seq) => ({ channel, seq })),
+  );
 
 const measurementRow = ({ check, step, verdict, code, reason, canary, stable, threshold, window }: Measurement) => ({
   step,

@@ -13,6 +13,8 @@ const TABLES = [
   'evidence_block',
   'outbox',
   'slack_message',
+  'trace',
+  'trace_search',
 ] as const;
 
 /** Deletes up to `limit` rollouts that ended before `before`, with their history. Returns how many. Repeat until 0. */

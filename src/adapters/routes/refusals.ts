@@ -1,5 +1,7 @@
 /** Why a route cannot be moved: what was wanted, what was found, what to do. */
 import type { RouteTrouble, RouteTroubleCode } from '../../domain/observation.ts';
+import type { Temporary } from '../../domain/temporary.ts';
+import { wordsOf } from '../../domain/temporary.ts';
 import type { KubeTrouble, KubeTroubleCode } from '../kubernetes/kube.ts';
 import type { Destination, Rule } from './split.ts';
 
@@ -199,4 +201,17 @@ export const notKept = (naming: Naming, what: string, version: string): RouteTro
   trouble(
     'shape',
     `${naming.object}: the API server accepted the write and kept something else (${what}). A field that version ${version} of ${naming.resource} does not know is dropped without a word, and an admission webhook can change an object: update the CRD or exempt the object from the webhook`,
+  );
+
+/** A capability that the object lacks: nothing can be done but to leave the step out. */
+export const noTemporary = (naming: Naming, wanted: readonly Temporary[]): RouteTrouble =>
+  trouble(
+    'shape',
+    `${naming.object} cannot carry what the plan adds beside weights (${wanted.map(wordsOf).join(', ')}): leave these steps out`,
+  );
+
+export const mirrorsAlready = (naming: Naming, rule: string): RouteTrouble =>
+  trouble(
+    'shape',
+    `${rule} of ${naming.object} mirrors requests already, and a mirror step would take that away for its time: remove the mirror, or leave the step out`,
   );

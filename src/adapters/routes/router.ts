@@ -7,6 +7,7 @@ import type { Route, RouteTrouble } from '../../domain/observation.ts';
 import type { Weight } from '../../domain/plan.ts';
 import type { Stamp } from '../../domain/rollout.ts';
 import { compareStamps } from '../../domain/rollout.ts';
+import { sameKinds } from '../../domain/temporary.ts';
 import type { Kube, KubeClient, KubeObject, KubeTrouble, ObjectRef, PatchOp } from '../kubernetes/kube.ts';
 import { DECISION_ANNOTATION, encodeDecision, stampOn } from './decision.ts';
 import { pointer } from './pointer.ts';
@@ -14,6 +15,7 @@ import type { Naming } from './refusals.ts';
 import * as refuse from './refusals.ts';
 import type { Parts, Split } from './split.ts';
 import { ruleOps } from './split.ts';
+import type { TemporaryRules } from './temporary-rules.ts';
 import { lastWriter } from './writers.ts';
 
 export interface RouteKind {
@@ -32,6 +34,8 @@ export interface RouteKind {
   split(object: KubeObject, goingBack: boolean): Split | RouteTrouble;
   /** Does every request for the service pass the rules of the split? */
   carriesAllTraffic(object: KubeObject, split: Split): boolean;
+  /** Rules of ours beside the weights. Absent: this kind has none. */
+  readonly temporary?: TemporaryRules;
   /** What to write for a canary weight, in the units of this object. */
   parts(object: KubeObject, split: Split, canary: Weight): Parts;
 }
@@ -67,6 +71,7 @@ export class RouteRouter implements TrafficRouter {
       canaryWeight: split.canaryWeight,
       stamp: stampOn(object),
       carriesAllTraffic: this.#kind.carriesAllTraffic(object, split),
+      temporary: this.#kind.temporary?.found(object).map(({ kind }) => kind) ?? [],
       token: tokenOf(object),
       lastWriter: lastWriter(object, this.#kind.field),
     };
@@ -118,10 +123,12 @@ export class RouteRouter implements TrafficRouter {
     const newer = newerStamp(object, decision);
     if (newer !== null) return { kind: 'superseded', by: newer };
     if (tokenOf(object) !== token) return { kind: 'conflict' };
-    const split = this.#kind.split(object, goesBack(decision));
+    const split = this.#kind.split(object, decision.goingBack);
     if (!split.ok) return { kind: 'trouble', trouble: split };
+    const objection = this.#objection(object, split, decision);
+    if (objection !== null) return { kind: 'trouble', trouble: objection };
     const applied = { kind: 'applied', token, before: split.canaryWeight, after: decision.canaryWeight } as const;
-    if (isInPlace(object, split, decision)) return applied;
+    if (this.#isInPlace(object, split, decision)) return applied;
     // A destination that stands alone has everything: there is no number that could give the other one a share.
     const alone = split.rules.find((rule) => rule.stable === null);
     if (alone !== undefined && decision.canaryWeight !== 100)
@@ -155,18 +162,45 @@ export class RouteRouter implements TrafficRouter {
         ? [{ op: 'add', path: '/metadata/annotations', value: {} } as const]
         : []),
       { op: 'add', path: pointer('metadata', 'annotations', DECISION_ANNOTATION), value },
+      // Last: they move the positions that the operations before them name.
+      ...(this.#kind.temporary?.ops(object, split, decision) ?? []),
     ];
+  }
+
+  #isInPlace(object: KubeObject, split: Split, decision: Decision): boolean {
+    return (
+      sameStamp(object, decision) &&
+      this.#hasTemporary(object, decision) &&
+      split.rules.every((rule) => Math.abs(rule.canaryWeight - decision.canaryWeight) < 1e-9)
+    );
+  }
+
+  #hasTemporary(object: KubeObject, decision: Decision): boolean {
+    const found = this.#kind.temporary?.found(object).map(({ kind }) => kind) ?? [];
+    return sameKinds(
+      found,
+      decision.temporary.map(({ kind }) => kind),
+    );
+  }
+
+  /** What this kind of route cannot carry. The way back asks for nothing. */
+  #objection(object: KubeObject, split: Split, { temporary }: Decision): RouteTrouble | null {
+    if (temporary.length === 0) return null;
+    return this.#kind.temporary === undefined
+      ? refuse.noTemporary(this.#kind.naming, temporary)
+      : this.#kind.temporary.objection(object, split, temporary);
   }
 
   /** 200 is not proof: fields unknown to the served version are dropped, and webhooks change objects. null: all is there. */
   #notKept(answer: KubeObject, decision: Decision): RouteTrouble | null {
-    const split = this.#kind.split(answer, goesBack(decision));
-    if (split.ok && isInPlace(answer, split, decision)) return null;
+    const split = this.#kind.split(answer, decision.goingBack);
+    if (split.ok && this.#isInPlace(answer, split, decision)) return null;
     const weight = split.ok
       ? `canary weight ${split.canaryWeight} % where ${decision.canaryWeight} % was written`
       : split.message;
+    const rules = this.#hasTemporary(answer, decision) ? '' : "; the rollout's own rules are not as they were written";
     const stamp = sameStamp(answer, decision) ? '' : `; annotation ${DECISION_ANNOTATION} is not as it was written`;
-    return refuse.notKept(this.#kind.naming, `${weight}${stamp}`, this.#version ?? '');
+    return refuse.notKept(this.#kind.naming, `${weight}${rules}${stamp}`, this.#version ?? '');
   }
 
   async #refused(
@@ -189,7 +223,7 @@ export class RouteRouter implements TrafficRouter {
   async #afterInvalid(trouble: RouteTrouble, token: string, decision: Decision): Promise<Applied> {
     const found = await this.find(true);
     if (!found.ok) return { kind: 'trouble', trouble: found.trouble };
-    const split = this.#kind.split(found.value, goesBack(decision));
+    const split = this.#kind.split(found.value, decision.goingBack);
     if (!split.ok) return { kind: 'trouble', trouble: split };
     return tokenOf(found.value) === token ? { kind: 'trouble', trouble } : { kind: 'conflict' };
   }
@@ -200,14 +234,11 @@ export class RouteRouter implements TrafficRouter {
     if (!found.ok) return otherwise;
     const newer = newerStamp(found.value, decision);
     if (newer !== null) return { kind: 'superseded', by: newer };
-    const split = this.#kind.split(found.value, goesBack(decision));
-    if (!split.ok || !isInPlace(found.value, split, decision)) return otherwise;
+    const split = this.#kind.split(found.value, decision.goingBack);
+    if (!split.ok || !this.#isInPlace(found.value, split, decision)) return otherwise;
     return { kind: 'applied', token: tokenOf(found.value), before, after: decision.canaryWeight };
   }
 }
-
-/** Weight 0 is what a rollback writes; no step of a plan has it. */
-const goesBack = (decision: Decision): boolean => decision.canaryWeight === 0;
 
 const tokenOf = (object: KubeObject): string => object.metadata.resourceVersion ?? '';
 
@@ -221,10 +252,6 @@ const sameStamp = (object: KubeObject, { stamp }: Decision): boolean => {
   const seen = stampOn(object);
   return seen !== null && seen.rollout === stamp.rollout && compareStamps(seen, stamp) === 0;
 };
-
-const isInPlace = (object: KubeObject, split: Split, decision: Decision): boolean =>
-  sameStamp(object, decision) &&
-  split.rules.every((rule) => Math.abs(rule.canaryWeight - decision.canaryWeight) < 1e-9);
 
 /** No answer, or one from something in between. Only 429 surely comes before any work; all else may have been stored. */
 const outcomeUnknown = ({ code, status }: KubeTrouble): boolean =>

@@ -3,7 +3,7 @@ import { actionButtons } from '../actions.js';
 import { h } from '../dom.js';
 import { duration, weight } from '../format.js';
 import { icon } from '../icons.js';
-import { outside, toolLinks } from '../links.js';
+import { meshLinks, outside, toolLinks } from '../links.js';
 import { labelChips, place, statusPill, timeOf, verdictBadge } from '../parts.js';
 import { COMPARISON, isLive, sentence, stepWords, weightOfStep } from '../words.js';
 
@@ -123,7 +123,7 @@ function compared({ evidence }) {
 function ways({ rollout }, session) {
   const path = `/rollouts/${encodeURIComponent(rollout.id)}`;
   return [
-    ...toolLinks(session, rollout, Date.now()).map(({ label, url }) => outside(url, label)),
+    ...[...meshLinks(rollout), ...toolLinks(session, rollout, Date.now())].map(({ label, url }) => outside(url, label)),
     h('a', { href: path, target: '_blank', rel: 'noopener' }, 'JSON'),
     h('a', { href: `${path}/plan`, target: '_blank', rel: 'noopener' }, 'Plan'),
     h('a', { href: `/ui/plan?from=${encodeURIComponent(rollout.id)}` }, 'Use the plan again'),

@@ -11,6 +11,8 @@ export interface ServiceOptions {
   /** null: there is none, and the proxies are read directly. */
   readonly prometheusUrl: string | null;
   readonly redisUrl?: string;
+  /** host:port that fault rehearsals may ask. */
+  readonly probeHost?: string;
   readonly logFile: string;
   /** Default: a free one. */
   readonly port?: number;
@@ -74,6 +76,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const env: Environment = {
     DATABASE_URL: options.databaseUrl,
     ...clustersOf(options),
+    ...(options.probeHost === undefined ? {} : { SLUICE_PROBE_HOSTS: options.probeHost }),
     HOST: '127.0.0.1',
     PORT: String(port),
     ...(options.redisUrl === undefined ? {} : { REDIS_URL: options.redisUrl }),

@@ -1,0 +1,69 @@
+/**
+ * The probes of a fault rehearsal. A plan names their address, and whoever may start a rollout must not reach with it what
+ * only this process can reach: only hosts of the target's namespace are asked, and those that the installation allows.
+ */
+import type { Probed, Prober } from '../app/ports.ts';
+import type { Millis, Target } from '../domain/plan.ts';
+import type { FaultRehearsal } from '../domain/temporary.ts';
+import { REHEARSAL_HEADER } from '../domain/temporary.ts';
+
+export interface ProberOptions {
+  /** Hosts beyond those of the target's namespace, with the port where it is not the usual one: "frontend.web", "127.0.0.1:8080". */
+  readonly allowed: readonly string[];
+}
+
+export const prober = ({ allowed }: ProberOptions): Prober => ({
+  objection: (url, target) => objection(url, target, allowed),
+  async probe(rollout, { probe: { url, requests, timeout } }: FaultRehearsal) {
+    const answers = await Promise.all(Array.from({ length: requests }, () => ask(url, rollout, timeout)));
+    return summed(answers);
+  },
+});
+
+function objection(url: string, { namespace }: Target, allowed: readonly string[]): string | null {
+  const address = URL.canParse(url) ? new URL(url) : null;
+  if (address === null || !/^https?:$/.test(address.protocol)) return `probe.url: wanted an http address; found ${url}`;
+  if (address.username !== '' || address.password !== '') return 'probe.url: wanted an address without a password';
+  if (allowed.includes(address.host) || isOf(namespace, address.hostname)) return null;
+  return (
+    `probe.url: ${address.host} is no host of namespace ${namespace} (like myapp.${namespace}), nor allowed by this ` +
+    'installation: name a service of the namespace, or have the host added to SLUICE_PROBE_HOSTS'
+  );
+}
+
+/** "myapp.production", "myapp.production.svc", "myapp.production.svc.cluster.local". */
+const isOf = (namespace: string, host: string): boolean => {
+  const [service, second, third] = host.split('.');
+  return service !== '' && second === namespace && (third === undefined || third === 'svc');
+};
+
+interface Answer {
+  readonly failed: string | null;
+  readonly took: Millis;
+}
+
+async function ask(url: string, rollout: string, timeout: Millis): Promise<Answer> {
+  const began = performance.now();
+  const signal = AbortSignal.timeout(timeout);
+  const took = (): Millis => performance.now() - began;
+  try {
+    const response = await fetch(url, { headers: { [REHEARSAL_HEADER]: rollout }, redirect: 'manual', signal });
+    // What the answer says is nobody's business here; unread it would keep the connection.
+    await response.body?.cancel();
+    return { failed: response.status >= 500 ? `status ${response.status}` : null, took: took() };
+  } catch (error) {
+    const { cause } = error as { readonly cause?: { readonly code?: string } };
+    return { failed: signal.aborted ? `no answer in ${timeout} ms` : (cause?.code ?? 'no answer'), took: took() };
+  }
+}
+
+function summed(answers: readonly Answer[]): Probed {
+  const failures = answers.flatMap(({ failed }) => failed ?? []);
+  return {
+    ok: true,
+    requests: answers.length,
+    failed: failures.length,
+    slowest: Math.max(...answers.map(({ took }) => took)),
+    lastFailure: failures.at(-1) ?? '',
+  };
+}

@@ -1,0 +1,125 @@
+/**
+ * After a rollback: which requests of the canary failed, as the tracing has kept them. A channel of the outbox tells that
+ * there was a rollback, in the transaction that began it; this loop takes it from there, so no rollback ever waits for
+ * Jaeger, and a worker that dies is followed by another.
+ *
+ * Spans arrive late: proxies send them in batches, and the collector stores them later. So it is looked twice, and what
+ * was found is kept at once.
+ */
+import type { Instant, Millis, Target } from '../domain/plan.ts';
+import type { Rollout } from '../domain/rollout.ts';
+import type {
+  Logger,
+  Message,
+  Outbox,
+  RolloutStore,
+  TraceAnswer,
+  TraceSearch,
+  TraceSource,
+  TraceStore,
+} from './ports.ts';
+import type { Repeating } from './repeat.ts';
+import { repeat } from './repeat.ts';
+
+/** Name of the channel, whose messages are rollbacks only. */
+export const TRACES = 'traces';
+
+/** When it is looked, after the beginning of the rollback. */
+const LOOKS: readonly Millis[] = [10_000, 60_000];
+/** Further looks, where nobody could be asked at the last of those; after them it is given up. */
+const PATIENCE: readonly Millis[] = [3 * 60_000, 10 * 60_000];
+/** Where a worker comes late to an old rollback: so many claims at least before it is given up. */
+const LEAST_TRIES = 3;
+const AGAIN: Millis = 30_000;
+/** Requests that were under way when the weight was taken away. */
+const TAIL: Millis = 30_000;
+/** How far before the rollback is searched: a canary may have failed for a while before it was proven. */
+const REACH: Millis = 30 * 60_000;
+const KEPT = 20;
+/** Longer than one look may take. */
+const LEASE: Millis = 60_000;
+const IDLE: Millis = 1_000;
+
+export interface TracePorts {
+  readonly outbox: Outbox;
+  readonly store: Pick<RolloutStore, 'load'>;
+  readonly traces: TraceStore;
+  /** null: the cluster has no tracing. */
+  sourceOf(target: Target): TraceSource | null;
+  readonly log: Logger;
+}
+
+export type Looked = 'idle' | 'postponed' | 'concluded';
+
+export const startTraces = (ports: TracePorts): Repeating =>
+  repeat('traces of rollbacks', async () => ((await lookOnce(ports)) === 'idle' ? IDLE : 0), ports.log);
+
+/** One look for the oldest rollback that is due. Throws only where Postgres fails; the message is then due again. */
+export async function lookOnce(ports: TracePorts): Promise<Looked> {
+  const { outbox, store } = ports;
+  const [message] = await outbox.claim(TRACES, 1, LEASE);
+  if (message === undefined) return 'idle';
+  const loaded = await store.load(message.rolloutId);
+  const source = loaded === null ? null : ports.sourceOf(loaded.rollout.plan.target);
+  // Deleted, or of a cluster whose tracing was taken out of the configuration since.
+  if (loaded === null || source === null) return concluded(ports, message);
+  const age = loaded.now - message.fact.at;
+  const [soonest = 0] = LOOKS;
+  if (age < soonest) return postponed(ports, message, soonest - age, 'spans arrive late');
+  return look(ports, message, loaded.rollout, source, loaded.now);
+}
+
+async function look(
+  ports: TracePorts,
+  message: Message,
+  rollout: Rollout,
+  source: TraceSource,
+  now: Instant,
+): Promise<Looked> {
+  const { fact, rolloutId } = message;
+  const from = Math.max(rollout.createdAt, fact.at - REACH);
+  const to = Math.min(now, fact.at + TAIL);
+  const answer = await source.failing({ target: rollout.plan.target, from, to, limit: KEPT });
+  if (answer.ok) await ports.traces.keep(rolloutId, fact.seq, answer.traces);
+  const next = nextLook(now - fact.at, answer.ok, message.attempts ?? 0);
+  if (next !== null) return postponed(ports, message, next, answer.ok ? 'spans arrive late' : answer.message);
+  const kept = (await ports.traces.of(rolloutId)).traces.length;
+  const search = { ...conclusion(answer, kept), at: now, from, to, link: answer.link };
+  await ports.traces.conclude(rolloutId, fact.seq, search);
+  ports.log.info({ rolloutId, result: search.result, traces: kept }, `traces of the rollback: ${search.message}`);
+  return concluded(ports, message);
+}
+
+/** Milliseconds until it is looked again; null: this was the last time. `tries`: claims before this one. */
+export function nextLook(age: Millis, answered: boolean, tries: number): Millis | null {
+  const moments = answered ? LOOKS : [...LOOKS, ...PATIENCE];
+  const next = moments.find((moment) => moment > age);
+  if (next !== undefined) return next - age;
+  return answered || tries + 1 >= LEAST_TRIES ? null : AGAIN;
+}
+
+/** What was found at an earlier look stands also where the last one had no answer. */
+function conclusion(answer: TraceAnswer, kept: number): Pick<TraceSearch, 'result' | 'message'> {
+  const found = `${kept} failing ${kept === 1 ? 'trace' : 'traces'} of the canary`;
+  if (!answer.ok)
+    return kept > 0
+      ? { result: 'found', message: `${found}; there may be more: at the last look ${answer.message}` }
+      : { result: 'could_not_ask', message: answer.message };
+  if (kept > 0) return { result: 'found', message: found };
+  const looked =
+    answer.looked === 0 ? 'no trace with errors was there' : `none of ${answer.looked} traces was the canary's failure`;
+  return {
+    result: 'none_sampled',
+    message: `none sampled: ${looked}. Only a part of the requests is ever traced (1 % by default): this does not say that none failed`,
+  };
+}
+
+async function concluded({ outbox }: TracePorts, { id }: Message): Promise<Looked> {
+  await outbox.delivered(TRACES, id);
+  return 'concluded';
+}
+
+async function postponed({ outbox }: TracePorts, { id }: Message, delay: Millis, why: string): Promise<Looked> {
+  await outbox.postpone(TRACES, id, delay, why);
+  return 'postponed';
+}

@@ -1,0 +1,186 @@
+/** The whole service with Kiali and Jaeger beside it: composed from settings, on a real Postgres and an API server in process. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { compose, type Service, type Settings } from '../../src/compose.ts';
+import { isLive, statusOf } from '../../src/domain/rollout.ts';
+import { type KubeApi, startKubeApi } from '../../src/sandbox/kube-api/index.ts';
+import { type JaegerFake, jaegerFake } from '../support/jaeger-fake.ts';
+import { type KialiFake, kialiFake } from '../support/kiali-fake.ts';
+import { type FreshDatabase, freshDatabase } from '../support/postgres.ts';
+import { deafRecorder, quietLog } from '../support/quiet.ts';
+
+const PRINCIPAL = { id: 't', name: 'token test', role: 'admin' as const };
+const metadata = (name: string) => ({ name, namespace: 'production', generation: 1 });
+const deployment = (name: string) => ({
+  apiVersion: 'apps/v1',
+  kind: 'Deployment',
+  metadata: metadata(name),
+  spec: { replicas: 1, selector: { matchLabels: { app: name } }, template: { metadata: { labels: { app: name } } } },
+  status: { observedGeneration: 1, replicas: 1, updatedReplicas: 1, readyReplicas: 1, availableReplicas: 1 },
+});
+const namespace = {
+  apiVersion: 'v1',
+  kind: 'Namespace',
+  metadata: { name: 'production', labels: { 'istio-injection': 'enabled' } },
+};
+const route = {
+  apiVersion: 'networking.istio.io/v1',
+  kind: 'VirtualService',
+  metadata: metadata('myapp'),
+  spec: {
+    hosts: ['myapp'],
+    http: [
+      {
+        route: [
+          { destination: { host: 'myapp', subset: 'v1' }, weight: 100 },
+          { destination: { host: 'myapp', subset: 'v2' }, weight: 0 },
+        ],
+      },
+    ],
+  },
+};
+const subsets = {
+  apiVersion: 'networking.istio.io/v1',
+  kind: 'DestinationRule',
+  metadata: metadata('myapp-rules'),
+  spec: { host: 'myapp', subsets: ['v1', 'v2'].map((name) => ({ name, labels: { version: name } })) },
+};
+const plan = {
+  target: {
+    namespace: 'production',
+    service: 'myapp',
+    mesh: 'istio',
+    virtualService: { name: 'myapp' },
+    stable: { host: 'myapp', subset: 'v1', deployment: 'myapp-v1' },
+    canary: { host: 'myapp', subset: 'v2', deployment: 'myapp-v2' },
+  },
+  steps: [{ weight: 10, hold: '10m' }],
+  analysis: { interval: '1s', evidence: { mode: 'off' }, checks: [] },
+};
+
+let database: FreshDatabase;
+let api: KubeApi;
+let kiali: KialiFake;
+let jaeger: JaegerFake;
+let settings: Settings;
+let service: Service;
+let child: ChildProcess | null = null;
+
+beforeAll(async () => {
+  [database, api, kiali, jaeger] = await Promise.all([
+    freshDatabase(),
+    startKubeApi(),
+    kialiFake({ generation: 2 }),
+    jaegerFake({ version: '2.21' }),
+  ]);
+  for (const object of [namespace, deployment('myapp-v1'), deployment('myapp-v2'), route, subsets]) api.put(object);
+  settings = {
+    databaseUrl: database.url,
+    queue: { kind: 'postgres', url: database.url },
+    clusters: [
+      {
+        name: 'default',
+        kube: { kubeconfig: api.kubeconfig() },
+        prometheus: { url: 'http://127.0.0.1:9', timeoutMs: 200 },
+        kiali: {
+          url: kiali.url,
+          publicUrl: 'https://kiali.example.com',
+          objectPath: 'gvk',
+          validations: true,
+          token: null,
+        },
+        jaeger: { url: jaeger.url, publicUrl: 'https://jaeger.example.com', api: 'auto', auth: null },
+      },
+    ],
+    concurrency: 4,
+    retention: null,
+    slack: null,
+    publicUrl: null,
+  };
+  service = await compose(settings, { log: quietLog, recorder: () => deafRecorder });
+});
+afterAll(async () => {
+  child?.kill('SIGKILL');
+  await service?.close();
+  await Promise.all([kiali?.close(), jaeger?.close(), api?.stop(), database?.drop()]);
+});
+
+async function workerProcess(): Promise<ChildProcess> {
+  const script = new URL('../support/crash-worker.ts', import.meta.url).pathname;
+  const started = spawn(process.execPath, [script, JSON.stringify({ settings, place: 'nowhere', nth: 1 })], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(started.stdout as NodeJS.EventEmitter, 'data');
+  return started;
+}
+
+async function until<T>(look: () => Promise<T | null>, within = 30_000): Promise<T> {
+  for (const end = Date.now() + within; Date.now() < end; await sleep(100)) {
+    const found = await look();
+    if (found !== null) return found;
+  }
+  throw new Error('it did not come about in time');
+}
+
+describe('with Kiali and Jaeger', () => {
+  it('a plan is refused for what Kiali calls an error, and nothing is written', async () => {
+    kiali.route = [{ code: 'KIA1107', severity: 'error', message: 'KIA1107 Subset not found' }];
+    const refused = await service.useCases.start(plan, PRINCIPAL, null);
+    kiali.route = [];
+    expect(refused).toMatchObject({
+      kind: 'preflight_failed',
+      findings: expect.arrayContaining([expect.objectContaining({ check: 'kiali.KIA1107', level: 'fail' })]),
+    });
+    expect((await service.useCases.list({}, 10, null)).items).toEqual([]);
+  });
+
+  it('a rollback waits for nobody, and its traces are kept though the worker that began it was killed', async () => {
+    const { useCases } = service;
+    jaeger.trouble = 'hangs';
+    child = await workerProcess();
+    const started = await useCases.start(plan, PRINCIPAL, null);
+    if (started.kind !== 'created') throw new Error(JSON.stringify(started));
+    const { id } = started.rollout;
+    await until(async () => ((await useCases.get(id))?.observedWeight === 10 ? true : null));
+    const failing = {
+      traceId: 'ab'.repeat(16),
+      service: 'myapp.production',
+      start: Date.now(),
+      tags: { error: true, 'http.status_code': 503, 'istio.canonical_revision': 'v2' },
+    };
+    jaeger.spans = [
+      failing,
+      { ...failing, traceId: 'cd'.repeat(16), tags: { ...failing.tags, 'istio.canonical_revision': 'v1' } },
+    ];
+
+    await useCases.command(id, { name: 'abort', reason: 'it fails' }, PRINCIPAL, {});
+    const ended = await until(async () => {
+      const rollout = await useCases.get(id);
+      return rollout !== null && !isLive(rollout) ? rollout : null;
+    }, 8_000);
+    expect(statusOf(ended)).toBe('aborted');
+    expect(await useCases.traces(id)).toEqual({ traces: [], search: null, waiting: true });
+
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    jaeger.trouble = 'none';
+    const worker = service.startWorker();
+    const { traces } = await until(async () => {
+      const kept = await useCases.traces(id);
+      return kept.traces.length > 0 ? kept : null;
+    });
+    await worker.stop(2_000);
+    expect(traces).toMatchObject([
+      { traceId: 'ab'.repeat(16), status: 'HTTP 503', link: `https://jaeger.example.com/trace/${'ab'.repeat(16)}` },
+    ]);
+    expect(useCases.outside?.(ended)).toMatchObject({
+      kiali: {
+        object:
+          'https://kiali.example.com/console/namespaces/production/istio/networking.istio.io/v1/VirtualService/myapp',
+      },
+      jaeger: { search: expect.stringMatching(/^https:\/\/jaeger\.example\.com\/search\?.*&end=\d+/) },
+    });
+  });
+});
