@@ -21,6 +21,7 @@ import { slackApi } from './adapters/notify/slack-api.ts';
 import { slackResponder } from './adapters/notify/slack-respond.ts';
 import { type MigratedCluster, policyGateway } from './adapters/policies/gateway.ts';
 import { type Database, openDatabase } from './adapters/postgres/db.ts';
+import { postgresFleetStore } from './adapters/postgres/fleet-store.ts';
 import { postgresInboundCommands } from './adapters/postgres/inbound-commands.ts';
 import { postgresMigrationStore } from './adapters/postgres/migration-store.ts';
 import { postgresOutbox } from './adapters/postgres/outbox.ts';
@@ -37,6 +38,9 @@ import type { CountView } from './adapters/series/counting.ts';
 import { backTest } from './app/backtest.ts';
 import { command, retry } from './app/commands.ts';
 import { startDelivery } from './app/deliver.ts';
+import { commandFleet, fleetStep } from './app/fleet/look.ts';
+import type { FleetUseCases } from './app/fleet/ports.ts';
+import { dryRunFleet, startFleet } from './app/fleet/start.ts';
 import { inboundStep } from './app/inbound.ts';
 import { meshStatus } from './app/mesh.ts';
 import { migrationLoops } from './app/migration/loop.ts';
@@ -57,6 +61,7 @@ import {
   UnknownName,
 } from './app/ports.ts';
 import { repeat } from './app/repeat.ts';
+import { revert } from './app/revert.ts';
 import { dryRun, type StartPorts, start } from './app/start.ts';
 import { tick } from './app/tick.ts';
 import { startTraces, TRACES, type TracePorts } from './app/traces.ts';
@@ -94,6 +99,8 @@ export interface ClusterSettings {
   readonly defaultProvider?: string;
   /** Namespaces of the control planes. Absent: where the meshes' installers put them. */
   readonly meshNamespaces?: Inspected['controlPlanes'];
+  /** Its part in a mesh of several clusters. Absent: every cluster reads its own objects. */
+  readonly topology?: { readonly role: 'primary' | 'remote' | 'config'; readonly meshID: string | null };
   /** Absent: there is none. */
   readonly kiali?: KialiSettings;
   readonly jaeger?: JaegerOptions;
@@ -148,6 +155,7 @@ export interface Telemetry {
 export interface Service {
   readonly useCases: UseCases;
   readonly migrations: MigrationUseCases;
+  readonly fleets: FleetUseCases;
   readonly tokens: TokenStore;
   readonly inbound: InboundCommands;
   readonly recorder: Recorder;
@@ -211,7 +219,8 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     ...(validator === null ? {} : { validator }),
     parser,
     clusters: [...clusters.keys()],
-    newId: () => `ro_${randomBytes(12).toString('base64url').replaceAll(/[-_]/g, '0')}`,
+    remotes: remotesOf(settings.clusters),
+    newId: () => newId('ro'),
   };
   const useCases: UseCases = {
     start: (document, principal, idempotency) => start(startPorts, { document, principal, idempotency }),
@@ -224,6 +233,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
         ? retry(commandPorts, startPorts, request, principal)
         : command(commandPorts, request);
     },
+    revert: (id, how, principal) => revert(startPorts, { id, ...how, principal }),
     get: async (id) => (await store.load(id))?.rollout ?? null,
     list: store.list,
     facts: store.facts,
@@ -237,6 +247,19 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     outside: outsideLinks(settings.clusters),
     traces: (id) => traces.of(id),
     capabilities: capabilityMatrix(meshes),
+  };
+  const fleets = postgresFleetStore(db);
+  const fleetPorts = { fleets, start: startPorts };
+  const fleetStart = { ...fleetPorts, newFleetId: () => newId('fr') };
+  const fleetUseCases: FleetUseCases = {
+    start: (document, principal, idempotency) => startFleet(fleetStart, document, principal, idempotency),
+    dryRun: (document) => dryRunFleet(fleetStart, document),
+    command: (id, wanted, principal) => commandFleet(fleetPorts, id, wanted, principal),
+    async get(id) {
+      const found = await fleets.load(id);
+      return found === null ? null : { fleet: found.fleet, facts: await fleets.facts(id) };
+    },
+    list: fleets.list,
   };
   const inbound = postgresInboundCommands(db);
   const tickPorts = {
@@ -260,6 +283,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   return {
     useCases,
     migrations: migrationUseCases({ ...migrationPorts, newId: () => `mm_${randomBytes(10).toString('hex')}` }),
+    fleets: fleetUseCases,
     tokens: postgresTokenStore(db),
     inbound,
     recorder,
@@ -270,6 +294,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
         work: (handler) => queue.work(handler, { concurrency: settings.concurrency }),
         tick: (id) => tick(tickPorts, id),
         loops: [
+          () => repeat('fleet rollouts', () => fleetStep(fleetPorts, log), log),
           ...slackLoops(settings, db, { useCases, inbound, store, recorder, log }),
           ...migrationLoops({
             store: migrationPorts.store,
@@ -296,6 +321,18 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   };
 }
 
+/** Each remote with the clusters of its mesh whose objects are read. */
+const remotesOf = (clusters: readonly ClusterSettings[]): ReadonlyMap<string, readonly string[]> =>
+  new Map(
+    clusters.flatMap(({ name, topology }) => {
+      if (topology?.role !== 'remote') return [];
+      const read = clusters.filter((one) => one.topology?.meshID === topology.meshID && one.topology.role !== 'remote');
+      return [[name, read.map((one) => one.name)] as const];
+    }),
+  );
+
+const newId = (kind: 'ro' | 'fr'): string =>
+  `${kind}_${randomBytes(12).toString('base64url').replaceAll(/[-_]/g, '0')}`;
 /** What the mesh cannot carry, what this service does not write to its object, what a plan may not ask of the worker. */
 function stepObjection(
   meshes: ReadonlyMap<string, MeshModule>,

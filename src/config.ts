@@ -86,9 +86,19 @@ export interface ClusterConfig {
   readonly metricsProvider: (typeof METRICS_PROVIDERS)[number];
   /** Namespaces of the control planes. */
   readonly meshNamespaces: Readonly<Record<Proxy, string>>;
+  /** Its part in an Istio mesh of several clusters; absent: it is alone, or each cluster reads its own objects. */
+  readonly topology?: Topology;
   /** Absent: there is none. */
   readonly kiali?: KialiConfig;
   readonly jaeger?: JaegerConfig;
+}
+
+/** `remote`: its objects are read by no control plane; `config`: an external control plane reads them. */
+export const CLUSTER_ROLES = ['primary', 'remote', 'config'] as const;
+export interface Topology {
+  readonly role: (typeof CLUSTER_ROLES)[number];
+  readonly meshID: string | null;
+  readonly network: string | null;
 }
 
 export interface Config {
@@ -537,6 +547,9 @@ const clustersFile = z.strictObject({
         kubeconfig: z.string().optional(),
         context: z.string().optional(),
         inCluster: z.boolean().default(false),
+        role: z.enum(CLUSTER_ROLES).optional(),
+        meshID: z.string().min(1).optional(),
+        network: z.string().min(1).optional(),
         metricsProvider: z.enum(METRICS_PROVIDERS).default('prometheus'),
         meshNamespaces: z
           .strictObject({
@@ -613,6 +626,7 @@ function clustersIn(file: string, env: Env, problems: string[], used: Set<string
       problems.push(`SLUICE_CLUSTERS_FILE: ${file}: ${at} names the variable ${name}, which is not set`);
     return value ?? '';
   };
+  for (const problem of lonelyRemotes(parsed.data.clusters)) problems.push(`SLUICE_CLUSTERS_FILE: ${file}: ${problem}`);
   return Object.entries(parsed.data.clusters).map(([name, cluster]) => {
     const { kubeconfig, context, inCluster, prometheus, direct, metricsProvider, meshNamespaces, kiali, jaeger } =
       cluster;
@@ -634,11 +648,30 @@ function clustersIn(file: string, env: Env, problems: string[], used: Set<string
       direct,
       metricsProvider,
       meshNamespaces,
+      ...topologyOf(cluster),
       ...(kiali === undefined ? {} : { kiali: fileKiali(kiali, (variable) => secret(at, variable)) }),
       ...(jaeger === undefined ? {} : { jaeger: fileJaeger(jaeger, (variable) => secret(at, variable)) }),
     };
   });
 }
+
+type FileClusters = z.output<typeof clustersFile>['clusters'];
+
+function topologyOf({ role, meshID, network }: FileClusters[string]): { topology?: Topology } {
+  if (role === undefined && meshID === undefined && network === undefined) return {};
+  return { topology: { role: role ?? 'primary', meshID: meshID ?? null, network: network ?? null } };
+}
+
+/** Where to write instead of a remote must be known, or nothing could be said to who names it. */
+const lonelyRemotes = (clusters: FileClusters): string[] =>
+  Object.entries(clusters).flatMap(([name, { role, meshID }]) => {
+    if (role !== 'remote') return [];
+    const written = Object.values(clusters).some((one) => one.role !== 'remote' && one.meshID === meshID);
+    if (meshID !== undefined && written) return [];
+    return [
+      `/clusters/${name}: a remote wants the meshID of a primary (or config) cluster in this file; found ${meshID === undefined ? 'none' : JSON.stringify(meshID)}`,
+    ];
+  });
 
 type FileCluster = z.output<typeof clustersFile>['clusters'][string];
 

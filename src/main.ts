@@ -141,6 +141,7 @@ const clusterOf = ({
   direct,
   metricsProvider,
   meshNamespaces,
+  topology,
   kiali,
   jaeger,
 }: ClusterConfig): ClusterSettings => ({
@@ -162,6 +163,7 @@ const clusterOf = ({
   direct: { intervalMs: direct.interval, concurrency: direct.concurrency },
   defaultProvider: metricsProvider,
   meshNamespaces,
+  ...(topology === undefined ? {} : { topology }),
   ...(kiali === undefined ? {} : { kiali }),
   ...(jaeger === undefined ? {} : { jaeger: { ...jaeger, auth: headerOf(jaeger.auth) } }),
 });

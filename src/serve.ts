@@ -42,6 +42,7 @@ export async function serve(
   const app = createServer({
     usecases,
     migrations,
+    fleets: service.fleets,
     tokens,
     recorder,
     log,

@@ -442,6 +442,18 @@ describe('several clusters', () => {
     SLUICE_CLUSTERS_FILE: await file('clusters.yaml', text),
   });
 
+  it('says the part of each in a mesh of several, where the file does', async () => {
+    const entry = (more: string): string => `{ inCluster: true, prometheus: { url: "http://p" }${more} }`;
+    const env = await clusters(
+      `clusters: { east: ${entry(', meshID: shop')}, edge: ${entry(', role: remote, meshID: shop, network: net-2')}, own: ${entry('')} }`,
+    );
+    expect(config(env).clusters.map(({ topology }) => topology)).toEqual([
+      { role: 'primary', meshID: 'shop', network: null },
+      { role: 'remote', meshID: 'shop', network: 'net-2' },
+      undefined,
+    ]);
+  });
+
   it('are read from the file, secrets from the variables that it names', async () => {
     const env = await clusters(
       `clusters:
@@ -527,6 +539,21 @@ describe('several clusters', () => {
   it.each([
     ['not YAML', 'clusters: [', /: cannot read .*clusters\.yaml: /],
     ['empty', '', /clusters\.yaml: \/: /],
+    [
+      'with a remote that belongs to no primary',
+      'clusters: { a: { inCluster: true, role: remote, meshID: shop, prometheus: { url: "http://p" } } }',
+      /\/clusters\/a: a remote wants the meshID of a primary .*found "shop"/,
+    ],
+    [
+      'with a remote of no mesh',
+      'clusters: { a: { inCluster: true, role: remote, prometheus: { url: "http://p" } } }',
+      /\/clusters\/a: a remote wants the meshID .*found none/,
+    ],
+    [
+      'with a role that nobody knows',
+      'clusters: { a: { inCluster: true, role: leaf, prometheus: { url: "http://p" } } }',
+      /\/clusters\/a\/role: /,
+    ],
     ['without a cluster', 'clusters: {}', /\/clusters: wanted at least one cluster/],
     [
       'with an unknown field',

@@ -69,6 +69,15 @@ export async function retry(
   const { actor, expectedStep, expectedVersion } = request;
   const moved = movedOn(rollout, { command: request.command, actor, at: now, expectedStep, expectedVersion });
   if (moved !== null) return { kind: 'refused', refusal: moved, rollout };
+  if (rollout.reverts !== undefined)
+    return {
+      kind: 'refused',
+      refusal: {
+        code: 'finished',
+        message: `rollout ${rollout.id} took rollout ${rollout.reverts} back and has ended as ${rollout.phase.status}; to release again, start the plan anew`,
+      },
+      rollout,
+    };
   const result = await start(startPorts, {
     document: await ports.store.source(request.id),
     principal,

@@ -271,6 +271,11 @@ const restOf = (guards: readonly GuardSpec[]) => ({
     .optional()
     .describe('Total time after which an unfinished rollout is rolled back.'),
   onConflict: z.enum(['reject', 'join', 'supersede', 'queue']).default('reject'),
+  rollbackWindow: durationSchema('0s', '90d')
+    .prefault('24h')
+    .describe(
+      'How long after its promotion the rollout may be taken back in one write, while the old version still runs.',
+    ),
   labels: z
     .record(z.string().min(1).max(63), z.string().max(253))
     .refine((labels) => Object.keys(labels).length <= LIMITS.labels, `wanted at most ${LIMITS.labels} labels`)
@@ -509,6 +514,7 @@ function canonical(written: Outer, target: Target, usual: string): Plan {
     onConflict,
     labels,
     preflight,
+    rollbackWindow,
   } = written;
   const rising = canonicalSteps(all, target);
   return {
@@ -531,6 +537,7 @@ function canonical(written: Outer, target: Target, usual: string): Plan {
     meshPatience,
     deadline: deadline ?? null,
     onConflict,
+    rollbackWindow,
     labels,
     ...(preflight === undefined ? {} : { preflight }),
   };

@@ -27,7 +27,7 @@ import type {
   Target,
   Weight,
 } from '../domain/plan.ts';
-import type { Fact, Rollout, Stamp, Status } from '../domain/rollout.ts';
+import type { Fact, Phase, PodCounts, Rollout, Stamp, Status } from '../domain/rollout.ts';
 import type { FaultRehearsal, Temporary } from '../domain/temporary.ts';
 import type { Finding } from './usecases.ts';
 
@@ -456,6 +456,27 @@ export interface NewRollout {
   readonly warnings: readonly string[];
   /** How the canary will be compared with the stable version; null: not at all. */
   readonly evidence: EvidenceSetup | null;
+  /** The fleet rollout that starts it: only while that is at this wave. Absent: none. */
+  readonly fleet?: NonNullable<Rollout['fleet']>;
+}
+
+/** The fleet rollout has moved on since a start was decided: nothing was written. */
+export class FleetMovedOn extends Error {
+  constructor({ id, wave }: NonNullable<Rollout['fleet']>) {
+    super(`fleet rollout ${id} no longer starts wave ${wave + 1}`);
+    this.name = 'FleetMovedOn';
+  }
+}
+
+export type NewRevert = NewRollout & { readonly reverts: Reverted };
+
+export interface Reverted {
+  /** Id of what is taken back. */
+  readonly rollout: string;
+  readonly epoch: number;
+  /** How it begins, and the pods that were counted for it. */
+  readonly begin: (at: Instant) => Phase;
+  readonly pods: PodCounts;
 }
 
 export type Started =
@@ -465,6 +486,14 @@ export type Started =
   | { readonly kind: 'key_reused' }
   /** Another live rollout holds the target. */
   | { readonly kind: 'conflict'; readonly live: Rollout };
+
+/** The same for a rollout that takes another back, which must be what stands on the object. */
+export type StartedRevert =
+  | Started
+  /** A later rollout of the same object was promoted, and stands. */
+  | { readonly kind: 'promoted_since'; readonly later: Rollout }
+  /** It was taken back before, by this rollout. */
+  | { readonly kind: 'reverted_before'; readonly rollout: Rollout };
 
 export interface ListFilter {
   readonly status?: readonly Status[];
@@ -487,10 +516,16 @@ export interface RolloutStore {
   replay(claim: IdempotencyClaim): Promise<Extract<Started, { kind: 'replayed' | 'key_reused' }> | null>;
   /** The plan as it was sent. */
   source(id: string): Promise<unknown>;
+  /** The rollouts that a fleet rollout has started. */
+  childrenOf(fleet: string): Promise<readonly Rollout[]>;
+  /** The newest rollout that takes `id` back; null: none. */
+  revertOf(id: string): Promise<Rollout | null>;
   /** Row, facts, measurements and outbox in one transaction; false: somebody else moved first, nothing was written. */
   commit(change: Commit): Promise<boolean>;
-  /** Inserts the rollout; `behind` queues it after the live one instead of conflicting. One transaction with the idempotency key. */
+  /** Throws FleetMovedOn. Inserts the rollout; `behind` queues it after the live one instead of conflicting. One transaction with the idempotency key. */
   start(rollout: NewRollout, behind: 'nobody' | 'live'): Promise<Started>;
+  /** Inserts a rollout that takes another back, unless somebody was there first. */
+  startRevert(rollout: NewRevert): Promise<StartedRevert>;
   recordWrite(rolloutId: string, write: MeshWrite): Promise<void>;
   /** Live rollouts whose tick is overdue by `grace`, rollbacks first; claims them by moving their next tick to now + `claim`. */
   overdue(grace: Millis, claim: Millis, limit: number): Promise<readonly string[]>;

@@ -23,6 +23,8 @@ export interface StartRequest {
   readonly document: unknown;
   readonly principal: Principal;
   readonly idempotency: { readonly key: string; readonly hash: string } | null;
+  /** The fleet rollout that asks. Absent: none. */
+  readonly fleet?: NonNullable<Rollout['fleet']>;
 }
 
 export async function start(ports: StartPorts, request: StartRequest): Promise<StartResult> {
@@ -55,6 +57,7 @@ function newRollout(ports: StartPorts, request: StartRequest, plan: Plan, checke
     idempotency: claimOf(request),
     warnings: checked.findings.filter(isRecorded).map((f) => `${f.check}: ${f.message}`),
     evidence: checked.prepared.evidence,
+    ...(request.fleet === undefined ? {} : { fleet: request.fleet }),
   };
 }
 

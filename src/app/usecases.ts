@@ -15,6 +15,7 @@ import type {
   RolloutStore,
   StoredMeasurement,
 } from './ports.ts';
+import type { RevertResult } from './revert.ts';
 
 /** One thing that is wrong with what was sent. */
 export interface Problem {
@@ -142,6 +143,12 @@ export interface UseCases {
     principal: Principal,
     expected: { readonly step?: number | undefined; readonly version?: number | undefined },
   ): Promise<CommandResult>;
+  /** Takes back a rollout that was promoted. */
+  revert(
+    id: string,
+    how: { readonly reason: string; readonly force: boolean },
+    principal: Principal,
+  ): Promise<RevertResult>;
   /** How a mesh stands in a cluster, by its checks. */
   mesh(question: MeshQuestion): Promise<MeshResult>;
   get(id: string): Promise<Rollout | null>;

@@ -215,7 +215,17 @@ export const COMMANDS: readonly CommandSpec[] = [
     args: [ANY_ID],
     summary: 'take back a rollout that has succeeded',
     examples: ['sluice rollback ro_9mTfVbBgCtw8jQ0y --reason "carts are empty" --wait'],
-    options: [REASON, { name: 'wait', summary: 'wait until it is done' }, TIMEOUT, PATIENCE],
+    details: [
+      "Within the plan's rollbackWindow and while the old version still runs; refused where that has fewer pods than the new one serves with.",
+      'The answer is a new rollout, which takes the other one back.',
+    ],
+    options: [
+      REASON,
+      { name: 'force', summary: 'although the old version has few pods, or the cluster does not answer now' },
+      { name: 'wait', summary: 'wait until it is done' },
+      TIMEOUT,
+      PATIENCE,
+    ],
     outputs: ALL,
   },
   {

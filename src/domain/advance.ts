@@ -4,6 +4,7 @@
  * It never lists effects. What the mesh must be is derived from the next rollout (`desiredWeight`), so a crash between
  * the commit and the write costs one tick and nothing else.
  */
+import { podCounts, sameCounts } from './capacity.ts';
 import type { Change } from './change.ts';
 import {
   ENDS_AS,
@@ -14,6 +15,7 @@ import {
   pauseAt,
   positionWords,
   record,
+  sayWhereShort,
   startRollback,
   stepWords,
   unchanged,
@@ -36,12 +38,12 @@ export function observe(rollout: Rollout, seen: Observation): Change {
     case 'ended':
       return unchanged(rollout);
     case 'pending':
-      return whilePending(noteRoute(unchanged(rollout), seen), seen);
+      return whilePending(noteRoute(notePods(unchanged(rollout), seen), seen), seen);
     case 'rolling_back':
       return whileRollingBack(noteRoute(unchanged(rollout), seen), seen);
     case 'progressing':
     case 'paused':
-      return atStep(noteRoute(unchanged(rollout), seen), seen);
+      return atStep(noteRoute(notePods(unchanged(rollout), seen), seen), seen);
     default:
       return rollout.phase satisfies never;
   }
@@ -60,6 +62,12 @@ export const writeLanded = (rollout: Rollout): Change =>
     : patch(unchanged(rollout), { appliedGeneration: rollout.generation });
 
 // ── what every phase does with the route ────────────────────────────────────────────────────────────────────────────
+
+/** Remembered for the way back, which asks nothing of pods. */
+function notePods(change: Change, { workloads }: Observation): Change {
+  const counts = workloads === null ? null : podCounts(workloads);
+  return counts === null || sameCounts(change.rollout.pods, counts) ? change : patch(change, { pods: counts });
+}
 
 function noteRoute(given: Change, seen: Observation): Change {
   const { route, at } = seen;
@@ -650,12 +658,24 @@ function whileRollingBack(change: Change, seen: Observation): Change {
   const { phase } = rollout;
   if (phase.name !== 'rolling_back') return change;
   const { route, at } = seen;
+  if (isUntold(rollout)) return whileRollingBack(tellRevert(change, at), seen);
   // The route no longer knows the canary and the stable version takes everything: there is nothing left to take back.
   const gone = route !== null && !route.ok && route.code === 'canary_absent';
   if (!gone && !inPlace(rollout, route)) return reverted(change, route, at);
   const took = duration(at - phase.since);
   const message = `all traffic is on the stable version, read back ${took} after the decision. ${phase.outcome.message}`;
   return end(change, at, ENDS_AS[phase.reason], phase.outcome, message);
+}
+
+/** A rollout that takes another back begins on its way: its first look says so. */
+const isUntold = ({ reverts, factCount }: Rollout): boolean => reverts !== undefined && factCount === 1;
+
+function tellRevert(change: Change, at: Instant): Change {
+  const { phase, createdBy } = change.rollout;
+  if (phase.name !== 'rolling_back') return change;
+  const { reason, outcome } = phase;
+  const told = record(change, at, 'rollback_started', outcome.message, { reason, outcome }, createdBy);
+  return sayWhereShort(told, at, outcome.weight);
 }
 
 /** Our 0 had landed and is gone again: written again for ever, but no faster than the back-off allows, and not in silence. */

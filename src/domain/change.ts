@@ -1,4 +1,5 @@
 /** A change in the making: the next rollout and the facts that tell how it came about. */
+import { shortage } from './capacity.ts';
 import { duration, plain } from './format.ts';
 import { waivedBy } from './guard.ts';
 import type { Instant } from './plan.ts';
@@ -155,7 +156,17 @@ export function startRollback(
     generation: rollout.generation + 1,
     attempts: 0,
   });
-  return record(next, at, 'rollback_started', outcome.message, { reason, outcome }, actor);
+  return sayWhereShort(record(next, at, 'rollback_started', outcome.message, { reason, outcome }, actor), at, weight);
+}
+
+/** Traffic goes back all the same; that there are few pods to take it must be known before users tell it. */
+export function sayWhereShort(change: Change, at: Instant, weight: number): Change {
+  const { pods } = change.rollout;
+  const short = pods === undefined ? null : shortage(pods, weight);
+  if (short === null || pods === undefined) return change;
+  const { ready, needed, message } = short;
+  const words = `All traffic goes back, but ${message}. Scale ${change.rollout.plan.target.stable.deployment} up`;
+  return record(change, at, 'stable_short', words, { ready, needed, ...pods, weight });
 }
 
 export const ENDS_AS: Readonly<Record<RollbackReason, TerminalStatus>> = {
@@ -167,6 +178,7 @@ export const ENDS_AS: Readonly<Record<RollbackReason, TerminalStatus>> = {
   deadline: 'rolled_back',
   aborted: 'aborted',
   superseded: 'superseded',
+  reverted: 'rolled_back',
 };
 
 export function end(

@@ -171,6 +171,8 @@ export interface Plan {
   readonly deadline: Millis | null;
   /** What a second rollout of the same target does. */
   readonly onConflict: 'reject' | 'join' | 'supersede' | 'queue';
+  /** How long after its promotion a rollout may be taken back. Absent: the plan is from before this was asked; a day. */
+  readonly rollbackWindow?: Millis;
   /** Free text shown to people: version, commit, link. */
   readonly labels: Readonly<Record<string, string>>;
   /** Absent: the plan asks for nothing beyond the installation's policy. */

@@ -43,7 +43,8 @@ export type RollbackReason =
   | 'canary_unready'
   | 'deadline'
   | 'aborted'
-  | 'superseded';
+  | 'superseded'
+  | 'reverted'; // a rollout that was promoted is taken back by a person
 
 /** A person's (or token's) word to move on from a step: set by the promote command, used up by the next tick. */
 export interface Go {
@@ -151,10 +152,25 @@ export interface Stamp {
   readonly generation: number;
 }
 
+/** Pods of both versions, as they were last counted. */
+export interface PodCounts {
+  readonly stable: PodCount;
+  readonly canary: PodCount;
+}
+export interface PodCount {
+  readonly ready: number;
+  /** What its Deployment wants. */
+  readonly wanted: number;
+}
+
 export interface Rollout {
   readonly id: string;
   readonly epoch: number;
   readonly plan: Plan;
+  /** The fleet rollout, and its wave from 0, that started this one. Absent: none. */
+  readonly fleet?: { readonly id: string; readonly wave: number };
+  /** The rollout that this one takes back: it never goes forward. Absent: none. */
+  readonly reverts?: string;
   readonly createdAt: Instant;
   readonly createdBy: string;
   /** Compare-and-swap token: counts committed changes of the row. */
@@ -183,6 +199,8 @@ export interface Rollout {
   readonly meshTrouble: Trouble | null;
   /** Since when the canary has not been ready; null: ready, or never looked at. */
   readonly unreadySince: Instant | null;
+  /** Absent: not counted yet. */
+  readonly pods?: PodCounts;
   /** Consecutive ticks that could not read or write the mesh: drives the back-off. */
   readonly attempts: number;
   /** Facts recorded so far: the next fact's number. */
@@ -218,6 +236,7 @@ export const FACT_TYPES = [
   'mesh_trouble',
   'mesh_recovered',
   'rollback_started',
+  'stable_short',
   'ended',
 ] as const;
 export type FactType = (typeof FACT_TYPES)[number];

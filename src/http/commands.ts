@@ -24,7 +24,7 @@ const expectedStep = described(
   z.int().min(0).max(1000).optional(),
 );
 /** It goes into the history, to Slack and onto the page. */
-const reason = described(
+export const reason = described(
   'Why, for the history and for people.',
   z
     .string()

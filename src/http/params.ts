@@ -151,6 +151,8 @@ export const sinceVersion = parameterOf(
 
 export const rolloutId = z.object({ id: parameterOf('The id of the rollout.', { type: 'string' }, z.string()) });
 
+export const fleetId = z.object({ id: parameterOf('The id of the fleet rollout.', { type: 'string' }, z.string()) });
+
 /** Only such ids are ever given out; anything else names no rollout, and need not reach the database. */
 export const isRolloutId = (id: string): boolean => /^[A-Za-z0-9_-]{1,64}$/.test(id);
 

@@ -49,6 +49,11 @@ export const PROBLEMS = {
     title: 'There is no such migration',
     suggestion: 'GET /mesh-migrations lists them; ended ones are deleted after the retention time.',
   },
+  fleet_not_found: {
+    status: 404,
+    title: 'There is no such fleet rollout',
+    suggestion: 'GET /fleet-rollouts lists them; ended ones are deleted after the retention time.',
+  },
   cluster_not_found: {
     status: 404,
     title: 'There is no such cluster',
@@ -95,10 +100,50 @@ export const PROBLEMS = {
     title: 'The rollout waits for something else',
     suggestion: 'Promote it: it waits for approval.',
   },
+  not_waiting: {
+    status: 409,
+    title: 'The wave is under way',
+    suggestion: 'Wait for its rollouts, or promote those.',
+  },
   resume_first: {
     status: 409,
     title: 'The rollout stands still for a reason that a promotion does not end',
     suggestion: 'Read the pause, then resume or abort.',
+  },
+  not_promoted: {
+    status: 409,
+    title: 'The rollout was not promoted',
+    suggestion: 'Abort it while it is live; one that went back has nothing to take back.',
+  },
+  rollback_window_passed: {
+    status: 409,
+    title: 'The time to take it back has passed',
+    suggestion: 'Release the old version as a rollout of its own; rollbackWindow in the plan gives more time.',
+  },
+  promoted_since: {
+    status: 409,
+    title: 'A later rollout of the object was promoted',
+    suggestion: 'Take the later one back first: the detail names it.',
+  },
+  nothing_to_revert: {
+    status: 409,
+    title: 'The canary has no traffic to take back',
+    suggestion: 'Look at the route; release the old version as a rollout of its own.',
+  },
+  route_unusable: {
+    status: 409,
+    title: 'The route cannot be moved as it is',
+    suggestion: 'Do what the detail says about the mesh object, then ask again.',
+  },
+  stable_unavailable: {
+    status: 409,
+    title: 'The old version does not run',
+    suggestion: 'Scale its deployment up, or deploy it again, then ask again.',
+  },
+  stable_short: {
+    status: 409,
+    title: 'The old version has too few pods',
+    suggestion: 'Scale its deployment up, then ask again; or send force: true.',
   },
   moved_on: { status: 412, title: 'The rollout has moved on', suggestion: 'Read the rollout again and decide anew.' },
   body_too_large: {
@@ -180,6 +225,12 @@ export const PROBLEMS = {
     status: 503,
     title: 'The metrics provider does not answer',
     suggestion: 'Try again after the time in Retry-After.',
+  },
+  cluster_unreachable: {
+    status: 503,
+    title: 'The cluster does not answer',
+    suggestion:
+      'Try again after the time in Retry-After; or send force: true, and it is written once the cluster answers.',
   },
   not_ready: { status: 503, title: 'The server is not ready', suggestion: 'Do what the parts under missing say.' },
 } as const satisfies Record<string, Kind>;

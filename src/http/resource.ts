@@ -48,6 +48,8 @@ export function present(rollout: Rollout, publicUrl?: string, outside?: OutsideL
     },
     target: { cluster, namespace, service, mesh },
     labels: { ...plan.labels },
+    reverts: rollout.reverts ?? null,
+    fleet: rollout.fleet?.id ?? null,
     pause: phase.name === 'paused' ? { cause: phase.cause, message: phase.message, since: timeOf(phase.since) } : null,
     awaiting: phase.name === 'paused' && phase.cause === 'approval' && phase.go === null ? 'approval' : null,
     outcome: phase.name === 'rolling_back' || phase.name === 'ended' ? presentOutcome(phase.outcome) : null,

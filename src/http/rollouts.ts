@@ -291,18 +291,20 @@ export function startRefusal(result: NotStarted, publicUrl: string | undefined, 
         errors: [{ header: 'idempotency-key', code: 'reused', detail }],
       });
     }
-    case 'conflict': {
-      const { live } = result;
-      const { cluster, namespace, service } = live.plan.target;
-      const detail = `rollout ${live.id} of ${cluster}/${namespace}/${service} is ${statusOf(live)}`;
-      return refuse('rollout_in_progress', detail, {
-        headers: { Link: `<${linkOf(live.id, publicUrl)}>; rel="related"` },
-        more: { rollout: briefly(live, publicUrl) },
-      });
-    }
+    case 'conflict':
+      return inProgress(result.live, publicUrl);
     default:
       return result satisfies never;
   }
+}
+
+export function inProgress(live: Rollout, publicUrl: string | undefined): Refused<'rollout_in_progress'> {
+  const { cluster, namespace, service } = live.plan.target;
+  const detail = `rollout ${live.id} of ${cluster}/${namespace}/${service} is ${statusOf(live)}`;
+  return refuse('rollout_in_progress', detail, {
+    headers: { Link: `<${linkOf(live.id, publicUrl)}>; rel="related"` },
+    more: { rollout: briefly(live, publicUrl) },
+  });
 }
 
 export const accepted = (

@@ -127,6 +127,8 @@ export const rolloutSchema = named(
     }),
     target: z.object({ cluster: z.string(), namespace: z.string(), service: z.string(), mesh: z.string() }),
     labels: z.record(z.string(), z.string()),
+    fleet: described('Id of the fleet rollout that started it; null: none.', z.string().nullable()),
+    reverts: described('Id of the promoted rollout that this one takes back; null: none.', z.string().nullable()),
     pause: described(
       'Why it stands still; null: it does not.',
       z.object({ cause: z.string(), message: z.string(), since: time }).nullable(),

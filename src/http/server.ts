@@ -2,6 +2,7 @@
 import type { ErrorRequestHandler, Express, RequestHandler } from 'express';
 import express from 'express';
 import type { MigrationUseCases } from '../app/migration/usecases.ts';
+import type { FleetUseCases } from '../app/fleet/ports.ts';
 import type { Logger, Recorder, TokenStore } from '../app/ports.ts';
 import { BadCursor, StoreUnavailable } from '../app/ports.ts';
 import type { UseCases } from '../app/usecases.ts';
@@ -12,6 +13,7 @@ import type { Services } from './bind.ts';
 import { bind, expressPath } from './bind.ts';
 import { clusterRoutes } from './clusters.ts';
 import { commandRoutes } from './commands.ts';
+import { fleetRoutes } from './fleets.ts';
 import { requestId, securityHeaders } from './headers.ts';
 import { historyRoutes } from './history.ts';
 import type { Lifecycle } from './lifecycle.ts';
@@ -27,6 +29,7 @@ import { rateLimiter, slots } from './rate.ts';
 import type { Ready } from './readiness.ts';
 import { readiness } from './readiness.ts';
 import { requestIdOf, sendProblem } from './respond.ts';
+import { revertRoutes } from './reverts.ts';
 import { rolloutRoutes } from './rollouts.ts';
 import type { Route } from './route.ts';
 import type { Sessions } from './session.ts';
@@ -45,6 +48,8 @@ export interface ServerOptions {
   readonly publicUrl?: string;
   /** Mounted beside the API, with the same request id and security headers: the page, Slack. They guard themselves. */
   readonly extraRouters?: readonly RequestHandler[];
+  /** Rollouts over several clusters; absent: no calls for them. */
+  readonly fleets?: FleetUseCases;
   /** /metrics without a token. Closed by default: metrics name clusters, meshes and load. */
   readonly metricsOpen?: boolean;
   readonly limits?: Partial<Limits>;
@@ -83,6 +88,8 @@ export function apiRoutes(options: ServerOptions, life: Lifecycle): readonly Rou
     ...rolloutRoutes({ usecases, publicUrl, maxWait }),
     ...historyRoutes({ usecases, publicUrl, heartbeat, now: monotonic }),
     ...commandRoutes({ usecases, publicUrl }),
+    ...revertRoutes({ usecases, publicUrl }),
+    ...(options.fleets === undefined ? [] : fleetRoutes({ fleets: options.fleets, publicUrl })),
     ...analysisRoutes({ usecases }),
     ...clusterRoutes({ usecases }),
     ...(options.migrations === undefined ? [] : migrationRoutes({ migrations: options.migrations, publicUrl })),

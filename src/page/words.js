@@ -155,5 +155,6 @@ export const FACT = {
   mesh_trouble: 'mesh trouble',
   mesh_recovered: 'mesh recovered',
   rollback_started: 'rollback',
+  stable_short: 'few stable pods',
   ended: 'ended',
 };

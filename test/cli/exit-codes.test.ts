@@ -161,11 +161,11 @@ const cases: readonly Case[] = [
   },
   { name: 'a rollout that is not there', args: () => ['get', 'ro_404'], ending: 'not_found', says: 'no such rollout' },
   {
-    name: 'a rollback by a server that has none',
+    name: 'a rollback of what was not promoted',
     before: () => started(w.fake),
     args: (id) => ['rollback', id],
-    ending: 'not_offered',
-    says: 'no call for taking back',
+    ending: 'conflict',
+    says: 'abort it to go back',
   },
   {
     name: 'a back-test of a service that cannot be counted',

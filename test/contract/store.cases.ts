@@ -1,7 +1,7 @@
 /** What every RolloutStore must do. Run over the one on Postgres and over the one in memory that the simulation uses. */
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Commit, Loaded, MeshWrite, NewRollout, RolloutStore } from '../../src/app/ports.ts';
+import type { Commit, Loaded, MeshWrite, NewRevert, NewRollout, RolloutStore } from '../../src/app/ports.ts';
 import { replay } from '../../src/domain/evidence/state.ts';
 import { finding } from '../../src/domain/evidence/verdict.ts';
 import type { Fact, Outcome, Phase, Rollout } from '../../src/domain/rollout.ts';
@@ -273,6 +273,73 @@ export function storeContract(name: string, open: () => Promise<OpenStore>): voi
           kind: 'conflict',
           live: { id: second.id },
         });
+      });
+    });
+
+    describe('startRevert', () => {
+      const back = (of: Rollout, objectKey: string, part: Partial<NewRollout> = {}): NewRevert => ({
+        ...wanted({ service: of.plan.target.service, objectKey, epochAbove: of.epoch, ...part }),
+        reverts: {
+          rollout: of.id,
+          epoch: of.epoch,
+          begin: (since) => ({ ...BACK, reason: 'reverted', since }),
+          pods: { stable: { ready: 1, wanted: 2 }, canary: { ready: 3, wanted: 4 } },
+        },
+      });
+      const ended = (id: string, status: 'succeeded' | 'rolled_back' | 'aborted' = 'succeeded') =>
+        use.move(id, { phase: { name: 'ended', status, outcome: OUTCOME, step: 3, at: 9 } });
+
+      test('begins on the way back, under a higher epoch, and is found by what it takes back', async () => {
+        const first = await use.created();
+        await ended(first.id);
+        expect(await store.revertOf(first.id)).toBeNull();
+        const started = await store.startRevert(
+          back(first, `default VirtualService production/${first.plan.target.service}`),
+        );
+        if (started.kind !== 'created') throw new Error(started.kind);
+        const { rollout } = started;
+        expect(rollout).toMatchObject({ generation: 1, reverts: first.id, version: 1, pods: { stable: { ready: 1 } } });
+        expect(rollout.phase).toEqual({ ...BACK, reason: 'reverted', since: rollout.createdAt });
+        expect(rollout.epoch).toBeGreaterThan(first.epoch);
+        expect((await use.loaded(rollout.id)).rollout).toEqual(rollout);
+        expect((await store.revertOf(first.id))?.id).toBe(rollout.id);
+        expect(await store.start(wanted({ service: first.plan.target.service }), 'nobody')).toMatchObject({
+          kind: 'conflict',
+        });
+      });
+
+      test('gives way to a live rollout, to a later promotion that stands, and to an earlier revert', async () => {
+        const objectKey = `default VirtualService production/reverts-${randomUUID()}`;
+        const first = await use.created({ objectKey });
+        await ended(first.id);
+        const second = await use.created({ objectKey });
+        expect(await store.startRevert(back(first, objectKey))).toMatchObject({
+          kind: 'conflict',
+          live: { id: second.id },
+        });
+        await ended(second.id);
+        expect(await store.startRevert(back(first, objectKey))).toMatchObject({
+          kind: 'promoted_since',
+          later: { id: second.id },
+        });
+        const gone = await store.startRevert(back(second, objectKey));
+        if (gone.kind !== 'created') throw new Error(gone.kind);
+        await ended(gone.rollout.id, 'rolled_back');
+        expect(await store.startRevert(back(second, objectKey))).toMatchObject({
+          kind: 'reverted_before',
+          rollout: { id: gone.rollout.id },
+        });
+        // The later one is taken back, so the first one's promotion is what stands.
+        expect((await store.startRevert(back(first, objectKey))).kind).toBe('created');
+      });
+
+      test('does not give way to a later rollout that went back by itself, nor to one of another object', async () => {
+        const objectKey = `default VirtualService production/reverts-${randomUUID()}`;
+        const first = await use.created({ objectKey });
+        await ended(first.id);
+        await ended((await use.created({ objectKey })).id, 'aborted');
+        await ended((await use.created()).id);
+        expect((await store.startRevert(back(first, objectKey))).kind).toBe('created');
       });
     });
 

@@ -64,6 +64,7 @@ const ACTS: Readonly<Record<string, Act>> = {
   resumeRollout: 'pause',
   abortRollout: 'abort',
   retryRollout: 'start',
+  rollbackRollout: 'abort',
   getMetrics: 'read',
   backTestPlan: 'read',
   getMesh: 'read',

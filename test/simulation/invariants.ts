@@ -24,7 +24,8 @@ const kindsOn = (object: KubeObject): readonly Temporary['kind'][] => {
 
 export function violations(world: World): string[] {
   const { store, kube, script } = world;
-  const { commits } = store;
+  const commits = store.commits.filter((c) => c.next.reverts === undefined);
+  const back = store.commits.filter((c) => c.next.reverts !== undefined);
   const final = commits.at(-1)?.next;
   if (final === undefined) return ['no commit at all'];
   const found: string[] = [];
@@ -32,6 +33,13 @@ export function violations(world: World): string[] {
     if (!holds) found.push(what);
   };
   const ours = kube.journal.filter((write) => write.by === 'sluice');
+  found.push(
+    ...revertViolations(
+      back,
+      ours.map((write) => write.after),
+      final,
+    ),
+  );
 
   // I1: whole weights that add up, and only those of the plan or 0 or 100.
   const planned = new Set([0, 100, ...script.plan.steps.map((s) => s.weight)]);
@@ -68,8 +76,11 @@ export function violations(world: World): string[] {
     }
     claim(compareStamps(next, stamp) >= 0, `I4: stamp went back from ${stamp.generation} to ${next.generation}`);
     stamp = next;
-    const decided = commits.some(
-      (c) => c.next.generation === next.generation && desiredWeight(c.next) === weightsOf(after).canary,
+    const decided = store.commits.some(
+      (c) =>
+        c.next.id === next.rollout &&
+        c.next.generation === next.generation &&
+        desiredWeight(c.next) === weightsOf(after).canary,
     );
     claim(decided, `I4: weight ${weightsOf(after).canary} of generation ${next.generation} was never committed`);
   }
@@ -132,6 +143,21 @@ export function violations(world: World): string[] {
       ours.length > 0 && ours.some((w) => weightsOf(w.after).canary === 100),
       'succeeded without 100 % ever written',
     );
+  return found;
+}
+
+/** R: what took the promotion back went only down, once, after the promotion, and came to its end. */
+function revertViolations(back: readonly Commit[], writes: readonly KubeObject[], first: Rollout): string[] {
+  const last = back.at(-1)?.next;
+  if (last === undefined) return [];
+  const found: string[] = [];
+  if (statusOf(first) !== 'succeeded') found.push(`R1: a rollout that is ${statusOf(first)} was taken back`);
+  if (new Set(back.map((c) => c.next.id)).size > 1) found.push('R2: it was taken back twice');
+  if (statusOf(last) !== 'rolled_back') found.push(`R3: what takes it back is ${statusOf(last)} at the end`);
+  const from = writes.findIndex((object) => stampOn(object)?.rollout === last.id);
+  const raised = from < 0 ? undefined : writes.slice(from).find((object) => weightsOf(object).canary > 0);
+  if (raised !== undefined) found.push(`R4: raised to ${weightsOf(raised).canary} % after it was taken back`);
+  if (from < 0) found.push('R5: it ended without a write of its own');
   return found;
 }
 

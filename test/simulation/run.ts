@@ -44,7 +44,8 @@ export async function simulateSeeds(
   let writes = 0;
   for (let seed = from; seed < to; seed += 1) {
     const world = await simulate(scriptOf(seed), mesh, seedRoute, sabotage);
-    const final = world.store.commits.at(-1)?.next;
+    const final = world.store.commits.findLast((c) => c.next.reverts === undefined)?.next;
+    if (world.store.commits.some((c) => c.next.reverts !== undefined)) ends['reverted'] = (ends['reverted'] ?? 0) + 1;
     const end =
       final === undefined ? 'none' : final.phase.name === 'paused' ? `paused:${final.phase.cause}` : statusOf(final);
     ends[end] = (ends[end] ?? 0) + 1;

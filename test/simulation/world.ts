@@ -6,6 +6,7 @@ import type { KubeClient, KubeObject, PatchOp } from '../../src/adapters/kuberne
 import type { MeshModule } from '../../src/adapters/mesh.ts';
 import { command } from '../../src/app/commands.ts';
 import type { Commit, Logger, MeshGateway, MetricsProvider, Recorder, TickQueue } from '../../src/app/ports.ts';
+import { revert } from '../../src/app/revert.ts';
 import { openSweep } from '../../src/app/sweep.ts';
 import { tick } from '../../src/app/tick.ts';
 import type { Command } from '../../src/domain/command.ts';
@@ -53,6 +54,8 @@ export interface Script {
   readonly hang: readonly [number, number] | null;
   /** Until when the canary's pods are not ready. */
   readonly readyFrom: number;
+  /** A person asks to take the promotion back; too early, it is refused. */
+  readonly reverts: readonly { readonly at: number; readonly force: boolean }[];
 }
 
 /** A guard taken away on purpose: shows that the invariants notice. */
@@ -138,7 +141,18 @@ export function scriptOf(seed: number): Script {
     staleRate: random() < 0.5 ? random() * 0.5 : 0,
     hang: maybe(0.2, () => window(span(200_000), span(600_000))),
     readyFrom: random() < 0.2 ? span(60_000) : 0,
+    reverts: revertsOf(seed),
   };
+}
+
+/** From a chance of their own: the rest of a seed's script stays what it was. */
+function revertsOf(seed: number): Script['reverts'] {
+  const { random } = scheduler(seed ^ 0xbac4);
+  if (random() < 0.5) return [];
+  return Array.from({ length: 1 + Math.floor(random() * 3) }, () => ({
+    at: Math.floor(random() * FAULTS_UNTIL),
+    force: random() < 0.3,
+  }));
 }
 
 const window = (from: number, length: number) => [from, from + length] as const;
@@ -306,6 +320,11 @@ export async function simulate(
   time.after(1_000, sweepOnce);
   for (const { at: when, command: wanted } of script.commands) {
     time.after(when, () => void command({ store, queue, log: quiet }, { id, command: wanted, actor: 'ana' }));
+  }
+  for (const [i, { at: when, force }] of script.reverts.entries()) {
+    const newId = () => `${id}-back${i}`;
+    const asked = { id, reason: 'test', force, principal: { name: 'ana' } };
+    time.after(when, () => void call(() => revert({ store, meshes, queue, log: quiet, newId }, asked)));
   }
   for (const edit of script.edits) time.after(edit.at, () => editByHand(kube, edit.weight));
   // A second worker that ticks the same rollout now and then, whatever the queue says.

@@ -16,6 +16,7 @@ const REASONS: Readonly<Record<RollbackReason, true>> = {
   deadline: true,
   aborted: true,
   superseded: true,
+  reverted: true,
 };
 const CAUSES: Readonly<Record<PauseCause, true>> = {
   operator: true,

@@ -4,6 +4,7 @@ import type {
   IdempotencyClaim,
   Loaded,
   MeshWrite,
+  NewRevert,
   NewRollout,
   Page,
   RolloutStore,
@@ -63,7 +64,7 @@ export function memoryStore(now: () => number): MemoryStore {
     };
   };
 
-  const insert = (wanted: NewRollout, behind: string | null): Rollout => {
+  const insert = (wanted: NewRollout | NewRevert, behind: string | null): Rollout => {
     epoch = Math.max(epoch + 1, wanted.epochAbove + 1);
     const at = now();
     const { id, plan, createdBy, observedWeight, warnings } = wanted;
@@ -74,8 +75,15 @@ export function memoryStore(now: () => number): MemoryStore {
       createdAt: at,
       createdBy,
       version: 1,
-      generation: 0,
-      phase: { name: 'pending', behind },
+      ...('reverts' in wanted
+        ? {
+            generation: 1,
+            phase: wanted.reverts.begin(at),
+            reverts: wanted.reverts.rollout,
+            pods: wanted.reverts.pods,
+          }
+        : { generation: 0, phase: { name: 'pending', behind } as const }),
+      ...(wanted.fleet === undefined ? {} : { fleet: wanted.fleet }),
       tallies: {},
       observedWeight,
       observedShare: null,
@@ -160,6 +168,12 @@ export function memoryStore(now: () => number): MemoryStore {
     async replay(claim) {
       return replay(claim);
     },
+    async childrenOf(fleet) {
+      return [...rows.values()].map((r) => r.rollout).filter((r) => r.fleet?.id === fleet);
+    },
+    async revertOf(id) {
+      return [...rows.values()].map((r) => r.rollout).findLast((r) => r.reverts === id) ?? null;
+    },
     async source(id) {
       return rows.get(id)?.source;
     },
@@ -194,6 +208,25 @@ export function memoryStore(now: () => number): MemoryStore {
           id: rollout.id,
         });
       return { kind: 'created', rollout };
+    },
+    async startRevert(wanted) {
+      const live = rivals(wanted.plan.target, wanted.objectKey);
+      const held = live.find((r) => !queued(r.rollout)) ?? live[0];
+      if (held !== undefined) return { kind: 'conflict', live: held.rollout };
+      const all = [...rows.values()];
+      const takenBack = (id: string): Rollout | undefined =>
+        all.find((r) => r.rollout.reverts === id && statusOf(r.rollout) === 'rolled_back')?.rollout;
+      const before = takenBack(wanted.reverts.rollout);
+      if (before !== undefined) return { kind: 'reverted_before', rollout: before };
+      const later = all.findLast(
+        ({ objectKey, rollout }) =>
+          objectKey === wanted.objectKey &&
+          rollout.epoch > wanted.reverts.epoch &&
+          statusOf(rollout) === 'succeeded' &&
+          takenBack(rollout.id) === undefined,
+      );
+      if (later !== undefined) return { kind: 'promoted_since', later: later.rollout };
+      return { kind: 'created', rollout: insert(wanted, null) };
     },
     async recordWrite(id, write) {
       rows.get(id)?.writes.push(write);

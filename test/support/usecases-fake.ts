@@ -17,6 +17,7 @@ import type {
   TickQueue,
   TrafficRouter,
 } from '../../src/app/ports.ts';
+import { revert } from '../../src/app/revert.ts';
 import type { StartPorts } from '../../src/app/start.ts';
 import { dryRun, start } from '../../src/app/start.ts';
 import type { UseCases } from '../../src/app/usecases.ts';
@@ -32,6 +33,7 @@ import { memoryStore } from './memory-store.ts';
 
 export interface FakeUseCases extends UseCases {
   readonly store: MemoryStore;
+  readonly startPorts: StartPorts;
   /** Moves the clock that the store and the reducer see. */
   advance(ms: number): void;
   /**
@@ -45,6 +47,8 @@ export interface FakeUseCases extends UseCases {
   breakWith(error: unknown): void;
   /** What the preflight finds wrong with the route; null: nothing. */
   refuseRoute(message: string | null): void;
+  /** What the route sends to the canary, in percent, and the ready pods of both versions. */
+  cluster(weight: number, ready?: { readonly stable?: number; readonly canary?: number }): void;
   /** What the metrics provider knows of every service; null: it cannot count. */
   surveyWith(survey: Survey | null): void;
   /** What the checks of the mesh find around every target, and in the cluster. */
@@ -134,6 +138,8 @@ export function fakeUseCases(): FakeUseCases {
   let offset = 0;
   let broken: unknown = null;
   let routeRefusal: string | null = null;
+  let routeWeight = 0;
+  const pods = { stable: 2, canary: 2 };
   let known: Survey | null = null;
   let meshFindings: readonly MeshFinding[] = [];
   let made = 0;
@@ -146,7 +152,7 @@ export function fakeUseCases(): FakeUseCases {
       if (routeRefusal !== null) return { ok: false, code: 'not_found', message: routeRefusal };
       return {
         ok: true,
-        canaryWeight: 0,
+        canaryWeight: routeWeight,
         stamp: null,
         carriesAllTraffic: true,
         temporary: [],
@@ -164,7 +170,8 @@ export function fakeUseCases(): FakeUseCases {
   const meshes: MeshGateway = {
     router,
     async workload(target, role) {
-      return { ...ready, name: target[role].deployment };
+      const replicas = pods[role];
+      return { ...ready, replicas: Math.max(1, replicas), ready: replicas, name: target[role].deployment };
     },
   };
   const measure = async (): Promise<Reading> => ({
@@ -250,6 +257,7 @@ export function fakeUseCases(): FakeUseCases {
 
   return {
     store,
+    startPorts,
     advance(ms) {
       offset += ms;
     },
@@ -260,6 +268,10 @@ export function fakeUseCases(): FakeUseCases {
     },
     breakWith(error) {
       broken = error;
+    },
+    cluster(weight, counts = {}) {
+      routeWeight = weight;
+      Object.assign(pods, counts);
     },
     refuseRoute(message) {
       routeRefusal = message;
@@ -289,6 +301,7 @@ export function fakeUseCases(): FakeUseCases {
           ? retry(commandPorts, startPorts, request, principal)
           : command(commandPorts, request);
       }),
+    revert: (id, how, principal) => whole(() => revert(startPorts, { id, ...how, principal })),
     get: (id) => whole(async () => (await store.load(id))?.rollout ?? null),
     list: (filter, limit, cursor) => whole(() => store.list(filter, limit, cursor)),
     facts: (id, after, limit) => whole(() => store.facts(id, after, limit)),

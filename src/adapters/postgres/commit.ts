@@ -28,6 +28,7 @@ const TOLD: ReadonlySet<FactType> = new Set([
   'mesh_trouble',
   'mesh_recovered',
   'rollback_started',
+  'stable_short',
   'ended',
 ]);
 

@@ -3,6 +3,7 @@ import type { Commit, Loaded, Logger, RolloutStore } from '../../app/ports.ts';
 import { StoreUnavailable } from '../../app/ports.ts';
 import type { Ledger } from '../../domain/evidence/ledger.ts';
 import type { Instant, Millis, Plan } from '../../domain/plan.ts';
+import type { Rollout } from '../../domain/rollout.ts';
 import { commit } from './commit.ts';
 import type { Database } from './db.ts';
 import { gauges } from './gauges.ts';
@@ -17,7 +18,7 @@ import { queryTexts } from './query-texts.ts';
 import { prune } from './retention.ts';
 import type { RolloutRow } from './rows.ts';
 import { ROLLOUT_COLUMNS, toRollout } from './rows.ts';
-import { replay, start } from './start.ts';
+import { replay, start, startRevert } from './start.ts';
 import { watchChanges } from './watch.ts';
 
 export interface RolloutStoreOptions {
@@ -43,6 +44,8 @@ export function postgresRolloutStore(db: Database, { channels, log }: RolloutSto
   return {
     load: (id) => load(db, plans, ledgers, id),
     source: (id) => source(db, id),
+    childrenOf: (fleet) => childrenOf(db, fleet),
+    revertOf: (id) => revertOf(db, present, id),
     async commit(change) {
       const written = await commit(db, channels, texts, change);
       if (written) remember(ledgers, change);
@@ -50,6 +53,7 @@ export function postgresRolloutStore(db: Database, { channels, log }: RolloutSto
     },
     replay: (claim) => replay(db, claim),
     start: (rollout, behind) => start(db, rollout, behind),
+    startRevert: (rollout) => startRevert(db, rollout),
     recordWrite: (id, write) => recordWrite(db, id, write),
     overdue: (grace, claim, limit) => overdue(db, grace, claim, limit),
     list: (filter, limit, cursor) => listRollouts(db, filter, limit, cursor),
@@ -136,6 +140,26 @@ async function ledgerOf(db: Database, id: string): Promise<Ledger | null> {
 async function source(db: Database, id: string): Promise<unknown> {
   const [row] = await db.read<{ source: unknown }>({ text: 'select source from rollout where id = $1', values: [id] });
   return row?.source;
+}
+
+async function childrenOf(db: Database, fleet: string): Promise<readonly Rollout[]> {
+  const rows = await db.read<RolloutRow & { plan: Plan }>({
+    text: `select ${ROLLOUT_COLUMNS}, r.plan from rollout r where r.fleet = $1 order by r.epoch`,
+    values: [fleet],
+  });
+  return rows.map((row) => toRollout(row, row.plan));
+}
+
+async function revertOf(
+  db: Database,
+  present: (id: string) => Promise<Rollout | null>,
+  id: string,
+): Promise<Rollout | null> {
+  const [row] = await db.read<{ id: string }>({
+    text: 'select id from rollout where reverts = $1 order by epoch desc limit 1',
+    values: [id],
+  });
+  return row === undefined ? null : present(row.id);
 }
 
 const OVERDUE = `

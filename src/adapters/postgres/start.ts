@@ -1,7 +1,7 @@
 /** A new rollout: idempotency key, target, row, first fact, in one transaction. */
 import { randomUUID } from 'node:crypto';
-import type { IdempotencyClaim, NewRollout, Started } from '../../app/ports.ts';
-import { StoreUnavailable } from '../../app/ports.ts';
+import type { IdempotencyClaim, NewRevert, NewRollout, Reverted, Started, StartedRevert } from '../../app/ports.ts';
+import { FleetMovedOn, StoreUnavailable } from '../../app/ports.ts';
 import { openLedger } from '../../domain/evidence/ledger.ts';
 import type { Instant, Target } from '../../domain/plan.ts';
 import { targetKey } from '../../domain/plan.ts';
@@ -17,9 +17,9 @@ import { brokenConstraint, isPassing } from './trouble.ts';
 export type Behind = 'nobody' | 'live';
 
 /** An outcome that must leave no trace: carried out of the transaction, which then rolls back. */
-class NothingWritten extends Error {
-  readonly outcome: Started;
-  constructor(outcome: Started) {
+class NothingWritten<Outcome extends StartedRevert> extends Error {
+  readonly outcome: Outcome;
+  constructor(outcome: Outcome) {
     super('the transaction is rolled back on purpose');
     this.outcome = outcome;
   }
@@ -29,16 +29,29 @@ class NothingWritten extends Error {
 const TRIES = 4;
 
 /** Throws StoreUnavailable, and RangeError for an epoch that no later rollout could be above of. */
-export async function start(db: Database, wanted: NewRollout, behind: Behind): Promise<Started> {
+export const start = (db: Database, wanted: NewRollout, behind: Behind): Promise<Started> =>
+  attempts<Started>(db, wanted, (tx) => within(tx, wanted, behind));
+
+/** As `start`, of a rollout that takes another back: nobody may stand before it. */
+export const startRevert = (db: Database, wanted: NewRevert): Promise<StartedRevert> =>
+  attempts<StartedRevert>(db, wanted, (tx) =>
+    within(tx, wanted, 'nobody', () => stillStands(tx, wanted.objectKey, wanted.reverts)),
+  );
+
+async function attempts<Outcome extends StartedRevert>(
+  db: Database,
+  wanted: NewRollout,
+  once: (tx: Queries) => Promise<Outcome>,
+): Promise<Outcome> {
   if (!(wanted.epochAbove >= 0 && wanted.epochAbove < 2 ** 52))
     throw new RangeError(
       `the mesh object carries epoch ${wanted.epochAbove}, wanted less than 2^52: no rollout of this service wrote it; remove the annotation`,
     );
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await db.transaction((tx) => within(tx, wanted, behind));
+      return await db.transaction(once);
     } catch (error) {
-      if (error instanceof NothingWritten) return error.outcome;
+      if (error instanceof NothingWritten) return error.outcome as Outcome;
       if (attempt === TRIES || !(isPassing(error) || isRace(error))) throw error;
     }
   }
@@ -47,7 +60,12 @@ export async function start(db: Database, wanted: NewRollout, behind: Behind): P
 /** Somebody else took the epoch, the target or the key in the same instant: looked at again, it is an ordinary answer. */
 const isRace = (error: unknown): boolean => brokenConstraint(error) !== null;
 
-async function within(tx: Queries, wanted: NewRollout, behind: Behind): Promise<Started> {
+async function within(
+  tx: Queries,
+  wanted: NewRollout | NewRevert,
+  behind: Behind,
+  unless: () => Promise<void> = async () => undefined,
+): Promise<Started> {
   const known = await claimKey(tx, wanted);
   if (known !== null) return known;
   const { target } = wanted.plan;
@@ -62,7 +80,40 @@ async function within(tx: Queries, wanted: NewRollout, behind: Behind): Promise<
     const rollout = await rolloutOf(tx, holder);
     if (rollout !== null) throw new NothingWritten({ kind: 'conflict', live: rollout });
   }
+  await unless();
+  if (wanted.fleet !== undefined) await stillAtWave(tx, wanted.fleet);
   return { kind: 'created', rollout: await insert(tx, wanted, live.at(-1) ?? null) };
+}
+
+/**
+ * A worker that stalled between its decision and this start must not bring a child to life that nobody waits for any more.
+ * The lock makes the fleet's next commit wait: who has seen that one has seen every child of before.
+ */
+async function stillAtWave(tx: Queries, fleet: NonNullable<NewRollout['fleet']>): Promise<void> {
+  const rows = await tx.rows({
+    text: "select 1 as running from fleet_rollout where id = $1 and status = 'running' and wave = $2 for share",
+    values: [fleet.id, fleet.wave],
+  });
+  if (rows.length === 0) throw new FleetMovedOn(fleet);
+}
+
+/** What is to be taken back must be what stands on the object; asked where no start of this object can come between. */
+async function stillStands(tx: Queries, objectKey: string, { rollout: id, epoch }: Reverted): Promise<void> {
+  const [row] = await tx.rows<{ before: string | null; later: string | null }>({
+    text: `select
+      (select id from rollout where reverts = $1 and status = 'rolled_back' limit 1) as before,
+      (
+        select p.id from rollout p
+        where p.object_key = $2 and p.epoch > $3 and p.status = 'succeeded'
+          and not exists (select from rollout back where back.reverts = p.id and back.status = 'rolled_back')
+        order by p.epoch desc limit 1
+      ) as later`,
+    values: [id, objectKey, epoch],
+  });
+  const before = row?.before == null ? null : await rolloutOf(tx, row.before);
+  if (before !== null) throw new NothingWritten({ kind: 'reverted_before', rollout: before });
+  const later = row?.later == null ? null : await rolloutOf(tx, row.later);
+  if (later !== null) throw new NothingWritten({ kind: 'promoted_since', later });
 }
 
 /** What became of an earlier request with this key; null: there was none. */
@@ -119,8 +170,8 @@ async function liveOf(tx: Queries, target: Target, objectKey: string): Promise<r
 
 const INSERT = `
 with created as (
-  insert into rollout (id, epoch, target_key, cluster, namespace, service, mesh, plan, source, created_at, created_by, version, commit_id, generation, status, state, behind, next_tick_at, object_key, takes_over)
-  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $10, $20, $21)
+  insert into rollout (id, epoch, target_key, cluster, namespace, service, mesh, plan, source, created_at, created_by, version, commit_id, generation, status, state, behind, next_tick_at, object_key, takes_over, reverts, fleet, fleet_wave)
+  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $10, $20, $21, $23, $24, $25)
   returning id
 ), compared as (
   insert into evidence (rollout_id, version, ledger)
@@ -129,7 +180,7 @@ with created as (
 insert into fact (rollout_id, seq, at, type, actor, step, message, data)
 select created.id, 1, $10, 'created', $11, null, $18, $19 from created`;
 
-async function insert(tx: Queries, wanted: NewRollout, behind: string | null): Promise<Rollout> {
+async function insert(tx: Queries, wanted: NewRollout | NewRevert, behind: string | null): Promise<Rollout> {
   const { id, plan, source, warnings, observedWeight, evidence } = wanted;
   const { target } = plan;
   const [clock] = await tx.rows<{ now: Instant; epoch: number }>({
@@ -163,20 +214,23 @@ async function insert(tx: Queries, wanted: NewRollout, behind: string | null): P
       wanted.objectKey,
       plan.onConflict === 'supersede',
       evidence === null ? null : storableJson(openLedger(evidence)),
+      'reverts' in wanted ? wanted.reverts.rollout : null,
+      wanted.fleet?.id ?? null,
+      wanted.fleet?.wave ?? null,
     ],
   });
   return rollout;
 }
 
-const fresh = (wanted: NewRollout, epoch: number, createdAt: Instant, behind: string | null): Rollout => ({
+const fresh = (wanted: NewRollout | NewRevert, epoch: number, createdAt: Instant, behind: string | null): Rollout => ({
   id: wanted.id,
   epoch,
   plan: wanted.plan,
   createdAt,
   createdBy: storable(wanted.createdBy),
   version: 1,
-  generation: 0,
-  phase: { name: 'pending', behind },
+  ...begun(wanted, createdAt, behind),
+  ...(wanted.fleet === undefined ? {} : { fleet: wanted.fleet }),
   tallies: {},
   observedWeight: wanted.observedWeight,
   observedShare: null,
@@ -191,8 +245,23 @@ const fresh = (wanted: NewRollout, epoch: number, createdAt: Instant, behind: st
   factCount: 1,
 });
 
-function created({ createdBy, plan }: Rollout, behind: string | null): string {
+/** One that takes another back decides at once: its first generation is the weight 0. */
+const begun = (wanted: NewRollout | NewRevert, at: Instant, behind: string | null) =>
+  'reverts' in wanted
+    ? {
+        generation: 1,
+        phase: wanted.reverts.begin(at),
+        reverts: wanted.reverts.rollout,
+        pods: wanted.reverts.pods,
+      }
+    : { generation: 0, phase: { name: 'pending', behind } as const };
+
+function created({ createdBy, plan, reverts }: Rollout, behind: string | null): string {
   const { cluster, namespace, service, mesh } = plan.target;
+  if (reverts !== undefined)
+    return storable(
+      `Created by ${createdBy}: ${service} in namespace ${namespace} of cluster ${cluster} (${mesh}), takes rollout ${reverts} back`,
+    );
   const weights = plan.steps.map(({ weight }) => `${weight} %`).join(', ');
   const waits = behind === null ? '' : `; waits until rollout ${behind} has ended`;
   return storable(

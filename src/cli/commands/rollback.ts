@@ -1,4 +1,4 @@
-/** `sluice rollback`: takes back a rollout that has succeeded, where the server offers it. */
+/** `sluice rollback`: takes back a rollout that has succeeded. The server answers with the rollout that does it. */
 import { PATIENCE } from '../call.ts';
 import type { Call } from '../command.ts';
 import type { Ending } from '../exit-codes.ts';
@@ -13,7 +13,7 @@ export async function run(call: Call): Promise<Ending> {
     const { api, rollout } = await steer(call, {
       name: 'rollback',
       guarded: false,
-      body: reason === undefined ? {} : { reason },
+      body: { ...(reason === undefined ? {} : { reason }), ...(call.flag('force') ? { force: true } : {}) },
       patience: wait ? { ...PATIENCE.wait, first: PATIENCE.command.first } : PATIENCE.command,
       goesOn: wait,
     });

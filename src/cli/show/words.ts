@@ -57,6 +57,7 @@ function factTone({ type, data }: FactBody) {
     case 'paused':
     case 'mesh_trouble':
     case 'drift_seen':
+    case 'stable_short':
       return 'warn';
     case 'verdict_changed':
       return data['verdict'] === 'fail' ? 'bad' : data['verdict'] === 'pass' ? 'good' : 'warn';

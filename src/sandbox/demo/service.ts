@@ -6,6 +6,8 @@ import { freePort, runMain, startMain } from './children.ts';
 export interface ServiceOptions {
   readonly databaseUrl: string;
   readonly kubeconfig: string;
+  /** Several clusters, in place of kubeconfig and prometheusUrl. */
+  readonly clustersFile?: string;
   /** null: there is none, and the proxies are read directly. */
   readonly prometheusUrl: string | null;
   readonly redisUrl?: string;
@@ -73,11 +75,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const url = `http://127.0.0.1:${port}`;
   const env: Environment = {
     DATABASE_URL: options.databaseUrl,
-    KUBECONFIG: options.kubeconfig,
-    ...(options.prometheusUrl === null
-      ? { SLUICE_METRICS_PROVIDER: 'direct' }
-      : { PROMETHEUS_URL: options.prometheusUrl, PROMETHEUS_SCRAPE_INTERVAL: '1s' }),
-    SLUICE_DIRECT_INTERVAL: '250ms',
+    ...clustersOf(options),
     ...(options.probeHost === undefined ? {} : { SLUICE_PROBE_HOSTS: options.probeHost }),
     HOST: '127.0.0.1',
     PORT: String(port),
@@ -116,6 +114,17 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     stop: () => child.stop(),
   };
 }
+
+const clustersOf = ({ clustersFile, kubeconfig, prometheusUrl }: ServiceOptions): Environment =>
+  clustersFile === undefined
+    ? {
+        KUBECONFIG: kubeconfig,
+        ...(prometheusUrl === null
+          ? { SLUICE_METRICS_PROVIDER: 'direct' }
+          : { PROMETHEUS_URL: prometheusUrl, PROMETHEUS_SCRAPE_INTERVAL: '1s' }),
+        SLUICE_DIRECT_INTERVAL: '250ms',
+      }
+    : { SLUICE_CLUSTERS_FILE: clustersFile };
 
 function tokenOf(printed: string): string {
   const token = printed.trim().split('\n').at(-1)?.trim();

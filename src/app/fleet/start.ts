@@ -1,0 +1,55 @@
+/** Starting a fleet rollout: every cluster is looked at before anything is written anywhere. */
+import type { Principal } from '../ports.ts';
+import { preflight } from '../preflight.ts';
+import { refuses } from '../severity.ts';
+import type { StartPorts } from '../start.ts';
+import type { Finding } from '../usecases.ts';
+import type { ClusterPlan } from './document.ts';
+import { parseFleet } from './document.ts';
+import type { FleetDryRun, FleetStartResult, FleetStore } from './ports.ts';
+
+export interface FleetStartPorts {
+  readonly fleets: FleetStore;
+  readonly start: StartPorts;
+  readonly newFleetId: () => string;
+}
+
+export async function startFleet(
+  { fleets, start, newFleetId }: FleetStartPorts,
+  document: unknown,
+  principal: Principal,
+  idempotency: { readonly key: string; readonly hash: string } | null,
+): Promise<FleetStartResult> {
+  const parsed = parseFleet(start, document);
+  if (!parsed.ok) return { kind: 'invalid', problems: parsed.problems };
+  const claim = idempotency === null ? null : { principal: principal.id, ...idempotency };
+  const known = claim === null ? null : await fleets.replay(claim);
+  if (known !== null) return known;
+  const findings = await lookAtAll(start, parsed.plans);
+  if (findings.some(refuses)) return { kind: 'preflight_failed', findings };
+  const started = await fleets.create({
+    id: newFleetId(),
+    spec: parsed.spec,
+    createdBy: principal.name,
+    idempotency: claim,
+  });
+  if (started.kind === 'created') start.log.info({ fleetId: started.fleet.id }, 'fleet rollout created');
+  return started;
+}
+
+export async function dryRunFleet({ start }: Pick<FleetStartPorts, 'start'>, document: unknown): Promise<FleetDryRun> {
+  const parsed = parseFleet(start, document);
+  if (!parsed.ok) return { kind: 'invalid', problems: parsed.problems };
+  const findings = await lookAtAll(start, parsed.plans);
+  return { kind: 'ok', accepted: !findings.some(refuses), findings };
+}
+
+/** One cluster after the other: a preflight asks much of an API server and of a Prometheus, and there may be fifty. */
+async function lookAtAll(ports: StartPorts, plans: readonly ClusterPlan[]): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  for (const { cluster, plan } of plans) {
+    const found = await preflight(ports, plan);
+    findings.push(...found.findings.map((one) => ({ ...one, check: `${cluster}/${one.check}` })));
+  }
+  return findings;
+}

@@ -1,0 +1,317 @@
+/** Fleet rollouts: one plan, cluster after cluster in waves. */
+import { z } from 'zod';
+import type { FleetCommandResult, FleetStartResult, FleetUseCases } from '../app/fleet/ports.ts';
+import { refuses } from '../app/severity.ts';
+import type { FleetCommand } from '../domain/fleet/advance.ts';
+import type { Fleet, FleetFact } from '../domain/fleet/fleet.ts';
+import { FLEET_ENDS, FLEET_FACTS, fleetStatus } from '../domain/fleet/fleet.ts';
+import type { Instant } from '../domain/plan.ts';
+import { forbidden } from './auth.ts';
+import { reason } from './commands.ts';
+import { hashOf } from './document.ts';
+import * as params from './params.ts';
+import type { Refused } from './problem.ts';
+import { refuse } from './problem.ts';
+import { linkOf, presentFinding, urlOf } from './resource.ts';
+import { EXAMPLE, invalidPlan, linkToNext } from './rollouts.ts';
+import type { Context, Route } from './route.ts';
+import { route } from './route.ts';
+import { described, finding, named, STATUSES } from './schemas.ts';
+
+export interface FleetRoutes {
+  readonly fleets: FleetUseCases;
+  readonly publicUrl: string | undefined;
+}
+
+const time = z.iso.datetime();
+const childSchema = z.object({
+  cluster: z.string(),
+  rollout: described('Its rollout; null: not started.', z.string().nullable()),
+  status: described('Of its rollout, when last seen.', z.enum(STATUSES).nullable()),
+  message: z.string(),
+  refused: described('Why no rollout could be started; null: one could, or was not tried yet.', z.string().nullable()),
+  revert: described('The rollout that takes its promotion back; null: none.', z.string().nullable()),
+  revertStatus: z.enum(STATUSES).nullable(),
+  held: described('Why its promotion cannot be taken back; null: it can, or was not tried.', z.string().nullable()),
+  link: z.string().nullable(),
+});
+const fleetSchema = named(
+  'FleetRollout',
+  'One plan, cluster after cluster in waves.',
+  z.object({
+    id: z.string(),
+    status: described(
+      'running: rollouts of a wave are under way. baking: the wave is promoted and watched. failed: some cluster could not be brought back.',
+      z.enum(['running', 'baking', 'paused', 'rolling_back', ...FLEET_ENDS]),
+    ),
+    wave: described('Index of the present wave, from 0.', z.int()),
+    message: described('Why it stands still, goes back or ended; null: none of these.', z.string().nullable()),
+    awaiting: described(
+      'A person is asked: to let the next wave begin, or what to do about a wave that failed.',
+      z.enum(['approval', 'failed']).nullable(),
+    ),
+    onFailure: z.enum(['wave', 'all', 'pause']),
+    waves: z.array(
+      z.object({
+        name: z.string(),
+        approval: z.enum(['none', 'required']),
+        bakeMs: z.number(),
+        clusters: z.array(childSchema),
+      }),
+    ),
+    createdAt: time,
+    createdBy: z.string(),
+    endedAt: time.nullable(),
+    version: z.int(),
+    link: z.string(),
+  }),
+);
+const detailSchema = named(
+  'FleetRolloutDetail',
+  'A fleet rollout with everything that happened, the oldest first.',
+  fleetSchema.extend({
+    history: z.array(
+      z.object({
+        seq: z.int(),
+        at: time,
+        type: z.enum(FLEET_FACTS),
+        actor: z.string(),
+        wave: z.int().nullable(),
+        cluster: z.string().nullable(),
+        message: z.string(),
+      }),
+    ),
+  }),
+);
+const listSchema = named(
+  'FleetRolloutList',
+  'Fleet rollouts, newest first.',
+  z.object({ items: z.array(fleetSchema), nextCursor: z.string().nullable() }),
+);
+const dryRunSchema = named(
+  'FleetDryRun',
+  'What every cluster says of its plan; nothing is written.',
+  z.object({ accepted: z.boolean(), findings: z.array(finding) }),
+);
+
+const { cluster: _, ...anyTarget } = EXAMPLE.target;
+const FLEET_EXAMPLE = {
+  plan: { ...EXAMPLE, target: anyTarget },
+  waves: [
+    { name: 'first', clusters: ['east'], bake: '10m', approval: 'required' },
+    { name: 'rest', clusters: ['west', 'north'] },
+  ],
+  onFailure: 'all',
+};
+
+const START = ['invalid_plan', 'unsupported_step', 'preflight_failed', 'idempotency_key_reused'] as const;
+const COMMANDS = [
+  'forbidden',
+  'fleet_not_found',
+  'not_waiting',
+  'finished',
+  'rolling_back',
+  'not_rolling_back',
+] as const;
+
+const plain = named('FleetPromoteBody', 'May be left out.', z.strictObject({}));
+const abortion = named(
+  'FleetAbortBody',
+  'May be left out.',
+  z.strictObject({
+    reason,
+    giveUp: described(
+      'A person has taken over what could not be brought back: it ends as failed. Role: admin.',
+      z.boolean().optional(),
+    ),
+  }),
+);
+
+export function fleetRoutes({ fleets, publicUrl }: FleetRoutes): readonly Route[] {
+  const accepted202 = {
+    202: {
+      description: 'Accepted, or fulfilled already.',
+      body: fleetSchema,
+      headers: { Location: 'The fleet rollout.' },
+    },
+  } as const;
+  return [
+    route({
+      method: 'post',
+      path: '/fleet-rollouts',
+      operationId: 'startFleetRollout',
+      summary: 'Start a rollout over several clusters, in waves',
+      description:
+        'The plan (without target.cluster) is checked against every cluster of every wave first; where one refuses it, nothing is written anywhere. Each cluster then gets a rollout of its own, wave after wave.',
+      can: 'start',
+      query: z.strictObject({ dryRun: params.flag('Only check every cluster: nothing is written.') }),
+      headers: z.object({ 'idempotency-key': params.idempotencyKey }),
+      body: { schema: z.unknown(), required: true, example: FLEET_EXAMPLE },
+      responses: { 200: { description: 'With dryRun: what the clusters say.', body: dryRunSchema }, ...accepted202 },
+      problems: START,
+      async handle({ query, headers, body, principal, locate }) {
+        if (query.dryRun) {
+          const run = await fleets.dryRun(body);
+          if (run.kind === 'invalid') return invalidPlan(run.problems, locate);
+          const { accepted, findings } = run;
+          return { status: 200 as const, body: { accepted, findings: findings.map(presentFinding) } };
+        }
+        const key = headers['idempotency-key'];
+        const claim = key === undefined ? null : { key, hash: hashOf(body) };
+        return started(await fleets.start(body, principal, claim), publicUrl, locate);
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/fleet-rollouts',
+      operationId: 'listFleetRollouts',
+      summary: 'List fleet rollouts, newest first',
+      can: 'read',
+      query: z.strictObject({ limit: params.limit(50), cursor: params.cursor }),
+      responses: {
+        200: {
+          description: 'One page.',
+          body: listSchema,
+          headers: { Link: 'rel="next": the next page, where there is one.' },
+        },
+      },
+      problems: [],
+      async handle({ query: { limit, cursor } }) {
+        const { items, nextCursor } = await fleets.list(limit, cursor ?? null);
+        return {
+          status: 200 as const,
+          headers: linkToNext(
+            urlOf('/fleet-rollouts', publicUrl),
+            nextCursor === null ? null : { limit, cursor: nextCursor },
+          ),
+          body: { items: items.map((fleet) => presentFleet(fleet, publicUrl)), nextCursor },
+        };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/fleet-rollouts/{id}',
+      operationId: 'getFleetRollout',
+      summary: 'One fleet rollout, with the rollouts of its clusters and its history',
+      can: 'read',
+      params: params.fleetId,
+      responses: { 200: { description: 'The fleet rollout.', body: detailSchema } },
+      problems: ['fleet_not_found'],
+      async handle({ params: { id } }) {
+        const found = await fleets.get(id);
+        if (found === null) return noFleet(id);
+        const body = { ...presentFleet(found.fleet, publicUrl), history: found.facts.map(presentFact) };
+        return { status: 200 as const, body };
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/fleet-rollouts/{id}/promote',
+      operationId: 'promoteFleetRollout',
+      summary: 'Let the next wave begin',
+      description: 'Answers an approval, cuts a bake short, or goes on without a wave that failed (onFailure: pause).',
+      can: 'promote',
+      params: params.fleetId,
+      body: { schema: plain, required: false },
+      responses: accepted202,
+      problems: COMMANDS,
+      async handle({ params: { id }, principal }) {
+        return answered(await fleets.command(id, { name: 'promote' }, principal), id, publicUrl);
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/fleet-rollouts/{id}/abort',
+      operationId: 'abortFleetRollout',
+      summary: 'Take every wave back, the last one first',
+      can: 'abort',
+      reserved: true,
+      params: params.fleetId,
+      body: { schema: abortion, required: false },
+      responses: accepted202,
+      problems: COMMANDS,
+      async handle({ params: { id }, body, principal }) {
+        const name = body.giveUp === true ? 'give_up' : 'abort';
+        const command: FleetCommand = { name, reason: body.reason ?? '' };
+        const refused = name === 'give_up' ? forbidden(principal, 'give_up') : null;
+        return refused ?? answered(await fleets.command(id, command, principal), id, publicUrl);
+      },
+    }),
+  ];
+}
+
+const noFleet = (id: string): Refused<'fleet_not_found'> =>
+  refuse('fleet_not_found', `no fleet rollout has the id ${JSON.stringify(id.slice(0, 100))}`);
+
+function started(
+  result: FleetStartResult,
+  publicUrl: string | undefined,
+  locate: Context<unknown, unknown, unknown, unknown>['locate'],
+) {
+  switch (result.kind) {
+    case 'created':
+    case 'replayed':
+      return accepted(result.fleet, publicUrl);
+    case 'invalid':
+      return invalidPlan(result.problems, locate);
+    case 'preflight_failed': {
+      const failed = result.findings.filter(refuses).map((f) => `${f.check}: ${f.message}`);
+      return refuse('preflight_failed', failed.join('; '), { more: { findings: result.findings.map(presentFinding) } });
+    }
+    case 'key_reused':
+      return refuse('idempotency_key_reused', 'this Idempotency-Key came before with another body');
+    default:
+      return result satisfies never;
+  }
+}
+
+function answered(result: FleetCommandResult, id: string, publicUrl: string | undefined) {
+  switch (result.kind) {
+    case 'done':
+      return accepted(result.fleet, publicUrl);
+    case 'refused':
+      return refuse(result.refusal.code, result.refusal.message);
+    case 'not_found':
+      return noFleet(id);
+    default:
+      return result satisfies never;
+  }
+}
+
+const accepted = (fleet: Fleet, publicUrl: string | undefined) => ({
+  status: 202 as const,
+  headers: { Location: urlOf(`/fleet-rollouts/${fleet.id}`, publicUrl) },
+  body: presentFleet(fleet, publicUrl),
+});
+
+const timeOf = (at: Instant): string => new Date(at).toISOString();
+
+function presentFleet(fleet: Fleet, publicUrl: string | undefined): z.input<typeof fleetSchema> {
+  const { id, spec, phase, children, createdAt, createdBy, version } = fleet;
+  return {
+    id,
+    status: fleetStatus(fleet),
+    wave: phase.wave,
+    message: 'message' in phase ? phase.message : null,
+    awaiting: phase.name === 'paused' ? phase.cause : null,
+    onFailure: spec.onFailure,
+    waves: spec.waves.map(({ name, approval, bake }, i) => ({
+      name,
+      approval,
+      bakeMs: bake,
+      clusters: (children[i] ?? []).map(({ held, rollout, ...child }) => ({
+        ...child,
+        rollout,
+        held: held?.message ?? null,
+        link: rollout === null ? null : linkOf(rollout, publicUrl),
+      })),
+    })),
+    createdAt: timeOf(createdAt),
+    createdBy,
+    endedAt: phase.name === 'ended' ? timeOf(phase.at) : null,
+    version,
+    link: urlOf(`/fleet-rollouts/${id}`, publicUrl),
+  };
+}
+
+const presentFact = ({ at, ...fact }: FleetFact) => ({ ...fact, at: timeOf(at) });
