@@ -1,8 +1,8 @@
 /** The Express application: every route of the API, and one place where every error becomes an answer. */
 import type { ErrorRequestHandler, Express, RequestHandler } from 'express';
 import express from 'express';
-import type { MigrationUseCases } from '../app/migration/usecases.ts';
 import type { FleetUseCases } from '../app/fleet/ports.ts';
+import type { MigrationUseCases } from '../app/migration/usecases.ts';
 import type { Logger, Recorder, TokenStore } from '../app/ports.ts';
 import { BadCursor, StoreUnavailable } from '../app/ports.ts';
 import type { UseCases } from '../app/usecases.ts';
