@@ -15,7 +15,7 @@ let service: Service;
 beforeAll(async () => {
   loop = await startLoop('istio', SEEDS.istio);
   service = await loop.service('postgres');
-}, 60_000);
+}, 120_000);
 afterAll(() => loop?.stop());
 
 interface Answer {

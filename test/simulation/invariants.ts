@@ -125,8 +125,10 @@ export function violations(world: World): string[] {
 
   // I10: what stands beside the weights is what the decision of that write wants, and nothing is left at an end.
   for (const { after } of ours) {
-    const generation = stampOn(after)?.generation;
-    const decided = commits.find((c) => c.next.generation === generation && desiredWeight(c.next) !== null);
+    const { rollout, generation } = stampOn(after) ?? {};
+    const decided = store.commits.find(
+      (c) => c.next.id === rollout && c.next.generation === generation && desiredWeight(c.next) !== null,
+    );
     const wanted = decided === undefined ? [] : desiredTemporary(decided.next).map(({ kind }) => kind);
     claim(
       sameKinds(kindsOn(after), wanted),
