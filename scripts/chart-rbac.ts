@@ -6,6 +6,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { loadChecks } from '../src/adapters/inspect/inspect.ts';
 import type { PolicyRule } from '../src/adapters/mesh.ts';
+import { MIGRATED_MESHES } from '../src/adapters/policies/gateway.ts';
+import { MIGRATION_RIGHTS } from '../src/adapters/policies/peer-authentication.ts';
 import { loadMeshes } from '../src/adapters/registry.ts';
 
 export const RBAC_FILE = fileURLToPath(new URL('../charts/sluice/files/rbac.json', import.meta.url));
@@ -31,6 +33,8 @@ export interface ChartRights {
   readonly worker: Rights;
   /** What the checks before a rollout list outside of the rollouts' own namespaces, for both: a ClusterRole that only reads. */
   readonly inspect: Pick<Rights, 'meshes'>;
+  /** What the worker needs beside for migrations of mTLS, which make and remove policies: only where they are wanted. */
+  readonly migrations: Pick<Rights, 'meshes'>;
 }
 
 /** Kinds that are in no namespace: a Role cannot give rights to list them. */
@@ -50,7 +54,8 @@ export async function chartRights(): Promise<ChartRights> {
     ),
   };
   const inspect = { meshes: Object.fromEntries(kinds.map(({ kind }) => [kind, joined(looked(kind), [])])) };
-  return { api: only(worker, READS), worker, inspect };
+  const migrations = { meshes: Object.fromEntries(MIGRATED_MESHES.map((kind) => [kind, MIGRATION_RIGHTS])) };
+  return { api: only(worker, READS), worker, inspect, migrations };
 }
 
 /** Each resource once, with all its verbs, in the order in which it is first named; without what `given` gives already. */

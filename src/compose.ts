@@ -19,8 +19,10 @@ import type prometheusModule from './adapters/metrics/prometheus.ts';
 import { slackNotifier } from './adapters/notify/slack.ts';
 import { slackApi } from './adapters/notify/slack-api.ts';
 import { slackResponder } from './adapters/notify/slack-respond.ts';
+import { type MigratedCluster, policyGateway } from './adapters/policies/gateway.ts';
 import { type Database, openDatabase } from './adapters/postgres/db.ts';
 import { postgresInboundCommands } from './adapters/postgres/inbound-commands.ts';
+import { postgresMigrationStore } from './adapters/postgres/migration-store.ts';
 import { postgresOutbox } from './adapters/postgres/outbox.ts';
 import { postgresRolloutStore } from './adapters/postgres/rollout-store.ts';
 import { postgresSlackMessages as slackMessages } from './adapters/postgres/slack-messages.ts';
@@ -37,6 +39,9 @@ import { command, retry } from './app/commands.ts';
 import { startDelivery } from './app/deliver.ts';
 import { inboundStep } from './app/inbound.ts';
 import { meshStatus } from './app/mesh.ts';
+import { migrationLoops } from './app/migration/loop.ts';
+import { type MigrationPorts, tickMigration } from './app/migration/tick.ts';
+import { type MigrationUseCases, migrationUseCases } from './app/migration/usecases.ts';
 import { planParser } from './app/plan-schema.ts';
 import {
   type CrashPoint,
@@ -136,10 +141,13 @@ export interface Telemetry {
   ) => Recorder;
   /** Tests only: named places at which a process may be made to die. */
   readonly crashPoint?: CrashPoint;
+  /** The same within the ticks of migrations. */
+  readonly migrationCrashPoint?: CrashPoint;
 }
 
 export interface Service {
   readonly useCases: UseCases;
+  readonly migrations: MigrationUseCases;
   readonly tokens: TokenStore;
   readonly inbound: InboundCommands;
   readonly recorder: Recorder;
@@ -171,8 +179,9 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     throw error;
   });
   const gateways = { meshes: meshGateway(clusters, meshes, readWorkload), metrics: metricsGateway(clusters) };
+  const inspected = inspectedClusters(settings.clusters, clusters, recorder);
   const inspector = openInspector({
-    clusters: inspectedClusters(settings.clusters, clusters, recorder),
+    clusters: inspected,
     meshes,
     checks,
     policy: { ...demands, writesHere: settings.writesHere ?? true },
@@ -240,8 +249,17 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     prober: probes,
     ...(telemetry.crashPoint === undefined ? {} : { crashPoint: telemetry.crashPoint }),
   };
+  const migrationPorts: MigrationPorts = {
+    store: postgresMigrationStore(db),
+    policies: policyGateway(migratedClusters(settings, inspected)),
+    recorder,
+    log,
+    monotonic: () => performance.now(),
+    ...(telemetry.migrationCrashPoint === undefined ? {} : { crashPoint: telemetry.migrationCrashPoint }),
+  };
   return {
     useCases,
+    migrations: migrationUseCases({ ...migrationPorts, newId: () => `mm_${randomBytes(10).toString('hex')}` }),
     tokens: postgresTokenStore(db),
     inbound,
     recorder,
@@ -253,6 +271,13 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
         tick: (id) => tick(tickPorts, id),
         loops: [
           ...slackLoops(settings, db, { useCases, inbound, store, recorder, log }),
+          ...migrationLoops({
+            store: migrationPorts.store,
+            tick: (id) => tickMigration(migrationPorts, id),
+            log,
+            retention: settings.retention,
+            now: Date.now,
+          }),
           ...traceLoops(settings, { outbox: postgresOutbox(db), store, traces, log }),
         ],
         log,
@@ -308,6 +333,20 @@ const inspectedClusters = (
       if (kube === undefined) return [];
       const query = prometheus === null ? null : openQuery({ ...prometheus, recorder });
       return [[name, { kube, query, controlPlanes: meshNamespaces }] as const];
+    }),
+  );
+
+const SCRAPE_INTERVAL: Millis = 15_000;
+
+const migratedClusters = (
+  { clusters, writesHere = true }: Settings,
+  inspected: ReadonlyMap<string, Inspected>,
+): ReadonlyMap<string, MigratedCluster> =>
+  new Map(
+    [...inspected].map(([name, { kube, query, controlPlanes }]) => {
+      const prometheus = clusters.find((cluster) => cluster.name === name)?.prometheus;
+      const scrapeInterval = prometheus?.scrapeIntervalMs ?? SCRAPE_INTERVAL;
+      return [name, { kube, query, root: controlPlanes.istio, writesHere, scrapeInterval }];
     }),
   );
 

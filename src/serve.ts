@@ -33,7 +33,7 @@ export async function serve(
     { ...settings, writesHere: role !== 'api' },
     { log, recorder: (sources) => openRecorder({ ...sources, log }) },
   );
-  const { useCases: usecases, tokens, recorder, inbound } = service;
+  const { useCases: usecases, migrations, tokens, recorder, inbound } = service;
   const slack =
     config.slack === null || role === 'worker'
       ? []
@@ -41,6 +41,7 @@ export async function serve(
   const page = role === 'worker' ? null : openPage(config, service);
   const app = createServer({
     usecases,
+    migrations,
     tokens,
     recorder,
     log,

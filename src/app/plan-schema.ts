@@ -97,6 +97,9 @@ const GUARDRAIL = [
     kind: 'error-rate',
     relative: { maxRatio: 3, tolerance: '25%' },
     minSamples: 20,
+    // Its own: a patient plan must not make it slow.
+    window: '1m',
+    failureLimit: 2,
   },
 ] as const;
 
@@ -449,16 +452,32 @@ function cannotAnswer(
     : `guard ${JSON.stringify(name)} asks the metrics provider ${provider}, which cluster ${JSON.stringify(target.cluster)} has not; it has ${providers.join(', ')}`;
 }
 
-type Written = readonly z.output<typeof check>[];
+type Written = z.output<typeof check>;
 
-/** The checks that are named, and what none of them does; an empty list is what it says. */
-function checksOf(named: Written | undefined, compared: boolean): Written {
-  if (named === undefined) return z.array(check).parse(compared ? GUARDRAIL : DEFAULT_CHECKS);
-  if (!compared || named.length === 0 || named.some(({ kind }) => kind === 'error-rate')) return named;
-  // Theirs may have its name.
-  const [guardrail] = GUARDRAIL;
-  const name = named.some((one) => one.name === guardrail.name) ? `${guardrail.name}-guardrail` : guardrail.name;
-  return [...named, check.parse({ ...guardrail, name })];
+/**
+ * The checks that are named, and what none of them does; an empty list is what it says. With a step of 100 % nothing can be
+ * relative to the stable version.
+ */
+function checksOf(
+  named: readonly Written[] | undefined,
+  compared: boolean,
+  whole: boolean,
+): readonly (Written & Pick<Check, 'guardrail'>)[] {
+  const guardrail = z
+    .array(check)
+    .parse(GUARDRAIL)
+    .map((one) => ({ ...one, guardrail: true as const }));
+  if (named === undefined) return compared ? guardrail : z.array(check).parse(DEFAULT_CHECKS);
+  if (!compared || whole || named.length === 0 || named.some(({ kind }) => kind === 'error-rate')) return named;
+  const taken = new Set(named.map((one) => one.name));
+  return [...named, ...guardrail.map((one) => ({ ...one, name: free(one.name, taken) }))];
+}
+
+/** Theirs may have its name. */
+function free(name: string, taken: ReadonlySet<string>): string {
+  let own = name;
+  for (let n = 2; taken.has(own); n += 1) own = `${name}-${n}`;
+  return own;
 }
 
 function canonicalEvidence(e: z.output<typeof evidence>, usual: string): EvidencePlan | null {
@@ -481,7 +500,7 @@ function canonicalEvidence(e: z.output<typeof evidence>, usual: string): Evidenc
 
 function canonical(written: Outer, target: Target, usual: string): Plan {
   const {
-    steps: list,
+    steps: all,
     analysis: a,
     drift,
     readyDeadline,
@@ -491,16 +510,21 @@ function canonical(written: Outer, target: Target, usual: string): Plan {
     labels,
     preflight,
   } = written;
+  const rising = canonicalSteps(all, target);
   return {
     target,
-    steps: canonicalSteps(list, target),
+    steps: rising,
     analysis: {
       interval: a.interval,
       settle: a.settle,
       noData: a.noData,
       trafficShare: a.trafficShare,
       evidence: canonicalEvidence(a.evidence, usual),
-      checks: checksOf(a.checks, a.evidence.mode !== 'off').map((c) => canonicalCheck(c, a, usual)),
+      checks: checksOf(
+        a.checks,
+        a.evidence.mode !== 'off',
+        rising.some(({ weight }) => weight === 100),
+      ).map((c) => canonicalCheck(c, a, usual)),
     },
     drift,
     readyDeadline,
@@ -513,7 +537,7 @@ function canonical(written: Outer, target: Target, usual: string): Plan {
 }
 
 function canonicalCheck(
-  c: z.output<typeof check>,
+  c: Written & Pick<Check, 'guardrail'>,
   defaults: { window: number; failureLimit: number },
   usual: string,
 ): Check {
@@ -524,6 +548,7 @@ function canonicalCheck(
     provider: c.provider ?? (c.kind === 'prometheus' ? PROMETHEUS : usual),
     window: c.window ?? defaults.window,
     failureLimit: c.failureLimit ?? defaults.failureLimit,
+    ...(c.guardrail === true ? { guardrail: true as const } : {}),
     minSamples: c.kind === 'prometheus' ? 0 : c.minSamples,
     threshold: {
       ...(c.max === undefined ? {} : { max: c.max }),

@@ -27,7 +27,7 @@ import type { Instant, Millis, Weight } from './plan.ts';
 import { isPromotionStep, weightAt } from './plan.ts';
 import type { PauseCause, Phase, RollbackReason, Rollout, Trouble } from './rollout.ts';
 import { compareStamps, desiredTemporary, desiredWeight, stampOf } from './rollout.ts';
-import { anyFailing, askedAt, blindFor, tallied } from './tally.ts';
+import { anyFailing, askedAt, blindFor, isNeeded, tallied } from './tally.ts';
 import { sameKinds } from './temporary.ts';
 
 /** One look at the world: the next rollout. Without news it is the same object. */
@@ -491,7 +491,7 @@ function healed(change: Change, seen: Observation): Change {
 
 const conclusive = (rollout: Rollout): boolean =>
   guardsHeard(rollout) &&
-  rollout.plan.analysis.checks.every((check) => {
+  rollout.plan.analysis.checks.filter(isNeeded).every((check) => {
     const last = rollout.tallies[check.name]?.last;
     return last === 'pass' || last === 'fail';
   });
@@ -559,16 +559,17 @@ function reach(change: Change, at: Instant): Change {
 function succeed(change: Change, at: Instant): Change {
   const { rollout } = change;
   const { steps, analysis } = rollout.plan;
+  const needed = analysis.checks.filter(isNeeded);
   // Who moves a rollout on may leave steps out: then only that is told, not a way that was not gone.
   const way = `by way of ${steps.map((step) => step.weight).join(', ')} %`;
   const how =
     rollout.movedBy.length > 0
       ? `moved on by ${rollout.movedBy.join(', ')}`
-      : analysis.checks.length === 0
+      : needed.length === 0
         ? (analysis.evidence ?? null) === null
           ? `${way}: the plan has no checks`
           : way
-        : `${way}: ${analysis.checks.map((check) => `"${check.name}"`).join(' and ')} passed at each`;
+        : `${way}: ${needed.map((check) => `"${check.name}"`).join(' and ')} passed at each`;
   const finding = rollout.judgement?.finding ?? null;
   const proof = finding === null ? '' : `; ${finding.sentence}`;
   const message = `Promoted to 100 % after ${duration(at - rollout.createdAt)}, ${how}${proof}`;
@@ -625,7 +626,10 @@ function byPolicy(change: Change): Change {
 
 /** Every check's last evaluation at this weight is a pass. No evaluation is not a pass. */
 const allPassed = (rollout: Rollout): boolean =>
-  askedAt(rollout).every(({ name }) => rollout.tallies[name]?.last === 'pass');
+  askedAt(rollout).every((asked) => {
+    const last = rollout.tallies[asked.name]?.last ?? null;
+    return isNeeded(asked) ? last === 'pass' : last !== 'fail';
+  });
 
 function nextStep(change: Change, seen: Observation, step: number): Change {
   const { rollout } = change;

@@ -144,7 +144,7 @@ export function holdOf({ plan }: Rollout, step: number): Millis {
 
 /**
  * The weight by which the canary is judged now, and since when it is in force. While a raise is not in force yet (its pods
- * are waited for, the mesh cannot be reached) that is the weight of the step before. null: none was in force yet.
+ * are waited for, the mesh cannot be reached) that is the weight that the object had before. null: none was in force yet.
  */
 export function weightInForce({
   phase,
@@ -154,7 +154,7 @@ export function weightInForce({
   if (phase.name !== 'progressing' && phase.name !== 'paused') return null;
   if (phase.reachedAt !== null) return { weight: weightAt(plan, phase.step), since: phase.reachedAt };
   if (phase.step === 0 || judgement === null) return null;
-  return { weight: weightAt(plan, phase.step - 1), since: judgement.began };
+  return { weight: phase.from ?? weightAt(plan, phase.step - 1), since: judgement.began };
 }
 
 /** Is the comparison to be counted at `at`? Whenever the canary has a weight, also while the rollout is paused there. */

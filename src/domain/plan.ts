@@ -67,6 +67,8 @@ export interface Check {
   readonly minSamples: number;
   /** Consecutive failed evaluations of this check that roll back. */
   readonly failureLimit: number;
+  /** true: it only ever rolls back. That it cannot be judged (a canary with few requests) keeps nothing from going on. */
+  readonly guardrail?: true;
   /** latency only: 0 < quantile < 1. Values and thresholds of latency are in milliseconds. */
   readonly quantile?: number;
   /** prometheus only: PromQL with `{{...}}` placeholders. */

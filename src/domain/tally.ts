@@ -3,7 +3,7 @@ import type { Change } from './change.ts';
 import { patch, record } from './change.ts';
 import { trippedGuard, waitedFor, watchWords } from './guard.ts';
 import type { Measurement, Observation } from './observation.ts';
-import type { Instant, Millis } from './plan.ts';
+import type { Check, Instant, Millis } from './plan.ts';
 import type { Rollout, Tally } from './rollout.ts';
 import { isJudgedAt, REHEARSAL, REHEARSALS, rehearsalAt } from './temporary.ts';
 
@@ -57,12 +57,17 @@ export function tallied(change: Change, seen: Observation): Change {
   );
 }
 
+type Asked = Pick<Check, 'name' | 'failureLimit' | 'guardrail'>;
+
 /** What is asked at the present step, with the failures in a row that roll back: the checks, or the step's own rehearsal. */
-export function askedAt({ plan, phase }: Rollout): readonly { readonly name: string; readonly failureLimit: number }[] {
+export function askedAt({ plan, phase }: Rollout): readonly Asked[] {
   if (phase.name !== 'progressing' && phase.name !== 'paused') return [];
   if (rehearsalAt(plan, phase.step) !== null) return [{ name: REHEARSAL, failureLimit: REHEARSALS }];
   return isJudgedAt(plan, phase.step) ? plan.analysis.checks : [];
 }
+
+/** Nothing goes on without its verdict. A guardrail's silence is none: how much must be known is the comparison's matter. */
+export const isNeeded = ({ guardrail }: Pick<Check, 'guardrail'>): boolean => guardrail !== true;
 
 export const anyFailing = (rollout: Rollout): boolean =>
   trippedGuard(rollout, 'rollback') !== null ||
@@ -70,7 +75,7 @@ export const anyFailing = (rollout: Rollout): boolean =>
 
 /** The check that has been blind for at least `patience`, if any. */
 export function blindFor(rollout: Rollout, at: Instant, patience: Millis): { check: string; reason: string } | null {
-  for (const check of askedAt(rollout)) {
+  for (const check of askedAt(rollout).filter(isNeeded)) {
     const { blindSince, lastReason } = rollout.tallies[check.name] ?? EMPTY;
     if (blindSince !== null && at - blindSince >= patience) return { check: check.name, reason: lastReason };
   }

@@ -44,6 +44,11 @@ export const PROBLEMS = {
     title: 'There is no such rollout',
     suggestion: 'GET /rollouts lists the rollouts; ended ones are deleted after the retention time.',
   },
+  migration_not_found: {
+    status: 404,
+    title: 'There is no such migration',
+    suggestion: 'GET /mesh-migrations lists them; ended ones are deleted after the retention time.',
+  },
   cluster_not_found: {
     status: 404,
     title: 'There is no such cluster',
@@ -58,6 +63,16 @@ export const PROBLEMS = {
     status: 409,
     title: 'Another rollout of this target is live',
     suggestion: 'Follow or abort the live rollout, or set onConflict in the plan to join, supersede or queue.',
+  },
+  migration_in_progress: {
+    status: 409,
+    title: 'Another migration of this scope is live',
+    suggestion: 'Follow or abort the live migration.',
+  },
+  migration_ended: {
+    status: 409,
+    title: 'The migration has ended',
+    suggestion: 'Start a new one where its outcome is not what you want.',
   },
   not_started: {
     status: 409,
@@ -110,6 +125,11 @@ export const PROBLEMS = {
     status: 422,
     title: 'The plan is not valid',
     suggestion: 'Correct the fields that errors points at; GET /schemas/plan.json describes a plan.',
+  },
+  invalid_migration: {
+    status: 422,
+    title: 'The migration is not valid',
+    suggestion: 'Correct the fields that errors points at.',
   },
   unsupported_step: {
     status: 422,

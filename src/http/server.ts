@@ -1,6 +1,7 @@
 /** The Express application: every route of the API, and one place where every error becomes an answer. */
 import type { ErrorRequestHandler, Express, RequestHandler } from 'express';
 import express from 'express';
+import type { MigrationUseCases } from '../app/migration/usecases.ts';
 import type { Logger, Recorder, TokenStore } from '../app/ports.ts';
 import { BadCursor, StoreUnavailable } from '../app/ports.ts';
 import type { UseCases } from '../app/usecases.ts';
@@ -16,6 +17,7 @@ import { historyRoutes } from './history.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import { keepLifecycle, lifecycle } from './lifecycle.ts';
 import { meshGuideRoutes } from './mesh-guide.ts';
+import { migrationRoutes } from './mesh-migrations.ts';
 import { openApi } from './openapi.ts';
 import { opsRoutes } from './ops.ts';
 import type { Refused } from './problem.ts';
@@ -31,6 +33,8 @@ import type { Sessions } from './session.ts';
 
 export interface ServerOptions {
   readonly usecases: UseCases;
+  /** Absent: this server has no migrations of mTLS. */
+  readonly migrations?: MigrationUseCases;
   readonly tokens: Pick<TokenStore, 'authenticate'>;
   readonly recorder: Pick<Recorder, 'httpRequest' | 'expose'>;
   readonly log: Logger;
@@ -81,6 +85,7 @@ export function apiRoutes(options: ServerOptions, life: Lifecycle): readonly Rou
     ...commandRoutes({ usecases, publicUrl }),
     ...analysisRoutes({ usecases }),
     ...clusterRoutes({ usecases }),
+    ...(options.migrations === undefined ? [] : migrationRoutes({ migrations: options.migrations, publicUrl })),
     ...meshGuideRoutes({ matrix: usecases.capabilities }),
     ...opsRoutes({
       recorder,

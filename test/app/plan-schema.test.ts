@@ -116,7 +116,10 @@ it('keeps the guardrail beside checks of which none looks at errors, and leaves 
     return parsed.ok ? parsed.plan.analysis.checks.map(({ name, kind }) => `${name} ${kind}`) : parsed.problems;
   };
   expect(named({ checks: [slow] })).toEqual(['latency latency', 'outage error-rate']);
-  expect(named({ checks: [custom] })).toEqual(['outage prometheus', 'outage-guardrail error-rate']);
+  expect(named({ checks: [custom] })).toEqual(['outage prometheus', 'outage-2 error-rate']);
+  const patient = parser.parse(withField('/analysis', { checks: [slow], failureLimit: 10, window: '10m' }));
+  const guardrail = patient.ok ? patient.plan.analysis.checks.at(-1) : null;
+  expect(guardrail).toMatchObject({ guardrail: true, failureLimit: 2, window: 60_000 });
   expect(named({ checks: [slow], evidence: { mode: 'off' } })).toEqual(['latency latency']);
 });
 

@@ -52,10 +52,20 @@ describe('a proxy', () => {
 
   it('whose first job stops is counted on by the other, without a gap and without counting anything twice', () => {
     const both = [scraped(ENVOY, line(-15, 60)), scraped(MERGED, line(-15, 60, 7))];
-    const other = [scraped(MERGED, line(60, 120, 7))];
+    // What the first one saw last stays in the answers for as long as they look back.
+    const other = [scraped(ENVOY, line(30, 60)), scraped(MERGED, line(30, 120, 7))];
     const back = [scraped(ENVOY, line(120, 180)), scraped(MERGED, line(120, 180, 7))];
     // A counter that grows by one each second, from 0 to 180.
     expect(requests(both, other, back)).toBe(180 - 0 + requests(both) - 60);
+  });
+
+  it('that another job with labels of its own begins to scrape does not bring its whole life once more', () => {
+    const first = [scraped(ENVOY, line(-15, 60))];
+    const extra = { ...MERGED, container: 'istio-proxy' };
+    const late = [scraped(ENVOY, line(45, 120)), scraped(extra, line(75, 120, 7))];
+    // 120 by the one; by the other only what it saw grow, and nothing of the 182 that the counter had before.
+    expect(requests(first, late)).toBeLessThanOrEqual(120 + 45);
+    expect(requests(first, late)).toBeGreaterThanOrEqual(120);
   });
 
   it('that two replicas of a Prometheus scrape is counted once', () => {

@@ -57,6 +57,30 @@ describe('an object goes through as JSON', () => {
     expect(api.get('networking.istio.io', 'virtualservices', 'production', 'myapp')?.metadata.generation).toBe(1);
   });
 
+  it('is created with our field manager, and only where there is none of its name', async () => {
+    const ref = { ...SPLIT, name: 'fresh' };
+    const object = { kind: 'VirtualService', metadata: { name: 'fresh' }, spec: virtualService()['spec'] };
+    expect(await kube.create(ref, object)).toMatchObject({
+      ok: true,
+      value: { metadata: { namespace: 'production' } },
+    });
+    expect(api.journal.at(-1)).toMatchObject({ verb: 'create', fieldManager: 'sluice' });
+    expect(troubleOf(await kube.create(ref, object))).toMatchObject({ code: 'conflict', status: 409 });
+  });
+
+  it('is deleted only as it was read', async () => {
+    const got = await kube.get(SPLIT);
+    const seen = got.ok ? (got.value.metadata.resourceVersion ?? '') : '';
+    await kube.patch(SPLIT, TO_75);
+    expect(troubleOf(await kube.delete(SPLIT, seen))).toMatchObject({ code: 'conflict' });
+    const now = await kube.get(SPLIT);
+    expect(await kube.delete(SPLIT, now.ok ? (now.value.metadata.resourceVersion ?? '') : '')).toEqual({
+      ok: true,
+      value: null,
+    });
+    expect(troubleOf(await kube.get(SPLIT)).code).toBe('not_found');
+  });
+
   it('names version and kind of listed built-in objects, which the server leaves out', async () => {
     api.put(pod('myapp-1', 'myapp', { phase: 'Running' }));
     const listed = await kube.list({ group: '', version: 'v1', plural: 'pods', namespace: 'production' });

@@ -83,6 +83,13 @@ describe("the chart's Kubernetes rights", () => {
     for (const rule of all(shipped.worker)) expect(rule.resources).not.toContain('namespaces');
   });
 
+  it('for migrations of mTLS stand apart, and are for PeerAuthentications alone', () => {
+    const rules = Object.values(shipped.migrations.meshes).flat();
+    expect(grants(rules).toSorted()).toEqual(
+      ['create', 'delete', 'list', 'patch'].map((verb) => `${verb} peerauthentications`),
+    );
+  });
+
   it('of the worker write routes, and nothing else', () => {
     const written = all(shipped.worker).filter((rule) => rule.verbs.includes('patch'));
     expect([...new Set(written.flatMap((rule) => rule.resources))].toSorted()).toEqual([

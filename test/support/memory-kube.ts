@@ -111,6 +111,21 @@ export function memoryKube(): MemoryKube {
         return trouble('invalid', 422, 'the server rejected our request due to an error in our request');
       return { ok: true, value: options?.dryRun === true ? next : save(next, 'sluice') };
     },
+    async create(ref, object) {
+      if (objects.has(ref.name)) return trouble('conflict', 409, `${ref.plural} ${ref.name} already exists`);
+      return {
+        ok: true,
+        value: save({ apiVersion: `${ref.group}/${ref.version}`, ...object } as KubeObject, 'sluice'),
+      };
+    },
+    async delete(ref, resourceVersion) {
+      const found = objects.get(ref.name);
+      if (found === undefined) return trouble('not_found', 404, `${ref.plural} ${ref.namespace}/${ref.name} not found`);
+      if (found.metadata.resourceVersion !== resourceVersion)
+        return trouble('conflict', 409, 'the object has been modified');
+      objects.delete(ref.name);
+      return { ok: true, value: null };
+    },
     async versions() {
       return { ok: true, value: ['v1', 'v1beta1'] };
     },

@@ -40,6 +40,8 @@ export function faulty(kube: KubeClient, faults: () => Faults): Observed {
     asked,
     get: reading,
     read: reading,
+    create: (ref, object) => kube.create(ref, object),
+    delete: (ref, resourceVersion) => kube.delete(ref, resourceVersion),
     list: async (kind, options) => faults().listAnswers?.() ?? kube.list(kind, options),
     patch: async (ref, ops, options) => {
       if (options?.dryRun === true) asked.dryRuns += 1;

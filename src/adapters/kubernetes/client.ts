@@ -76,6 +76,12 @@ export async function openKube(options: KubeOptions): Promise<OpenedKube> {
       if (written.ok && manners.dryRun !== true) cache.learn(ref, written.value);
       return written;
     },
+    create: async (ref, object) => {
+      const written = await create(transport, asked('create', ref), ref, object);
+      if (written.ok) cache.learn(ref, written.value);
+      return written;
+    },
+    delete: (ref, resourceVersion) => remove(transport, asked('delete', ref), ref, resourceVersion),
     versions,
     canI: (verb, ref) => canI(transport, asked('create', { ...SELF_REVIEW, namespace: '' }), verb, ref),
     ping: async () => {
@@ -115,6 +121,37 @@ async function patch(
     body: JSON.stringify(ops),
   });
   return outcome(asked, answer, asObject);
+}
+
+async function create(
+  transport: Transport,
+  asked: Asked,
+  ref: ObjectRef,
+  object: Omit<KubeObject, 'apiVersion'>,
+): Promise<Kube<KubeObject>> {
+  const apiVersion = ref.group === '' ? ref.version : `${ref.group}/${ref.version}`;
+  const answer = await transport.send({
+    method: 'POST',
+    path: withQuery(collectionPath(ref), { fieldManager: FIELD_MANAGER }),
+    contentType: 'application/json',
+    body: JSON.stringify({ apiVersion, ...object }),
+  });
+  return outcome(asked, answer, asObject);
+}
+
+async function remove(
+  transport: Transport,
+  asked: Asked,
+  ref: ObjectRef,
+  resourceVersion: string,
+): Promise<Kube<null>> {
+  const answer = await transport.send({
+    method: 'DELETE',
+    path: objectPath(ref),
+    contentType: 'application/json',
+    body: JSON.stringify({ apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { resourceVersion } }),
+  });
+  return outcome(asked, answer, () => null);
 }
 
 // ── list ────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -79,6 +79,10 @@ export interface KubeClient {
   list(kind: KindRef, options?: { readonly labelSelector?: string }): Promise<Kube<readonly KubeObject[]>>;
   /** JSON patch (RFC 6902) with our field manager. `dryRun`: full validation, nothing stored. */
   patch(ref: ObjectRef, ops: readonly PatchOp[], options?: { readonly dryRun?: boolean }): Promise<Kube<KubeObject>>;
+  /** Creates the object in its kind's collection, with our field manager; `conflict` where one of that name exists. */
+  create(ref: ObjectRef, object: Omit<KubeObject, 'apiVersion'>): Promise<Kube<KubeObject>>;
+  /** Deletes the object if it is still the one that was read as `resourceVersion`; `conflict` where it has changed. */
+  delete(ref: ObjectRef, resourceVersion: string): Promise<Kube<null>>;
   /** Versions of an API group that the cluster serves, the preferred one first; empty: the group is absent. Kept for a minute. */
   versions(group: string): Promise<Kube<readonly string[]>>;
   /** May this process do that? (SelfSubjectAccessReview.) */

@@ -5,7 +5,7 @@ import { StringDecoder } from 'node:string_decoder';
 import type { Access, Credentials } from './credentials.ts';
 
 export interface Call {
-  readonly method: 'GET' | 'POST' | 'PATCH';
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   /** With its query. */
   readonly path: string;
   readonly body?: string;

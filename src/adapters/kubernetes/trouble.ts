@@ -69,8 +69,12 @@ const trouble = (code: KubeTroubleCode, answer: Answer | null, message: string):
   ...(answer?.retryAfter == null ? {} : { retryAfter: answer.retryAfter }),
 });
 
+const WRITES: ReadonlySet<string> = new Set(['patch', 'create', 'delete']);
+
 function unanswered(asked: Asked, { cause, message }: NoAnswer): KubeTrouble {
-  const unknown = asked.verb === 'patch' ? '; whether the write took place is unknown: read before repeating it' : '';
+  // A review is created too, but nothing is stored of it.
+  const stores = WRITES.has(asked.verb) && asked.group !== 'authorization.k8s.io';
+  const unknown = stores ? '; whether the write took place is unknown: read before repeating it' : '';
   return trouble(cause === 'timeout' ? 'timeout' : 'unavailable', null, `${doing(asked)}: ${message}${unknown}`);
 }
 

@@ -67,8 +67,12 @@ export async function viewToCount(
   asked: Asked,
   timeout: Millis,
 ): Promise<{ readonly ok: true; readonly view: CountView } | None> {
+  const { target } = asked;
   const looked = await viewsSeen(asked, timeout);
-  return looked.ok ? { ok: true, view: looked.chosen.view } : looked;
+  if (!looked.ok) return looked;
+  if (looked.busiest > 0) return { ok: true, view: looked.chosen.view };
+  const message = `no metrics show requests to ${target.namespace}/${target.service} in the last ${PRESENT / 60_000} minutes: by which of them it is to be counted is not known`;
+  return { ok: false, code: 'no_data', message };
 }
 
 const cannotTell = (target: Target): string =>

@@ -63,12 +63,12 @@ export interface Origin {
   readonly startedAt: (labels: Labels) => number | null;
 }
 
-/** From a scrape by Prometheus: the pod whose proxy it is; the scraped address where no label names the pod. */
+/**
+ * From a scrape by Prometheus: the scraped address; where labels were honoured, the pod whose proxy it is. Two jobs that
+ * scrape one pod are two exporters: what one of them begins to see, the other need not have seen from 0.
+ */
 export const SCRAPED: Origin = {
-  exporter: (labels) =>
-    labels['pod'] === undefined
-      ? `${labels['job'] ?? ''}/${labels['instance'] ?? ''}`
-      : `${labels['namespace'] ?? ''}/${labels['pod']}`,
+  exporter: (labels) => [labels['job'], labels['instance'], labels['pod']].map((part) => part ?? '').join('/'),
   startedAt: () => null,
 };
 
@@ -85,7 +85,7 @@ export function countersOf(
   const meanings = meaningsOf(view);
   const counters: CounterSeries[] = [];
   const histograms = new Map<string, MutableHistogram>();
-  for (const series of scrapedOnce(raw)) {
+  for (const series of scrapedOnce(raw, ({ name, labels }) => idOf(name, labels))) {
     const { name, labels, samples } = series;
     const role = roleOf(view, named, labels);
     if (role === null) continue;

@@ -17,7 +17,7 @@ export interface Mode {
 const hasSelector = (policy: KubeObject): boolean => Object.keys(selectorOf(policy)).length > 0;
 
 /** null: it leaves the mode to the wider scope. */
-const modeOf = (policy: KubeObject): string | null => {
+export const modeOf = (policy: KubeObject): string | null => {
   const mode = textAt(recordAt(policy.spec, 'mtls'), 'mode');
   return mode === 'UNSET' ? null : mode;
 };
