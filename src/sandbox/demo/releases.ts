@@ -62,6 +62,8 @@ export const demoPlan = (target: object, image: string, judgedBy: JudgedBy = 'bo
     failureLimit: 2,
     evidence: judgedBy === 'thresholds' ? { mode: 'off' } : EVIDENCE,
     checks: judgedBy === 'evidence' ? [] : CHECKS,
+    // What judges alone is not helped, nor kept waiting, by the guards.
+    ...(judgedBy === 'both' ? {} : { guards: 'off' }),
   },
   labels: { image },
 });
