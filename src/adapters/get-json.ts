@@ -1,5 +1,7 @@
 /** One GET of a JSON API, with bounds on time and size. Never throws for what the far side or the network does. */
+
 import type { Millis } from '../domain/plan.ts';
+import { bodyWithin } from './body-within.ts';
 
 export interface Fetched {
   readonly ok: true;
@@ -36,7 +38,7 @@ export async function getJson(
       redirect: 'manual',
       signal,
     });
-    const text = await textOf(response, maxBytes);
+    const text = await bodyWithin(response, maxBytes);
     if (text === null)
       return { ok: false, code: 'too_large', message: `${server} answered with more than ${maxBytes} bytes` };
     return { ok: true, status: response.status, text, json: parsed(text) };
@@ -45,20 +47,6 @@ export async function getJson(
       return { ok: false, code: 'timeout', message: `${server} did not answer within ${timeout / 1000} s` };
     return { ok: false, code: 'unavailable', message: `${server} cannot be reached (${reason(error)})` };
   }
-}
-
-/** null: more than that; the rest is not read. */
-async function textOf(response: Response, maxBytes: number): Promise<string | null> {
-  if (response.body === null) return '';
-  const decoder = new TextDecoder();
-  let text = '';
-  let size = 0;
-  for await (const chunk of response.body) {
-    size += chunk.byteLength;
-    if (size > maxBytes) return null;
-    text += decoder.decode(chunk, { stream: true });
-  }
-  return text + decoder.decode();
 }
 
 function parsed(text: string): unknown {

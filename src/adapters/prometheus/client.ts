@@ -1,5 +1,7 @@
 /** One Prometheus over HTTP: a query in, an answer out. Never throws for what the far side or the network does. */
+
 import type { NoValueCode } from '../../domain/observation.ts';
+import { bodyWithin } from '../body-within.ts';
 import { type Answer, readAnswer, readSamples, type Trouble, trouble } from './answer.ts';
 import type { Matrix } from './matrix.ts';
 
@@ -42,7 +44,7 @@ export function openClient(options: ClientOptions): PrometheusClient {
     const signal = AbortSignal.timeout(timeout);
     try {
       const response = await fetch(target, { method: 'POST', headers, body, redirect: 'manual', signal });
-      const text = await readBody(response, options.maxResponseBytes);
+      const text = await bodyWithin(response, options.maxResponseBytes);
       if (text === null) return tooLarge(server, options.maxResponseBytes);
       return read(response.status, text);
     } catch (error) {
@@ -119,20 +121,6 @@ function authFields(auth: PrometheusAuth | undefined): Record<string, string> {
     default:
       return auth satisfies never;
   }
-}
-
-/** null: more than `limit` bytes; the rest is not read. */
-async function readBody(response: Response, limit: number): Promise<string | null> {
-  if (response.body === null) return '';
-  const decoder = new TextDecoder();
-  let text = '';
-  let size = 0;
-  for await (const chunk of response.body) {
-    size += chunk.byteLength;
-    if (size > limit) return null;
-    text += decoder.decode(chunk, { stream: true });
-  }
-  return text + decoder.decode();
 }
 
 const tooLarge = (server: string, limit: number): Trouble =>
