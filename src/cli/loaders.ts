@@ -17,6 +17,7 @@ export const LOADERS: Readonly<Record<string, () => Promise<CommandModule>>> = {
   'plan lint': () => import('./commands/plan-lint.ts'),
   'plan dry-run': () => import('./commands/plan-dry-run.ts'),
   'plan backtest': () => import('./commands/plan-backtest.ts'),
+  import: () => import('./commands/import.ts'),
   mesh: () => import('./commands/mesh.ts'),
   doctor: () => import('./commands/doctor.ts'),
   login: () => import('./commands/login.ts'),
