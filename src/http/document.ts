@@ -85,7 +85,7 @@ function fromYaml(text: string, several: Several): ReadDocument | Refused<'malfo
 function severalOf(text: string, several: Several): YamlRead | null {
   if (several === NEVER || !/^---/m.test(text)) return null;
   const read = readYamlStream(text);
-  if (!read.ok) return null;
+  if (!read.ok) return read;
   const documents = read.value as readonly unknown[];
   return documents.length > 1 && several(documents) ? read : null;
 }

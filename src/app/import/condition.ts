@@ -164,7 +164,8 @@ function numberOf(tree: Expression, world: World): Linear {
         throw new NotUnderstood(`the name ${tree.name} is not known here`);
       return answered(world);
     case 'index':
-      if (tree.of.kind !== 'name' || tree.of.name !== 'result' || tree.at.kind !== 'number' || tree.at.value !== 0)
+      if (tree.of.kind === 'name' && tree.of.name !== 'result') return numberOf(tree.of, world);
+      if (tree.of.kind !== 'name' || tree.at.kind !== 'number' || tree.at.value !== 0)
         throw new NotUnderstood('of a result only its one value is known: result or result[0]');
       return answered(world);
     case 'call':

@@ -94,14 +94,14 @@ function controlNotes(spec: Field): string | null {
       verdict: 'differs',
       message: 'Sluice asks the Prometheus that its settings name for the cluster: see that it is the same',
     },
-    {
-      fields: ['revertOnDeletion'],
-      verdict: 'ignored',
-      message:
-        'set it to false before the Canary is deleted: else Flagger turns the Services and the route back that Sluice moves',
-    },
     { fields: ['suspend'], verdict: 'ignored', message: 'Sluice starts when it is told' },
   ]);
+  const revert = spec.at('revertOnDeletion');
+  if (revert.flag())
+    revert.differs(
+      'set it to false before the Canary is deleted: else Flagger turns the Services and the route back that Sluice moves',
+    );
+  else revert.ignored('what Flagger made stays when the Canary is deleted');
   const skip = spec.at('skipAnalysis');
   if (skip.flag()) skip.differs('the analysis is not skipped: Sluice promotes nothing that it has not judged');
   else skip.maps('the canary is judged');

@@ -114,7 +114,8 @@ function custom(metric: Field, window: string, of: MetricsOf, checks: Checks): v
     full(metric);
     return;
   }
-  name.maps(`check ${added} of kind prometheus`);
+  const unlimited = !min.has() && !max.has() ? '; without a limit of its own, no more than 0, as there' : '';
+  name.maps(`check ${added} of kind prometheus${unlimited}`);
   min.maps(`min: ${min.number()}`);
   max.maps(`max: ${max.number()}`);
 }
