@@ -518,7 +518,7 @@ function goOn(change: Change, seen: Observation): Change {
   if (!inPlace(change.rollout, seen.route)) return raiseWaits(change, seen);
   if (phase.reachedAt === null && !isPromotionStep(change.rollout.plan, phase.step)) {
     const missing = unprepared(change.rollout, seen);
-    if (missing !== null) return waitForCanary(change, seen, missing);
+    if (missing !== null) return waitBeside(change, seen, missing);
   }
   // Judged at 100 % it would be against nobody: the promotion is not reached before it may end.
   const released =
@@ -534,7 +534,14 @@ function goOn(change: Change, seen: Observation): Change {
 function raiseWaits(change: Change, seen: Observation): Change {
   const { rollout } = change;
   const notReady = notReadyFor(rollout, seen);
-  return notReady === null ? change : waitForCanary(change, seen, notReady);
+  return notReady === null ? change : waitBeside(change, seen, notReady);
+}
+
+/** Nothing is made ready while the rollout is paused: that time is not held against the canary, whose pods are. */
+function waitBeside(change: Change, seen: Observation, what: string): Change {
+  const { phase, unreadySince } = change.rollout;
+  if (phase.name !== 'paused' || canaryNotReady(seen.workloads) !== null) return waitForCanary(change, seen, what);
+  return unreadySince === null ? change : patch(change, { unreadySince: null });
 }
 
 /** What the traffic would be moved onto is not ready for it. A rollback asks nothing here: it was decided. */

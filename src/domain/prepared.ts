@@ -5,7 +5,7 @@ import { duration } from './format.ts';
 import type { Observation, PreparationLook } from './observation.ts';
 import type { Instant, Millis } from './plan.ts';
 import type { Prepared, Wish } from './preparation.ts';
-import { desiredPreparations, preparedOf } from './preparation.ts';
+import { desiredPreparations, preparationWords, preparedOf } from './preparation.ts';
 import type { Rollout } from './rollout.ts';
 
 /**
@@ -72,9 +72,10 @@ function waitsFor(rollout: Rollout, { step, preparation }: Wish, seen: Observati
   if (entry?.step !== step || entry.state !== 'standing') {
     if (look?.ok === false) return look.message;
     if (entry?.step === step) return entry.trouble ?? `${entry.object} is not yet as the step wants it`;
-    return preparation.kind === 'scale'
-      ? 'how many pods the canary needs could not be told: the deployments were not read'
-      : 'the subsets were not looked at yet';
+    const stable = seen.workloads?.stable;
+    return preparation.kind === 'scale' && stable?.ok === false && !('replicas' in preparation.to)
+      ? `how many pods the canary needs cannot be told: ${stable.message}`
+      : `what the step wants (${preparationWords(preparation)}) was not looked at yet`;
   }
   return preparation.kind === 'scale'
     ? podsMissing(entry, rollout, seen)

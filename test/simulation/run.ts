@@ -50,7 +50,7 @@ export async function simulateSeeds(
       final === undefined ? 'none' : final.phase.name === 'paused' ? `paused:${final.phase.cause}` : statusOf(final);
     ends[end] = (ends[end] ?? 0) + 1;
     commits += world.store.commits.length;
-    writes += world.kube.journal.filter((w) => w.by === 'sluice').length;
+    writes += world.kube.journal.filter((w) => w.by === 'sluice' && w.after.kind === 'VirtualService').length;
     for (const what of violations(world)) found.push(`seed ${seed}: ${what}`);
   }
   return { runs: to - from, ends, violations: found, commits, writes };
