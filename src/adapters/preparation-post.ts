@@ -108,14 +108,14 @@ export function openPreparations({ clusters, preparations, writesHere }: PostOpt
 }
 
 function lookOf(
-  { step, replicas }: PreparationTask,
+  { step, replicas, leaving }: PreparationTask,
   kind: Preparation['kind'],
   { name }: PreparationModule,
   seen: Seen,
 ): PreparationLook {
-  if (!seen.ok) return { ok: false, kind, gone: seen.code === 'not_found', message: seen.message };
+  if (!seen.ok) return { ok: false, kind, leaving, gone: seen.code === 'not_found', message: seen.message };
   const { read: _, ...rest } = seen;
-  return { ...rest, kind, step, replicas, way: name };
+  return { ...rest, kind, leaving, step, replicas, way: name };
 }
 
 /** Out of reach is no fault of the plan: the rollout would wait. */

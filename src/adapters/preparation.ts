@@ -7,7 +7,7 @@ import type { PolicyRule } from './mesh.ts';
 
 /** What one look found; the caller adds whose look it was. */
 export type Seen =
-  | (Omit<Extract<PreparationLook, { ok: true }>, 'kind' | 'step' | 'replicas' | 'way'> & {
+  | (Omit<Extract<PreparationLook, { ok: true }>, 'kind' | 'leaving' | 'step' | 'replicas' | 'way'> & {
       /** The object itself, for what the preflight says of its other owners; null: there is none yet. */
       readonly read: KubeObject | null;
     })

@@ -32,9 +32,10 @@ async function lookAt(
   task: PreparationTask,
   log: Logger | undefined,
 ): Promise<PreparationLook> {
+  const { leaving } = task;
   const { kind } = task.preparation;
   if (gateway === undefined)
-    return { ok: false, kind, gone: false, message: `this process carries out no ${kind} steps` };
+    return { ok: false, kind, leaving, gone: false, message: `this process carries out no ${kind} steps` };
   try {
     return await gateway.look(task);
   } catch (error) {
@@ -42,6 +43,7 @@ async function lookAt(
     return {
       ok: false,
       kind,
+      leaving,
       gone: false,
       message: `${kind} failed: ${error instanceof Error ? error.message : error}`,
     };
@@ -68,7 +70,7 @@ export async function bringBeside(
   ];
   let failed: Rollout | null = null;
   for (const task of tasks) {
-    const look = looks.find(({ kind }) => kind === task.preparation.kind);
+    const look = looks.find(({ kind, leaving }) => kind === task.preparation.kind && leaving === task.leaving);
     const trouble = look?.ok === true ? await one(gateway, task, look, log) : null;
     if (trouble !== null) failed = preparationFailed(failed ?? rollout, task.preparation.kind, trouble) ?? failed;
   }

@@ -1,7 +1,7 @@
 /** What one look at the world found. Trouble is a value with a code: nothing here throws. */
 import type { JudgedBlock, Ledger } from './evidence/ledger.ts';
 import type { Instant, Role } from './plan.ts';
-import type { Preparation } from './preparation.ts';
+import type { Leaving, Preparation } from './preparation.ts';
 import type { Stamp, Verdict } from './rollout.ts';
 import type { Temporary } from './temporary.ts';
 
@@ -163,10 +163,13 @@ export type EvidenceLook =
   | { readonly ok: false; readonly code: NoValueCode; readonly message: string; readonly dueAt: Instant };
 
 /** One preparation as it stands beside the route. */
-export type PreparationLook =
+export type PreparationLook = {
+  readonly kind: Preparation['kind'];
+  /** What it was looked at for: a look at what is to go says nothing of what is to stand. null: it is to stand. */
+  readonly leaving: Leaving | null;
+} & (
   | {
       readonly ok: true;
-      readonly kind: Preparation['kind'];
       readonly step: number;
       readonly replicas: number | null;
       /** Who carries it out, and the object that it writes, for people. */
@@ -185,12 +188,12 @@ export type PreparationLook =
     }
   | {
       readonly ok: false;
-      readonly kind: Preparation['kind'];
       /** The object is not there (any more): nothing can be left on it. */
       readonly gone: boolean;
       /** What was wanted, what was found, what to do. Names object and field. */
       readonly message: string;
-    };
+    }
+);
 
 /** One tick's look at the world: the reducer's input. Parts that were not looked at are null. */
 export interface Observation {

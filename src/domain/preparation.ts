@@ -53,9 +53,12 @@ export interface Prepared {
   /** Numbers of pods that this rollout may have written: anything else that is found is somebody else's. */
   readonly wrote: readonly number[];
   /**
-   * `wanted`: to be written; `standing`: read back; `withdrawn`: to be taken away; `left`: that could not be done in time.
+   * `wanted`: to be written; `standing`: read back; `withdrawn`: to be taken away, or let go; `released`: let go at 100 %,
+   * its notes are gone; `left`: that could not be done in time.
    */
-  readonly state: 'wanted' | 'standing' | 'withdrawn' | 'left';
+  readonly state: 'wanted' | 'standing' | 'withdrawn' | 'released' | 'left';
+  /** It was to be let go once: a rollback after that may find no notes of its own. Absent: it was not. */
+  readonly released?: true;
   /** Of the state. */
   readonly since: Instant;
   /** A write of this rollout may be on its way, or stand. */
@@ -123,13 +126,20 @@ export interface PreparationTask {
   readonly leaving: Leaving | null;
 }
 
+/** What was let go at 100 % is as it should be there. */
+export const stands = ({ state }: Prepared): boolean => state === 'standing' || state === 'released';
+
+/** Nothing more is done about it: it is gone or given up, or at 100 % let go. */
+export const isSettled = ({ touched, state }: Prepared, promoted: boolean): boolean =>
+  !touched || state === 'left' || (promoted && state === 'released');
+
 /** Preparations of the step that were not read back yet. A paused rollout stays where it is. */
 export function tasksForward(rollout: Rollout, workloads: Workloads | null): readonly PreparationTask[] {
   if (rollout.phase.name !== 'progressing') return [];
   return desiredPreparations(rollout).flatMap(({ step, preparation }) => {
     const prepared = preparedOf(rollout, preparation.kind);
     const known = prepared?.step === step ? prepared : null;
-    if (known?.state === 'standing') return [];
+    if (known !== null && stands(known)) return [];
     const replicas =
       preparation.kind !== 'scale'
         ? null
@@ -143,7 +153,7 @@ export function tasksForward(rollout: Rollout, workloads: Workloads | null): rea
 export const tasksBack = (rollout: Rollout, promoted: boolean): readonly PreparationTask[] =>
   (rollout.prepared ?? []).flatMap((prepared) => {
     const preparation = rollout.plan.steps[prepared.step]?.prepares;
-    if (preparation === undefined || prepared.state === 'left' || !prepared.touched) return [];
+    if (preparation === undefined || isSettled(prepared, promoted)) return [];
     const { step, replicas } = prepared;
     const back: Leaving = preparation.kind === 'scale' ? preparation.onRollback : 'restore';
     return [{ ...taskOf(rollout, step, preparation), replicas, prepared, leaving: promoted ? 'keep' : back }];

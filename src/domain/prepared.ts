@@ -5,7 +5,7 @@ import { duration } from './format.ts';
 import type { Observation, PreparationLook } from './observation.ts';
 import type { Instant, Millis } from './plan.ts';
 import type { Prepared, Wish } from './preparation.ts';
-import { desiredPreparations, preparationWords, preparedOf } from './preparation.ts';
+import { desiredPreparations, isSettled, preparationWords, preparedOf, stands } from './preparation.ts';
 import type { Rollout } from './rollout.ts';
 
 /**
@@ -18,7 +18,7 @@ export const CLEAN_UP: Millis = 60_000;
 
 /** Notes what was found of the step's preparations. */
 export function prepared(change: Change, { preparations = [], at }: Observation): Change {
-  return preparations.reduce((now, look) => (look.ok ? noted(now, look, at) : now), change);
+  return preparations.reduce((now, look) => (look.ok && look.leaving === null ? noted(now, look, at) : now), change);
 }
 
 type Found = Extract<PreparationLook, { ok: true }>;
@@ -68,8 +68,8 @@ export function unprepared(rollout: Rollout, seen: Observation): string | null {
 
 function waitsFor(rollout: Rollout, { step, preparation }: Wish, seen: Observation): string | null {
   const entry = preparedOf(rollout, preparation.kind);
-  const look = seen.preparations?.find(({ kind }) => kind === preparation.kind);
-  if (entry?.step !== step || entry.state !== 'standing') {
+  const look = seen.preparations?.find(({ kind, leaving }) => kind === preparation.kind && leaving === null);
+  if (entry?.step !== step || !stands(entry)) {
     if (look?.ok === false) return look.message;
     if (entry?.step === step) return entry.trouble ?? `${entry.object} is not yet as the step wants it`;
     const stable = seen.workloads?.stable;
@@ -110,18 +110,20 @@ export function preparationFailed(rollout: Rollout, kind: Prepared['kind'], mess
 
 // ── on the way out ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Is there something of this rollout to take away before it may end? */
-export const isOccupied = ({ prepared: entries = [] }: Rollout): boolean =>
-  entries.some(({ state, touched }) => touched && state !== 'left');
+/** Is there something of this rollout to take away, or at 100 % to let go, before it may end? */
+export const isOccupied = ({ prepared: entries = [], phase }: Rollout): boolean =>
+  entries.some((entry) => !isSettled(entry, phase.name !== 'rolling_back'));
 
 /** One look at what is to go. Only asked once the traffic is where it should be. */
 export function withdrawn(change: Change, { preparations = [], at }: Observation): Change {
-  const entries = change.rollout.prepared ?? [];
+  const { prepared: entries = [], phase } = change.rollout;
+  const promoted = phase.name !== 'rolling_back';
+  const looks = preparations.filter(({ leaving }) => leaving !== null && (leaving === 'keep') === promoted);
   return entries
-    .filter(({ touched, state }) => touched && state !== 'left')
+    .filter((entry) => !isSettled(entry, promoted))
     .reduce((now, entry) => {
-      const look = preparations.find(({ kind }) => kind === entry.kind);
-      return oneWithdrawn(now, entry, look, at);
+      const look = looks.find(({ kind }) => kind === entry.kind);
+      return oneWithdrawn(now, promoted ? { ...entry, released: true } : entry, look, at);
     }, change);
 }
 
@@ -137,7 +139,8 @@ function oneWithdrawn(change: Change, entry: Prepared, look: PreparationLook | u
     return look.gone
       ? gone(change, entry, look.message, at)
       : orGivenUp(change, { ...leaving, trouble: look.message }, at);
-  if (!look.ours && isFenced(entry, look)) return gone(change, entry, look.message, at);
+  if (!look.ours && (isFenced(entry, look) || look.leaving === 'keep'))
+    return look.leaving === 'keep' ? released(change, entry, look.message, at) : gone(change, entry, look.message, at);
   const fence = !look.ours && typeof entry.before === 'number' ? [entry.before + 1] : [];
   return orGivenUp(change, { ...leaving, wrote: [...new Set([...entry.wrote, ...fence])] }, at);
 }
@@ -154,6 +157,16 @@ function gone(change: Change, entry: Prepared, message: string, at: Instant): Ch
   const { kind, object } = entry;
   return record(patch(change, { prepared: rest }), at, 'preparation_gone', `${object}: ${message}`, { kind, object });
 }
+
+/** Kept in the row: a rollback may still come, and then it goes as if it had never been let go. */
+const released = (change: Change, entry: Prepared, message: string, at: Instant): Change =>
+  record(
+    withEntry(change, { ...entry, state: 'released', since: at, trouble: null }),
+    at,
+    'preparation_gone',
+    `${entry.object}: ${message}`,
+    { kind: entry.kind, object: entry.object },
+  );
 
 function orGivenUp(change: Change, entry: Prepared, at: Instant): Change {
   if (at - entry.since < CLEAN_UP) return withEntry(change, entry);

@@ -4,7 +4,7 @@
  */
 import type { PreparationWritten } from '../../app/ports.ts';
 import type { PreparationTask } from '../../domain/preparation.ts';
-import type { KubeClient, KubeObject, ObjectRef, PatchOp } from '../kubernetes/kube.ts';
+import type { Kube, KubeClient, KubeObject, ObjectRef, PatchOp } from '../kubernetes/kube.ts';
 import { CONFLICT, definePreparation, refused, type Seen, tokenOf, unread, writtenOf } from '../preparation.ts';
 import { type Mark, markOn, onCondition, removeMark, setMark } from '../prepare/mark.ts';
 import {
@@ -38,7 +38,7 @@ export default definePreparation({
       return refused('an ensureSubset step is for a canary that is a subset: name it in target.canary.subset');
     const now = await rulesNow(kube, wanted);
     if (!now.ok) return unread(now);
-    return task.leaving === null ? forward(kube, task, wanted, now.value) : back(task, wanted, now.value);
+    return task.leaving === null ? forward(kube, task, wanted, now.value) : back(kube, task, wanted, now.value);
   },
   bring: async (kube, task, token) => {
     const [wanted, now] = await read(kube, task);
@@ -66,13 +66,11 @@ export default definePreparation({
   takeBack: async (kube, task, token) => {
     const [wanted, now] = await read(kube, task);
     if (wanted === null || !now.ok) return now.ok ? CONFLICT : writtenOf(now, () => null);
-    const rule = markedIn(task, now.value);
-    if (rule === undefined || tokenOf(rule) !== token) return CONFLICT;
     const { version } = now.value;
-    const led = await ledTo(kube, task, wanted, version);
-    if (!led.ok) return writtenOf(led, () => null);
-    const mine = task.leaving === 'keep' ? [] : addedBy(markOn(rule, SUBSETS_ANNOTATION));
-    const gone = mine.filter((name) => !led.value.has(name));
+    const going = await goingFrom(kube, task, wanted, now.value);
+    if (!going.ok) return writtenOf(going, () => null);
+    const { rule, gone } = going.value;
+    if (rule === null || tokenOf(rule) !== token) return CONFLICT;
     const left = subsetNames(rule).filter((name) => !gone.includes(name));
     if (isMade(rule) && left.length === 0 && task.leaving !== 'keep')
       return writtenOf(await kube.delete(refOf(wanted, version, rule.metadata.name), token), () => null);
@@ -145,7 +143,7 @@ async function forward(kube: KubeClient, task: PreparationTask, wanted: Wanted, 
     ok: true,
     object: words(wanted, rule?.metadata.name ?? task.target.service),
     token: rule === null ? '' : tokenOf(rule),
-    before: null,
+    before: [...addedBy(mark), ...missing],
     standing,
     ours: mark?.rollout === task.rollout,
     message: standing
@@ -155,9 +153,10 @@ async function forward(kube: KubeClient, task: PreparationTask, wanted: Wanted, 
   };
 }
 
-function back(task: PreparationTask, wanted: Wanted, now: RulesNow): Seen {
-  const mine = markedIn(task, now);
-  const rule = mine ?? ruleFor(task, now);
+async function back(kube: KubeClient, task: PreparationTask, wanted: Wanted, now: RulesNow): Promise<Seen> {
+  const going = await goingFrom(kube, task, wanted, now);
+  if (!going.ok) return unread(going);
+  const rule = going.value.rule ?? ruleFor(task, now);
   const left = wanted.names.filter((name) => now.own.flatMap(subsetNames).includes(name));
   const stays = left.length === 0 ? 'none of the subsets is left' : `subsets ${left.join(' and ')} stay`;
   return {
@@ -166,10 +165,34 @@ function back(task: PreparationTask, wanted: Wanted, now: RulesNow): Seen {
     token: rule === null ? '' : tokenOf(rule),
     before: null,
     standing: false,
-    ours: mine !== undefined,
+    ours: going.value.rule !== null,
     message: rule === null ? 'it is gone' : stays,
     read: rule,
   };
+}
+
+/**
+ * The rule that has something of this rollout, and the subsets that go from it: those that it added and no route leads to.
+ * Its notes tell; once they were let go, at 100 %, the row does.
+ */
+async function goingFrom(
+  kube: KubeClient,
+  task: PreparationTask,
+  wanted: Wanted,
+  now: RulesNow,
+): Promise<Kube<{ readonly rule: KubeObject | null; readonly gone: readonly string[] }>> {
+  const marked = markedIn(task, now);
+  const { leaving, prepared } = task;
+  if (leaving === 'keep') return { ok: true, value: { rule: marked ?? null, gone: [] } };
+  const led = await ledTo(kube, task, wanted, now.version);
+  if (!led.ok) return led;
+  const free = (names: readonly unknown[], rule: KubeObject): readonly string[] =>
+    subsetNames(rule).filter((name) => names.includes(name) && !led.value.has(name));
+  if (marked !== undefined)
+    return { ok: true, value: { rule: marked, gone: free(addedBy(markOn(marked, SUBSETS_ANNOTATION)), marked) } };
+  const absent = prepared?.released === true && Array.isArray(prepared.before) ? prepared.before : [];
+  const rule = now.own.find((one) => free(absent, one).length > 0);
+  return { ok: true, value: rule === undefined ? { rule: null, gone: [] } : { rule, gone: free(absent, rule) } };
 }
 
 const refOf = ({ namespace }: Wanted, version: string, name: string): ObjectRef => ({
