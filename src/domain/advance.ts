@@ -206,10 +206,11 @@ function atStep(change: Change, seen: Observation): Change {
 const noticed = (change: Change, seen: Observation): Change =>
   isPromoted(change.rollout, seen.route) ? change : prepared(change, seen);
 
+/** Nothing is made ready while the rollout is paused: that time is not held against the canary, if its pods are ready. */
 const readyAgain = (change: Change, seen: Observation): Change =>
   change.rollout.unreadySince !== null &&
   canaryNotReady(seen.workloads) === null &&
-  unprepared(change.rollout, seen) === null
+  (change.rollout.phase.name === 'paused' || unprepared(change.rollout, seen) === null)
     ? patch(change, { unreadySince: null })
     : change;
 
@@ -537,12 +538,11 @@ function raiseWaits(change: Change, seen: Observation): Change {
   return notReady === null ? change : waitBeside(change, seen, notReady);
 }
 
-/** Nothing is made ready while the rollout is paused: that time is not held against the canary, whose pods are. */
-function waitBeside(change: Change, seen: Observation, what: string): Change {
-  const { phase, unreadySince } = change.rollout;
-  if (phase.name !== 'paused' || canaryNotReady(seen.workloads) !== null) return waitForCanary(change, seen, what);
-  return unreadySince === null ? change : patch(change, { unreadySince: null });
-}
+/** A paused rollout waits for a person; only pods that are not ready are a reason to go back then. */
+const waitBeside = (change: Change, seen: Observation, what: string): Change =>
+  change.rollout.phase.name === 'paused' && canaryNotReady(seen.workloads) === null
+    ? change
+    : waitForCanary(change, seen, what);
 
 /** What the traffic would be moved onto is not ready for it. A rollback asks nothing here: it was decided. */
 function notReadyFor(rollout: Rollout, seen: Observation): string | null {
