@@ -18,7 +18,14 @@ export const CLEAN_UP: Millis = 60_000;
 
 /** Notes what was found of the step's preparations. */
 export function prepared(change: Change, { preparations = [], at }: Observation): Change {
-  return preparations.reduce((now, look) => (look.ok && look.leaving === null ? noted(now, look, at) : now), change);
+  const looks = preparations.filter(({ leaving }) => leaving === null);
+  if (looks.length === 0) return change;
+  const trouble = looks.find((look) => !look.ok)?.message ?? null;
+  const same = (change.rollout.besideTrouble ?? null) === trouble;
+  return looks.reduce(
+    (now, look) => (look.ok ? noted(now, look, at) : now),
+    same ? change : patch(change, { besideTrouble: trouble }),
+  );
 }
 
 type Found = Extract<PreparationLook, { ok: true }>;
@@ -71,6 +78,7 @@ function waitsFor(rollout: Rollout, { step, preparation }: Wish, seen: Observati
   const look = seen.preparations?.find(({ kind, leaving }) => kind === preparation.kind && leaving === null);
   if (entry?.step !== step || !stands(entry)) {
     if (look?.ok === false) return look.message;
+    if (look === undefined && (rollout.besideTrouble ?? null) !== null) return rollout.besideTrouble ?? null;
     if (entry?.step === step) return entry.trouble ?? `${entry.object} is not yet as the step wants it`;
     const stable = seen.workloads?.stable;
     return preparation.kind === 'scale' && stable?.ok === false && !('replicas' in preparation.to)
@@ -175,6 +183,14 @@ function orGivenUp(change: Change, entry: Prepared, at: Instant): Change {
   const message = `${object} could not be put back within ${duration(CLEAN_UP)}: ${why}`;
   const left: Prepared = { ...entry, state: 'left', trouble: message };
   return record(withEntry(change, left), at, 'preparation_left', message, { kind, object, before: entry.before });
+}
+
+/** For who takes a rollback over by hand: what of it stands beside the route; '': nothing. */
+export function besideWords({ prepared: entries = [] }: Rollout): string {
+  const standing = entries.filter(({ touched }) => touched);
+  if (standing.length === 0) return '';
+  const words = standing.map(({ object, before }) => `${object} (before: ${JSON.stringify(before)})`);
+  return ` Put back by hand, after the traffic: ${words.join(', ')}.`;
 }
 
 /** A sentence for the outcome; '': nothing was left behind. */

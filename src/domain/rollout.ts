@@ -204,6 +204,8 @@ export interface Rollout {
   readonly pods?: PodCounts;
   /** What was made ready beside the route. Absent: nothing. */
   readonly prepared?: readonly Prepared[];
+  /** Why what the step wants beside the route could not be looked at last. Absent or null: it could. */
+  readonly besideTrouble?: string | null;
   /** Consecutive ticks that could not read or write the mesh: drives the back-off. */
   readonly attempts: number;
   /** Facts recorded so far: the next fact's number. */

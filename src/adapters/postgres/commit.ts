@@ -29,6 +29,7 @@ const TOLD: ReadonlySet<FactType> = new Set([
   'mesh_recovered',
   'rollback_started',
   'stable_short',
+  'preparation_left',
   'ended',
 ]);
 
