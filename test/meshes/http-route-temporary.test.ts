@@ -339,7 +339,7 @@ describe('is refused in words, and nothing is written', () => {
     expect(JSON.stringify(now())).toBe(before);
   });
 
-  it.each(['(?i)abc', 'a(?i:b)c', '(?P<who>a+)', '\\d+', '[[:alpha:]]+'])(
+  it.each(['(?i)abc', 'a(?i:b)c', '(?P<who>a+)', '\\d+', '\\\\1', '[[:alpha:]]+'])(
     'but not the pattern %s, which RE2 has',
     async (pattern) => {
       const { write } = world([plain]);

@@ -107,7 +107,7 @@ function unreadable({ match }: HeaderRoute): string | null {
   if (!('regex' in match)) return null;
   const { regex } = match;
   const about = `the pattern ${JSON.stringify(regex)} of the route by header`;
-  if (/\(\?(=|!|<=|<!)|\\[1-9]/.test(regex))
+  if (/\(\?(=|!|<=|<!)|\\[1-9]/.test(regex.replaceAll('\\\\', '')))
     return `${about} looks around or back, which RE2 cannot. Write it without, or use exact or prefix`;
   try {
     // JavaScript has neither RE2's flags inside a pattern nor its way of naming groups.
