@@ -1,8 +1,8 @@
 /**
  * What a plan adds beside the weights of an HTTPRoute, as JSON. Testers get a rule of their own: a copy of the rule whose
  * weights move (its filters and timeouts hold for testers too) with one more header in each match. The most specific match
- * wins, whatever the order: path, method, number of headers, number of query parameters. So the copy wins over the moved rule
- * and over nothing that is more specific than it; among equals it comes right before the moved rule. Copies of requests are a
+ * wins, whatever the order: path, method, number of headers, number of query parameters. So the copy wins over the moved rule,
+ * for requests with the header and for no others; among equals it comes right before the moved rule. Copies of requests are a
  * RequestMirror filter in the moved rule's own list: a second rule with the same matches would only use up the limits.
  */
 import type { HeaderRoute, Match, Mirror, Temporary } from '../../domain/temporary.ts';
