@@ -22,6 +22,9 @@ interface Rule {
 const rulesOf = (object: KubeObject): { readonly http?: readonly Rule[]; readonly rules?: readonly Rule[] } =>
   object.spec as { http?: Rule[]; rules?: Rule[] };
 
+const ROUTES = ['VirtualService', 'HTTPRoute'];
+export const isRoute = ({ kind }: KubeObject): boolean => ROUTES.includes(kind);
+
 export const weightsOf = (object: KubeObject): { stable: number; canary: number } => {
   const { http, rules } = rulesOf(object);
   const rule = (http ?? rules)?.find((r) => r.name === 'api');
@@ -49,7 +52,7 @@ export function violations(world: World): string[] {
     if (!holds) found.push(what);
   };
   const written = kube.journal.filter((write) => write.by === 'sluice');
-  const ours = written.filter(({ after }) => after.kind === 'VirtualService');
+  const ours = written.filter(({ after }) => isRoute(after));
   found.push(
     ...revertViolations(
       back,
@@ -197,7 +200,7 @@ function besideViolations({ kube, script, store }: World, final: Rollout): strin
   let decided = 0;
   for (const { after, before, by } of kube.journal) {
     if (by !== 'sluice') continue;
-    if (after.kind === 'VirtualService') {
+    if (isRoute(after)) {
       decided = weightsOf(after).canary;
       if (kinds.has('ensureSubset') && decided > 0 && !definedBefore(kube, after).includes('v2'))
         found.push(`B1: ${decided} % to subset v2, which is not there`);

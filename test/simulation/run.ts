@@ -2,7 +2,7 @@
 import type { KubeObject } from '../../src/adapters/kubernetes/kube.ts';
 import type { MeshModule } from '../../src/adapters/mesh.ts';
 import { statusOf } from '../../src/domain/rollout.ts';
-import { violations } from './invariants.ts';
+import { isRoute, violations } from './invariants.ts';
 import { type Sabotage, scriptOf, simulate } from './world.ts';
 
 export const seedRoute: KubeObject = {
@@ -71,14 +71,22 @@ export async function simulateSeeds(
   let writes = 0;
   for (let seed = from; seed < to; seed += 1) {
     const script = scriptOf(seed);
-    const world = await simulate({ ...script, plan: { ...script.plan, target } }, mesh, subject.object, sabotage);
+    const steps = script.plan.steps.filter(
+      ({ prepares }) => mesh.kind === 'istio' || prepares?.kind !== 'ensureSubset',
+    );
+    const world = await simulate(
+      { ...script, plan: { ...script.plan, target, steps } },
+      mesh,
+      subject.object,
+      sabotage,
+    );
     const final = world.store.commits.findLast((c) => c.next.reverts === undefined)?.next;
     if (world.store.commits.some((c) => c.next.reverts !== undefined)) ends['reverted'] = (ends['reverted'] ?? 0) + 1;
     const end =
       final === undefined ? 'none' : final.phase.name === 'paused' ? `paused:${final.phase.cause}` : statusOf(final);
     ends[end] = (ends[end] ?? 0) + 1;
     commits += world.store.commits.length;
-    writes += world.kube.journal.filter((w) => w.by === 'sluice' && w.after.kind === 'VirtualService').length;
+    writes += world.kube.journal.filter((w) => w.by === 'sluice' && isRoute(w.after)).length;
     for (const what of violations(world)) found.push(`seed ${seed}: ${what}`);
   }
   return { runs: to - from, ends, violations: found, commits, writes };

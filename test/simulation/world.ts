@@ -235,7 +235,9 @@ export async function simulate(
     patch: (ref, ops, options) =>
       call(async () => {
         if (down()) return AWAY;
-        const free = sabotage === (ref.plural === 'virtualservices' ? 'no_resource_version' : 'no_token_beside');
+        const free =
+          sabotage ===
+          (ref.plural === 'virtualservices' || ref.plural === 'httproutes' ? 'no_resource_version' : 'no_token_beside');
         const answer = await kube.patch(ref, free ? withoutPrecondition(ops, kube, ref) : ops, options);
         if (answer.ok) time.after(SCALES_AFTER, () => keepBounds(kube));
         // The answer may be lost although the write landed.
