@@ -126,8 +126,8 @@ export interface PreparationTask {
   readonly leaving: Leaving | null;
 }
 
-/** What was let go at 100 % is as it should be there. */
-export const stands = ({ state }: Prepared): boolean => state === 'standing' || state === 'released';
+/** What is let go at 100 % is as it should be there, also while that is under way. */
+export const stands = ({ state, released }: Prepared): boolean => state === 'standing' || released === true;
 
 /** Nothing more is done about it: it is gone or given up, or at 100 % let go. */
 export const isSettled = ({ touched, state }: Prepared, promoted: boolean): boolean =>

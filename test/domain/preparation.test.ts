@@ -288,6 +288,12 @@ describe('at 100 %', () => {
     expect(over).toMatchObject({ phase: { status: 'succeeded' }, prepared: [{ state: 'released', before: 2 }] });
   });
 
+  it('what is being let go is not brought back, should the route be out of sight for a moment', () => {
+    const rollout = promoted({ prepared: [entry({ state: 'withdrawn', released: true })] });
+    expect(tasksForward(rollout, canary(5))).toEqual([]);
+    expect(weightToWrite(rollout, seen(rollout, { route: aRoute(50, null), workloads: canary(5) }))).toBe(100);
+  });
+
   it('trouble with it does not keep the promotion for ever', () => {
     const rollout = promoted({ prepared: [entry({ state: 'withdrawn', since: 0 })] });
     const over = observe(rollout, seen(rollout, {}, CLEAN_UP)).rollout;
