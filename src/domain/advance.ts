@@ -517,17 +517,16 @@ function goOn(change: Change, seen: Observation): Change {
   const { phase } = change.rollout;
   if (phase.name !== 'progressing' && phase.name !== 'paused') return change;
   if (!inPlace(change.rollout, seen.route)) return raiseWaits(change, seen);
-  if (phase.reachedAt === null && !isPromotionStep(change.rollout.plan, phase.step)) {
+  const last = isPromotionStep(change.rollout.plan, phase.step);
+  if (!last && phase.reachedAt === null) {
     const missing = unprepared(change.rollout, seen);
     if (missing !== null) return waitBeside(change, seen, missing);
   }
-  // Judged at 100 % it would be against nobody: the promotion is not reached before it may end.
-  const released =
-    isPromoted(change.rollout, seen.route) && phase.name === 'progressing' ? withdrawn(change, seen) : change;
-  if (isPromoted(released.rollout, seen.route) && isOccupied(released.rollout)) return released;
-  const reached = phase.reachedAt === null ? reach(released, seen.at) : released;
-  const { plan } = reached.rollout;
-  if (isPromotionStep(plan, phase.step)) return phase.name === 'paused' ? reached : succeed(reached, seen.at);
+  // 100 % is not reached before the rollout may end: the checks would judge it against nobody.
+  const cleared = last && phase.name === 'progressing' ? withdrawn(change, seen) : change;
+  if (last && isOccupied(cleared.rollout)) return cleared;
+  const reached = phase.reachedAt === null ? reach(cleared, seen.at) : cleared;
+  if (last) return phase.name === 'paused' ? reached : succeed(reached, seen.at);
   return moveOn(reached, seen);
 }
 

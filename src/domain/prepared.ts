@@ -42,7 +42,8 @@ function noted(change: Change, look: Found, at: Instant): Change {
     replicas,
     way,
     object,
-    before: known === null ? look.before : known.before,
+    // What it was is what it was before our first write.
+    before: known?.touched === true ? known.before : look.before,
     wrote: [...new Set([...(known?.wrote ?? []), ...wrote])],
     state,
     since: same ? known.since : at,
