@@ -243,6 +243,11 @@ export const evidenceListSchema = named(
   z.object({ setup: evidenceSetupSchema.nullable(), items: z.array(evidenceBlockSchema), nextCursor }),
 );
 
+const traceId = described(
+  "Trace of the step in the service's own tracing, 32 hexadecimal digits; null: the step was not traced.",
+  z.string().nullable(),
+);
+
 export const factSchema = named(
   'Fact',
   'Something that happened.',
@@ -254,6 +259,7 @@ export const factSchema = named(
     step: z.int().nullable(),
     message: z.string(),
     data: z.record(z.string(), z.unknown()),
+    traceId,
   }),
 );
 export type FactBody = z.input<typeof factSchema>;
@@ -313,6 +319,7 @@ const writeSchema = named(
     result: z.enum(['applied', 'conflict', 'superseded', 'trouble']),
     message: z.string(),
     tookMs: z.number(),
+    traceId,
   }),
 );
 export type WriteBody = z.input<typeof writeSchema>;
