@@ -72,7 +72,15 @@ const links = z.object({
   ),
   jaeger: described(
     'Pages of Jaeger; absent: none is known for the cluster.',
-    z.object({ search: described('Traces with errors in the time of the rollout.', z.string()) }).optional(),
+    z
+      .object({
+        search: described('Traces with errors in the time of the rollout.', z.string()),
+        trace: described(
+          'Address of any trace, to which its id (`traceId` of a fact or a write) is added.',
+          z.string(),
+        ),
+      })
+      .optional(),
   ),
 });
 

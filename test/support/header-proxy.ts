@@ -16,6 +16,8 @@ export async function headerProxy(target: string): Promise<HeaderProxy> {
     seen.push({ method, path, headers });
     const onward = send({ hostname, port, method, path, headers }, (answer) => {
       outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
+      // A watch has none to say for a long time.
+      outgoing.flushHeaders();
       answer.pipe(outgoing);
     });
     onward.on('error', () => outgoing.destroy());
