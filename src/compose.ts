@@ -308,7 +308,8 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
       startWorker({
         store,
         work: (handler) => queue.work(handler, { concurrency: settings.concurrency }),
-        tick: (id) => tick(tickPorts, id),
+        // A queue may call from within the work that woke it.
+        tick: (id) => tracer.apart(() => tick(tickPorts, id)),
         loops: [
           () => repeat('fleet rollouts', () => fleetStep(fleetPorts, log), log),
           ...slackLoops(settings, db, { useCases, inbound, store, recorder, tracer, log }),

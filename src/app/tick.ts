@@ -112,9 +112,7 @@ async function move(ports: TickPorts, loaded: Loaded): Promise<TickOutcome> {
   const loadedAt = ports.monotonic();
   const { rollout, now } = loaded;
   const { id } = rollout;
-  const { tracer = UNTRACED } = ports;
-  const traceId = tracer.traceOf(stepAt(rollout));
-  const log = ports.log.child({ rolloutId: id, version: rollout.version, ...(traceId === null ? {} : { traceId }) });
+  const log = logOf(ports, rollout, rollout);
   await ports.crashPoint?.('loaded');
 
   const router = ports.meshes.router(rollout.plan.target);
@@ -142,11 +140,18 @@ async function move(ports: TickPorts, loaded: Loaded): Promise<TickOutcome> {
   if (change.facts.some((fact) => fact.type === 'weight_reached') && rollout.appliedGeneration !== rollout.generation)
     await recordFound(ports, router, rollout, now);
 
-  const go = () => bringAbout(ports, router, next, seen, loadedAt, log);
-  // What the new step wants is done for that one, and told in its trace.
+  const { tracer = UNTRACED } = ports;
+  // What a new step wants is done for that one, and told in its trace.
+  const go = () => bringAbout(ports, router, next, seen, loadedAt, logOf(ports, rollout, next));
   const wakeIn = await (stepOf(next) === stepOf(rollout) ? go() : tracer.step(stepAt(next), 'rollout.enter', {}, go));
   if (wakeIn !== null) await ports.queue.wake(id, wakeIn, next.phase.name === 'rolling_back' ? 'rollback' : 'tick');
   return next.phase.name === 'ended' ? 'ended' : 'committed';
+}
+
+/** Lines of a tick that loaded `loaded`, about the step at which `rollout` stands. */
+function logOf(ports: TickPorts, loaded: Rollout, rollout: Rollout): Logger {
+  const traceId = traceOf(ports, rollout);
+  return ports.log.child({ rolloutId: loaded.id, version: loaded.version, ...(traceId === null ? {} : { traceId }) });
 }
 
 /** Every commit is a new version, also where only the time of the next look changed. */

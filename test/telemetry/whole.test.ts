@@ -7,6 +7,7 @@ import { isLive } from '../../src/domain/rollout.ts';
 import { type Listening, listen } from '../../src/http/listen.ts';
 import { createServer } from '../../src/http/server.ts';
 import { type KubeApi, startKubeApi } from '../../src/sandbox/kube-api/index.ts';
+import { openLog } from '../../src/telemetry/log.ts';
 import { openTracing } from '../../src/telemetry/tracing.ts';
 import { type HeaderProxy, headerProxy } from '../support/header-proxy.ts';
 import { type OtlpReceiver, otlpReceiver, type ReceivedSpan } from '../support/otlp-receiver.ts';
@@ -77,6 +78,8 @@ interface World {
   readonly server: Listening;
   readonly kube: HeaderProxy;
   readonly prometheus: FakePrometheus;
+  /** Lines of the log. */
+  readonly lines: readonly Readonly<Record<string, unknown>>[];
   close(): Promise<void>;
 }
 
@@ -104,8 +107,10 @@ async function world(tracing?: Telemetry['tracing']): Promise<World> {
     slack: null,
     publicUrl: null,
   };
+  const lines: Record<string, unknown>[] = [];
+  const write = (line: string): void => void lines.push(JSON.parse(line) as Record<string, unknown>);
   const service = await compose(settings, {
-    log: quietLog,
+    log: openLog({ level: 'info', secrets: [], destination: { write } }),
     recorder: () => deafRecorder,
     ...(tracing === undefined ? {} : { tracing }),
   });
@@ -125,6 +130,7 @@ async function world(tracing?: Telemetry['tracing']): Promise<World> {
     server,
     kube,
     prometheus,
+    lines,
     async close() {
       await server.close(1_000);
       await worker.stop(5_000);
@@ -248,6 +254,24 @@ describe('with a collector', () => {
         },
       },
     ]);
+  });
+
+  it('only what is done for a step from within another is linked', () => {
+    const links = collector.spans.flatMap(({ name, links }) => links.map((other) => [name, other]));
+    const trace = (step: number | null) => events.find((event) => event.step === step)?.traceId;
+    expect(links).toEqual([
+      ['rollout.enter', trace(null)],
+      ['rollout.enter', trace(0)],
+    ]);
+  });
+
+  it("the log's lines about a tick carry the trace of the step", () => {
+    const about = of.lines.filter((line) => line['rolloutId'] === id && line['version'] !== undefined);
+    expect(new Set(about.map((line) => line['traceId']))).toEqual(new Set(events.map(({ traceId }) => traceId)));
+    const wrote = about.filter((line) => line['result'] === 'applied');
+    expect(wrote.map((line) => [line['weight'], line['traceId']])).toEqual(
+      writes.map(({ canaryWeight, traceId }) => [canaryWeight, traceId]),
+    );
   });
 
   it('a step lasts from its first fact to the commit that leaves it', async () => {
