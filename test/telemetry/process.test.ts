@@ -86,13 +86,13 @@ async function running(more: Readonly<Record<string, string>>): Promise<Running>
   };
 }
 
-it('without a collector the SDK of OpenTelemetry is not loaded', { timeout: 30_000 }, async () => {
+it('without a collector the SDK of OpenTelemetry is not loaded', { timeout: 60_000 }, async () => {
   const service = await running({ OTEL_SERVICE_NAME: 'delivery' });
   expect((await fetch(`${service.url}/openapi.json`)).status).toBe(200);
   expect(await service.stop()).toEqual({ code: 0, said: 'SDK loaded: false' });
 });
 
-it('with one it sends what waits before it ends, under the names that it was given', { timeout: 30_000 }, async () => {
+it('with one it sends what waits before it ends, under the names that it was given', { timeout: 60_000 }, async () => {
   const collector = await otlpReceiver();
   const service = await running({
     OTEL_EXPORTER_OTLP_ENDPOINT: `${collector.url}/`,
@@ -115,7 +115,7 @@ it('with one it sends what waits before it ends, under the names that it was giv
   await collector.close();
 });
 
-it('with one that never answers it ends by itself', { timeout: 30_000 }, async () => {
+it('with one that never answers it ends by itself', { timeout: 60_000 }, async () => {
   const collector = await otlpReceiver('hole');
   const service = await running({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url });
   await fetch(`${service.url}/openapi.json`);
