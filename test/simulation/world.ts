@@ -26,6 +26,7 @@ const deaf: Recorder = {
   metricsQuery() {},
   notification() {},
   httpRequest() {},
+  spans() {},
   async expose() {
     return { contentType: '', body: '' };
   },
