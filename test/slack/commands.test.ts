@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { handleInbound, type InboundPorts, inboundStep } from '../../src/app/inbound.ts';
 import type { InboundCommand, Principal } from '../../src/app/ports.ts';
 import { BUTTON, SLASH } from '../../src/app/slack-command.ts';
+import { unheard } from '../support/audit.ts';
 import { aPlan } from '../support/builders.ts';
 import { approver, atStepSince, memoryInbound, type SlackWorld, slackWorld, waiting } from '../support/slack-memory.ts';
 
@@ -19,6 +20,7 @@ beforeEach(() => {
   who = approver;
   ports = {
     useCases: world.useCases,
+    audit: unheard,
     principals: { find: async (teamId, userId) => (teamId === 'T1' && userId === 'U1' ? who : null) },
     respond: async (_, text) => {
       answers.push(text);
