@@ -65,12 +65,14 @@ $$;
 -- Number, time and hash are given here, whatever the insert says: who may insert can add a row at the end, and nowhere
 -- else. The lock is kept until the end of the transaction, so the next row finds this one or finds it gone; every
 -- transaction takes it last. The query sees rows that were committed while it waited: a volatile function's queries do.
-create function audit_is_chained() returns trigger language plpgsql set search_path from current as $$
+create function audit_is_chained() returns trigger language plpgsql
+-- Not what the caller has made of it: a temporary table named audit would be found first, and its head be believed.
+set search_path = pg_catalog, public, pg_temp as $$
 declare
-  head audit;
+  head public.audit;
 begin
   perform pg_advisory_xact_lock(hashtextextended('sluice audit', 0));
-  select * into head from audit order by seq desc limit 1;
+  select * into head from public.audit order by seq desc limit 1;
   new.seq := coalesce(head.seq, 0) + 1;
   new.at := date_trunc('milliseconds', clock_timestamp());
   new.hash := sha256(coalesce(head.hash, decode(repeat('00', 32), 'hex')) || audit_bytes(new));
