@@ -147,7 +147,8 @@ export function fakeUseCases(): FakeUseCases {
   let meshFindings: readonly MeshFinding[] = [];
   let made = 0;
   const now = (): number => Date.now() + offset;
-  const store = memoryStore(now);
+  const audit = memoryAudit(() => broken);
+  const store = memoryStore(now, (act) => void audit.note(act));
 
   const router = (target: Target): TrafficRouter => ({
     object: `VirtualService ${target.namespace}/${target.service}`,
@@ -187,7 +188,6 @@ export function fakeUseCases(): FakeUseCases {
     provider: (name) => ({ ...aProvider(known), name, scrapeInterval: 1000, measure }),
   };
 
-  const audit = memoryAudit(() => broken);
   const commandPorts = { store, queue, audit, log: quietLog };
   const startPorts: StartPorts = {
     ...commandPorts,
