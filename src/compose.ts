@@ -20,6 +20,7 @@ import { slackNotifier } from './adapters/notify/slack.ts';
 import { slackApi } from './adapters/notify/slack-api.ts';
 import { slackResponder } from './adapters/notify/slack-respond.ts';
 import { type MigratedCluster, policyGateway } from './adapters/policies/gateway.ts';
+import { postgresAudit } from './adapters/postgres/audit.ts';
 import { type Database, openDatabase } from './adapters/postgres/db.ts';
 import { postgresFleetStore } from './adapters/postgres/fleet-store.ts';
 import { postgresInboundCommands } from './adapters/postgres/inbound-commands.ts';
@@ -36,6 +37,7 @@ import { inspectCheck } from './adapters/prometheus/inspect.ts';
 import { openQueue, type QueueOptions } from './adapters/queue.ts';
 import { capabilityMatrix, guardSpecs, loadGuards, loadMeshes, loadProviders, meshFor } from './adapters/registry.ts';
 import type { CountView } from './adapters/series/counting.ts';
+import type { AuditLog } from './app/audit/log.ts';
 import { backTest } from './app/backtest.ts';
 import { command, retry } from './app/commands.ts';
 import { startDelivery } from './app/deliver.ts';
@@ -164,6 +166,7 @@ export interface Service {
   readonly migrations: MigrationUseCases;
   readonly fleets: FleetUseCases;
   readonly tokens: TokenStore;
+  readonly audit: AuditLog;
   readonly inbound: InboundCommands;
   readonly recorder: Recorder;
   readonly tracer: Tracer;
@@ -210,7 +213,8 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     severity,
     log,
   });
-  const commandPorts = { store, queue, log };
+  const audit = postgresAudit(db);
+  const commandPorts = { store, queue, audit, log };
   const probes = prober({ allowed: settings.probeHosts ?? [], tracer });
   const parser = planParser(
     [...meshes.values()],
@@ -242,7 +246,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     backTest: (document, past) => backTest(startPorts, document, past),
     mesh: (question) => meshStatus({ inspector }, question),
     async command(id, wanted, principal, { step, version }) {
-      const request = { id, command: wanted, actor: principal.name, expectedStep: step, expectedVersion: version };
+      const request = { id, command: wanted, by: principal, expectedStep: step, expectedVersion: version };
       return wanted.name === 'retry'
         ? retry(commandPorts, startPorts, request, principal)
         : command(commandPorts, request);
@@ -297,9 +301,10 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   };
   return {
     useCases,
-    migrations: migrationUseCases({ ...migrationPorts, newId: () => `mm_${randomBytes(10).toString('hex')}` }),
+    migrations: migrationUseCases({ ...migrationPorts, audit, newId: () => `mm_${randomBytes(10).toString('hex')}` }),
     fleets: fleetUseCases,
     tokens: postgresTokenStore(db),
+    audit,
     inbound,
     recorder,
     tracer,
@@ -312,7 +317,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
         tick: (id) => tracer.apart(() => tick(tickPorts, id)),
         loops: [
           () => repeat('fleet rollouts', () => fleetStep(fleetPorts, log), log),
-          ...slackLoops(settings, db, { useCases, inbound, store, recorder, tracer, log }),
+          ...slackLoops(settings, db, { useCases, inbound, store, recorder, audit, tracer, log }),
           ...migrationLoops({
             store: migrationPorts.store,
             tick: (id) => tickMigration(migrationPorts, id),
@@ -500,12 +505,13 @@ interface LoopPorts {
   readonly store: ReturnType<typeof postgresRolloutStore>;
   readonly recorder: Recorder;
   readonly tracer: Tracer;
+  readonly audit: AuditLog;
   readonly log: Logger;
 }
 
 function slackLoops({ slack, publicUrl }: Settings, db: Database, ports: LoopPorts) {
   if (slack === null) return [];
-  const { useCases, inbound, store, recorder, tracer, log } = ports;
+  const { useCases, inbound, store, recorder, audit, tracer, log } = ports;
   const notifier: Notifier = slackNotifier({
     api: slackApi({ token: slack.token, apiUrl: slack.apiUrl, tracer, log }),
     channel: slack.channel,
@@ -518,6 +524,6 @@ function slackLoops({ slack, publicUrl }: Settings, db: Database, ports: LoopPor
   const respond = slackResponder({ apiUrl: slack.apiUrl });
   return [
     () => startDelivery({ outbox: postgresOutbox(db), store, recorder, tracer, log }, [notifier]),
-    () => repeat('commands from Slack', () => inboundStep({ useCases, principals, respond, inbound, log }), log),
+    () => repeat('commands from Slack', () => inboundStep({ useCases, principals, audit, respond, inbound, log }), log),
   ];
 }

@@ -8,6 +8,7 @@ import type { Measurement } from '../../domain/observation.ts';
 import type { Millis } from '../../domain/plan.ts';
 import type { Fact, FactType } from '../../domain/rollout.ts';
 import { statusOf } from '../../domain/rollout.ts';
+import { appendingFrom, entryJson } from './audit.ts';
 import type { Database, Statement } from './db.ts';
 import { timestamp, timestampOrNull } from './db.ts';
 import type { QueryText, QueryTexts } from './query-texts.ts';
@@ -48,7 +49,7 @@ export const CHANGES = 'sluice_rollout';
  * Everything hangs on `moved`: where the version had gone on, no part writes anything.
  * NOTIFY only with facts: it takes a lock that lets only one commit at a time reach the disk, and most ticks bring none.
  */
-const COMMIT = `
+const commitText = (further: string): string => `
 with moved as (
   update rollout set
     version = $3, commit_id = $4, generation = $5, status = $6, behind = $7, state = $8,
@@ -78,8 +79,12 @@ with moved as (
   insert into outbox (channel, id, rollout_id, fact_seq)
   select channel, moved.id || ':' || seq, moved.id, seq
   from moved, unnest($14::text[], $15::int[]) as told (channel, seq)
-)
+)${further}
 select case when $16 then pg_notify('${CHANGES}', moved.id || ':' || $3) end from moved`;
+
+const COMMIT = commitText('');
+/** Apart, so that ticks do not pay for it. */
+const COMMAND = commitText(`, audited as (${appendingFrom('moved', 23)})`);
 
 const statement = (
   change: Commit,
@@ -87,13 +92,12 @@ const statement = (
   attempt: string,
   texts: readonly QueryText[],
 ): Statement => {
-  const { previous, next, facts, measurements, evidence, at, nextTickAt } = change;
+  const { previous, next, facts, measurements, evidence, at, nextTickAt, act } = change;
   const { phase } = next;
   const closed = evidence?.closed ?? null;
   const posts = postsOf(channels, facts);
   return {
-    name: 'rollout_commit',
-    text: COMMIT,
+    ...(act === undefined ? { name: 'rollout_commit', text: COMMIT } : { name: 'rollout_command', text: COMMAND }),
     values: [
       previous.id,
       previous.version,
@@ -117,6 +121,7 @@ const statement = (
       closed?.weight ?? null,
       closed === null ? null : storableJson(closed.block),
       closed === null ? null : storableJson(closed.finding),
+      ...(act === undefined ? [] : [entryJson(act)]),
     ],
   };
 };
