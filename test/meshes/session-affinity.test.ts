@@ -1,10 +1,13 @@
 /** Session affinity in a VirtualService: whom the rules give to which version, over all steps, as proxies read them. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { judgeEjection } from '../../src/adapters/guards/ejection.ts';
 import type { KubeObject } from '../../src/adapters/kubernetes/kube.ts';
 import istio from '../../src/adapters/meshes/istio.ts';
 import type { Affinity, SessionAffinity } from '../../src/domain/affinity.ts';
 import { affinityAt } from '../../src/domain/affinity.ts';
+import type { RouteReading, ShareReading } from '../../src/domain/observation.ts';
+import { shareObjection } from '../../src/domain/share.ts';
 import type { Temporary } from '../../src/domain/temporary.ts';
 import { istioRules } from '../../src/sandbox/data-plane/istio-route.ts';
 import { seeded, weighted } from '../../src/sandbox/data-plane/random.ts';
@@ -385,6 +388,48 @@ describe('the rules that keep users', () => {
     expect(kube.object('myapp')?.metadata.resourceVersion).toBe(resourceVersion);
     const delegating = await world([{ name: 'api', delegate: { name: 'other' } }]);
     expect(await delegating.router.read()).toMatchObject({ ok: false, code: 'delegated' });
+  });
+});
+
+describe('what watches the shares while users are kept', () => {
+  const shares = async () => {
+    const { match: _, ...bare } = api;
+    const w = await world([bare], { name: 'myapp' });
+    const before = await w.router.read();
+    await w.write(5, [keeping([5])]);
+    const route = await w.router.read();
+    if (!before.ok || !route.ok) throw new Error('not read');
+    return { before, route };
+  };
+  const guarded = (route: RouteReading, seen: Partial<ShareReading>) =>
+    judgeEjection(
+      {
+        target: istio.target.parse(istio.example),
+        wanted: 5,
+        route,
+        trafficShare: 'auto',
+        limit: 0.05,
+        proxy: 'istio',
+      },
+      { share: 0.05, samples: 2000, unreached: 0, ...seen },
+      'q',
+    ).verdict;
+
+  it('takes the share as it is: the requests of a few users are no binomial sample', async () => {
+    const { before, route } = await shares();
+    expect([before.carriesAllTraffic, route.carriesAllTraffic]).toEqual([true, false]);
+    const ofFew = { share: 0.12, samples: 2000, unreached: 0 };
+    expect(shareObjection({ trafficShare: 'auto' }, before, 5, ofFew)).not.toBeNull();
+    expect(shareObjection({ trafficShare: 'auto' }, route, 5, ofFew)).toBeNull();
+    expect(guarded(route, ofFew)).toBe('pass');
+  });
+
+  it('still objects where the canary has nobody, and rolls back where its pods are all ejected', async () => {
+    const { route } = await shares();
+    expect(shareObjection({ trafficShare: 'auto' }, route, 5, { share: 0, samples: 10_000, unreached: 0 })).toContain(
+      'the canary got 0 %',
+    );
+    expect(guarded(route, { share: 0, samples: 1900, unreached: 95 })).toBe('fail');
   });
 });
 
