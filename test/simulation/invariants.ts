@@ -12,23 +12,41 @@ import type { Temporary } from '../../src/domain/temporary.ts';
 import { isJudgedAt, sameKinds } from '../../src/domain/temporary.ts';
 import type { World } from './world.ts';
 
+interface Rule {
+  readonly name?: string;
+  readonly route?: readonly { readonly weight?: number }[];
+  readonly backendRefs?: readonly { readonly weight?: number }[];
+  readonly filters?: readonly unknown[];
+}
+
+/** Of a VirtualService or an HTTPRoute. */
+const rulesOf = (object: KubeObject): { readonly http?: readonly Rule[]; readonly rules?: readonly Rule[] } =>
+  object.spec as { http?: Rule[]; rules?: Rule[] };
+
 export const weightsOf = (object: KubeObject): { stable: number; canary: number } => {
-  const spec = object.spec as { http: { name?: string; route: { weight?: number }[] }[] };
-  const rule = spec.http.find((r) => r.name === 'api');
-  return { stable: rule?.route[0]?.weight ?? Number.NaN, canary: rule?.route[1]?.weight ?? Number.NaN };
+  const { http, rules } = rulesOf(object);
+  const rule = (http ?? rules)?.find((r) => r.name === 'api');
+  const [stable, canary] = rule?.route ?? rule?.backendRefs ?? [];
+  return { stable: stable?.weight ?? Number.NaN, canary: canary?.weight ?? Number.NaN };
 };
 
-/** One per thing that was added, however many rules it took. */
+/**
+ * One per thing that was added, however many rules it took. An HTTPRoute began with one rule and no filter: all that is more
+ * is ours, whatever the mark on it says.
+ */
 const kindsOn = (object: KubeObject): readonly Temporary['kind'][] => {
-  const { http } = object.spec as { http: { name?: string }[] };
-  const own = http.flatMap(({ name }) => ownRule(name ?? null) ?? []);
-  return [...new Map(own.map(({ kind, place }) => [`${kind} ${place}`, kind])).values()];
+  const { http, rules = [] } = rulesOf(object);
+  const own = (http ?? []).flatMap(({ name }) => ownRule(name ?? null) ?? []);
+  if (http !== undefined) return [...new Map(own.map(({ kind, place }) => [`${kind} ${place}`, kind])).values()];
+  return rules.flatMap(({ name, filters = [] }) =>
+    name === 'api' ? filters.map(() => 'mirror' as const) : ['headerRoute' as const],
+  );
 };
 
 /** Canary's part of what each rule that keeps users divides, in their order. */
 const keepersOn = (object: KubeObject): readonly number[] => {
-  const { http } = object.spec as {
-    http: { name?: string; route: { destination: { subset: string }; weight?: number }[] }[];
+  const { http = [] } = object.spec as {
+    http?: { name?: string; route: { destination: { subset: string }; weight?: number }[] }[];
   };
   return http
     .filter(({ name }) => ownRule(name ?? null)?.kind === 'sessionAffinity')

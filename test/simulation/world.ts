@@ -386,11 +386,12 @@ function remembering(kube: ReturnType<typeof memoryKube>, now: () => number): Re
 
 interface Rule {
   name?: string;
-  route: { destination: unknown; weight?: number }[];
+  route?: { weight?: number }[];
+  backendRefs?: { weight?: number }[];
 }
 
 const keepsUsers = ({ name, route }: Rule): boolean =>
-  ownRule(name ?? null)?.kind === 'sessionAffinity' && route.length === 2;
+  ownRule(name ?? null)?.kind === 'sessionAffinity' && route?.length === 2;
 
 /**
  * Someone with kubectl: weights by hand, or an unrelated edit that only moves the resourceVersion. `own`: the weights of a rule
@@ -401,14 +402,16 @@ function editByHand(kube: ReturnType<typeof memoryKube>, weight: number | null, 
   if (object === undefined) return;
   const copy = structuredClone(object) as unknown as {
     metadata: { labels?: Record<string, string> };
-    spec: { http: Rule[] };
+    spec: { http?: Rule[]; rules?: Rule[] };
   };
-  const rule = (own ? copy.spec.http.find(keepsUsers) : undefined) ?? copy.spec.http.find((r) => r.name === 'api');
-  if (weight === null || rule === undefined)
+  const rules = copy.spec.http ?? copy.spec.rules;
+  const rule = (own ? rules?.find(keepsUsers) : undefined) ?? rules?.find((r) => r.name === 'api');
+  const [stable, canary] = rule?.route ?? rule?.backendRefs ?? [];
+  if (weight === null || stable === undefined || canary === undefined)
     copy.metadata.labels = { ...copy.metadata.labels, edited: String(Math.random()) };
   else {
-    (rule.route[0] as { weight?: number }).weight = 100 - weight;
-    (rule.route[1] as { weight?: number }).weight = weight;
+    stable.weight = 100 - weight;
+    canary.weight = weight;
   }
   kube.put(copy as never);
 }

@@ -1,15 +1,11 @@
 /** Parts of a VirtualService's rule that copies of it are made from. */
 import { isRecord, type Json, listAt, recordAt } from './json.ts';
 import type { MovedRule } from './split.ts';
+import { cookiePattern, entryAlone } from './temporary-rules.ts';
 
-/** The version's entry of the rule, without its weight: what stands alone needs none. */
-export function entryOf(rule: Json, moved: MovedRule, role: 'stable' | 'canary'): Json {
-  const { weightAt } = (role === 'stable' ? moved.stable : null) ?? moved.canary;
-  const place = Number(/\/route\/(\d+)\/weight$/.exec(weightAt)?.[1] ?? 0);
-  const entry = listAt(rule, 'route')[place];
-  const { weight: _, ...rest } = isRecord(entry) ? entry : {};
-  return rest;
-}
+/** The version's entry of the rule, alone. */
+export const entryOf = (rule: Json, moved: MovedRule, role: 'stable' | 'canary'): Json =>
+  entryAlone(rule, 'route', (role === 'stable' ? moved.stable : null) ?? moved.canary);
 
 /** Every way that the rule matches, and the header besides. A rule without a match gets one. */
 export function matching(rule: Json, headers: Json): readonly Json[] {
@@ -30,9 +26,6 @@ export const looksAt = (rule: unknown, header: string): boolean =>
   );
 
 /** Requests with that cookie, among whatever others. */
-export const withCookie = (name: string, value: string): Json => ({
-  cookie: { regex: `^(.*;\\s*)?${literally(name)}=${literally(value)}(;.*)?$` },
+export const withCookie = (cookie: string, exact: string): Json => ({
+  cookie: { regex: cookiePattern({ cookie, exact }) },
 });
-
-/** RE2, as the proxies read it. */
-const literally = (text: string): string => text.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&');
