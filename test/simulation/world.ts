@@ -4,11 +4,13 @@
  */
 import type { KubeClient, KubeObject, PatchOp } from '../../src/adapters/kubernetes/kube.ts';
 import type { MeshModule } from '../../src/adapters/mesh.ts';
+import { ours as ownRule } from '../../src/adapters/routes/temporary-rules.ts';
 import { command } from '../../src/app/commands.ts';
 import type { Commit, Logger, MeshGateway, MetricsProvider, Recorder, TickQueue } from '../../src/app/ports.ts';
 import { revert } from '../../src/app/revert.ts';
 import { openSweep } from '../../src/app/sweep.ts';
 import { tick } from '../../src/app/tick.ts';
+import type { SessionAffinity } from '../../src/domain/affinity.ts';
 import type { Command } from '../../src/domain/command.ts';
 import type { Reading, Workload } from '../../src/domain/observation.ts';
 import type { Plan, Step } from '../../src/domain/plan.ts';
@@ -82,6 +84,13 @@ const TESTERS: Step = {
   approval: 'none',
   adds: { kind: 'headerRoute', match: { header: 'x-version', exact: 'v2' } },
 };
+const KEPT: SessionAffinity = {
+  cookie: 'sluice-session',
+  maxAge: 3_600_000,
+  path: '/',
+  secure: false,
+  sameSite: 'Lax',
+};
 const COPIES: Step = { weight: 0, hold: 20_000, approval: 'none', adds: { kind: 'mirror', percent: 100 } };
 
 export function scriptOf(seed: number): Script {
@@ -99,6 +108,7 @@ export function scriptOf(seed: number): Script {
   const plan: Plan = {
     ...base,
     steps,
+    ...(seed % 4 === 1 ? { sessionAffinity: KEPT } : {}),
     analysis: {
       ...base.analysis,
       noData: { patience: 120_000, then: random() < 0.5 ? 'pause' : 'rollback' },
@@ -334,7 +344,7 @@ export async function simulate(
     const asked = { id, reason: 'test', force, principal: ANA };
     time.after(when, () => void call(() => revert({ store, meshes, queue, audit: unheard, log: quiet, newId }, asked)));
   }
-  for (const edit of script.edits) time.after(edit.at, () => editByHand(kube, edit.weight));
+  for (const edit of script.edits) time.after(edit.at, () => editByHand(kube, edit.weight, script.seed % 8 === 1));
   // A second worker that ticks the same rollout now and then, whatever the queue says.
   for (let i = 0; i < 10; i += 1) time.after(time.random() * 300_000, () => void run(id));
   await time.run(END);
@@ -388,15 +398,22 @@ interface Rule {
   backendRefs?: { weight?: number }[];
 }
 
-/** Someone with kubectl: weights by hand, or an unrelated edit that only moves the resourceVersion. */
-function editByHand(kube: ReturnType<typeof memoryKube>, weight: number | null): void {
+const keepsUsers = ({ name, route }: Rule): boolean =>
+  ownRule(name ?? null)?.kind === 'sessionAffinity' && route?.length === 2;
+
+/**
+ * Someone with kubectl: weights by hand, or an unrelated edit that only moves the resourceVersion. `own`: the weights of a rule
+ * that keeps users, where there is one.
+ */
+function editByHand(kube: ReturnType<typeof memoryKube>, weight: number | null, own: boolean): void {
   const object = kube.object('myapp');
   if (object === undefined) return;
   const copy = structuredClone(object) as unknown as {
     metadata: { labels?: Record<string, string> };
     spec: { http?: Rule[]; rules?: Rule[] };
   };
-  const rule = (copy.spec.http ?? copy.spec.rules)?.find((r) => r.name === 'api');
+  const rules = copy.spec.http ?? copy.spec.rules;
+  const rule = (own ? rules?.find(keepsUsers) : undefined) ?? rules?.find((r) => r.name === 'api');
   const [stable, canary] = rule?.route ?? rule?.backendRefs ?? [];
   if (weight === null || stable === undefined || canary === undefined)
     copy.metadata.labels = { ...copy.metadata.labels, edited: String(Math.random()) };
