@@ -13,10 +13,13 @@ import type { Command } from '../../src/domain/command.ts';
 import type { Reading, Workload } from '../../src/domain/observation.ts';
 import type { Plan, Step } from '../../src/domain/plan.ts';
 import { isLive } from '../../src/domain/rollout.ts';
+import { anAct, unheard } from '../support/audit.ts';
 import { aCheck, aPlan } from '../support/builders.ts';
 import { memoryKube } from '../support/memory-kube.ts';
 import { type MemoryStore, memoryStore } from '../support/memory-store.ts';
 import { type Scheduler, scheduler } from './scheduler.ts';
+
+const ANA = { id: 'ana', name: 'ana' };
 
 const quiet: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => quiet };
 const deaf: Recorder = {
@@ -26,6 +29,7 @@ const deaf: Recorder = {
   metricsQuery() {},
   notification() {},
   httpRequest() {},
+  spans() {},
   async expose() {
     return { contentType: '', body: '' };
   },
@@ -305,6 +309,7 @@ export async function simulate(
       plan: script.plan,
       source: {},
       createdBy: 'test',
+      act: anAct(),
       objectKey: 'default VirtualService production/myapp',
       epochAbove: 0,
       observedWeight: 0,
@@ -319,12 +324,15 @@ export async function simulate(
   await queue.wake(id, 0, 'command');
   time.after(1_000, sweepOnce);
   for (const { at: when, command: wanted } of script.commands) {
-    time.after(when, () => void command({ store, queue, log: quiet }, { id, command: wanted, actor: 'ana' }));
+    time.after(
+      when,
+      () => void command({ store, queue, audit: unheard, log: quiet }, { id, command: wanted, by: ANA }),
+    );
   }
   for (const [i, { at: when, force }] of script.reverts.entries()) {
     const newId = () => `${id}-back${i}`;
-    const asked = { id, reason: 'test', force, principal: { name: 'ana' } };
-    time.after(when, () => void call(() => revert({ store, meshes, queue, log: quiet, newId }, asked)));
+    const asked = { id, reason: 'test', force, principal: ANA };
+    time.after(when, () => void call(() => revert({ store, meshes, queue, audit: unheard, log: quiet, newId }, asked)));
   }
   for (const edit of script.edits) time.after(edit.at, () => editByHand(kube, edit.weight));
   // A second worker that ticks the same rollout now and then, whatever the queue says.

@@ -50,7 +50,7 @@ async function compared(meshID: string, members: readonly Surroundings[]): Promi
         return { cluster: around.cluster, shape: shapeOf(route.object), object: route.place.naming.object };
       }),
     );
-    const evidence = { meshID, shapes: Object.fromEntries(shapes.map(({ cluster, shape }) => [cluster, shape])) };
+    const evidence = { meshID, shapes: shapes.map(({ cluster, shape }) => `${cluster} ${shape}`) };
     const groups = [...Map.groupBy(shapes, ({ shape }) => shape).values()].sort((a, b) => b.length - a.length);
     const names = (group: typeof shapes): string => group.map(({ cluster }) => cluster).join(', ');
     const [first = [], ...others] = groups;
