@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { type Cluster, type Clusters, meshGateway, metricsGateway } from './adapters/clusters.ts';
 import { openGuards } from './adapters/guard-post.ts';
+import type { Listing } from './adapters/inspect/check.ts';
 import { type Inspected, loadChecks, openInspector } from './adapters/inspect/inspect.ts';
 import type { Policy } from './adapters/inspect/policy.ts';
 import { openQuery } from './adapters/inspect/query.ts';
@@ -107,7 +108,7 @@ export interface ClusterSettings {
   /** Namespaces of the control planes. Absent: where the meshes' installers put them. */
   readonly meshNamespaces?: Inspected['controlPlanes'];
   /** Its part in a mesh of several clusters. Absent: every cluster reads its own objects. */
-  readonly topology?: { readonly role: 'primary' | 'remote' | 'config'; readonly meshID: string | null };
+  readonly topology?: Omit<Listing, 'peers'>;
   /** Absent: there is none. */
   readonly kiali?: KialiSettings;
   readonly jaeger?: JaegerOptions;
@@ -391,9 +392,17 @@ const inspectedClusters = (
       const kube = clusters.get(name)?.kube;
       if (kube === undefined) return [];
       const query = prometheus === null ? null : openQuery({ ...prometheus, ...telemetry });
-      return [[name, { kube, query, controlPlanes: meshNamespaces }] as const];
+      return [[name, { kube, query, controlPlanes: meshNamespaces, listing: listingOf(name, settings) }] as const];
     }),
   );
+
+function listingOf(name: string, settings: readonly ClusterSettings[]): Listing | null {
+  const topology = settings.find((one) => one.name === name)?.topology;
+  if (topology === undefined) return null;
+  const { meshID } = topology;
+  const peers = settings.filter((one) => one.name !== name && meshID !== null && one.topology?.meshID === meshID);
+  return { ...topology, peers: peers.map((one) => one.name) };
+}
 
 const SCRAPE_INTERVAL: Millis = 15_000;
 

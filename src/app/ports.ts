@@ -132,6 +132,8 @@ export interface MeshInspector {
   readonly checks: readonly string[];
   /** Every check of the target's mesh, by name. `stricter`: the plan's wishes. Answers within a deadline of its own. */
   target(target: Target, stricter: Severities): Promise<readonly MeshFinding[]>;
+  /** Do the clusters of one mesh have the same route object for one service? Empty: no two of them are of one mesh. */
+  alike(targets: readonly Target[]): Promise<readonly MeshFinding[]>;
   /** Throws UnknownName for an unknown cluster or mesh. */
   cluster(question: MeshQuestion): Promise<MeshReport>;
 }

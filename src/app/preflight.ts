@@ -16,7 +16,7 @@ import type { CheckPreview, Finding, TimelineEntry } from './usecases.ts';
 
 export interface PreflightPorts {
   readonly meshes: MeshGateway;
-  readonly inspector: Pick<MeshInspector, 'target'>;
+  readonly inspector: Pick<MeshInspector, 'target' | 'alike'>;
   readonly metrics: MetricsGateway;
   /** Absent: nobody else is asked. */
   readonly validator?: MeshValidator;

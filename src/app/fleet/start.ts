@@ -69,5 +69,5 @@ async function lookAtAll(ports: StartPorts, plans: readonly ClusterPlan[]): Prom
     const found = await preflight(ports, plan);
     findings.push(...found.findings.map((one) => ({ ...one, check: `${cluster}/${one.check}` })));
   }
-  return findings;
+  return [...findings, ...(await ports.inspector.alike(plans.map(({ plan }) => plan.target)))];
 }
