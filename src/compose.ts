@@ -3,11 +3,12 @@ import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { type Cluster, type Clusters, meshGateway, metricsGateway } from './adapters/clusters.ts';
 import { openGuards } from './adapters/guard-post.ts';
+import type { Listing } from './adapters/inspect/check.ts';
 import { type Inspected, loadChecks, openInspector } from './adapters/inspect/inspect.ts';
 import type { Policy } from './adapters/inspect/policy.ts';
 import { openQuery } from './adapters/inspect/query.ts';
 import { type JaegerOptions, jaegerSource } from './adapters/jaeger/client.ts';
-import { searchLink } from './adapters/jaeger/links.ts';
+import { jaegerLinks } from './adapters/jaeger/links.ts';
 import { type KialiOptions, kialiValidator } from './adapters/kiali/client.ts';
 import { kialiLinks } from './adapters/kiali/links.ts';
 import { type KubeOptions, openKube } from './adapters/kubernetes/client.ts';
@@ -20,6 +21,7 @@ import { slackNotifier } from './adapters/notify/slack.ts';
 import { slackApi } from './adapters/notify/slack-api.ts';
 import { slackResponder } from './adapters/notify/slack-respond.ts';
 import { type MigratedCluster, policyGateway } from './adapters/policies/gateway.ts';
+import { postgresAudit } from './adapters/postgres/audit.ts';
 import { type Database, openDatabase } from './adapters/postgres/db.ts';
 import { postgresFleetStore } from './adapters/postgres/fleet-store.ts';
 import { postgresInboundCommands } from './adapters/postgres/inbound-commands.ts';
@@ -28,6 +30,7 @@ import { postgresOutbox } from './adapters/postgres/outbox.ts';
 import { postgresRolloutStore } from './adapters/postgres/rollout-store.ts';
 import { postgresSlackMessages as slackMessages } from './adapters/postgres/slack-messages.ts';
 import { postgresSlackPrincipals } from './adapters/postgres/slack-principals.ts';
+import { postgresStepStarts } from './adapters/postgres/step-starts.ts';
 import { postgresTokenStore } from './adapters/postgres/tokens.ts';
 import { postgresTraceStore } from './adapters/postgres/traces.ts';
 import { openPreparations } from './adapters/preparation-post.ts';
@@ -44,6 +47,7 @@ import {
   meshFor,
 } from './adapters/registry.ts';
 import type { CountView } from './adapters/series/counting.ts';
+import type { AuditLog } from './app/audit/log.ts';
 import { backTest } from './app/backtest.ts';
 import { command, retry } from './app/commands.ts';
 import { startDelivery } from './app/deliver.ts';
@@ -72,7 +76,9 @@ import {
 import { repeat } from './app/repeat.ts';
 import { revert } from './app/revert.ts';
 import { dryRun, type StartPorts, start } from './app/start.ts';
+import { withStepSpans } from './app/step-spans.ts';
 import { tick } from './app/tick.ts';
+import { type Tracer, UNTRACED } from './app/tracer.ts';
 import { startTraces, TRACES, type TracePorts } from './app/traces.ts';
 import type { OutsideLinks, UseCases } from './app/usecases.ts';
 import { startWorker, type Worker } from './app/worker.ts';
@@ -82,9 +88,11 @@ import type { Preparation } from './domain/preparation.ts';
 import { PREPARATIONS } from './domain/preparation.ts';
 import type { Rollout } from './domain/rollout.ts';
 import type { Temporary } from './domain/temporary.ts';
+import type { Tracing } from './telemetry/tracing.ts';
 
 /** What every provider is opened with, beside its own settings. */
 interface MetricsPorts {
+  readonly tracer: Tracer;
   readonly kube: KubeClient;
   viewsOf(target: Target): readonly View[];
   countingOf(target: Target): readonly CountView[];
@@ -111,7 +119,7 @@ export interface ClusterSettings {
   /** Namespaces of the control planes. Absent: where the meshes' installers put them. */
   readonly meshNamespaces?: Inspected['controlPlanes'];
   /** Its part in a mesh of several clusters. Absent: every cluster reads its own objects. */
-  readonly topology?: { readonly role: 'primary' | 'remote' | 'config'; readonly meshID: string | null };
+  readonly topology?: Omit<Listing, 'peers'>;
   /** Absent: there is none. */
   readonly kiali?: KialiSettings;
   readonly jaeger?: JaegerOptions;
@@ -157,6 +165,8 @@ export interface Telemetry {
   readonly recorder: (
     sources: Pick<TickQueue, 'depth'> & { gauges: ReturnType<typeof postgresRolloutStore>['gauges'] },
   ) => Recorder;
+  /** Absent: nothing is traced. */
+  readonly tracing?: (ports: { readonly recorder: Pick<Recorder, 'spans'>; readonly log: Logger }) => Tracing;
   /** Tests only: named places at which a process may be made to die. */
   readonly crashPoint?: CrashPoint;
   /** The same within the ticks of migrations. */
@@ -168,8 +178,10 @@ export interface Service {
   readonly migrations: MigrationUseCases;
   readonly fleets: FleetUseCases;
   readonly tokens: TokenStore;
+  readonly audit: AuditLog;
   readonly inbound: InboundCommands;
   readonly recorder: Recorder;
+  readonly tracer: Tracer;
   /** What is missing and what to do; empty: ready. */
   ready(): Promise<readonly { readonly part: string; readonly message: string }[]>;
   startWorker(): Worker;
@@ -190,16 +202,22 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   const db = openDatabase({ url: settings.databaseUrl, log });
   const traced = settings.clusters.some(({ jaeger }) => jaeger !== undefined);
   const channels = [...(settings.slack === null ? [] : ['slack']), ...(traced ? [TRACES] : [])];
-  const store = postgresRolloutStore(db, { channels, log });
+  // The recorder comes later: it asks the store, which asks the tracer. Until there is work there are no spans.
+  const tracing = telemetry.tracing?.({ recorder: { spans: (...counted) => recorder.spans(...counted) }, log });
+  const tracer = tracing ?? UNTRACED;
+  const rows = postgresRolloutStore(db, { channels, traceOf: tracer.traceOf, log });
+  const store = tracing === undefined ? rows : withStepSpans(rows, { tracer, starts: postgresStepStarts(db), log });
   const queue = await openQueue({ backend: settings.queue, log });
-  const recorder = telemetry.recorder({ gauges: store.gauges, depth: queue.depth });
-  const clusters = await openClusters(settings.clusters, meshes, providers, recorder, log).catch(async (error) => {
-    // What is open already would keep the process from ending with the reason.
-    await Promise.all([queue.close(), store.close().then(() => db.close())]);
-    throw error;
-  });
+  const recorder: Recorder = telemetry.recorder({ gauges: store.gauges, depth: queue.depth });
+  const clusters = await openClusters(settings.clusters, meshes, providers, { recorder, tracer, log }).catch(
+    async (error) => {
+      // What is open already would keep the process from ending with the reason.
+      await Promise.all([queue.close(), store.close().then(() => db.close())]);
+      throw error;
+    },
+  );
   const gateways = { meshes: meshGateway(clusters, meshes, readWorkload), metrics: metricsGateway(clusters) };
-  const inspected = inspectedClusters(settings.clusters, clusters, recorder);
+  const inspected = inspectedClusters(settings.clusters, clusters, { recorder, tracer });
   const inspector = openInspector({
     clusters: inspected,
     meshes,
@@ -209,8 +227,9 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     log,
   });
   const preparations = openPreparations({ clusters, preparations: ways, writesHere: settings.writesHere ?? true });
-  const commandPorts = { store, queue, log };
-  const probes = prober({ allowed: settings.probeHosts ?? [] });
+  const audit = postgresAudit(db);
+  const commandPorts = { store, queue, audit, log };
+  const probes = prober({ allowed: settings.probeHosts ?? [], tracer });
   const parser = planParser(
     [...meshes.values()],
     [...providers.keys()],
@@ -223,7 +242,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     (asked, target) => stepObjection(meshes, probes, asked, target),
     guardSpecs(guards, meshes),
   );
-  const validator = validatorOf(settings.clusters);
+  const validator = validatorOf(settings.clusters, tracer);
   const traces = postgresTraceStore(db);
   const startPorts: StartPorts = {
     ...gateways,
@@ -242,7 +261,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     backTest: (document, past) => backTest(startPorts, document, past),
     mesh: (question) => meshStatus({ inspector }, question),
     async command(id, wanted, principal, { step, version }) {
-      const request = { id, command: wanted, actor: principal.name, expectedStep: step, expectedVersion: version };
+      const request = { id, command: wanted, by: principal, expectedStep: step, expectedVersion: version };
       return wanted.name === 'retry'
         ? retry(commandPorts, startPorts, request, principal)
         : command(commandPorts, request);
@@ -282,6 +301,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     guards: openGuards({ clusters, meshes, guards }),
     preparations,
     recorder,
+    tracer,
     monotonic: () => performance.now(),
     evaluateWithin: evaluateWithin(settings),
     prober: probes,
@@ -297,20 +317,23 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   };
   return {
     useCases,
-    migrations: migrationUseCases({ ...migrationPorts, newId: () => `mm_${randomBytes(10).toString('hex')}` }),
+    migrations: migrationUseCases({ ...migrationPorts, audit, newId: () => `mm_${randomBytes(10).toString('hex')}` }),
     fleets: fleetUseCases,
     tokens: postgresTokenStore(db),
+    audit,
     inbound,
     recorder,
+    tracer,
     ready: () => missing(store, queue, clusters),
     startWorker: () =>
       startWorker({
         store,
         work: (handler) => queue.work(handler, { concurrency: settings.concurrency }),
-        tick: (id) => tick(tickPorts, id),
+        // A queue may call from within the work that woke it.
+        tick: (id) => tracer.apart(() => tick(tickPorts, id)),
         loops: [
           () => repeat('fleet rollouts', () => fleetStep(fleetPorts, log), log),
-          ...slackLoops(settings, db, { useCases, inbound, store, recorder, log }),
+          ...slackLoops(settings, db, { useCases, inbound, store, recorder, audit, tracer, log }),
           ...migrationLoops({
             store: migrationPorts.store,
             tick: (id) => tickMigration(migrationPorts, id),
@@ -318,14 +341,14 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
             retention: settings.retention,
             now: Date.now,
           }),
-          ...traceLoops(settings, { outbox: postgresOutbox(db), store, traces, log }),
+          ...traceLoops(settings, { outbox: postgresOutbox(db), store, traces, tracer, log }),
         ],
         log,
         retention: settings.retention,
         now: Date.now,
       }),
     async close() {
-      await queue.close();
+      await Promise.all([queue.close(), tracing?.close()]);
       for (const { kube, providers: opened } of clusters.values()) {
         for (const provider of opened.values()) provider.close?.();
         kube.close();
@@ -381,16 +404,24 @@ const MESH_NAMESPACES: Inspected['controlPlanes'] = { istio: 'istio-system', lin
 const inspectedClusters = (
   settings: readonly ClusterSettings[],
   clusters: Clusters,
-  recorder: Recorder,
+  telemetry: { readonly recorder: Recorder; readonly tracer: Tracer },
 ): ReadonlyMap<string, Inspected> =>
   new Map(
     settings.flatMap(({ name, prometheus, meshNamespaces = MESH_NAMESPACES }) => {
       const kube = clusters.get(name)?.kube;
       if (kube === undefined) return [];
-      const query = prometheus === null ? null : openQuery({ ...prometheus, recorder });
-      return [[name, { kube, query, controlPlanes: meshNamespaces }] as const];
+      const query = prometheus === null ? null : openQuery({ ...prometheus, ...telemetry });
+      return [[name, { kube, query, controlPlanes: meshNamespaces, listing: listingOf(name, settings) }] as const];
     }),
   );
+
+function listingOf(name: string, settings: readonly ClusterSettings[]): Listing | null {
+  const topology = settings.find((one) => one.name === name)?.topology;
+  if (topology === undefined) return null;
+  const { meshID } = topology;
+  const peers = settings.filter((one) => one.name !== name && meshID !== null && one.topology?.meshID === meshID);
+  return { ...topology, peers: peers.map((one) => one.name) };
+}
 
 const SCRAPE_INTERVAL: Millis = 15_000;
 
@@ -414,18 +445,16 @@ async function openClusters(
   settings: readonly ClusterSettings[],
   meshes: ReadonlyMap<string, MeshModule>,
   providers: ReadonlyMap<string, MetricsModule>,
-  recorder: Recorder,
-  log: Logger,
+  telemetry: Pick<MetricsPorts, 'recorder' | 'tracer' | 'log'>,
 ): Promise<Clusters> {
   const opened = settings.map(
     async ({ name, kube, prometheus, direct, defaultProvider }): Promise<[string, Cluster]> => {
-      const client = await openKube({ cluster: name, log, ...kube });
+      const client = await openKube({ cluster: name, log: telemetry.log, tracer: telemetry.tracer, ...kube });
       const ports: MetricsPorts = {
         kube: client,
         viewsOf: (target) => meshFor(meshes, target.mesh).views(target),
         countingOf: (target) => meshFor(meshes, target.mesh).counting(target),
-        recorder,
-        log,
+        ...telemetry,
       };
       // By the module's name. A provider without settings here is not opened: this cluster has none.
       const own: Readonly<Record<string, object | null | undefined>> = { prometheus, direct: direct ?? {} };
@@ -466,10 +495,10 @@ const clusterOf =
     clusters.find((cluster) => cluster.name === name);
 
 /** null: no cluster has a Kiali whose word counts. */
-function validatorOf(clusters: readonly ClusterSettings[]): MeshValidator | null {
+function validatorOf(clusters: readonly ClusterSettings[], tracer: Tracer): MeshValidator | null {
   const validators = new Map(
     clusters.flatMap(({ name, kiali }): [string, MeshValidator][] =>
-      kiali?.validations === true ? [[name, kialiValidator(kiali)]] : [],
+      kiali?.validations === true ? [[name, kialiValidator({ ...kiali, tracer })]] : [],
     ),
   );
   if (validators.size === 0) return null;
@@ -483,15 +512,16 @@ function outsideLinks(clusters: readonly ClusterSettings[]): (rollout: Rollout) 
     const until = phase.name === 'ended' ? phase.at : null;
     return {
       kiali: kiali === undefined ? null : kialiLinks({ ...kiali, url: kiali.publicUrl ?? kiali.url }, target),
-      jaeger:
-        jaeger === undefined ? null : { search: searchLink(jaeger.publicUrl ?? jaeger.url, target, createdAt, until) },
+      jaeger: jaeger === undefined ? null : jaegerLinks(jaeger.publicUrl ?? jaeger.url, target, createdAt, until),
     };
   };
 }
 
-function traceLoops({ clusters }: Settings, ports: Omit<TracePorts, 'sourceOf'>) {
+function traceLoops({ clusters }: Settings, ports: Omit<TracePorts, 'sourceOf'> & { readonly tracer: Tracer }) {
   const sources = new Map(
-    clusters.flatMap(({ name, jaeger }) => (jaeger === undefined ? [] : [[name, jaegerSource(jaeger)] as const])),
+    clusters.flatMap(({ name, jaeger }) =>
+      jaeger === undefined ? [] : [[name, jaegerSource({ ...jaeger, tracer: ports.tracer })] as const],
+    ),
   );
   if (sources.size === 0) return [];
   return [() => startTraces({ ...ports, sourceOf: (target) => sources.get(target.cluster) ?? null })];
@@ -502,14 +532,16 @@ interface LoopPorts {
   readonly inbound: InboundCommands;
   readonly store: ReturnType<typeof postgresRolloutStore>;
   readonly recorder: Recorder;
+  readonly tracer: Tracer;
+  readonly audit: AuditLog;
   readonly log: Logger;
 }
 
 function slackLoops({ slack, publicUrl }: Settings, db: Database, ports: LoopPorts) {
   if (slack === null) return [];
-  const { useCases, inbound, store, recorder, log } = ports;
+  const { useCases, inbound, store, recorder, audit, tracer, log } = ports;
   const notifier: Notifier = slackNotifier({
-    api: slackApi({ token: slack.token, apiUrl: slack.apiUrl, log }),
+    api: slackApi({ token: slack.token, apiUrl: slack.apiUrl, tracer, log }),
     channel: slack.channel,
     messages: slackMessages(db),
     store,
@@ -519,7 +551,7 @@ function slackLoops({ slack, publicUrl }: Settings, db: Database, ports: LoopPor
   const principals = postgresSlackPrincipals(db);
   const respond = slackResponder({ apiUrl: slack.apiUrl });
   return [
-    () => startDelivery({ outbox: postgresOutbox(db), store, recorder, log }, [notifier]),
-    () => repeat('commands from Slack', () => inboundStep({ useCases, principals, respond, inbound, log }), log),
+    () => startDelivery({ outbox: postgresOutbox(db), store, recorder, tracer, log }, [notifier]),
+    () => repeat('commands from Slack', () => inboundStep({ useCases, principals, audit, respond, inbound, log }), log),
   ];
 }

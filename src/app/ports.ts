@@ -32,6 +32,7 @@ import type {
 import type { PreparationTask } from '../domain/preparation.ts';
 import type { Fact, Phase, PodCounts, Rollout, Stamp, Status } from '../domain/rollout.ts';
 import type { FaultRehearsal, Temporary } from '../domain/temporary.ts';
+import type { AuditEntry, Doer, Origin } from './audit/act.ts';
 import type { Finding } from './usecases.ts';
 
 // ── the mesh ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -154,6 +155,8 @@ export interface MeshInspector {
   readonly checks: readonly string[];
   /** Every check of the target's mesh, by name. `stricter`: the plan's wishes. Answers within a deadline of its own. */
   target(target: Target, stricter: Severities): Promise<readonly MeshFinding[]>;
+  /** Do the clusters of one mesh have the same route object for one service? Empty: no two of them are of one mesh. */
+  alike(targets: readonly Target[]): Promise<readonly MeshFinding[]>;
   /** Throws UnknownName for an unknown cluster or mesh. */
   cluster(question: MeshQuestion): Promise<MeshReport>;
 }
@@ -385,6 +388,10 @@ export interface Principal {
   /** For people and the history: "token ci-deployer", "slack U012 (ana)". */
   readonly name: string;
   readonly role: PrincipalRole;
+  /** What kind of caller it is; absent: its token does not say. */
+  readonly kind?: 'person' | 'ci';
+  /** How the request came; absent: the service asks by itself. */
+  readonly origin?: Origin;
 }
 export const PRINCIPAL_ROLES = ['viewer', 'deployer', 'approver', 'admin'] as const;
 export type PrincipalRole = (typeof PRINCIPAL_ROLES)[number];
@@ -408,6 +415,12 @@ export interface StoredMeasurement {
   readonly stableQuery: string | null;
 }
 
+/** A fact as stored. */
+export interface StoredFact extends Fact {
+  /** Trace of the step that it belongs to, 32 hexadecimal digits; null: that was not traced. */
+  readonly traceId: string | null;
+}
+
 /** One write to the mesh, or one attempt that failed. Append-only. */
 export interface MeshWrite {
   readonly at: Instant;
@@ -418,6 +431,8 @@ export interface MeshWrite {
   readonly result: 'applied' | 'conflict' | 'superseded' | 'trouble';
   readonly message: string;
   readonly tookMs: number;
+  /** Trace of the step that it was made for, 32 hexadecimal digits; null: that was not traced. */
+  readonly traceId: string | null;
 }
 
 /** Something to tell people: delivered at least once, by id, from the outbox. */
@@ -453,6 +468,8 @@ export interface Commit {
   readonly evidence: { readonly ledger: Ledger; readonly closed: JudgedBlock | null } | null;
   readonly at: Instant;
   readonly nextTickAt: Instant | null;
+  /** Whose order it is: written into the audit with it, or neither is. Absent: a tick's, which is nobody's. */
+  readonly act?: AuditEntry;
 }
 
 /** A request that made a rollout, kept so that a repeat gets the same answer. */
@@ -469,6 +486,8 @@ export interface NewRollout {
   /** The plan as it was sent. */
   readonly source: unknown;
   readonly createdBy: string;
+  /** Written into the audit with it, or neither is. */
+  readonly act: AuditEntry;
   /** Name of the mesh object, unique over clusters: one live rollout moves it at a time, whatever their services are called. */
   readonly objectKey: string;
   /** The epoch must be above this one: that of the stamp found on the object, 0 if none. */
@@ -553,7 +572,7 @@ export interface RolloutStore {
   /** Live rollouts whose tick is overdue by `grace`, rollbacks first; claims them by moving their next tick to now + `claim`. */
   overdue(grace: Millis, claim: Millis, limit: number): Promise<readonly string[]>;
   list(filter: ListFilter, limit: number, cursor: string | null): Promise<Page<Rollout>>;
-  facts(id: string, afterSeq: number, limit: number): Promise<readonly Fact[]>;
+  facts(id: string, afterSeq: number, limit: number): Promise<readonly StoredFact[]>;
   measurements(id: string, limit: number, cursor: string | null): Promise<Page<StoredMeasurement>>;
   writes(id: string, limit: number, cursor: string | null): Promise<Page<MeshWrite>>;
   /** The blocks that the comparison judged, the oldest first: each verdict can be computed again from those up to it. */
@@ -586,15 +605,23 @@ export interface Outbox {
   postpone(channel: string, id: string, delay: Millis, error: string): Promise<void>;
 }
 
+/** Who administers, and why. */
+export interface Administering {
+  readonly doer: Doer;
+  readonly reason: string | null;
+}
+
 export interface TokenStore {
   /** null: unknown, expired or revoked. Constant time in the secret. */
   authenticate(token: string): Promise<Principal | null>;
+  /** With its row in the audit, as `revoke`. `by` absent: the service itself. */
   create(
     name: string,
     role: PrincipalRole,
     expiresAt: Instant | null,
+    by?: Administering,
   ): Promise<{ readonly id: string; readonly token: string }>;
-  revoke(id: string): Promise<boolean>;
+  revoke(id: string, by?: Administering): Promise<boolean>;
   list(): Promise<
     readonly {
       id: string;
@@ -649,6 +676,8 @@ export interface Recorder {
   metricsQuery(provider: string, result: string, took: Millis): void;
   notification(channel: string, result: 'delivered' | 'postponed'): void;
   httpRequest(route: string, method: string, status: number, took: Millis): void;
+  /** Spans of our own traces; `dropped`: the queue was full, `failed`: the collector did not take them. */
+  spans(result: 'exported' | 'failed' | 'dropped', count: number): void;
   /** Text exposition; asks the store and the queue for their gauges. */
   expose(): Promise<{ readonly contentType: string; readonly body: string }>;
 }
@@ -687,10 +716,10 @@ export interface InboundCommands {
 export interface SlackPrincipals {
   /** null: this person is not mapped and may do nothing. */
   find(teamId: string, userId: string): Promise<Principal | null>;
-  /** Maps, or changes the mapping. */
-  map(teamId: string, userId: string, name: string, role: PrincipalRole): Promise<Principal>;
+  /** Maps, or changes the mapping; with its row in the audit, as `unmap`. `by` absent: the service itself. */
+  map(teamId: string, userId: string, name: string, role: PrincipalRole, by?: Administering): Promise<Principal>;
   /** false: was not mapped. */
-  unmap(teamId: string, userId: string): Promise<boolean>;
+  unmap(teamId: string, userId: string, by?: Administering): Promise<boolean>;
 }
 
 /** A message that stands, or may stand, in Slack. */

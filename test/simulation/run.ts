@@ -1,6 +1,7 @@
 /** Runs a range of seeds and reports every violation with the seed that shows it. */
 import type { KubeObject } from '../../src/adapters/kubernetes/kube.ts';
 import type { MeshModule } from '../../src/adapters/mesh.ts';
+import type { Plan } from '../../src/domain/plan.ts';
 import { statusOf } from '../../src/domain/rollout.ts';
 import { isRoute, violations } from './invariants.ts';
 import { type Sabotage, scriptOf, simulate } from './world.ts';
@@ -56,6 +57,13 @@ export interface Report {
   readonly writes: number;
 }
 
+/** What no plan of that mesh may ask for is not simulated with it. */
+function carried({ sessionAffinity, ...rest }: Plan, { kind, adds = [] }: MeshModule): Plan {
+  const steps = rest.steps.filter(({ prepares }) => kind === 'istio' || prepares?.kind !== 'ensureSubset');
+  const plan = { ...rest, steps };
+  return sessionAffinity === undefined || !adds.includes('sessionAffinity') ? plan : { ...plan, sessionAffinity };
+}
+
 export async function simulateSeeds(
   mesh: MeshModule,
   from: number,
@@ -71,11 +79,8 @@ export async function simulateSeeds(
   let writes = 0;
   for (let seed = from; seed < to; seed += 1) {
     const script = scriptOf(seed);
-    const steps = script.plan.steps.filter(
-      ({ prepares }) => mesh.kind === 'istio' || prepares?.kind !== 'ensureSubset',
-    );
     const world = await simulate(
-      { ...script, plan: { ...script.plan, target, steps } },
+      { ...script, plan: { ...carried(script.plan, mesh), target } },
       mesh,
       subject.object,
       sabotage,

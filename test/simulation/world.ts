@@ -6,20 +6,25 @@ import type { KubeClient, KubeObject, ObjectRef, PatchOp } from '../../src/adapt
 import type { MeshModule } from '../../src/adapters/mesh.ts';
 import { openPreparations } from '../../src/adapters/preparation-post.ts';
 import { loadPreparations } from '../../src/adapters/registry.ts';
+import { ours as ownRule } from '../../src/adapters/routes/temporary-rules.ts';
 import { command } from '../../src/app/commands.ts';
 import type { Commit, Logger, MeshGateway, MetricsProvider, Recorder, TickQueue } from '../../src/app/ports.ts';
 import { revert } from '../../src/app/revert.ts';
 import { openSweep } from '../../src/app/sweep.ts';
 import { tick } from '../../src/app/tick.ts';
+import type { SessionAffinity } from '../../src/domain/affinity.ts';
 import type { Command } from '../../src/domain/command.ts';
 import type { Reading, Workload } from '../../src/domain/observation.ts';
 import type { Plan, Step } from '../../src/domain/plan.ts';
 import type { ScaleTo } from '../../src/domain/preparation.ts';
 import { isLive } from '../../src/domain/rollout.ts';
+import { anAct, unheard } from '../support/audit.ts';
 import { aCheck, aPlan } from '../support/builders.ts';
 import { memoryKube } from '../support/memory-kube.ts';
 import { type MemoryStore, memoryStore } from '../support/memory-store.ts';
 import { type Scheduler, scheduler } from './scheduler.ts';
+
+const ANA = { id: 'ana', name: 'ana' };
 
 const quiet: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => quiet };
 const deaf: Recorder = {
@@ -29,6 +34,7 @@ const deaf: Recorder = {
   metricsQuery() {},
   notification() {},
   httpRequest() {},
+  spans() {},
   async expose() {
     return { contentType: '', body: '' };
   },
@@ -83,6 +89,13 @@ const TESTERS: Step = {
   approval: 'none',
   adds: { kind: 'headerRoute', match: { header: 'x-version', exact: 'v2' } },
 };
+const KEPT: SessionAffinity = {
+  cookie: 'sluice-session',
+  maxAge: 3_600_000,
+  path: '/',
+  secure: false,
+  sameSite: 'Lax',
+};
 const COPIES: Step = { weight: 0, hold: 20_000, approval: 'none', adds: { kind: 'mirror', percent: 100 } };
 
 const SUBSETS: Step = {
@@ -125,6 +138,7 @@ export function scriptOf(seed: number): Script {
   const plan: Plan = {
     ...base,
     steps,
+    ...(seed % 4 === 1 ? { sessionAffinity: KEPT } : {}),
     analysis: {
       ...base.analysis,
       noData: { patience: 120_000, then: random() < 0.5 ? 'pause' : 'rollback' },
@@ -351,6 +365,7 @@ export async function simulate(
       plan: script.plan,
       source: {},
       createdBy: 'test',
+      act: anAct(),
       objectKey: 'default VirtualService production/myapp',
       epochAbove: 0,
       observedWeight: 0,
@@ -365,14 +380,17 @@ export async function simulate(
   await queue.wake(id, 0, 'command');
   time.after(1_000, sweepOnce);
   for (const { at: when, command: wanted } of script.commands) {
-    time.after(when, () => void command({ store, queue, log: quiet }, { id, command: wanted, actor: 'ana' }));
+    time.after(
+      when,
+      () => void command({ store, queue, audit: unheard, log: quiet }, { id, command: wanted, by: ANA }),
+    );
   }
   for (const [i, { at: when, force }] of script.reverts.entries()) {
     const newId = () => `${id}-back${i}`;
-    const asked = { id, reason: 'test', force, principal: { name: 'ana' } };
-    time.after(when, () => void call(() => revert({ store, meshes, queue, log: quiet, newId }, asked)));
+    const asked = { id, reason: 'test', force, principal: ANA };
+    time.after(when, () => void call(() => revert({ store, meshes, queue, audit: unheard, log: quiet, newId }, asked)));
   }
-  for (const edit of script.edits) time.after(edit.at, () => editByHand(kube, edit.weight));
+  for (const edit of script.edits) time.after(edit.at, () => editByHand(kube, edit.weight, script.seed % 8 === 1));
   // A second worker that ticks the same rollout now and then, whatever the queue says.
   for (let i = 0; i < 10; i += 1) time.after(time.random() * 300_000, () => void run(id));
   await time.run(END);
@@ -495,15 +513,22 @@ interface Rule {
   backendRefs?: { weight?: number }[];
 }
 
-/** Someone with kubectl: weights by hand, or an unrelated edit that only moves the resourceVersion. */
-function editByHand(kube: ReturnType<typeof memoryKube>, weight: number | null): void {
+const keepsUsers = ({ name, route }: Rule): boolean =>
+  ownRule(name ?? null)?.kind === 'sessionAffinity' && route?.length === 2;
+
+/**
+ * Someone with kubectl: weights by hand, or an unrelated edit that only moves the resourceVersion. `own`: the weights of a rule
+ * that keeps users, where there is one.
+ */
+function editByHand(kube: ReturnType<typeof memoryKube>, weight: number | null, own: boolean): void {
   const object = kube.object('myapp');
   if (object === undefined) return;
   const copy = structuredClone(object) as unknown as {
     metadata: { labels?: Record<string, string> };
     spec: { http?: Rule[]; rules?: Rule[] };
   };
-  const rule = (copy.spec.http ?? copy.spec.rules)?.find((r) => r.name === 'api');
+  const rules = copy.spec.http ?? copy.spec.rules;
+  const rule = (own ? rules?.find(keepsUsers) : undefined) ?? rules?.find((r) => r.name === 'api');
   const [stable, canary] = rule?.route ?? rule?.backendRefs ?? [];
   if (weight === null || stable === undefined || canary === undefined)
     copy.metadata.labels = { ...copy.metadata.labels, edited: String(Math.random()) };
