@@ -33,10 +33,19 @@ import { postgresSlackPrincipals } from './adapters/postgres/slack-principals.ts
 import { postgresStepStarts } from './adapters/postgres/step-starts.ts';
 import { postgresTokenStore } from './adapters/postgres/tokens.ts';
 import { postgresTraceStore } from './adapters/postgres/traces.ts';
+import { openPreparations } from './adapters/preparation-post.ts';
 import { prober } from './adapters/prober.ts';
 import { inspectCheck } from './adapters/prometheus/inspect.ts';
 import { openQueue, type QueueOptions } from './adapters/queue.ts';
-import { capabilityMatrix, guardSpecs, loadGuards, loadMeshes, loadProviders, meshFor } from './adapters/registry.ts';
+import {
+  capabilityMatrix,
+  guardSpecs,
+  loadGuards,
+  loadMeshes,
+  loadPreparations,
+  loadProviders,
+  meshFor,
+} from './adapters/registry.ts';
 import type { CountView } from './adapters/series/counting.ts';
 import type { AuditLog } from './app/audit/log.ts';
 import { backTest } from './app/backtest.ts';
@@ -75,6 +84,8 @@ import type { OutsideLinks, UseCases } from './app/usecases.ts';
 import { startWorker, type Worker } from './app/worker.ts';
 import { missingCapability } from './domain/capabilities.ts';
 import type { Millis, Severities, Target } from './domain/plan.ts';
+import type { Preparation } from './domain/preparation.ts';
+import { PREPARATIONS } from './domain/preparation.ts';
 import type { Rollout } from './domain/rollout.ts';
 import type { Temporary } from './domain/temporary.ts';
 import type { Tracing } from './telemetry/tracing.ts';
@@ -179,11 +190,12 @@ export interface Service {
 
 export async function compose(settings: Settings, telemetry: Telemetry): Promise<Service> {
   const { log } = telemetry;
-  const [meshes, providers, checks, guards] = await Promise.all([
+  const [meshes, providers, checks, guards, ways] = await Promise.all([
     loadMeshes(),
     loadProviders<MetricsModule>(),
     loadChecks(),
     loadGuards(),
+    loadPreparations(),
   ]);
   const { severity, ...demands } = settings.preflight ?? { severity: {}, minVersion: {} };
   knownChecks(Object.keys(severity), [...checks.keys()]);
@@ -214,6 +226,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     severity,
     log,
   });
+  const preparations = openPreparations({ clusters, preparations: ways, writesHere: settings.writesHere ?? true });
   const audit = postgresAudit(db);
   const commandPorts = { store, queue, audit, log };
   const probes = prober({ allowed: settings.probeHosts ?? [], tracer });
@@ -226,7 +239,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
       return found === undefined ? null : { known: [...found.providers.keys()], usual: found.defaultProvider };
     },
     inspector.checks,
-    (adds, target) => stepObjection(meshes, probes, adds, target),
+    (asked, target) => stepObjection(meshes, probes, asked, target),
     guardSpecs(guards, meshes),
   );
   const validator = validatorOf(settings.clusters, tracer);
@@ -235,6 +248,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     ...gateways,
     ...commandPorts,
     inspector,
+    preparations,
     ...(validator === null ? {} : { validator }),
     parser,
     clusters: [...clusters.keys()],
@@ -285,6 +299,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     ...gateways,
     ...commandPorts,
     guards: openGuards({ clusters, meshes, guards }),
+    preparations,
     recorder,
     tracer,
     monotonic: () => performance.now(),
@@ -360,19 +375,23 @@ const newId = (kind: 'ro' | 'fr'): string =>
 function stepObjection(
   meshes: ReadonlyMap<string, MeshModule>,
   { objection }: Prober,
-  adds: Temporary,
+  asked: Temporary | Preparation,
   target: Target,
 ): string | null {
-  const { kind } = adds;
+  const { kind } = asked;
   const missing = missingCapability(capabilityMatrix(meshes), { mesh: target.mesh, proxy: target['proxy'] }, kind);
   if (missing !== null) return missing.message;
   const mesh = meshFor(meshes, target.mesh);
-  if (!(mesh.adds ?? []).includes(kind)) {
-    const able = [...meshes.values()].filter((one) => one.adds?.includes(kind)).map((one) => one.kind);
+  if (isPreparation(asked)) return null;
+  if (!(mesh.adds ?? []).includes(asked.kind)) {
+    const able = [...meshes.values()].filter((one) => one.adds?.includes(asked.kind)).map((one) => one.kind);
     return `a ${kind} step is not written to the object of mesh ${target.mesh} by this version of Sluice; it is for ${able.join(', ')}. Take the step out of the plan`;
   }
-  return adds.kind === 'faultRehearsal' ? objection(adds.probe.url, target) : null;
+  return asked.kind === 'faultRehearsal' ? objection(asked.probe.url, target) : null;
 }
+
+const isPreparation = (asked: Temporary | Preparation): asked is Preparation =>
+  PREPARATIONS.some((kind) => kind === asked.kind);
 
 /** A misspelt name in the policy would leave the check that is meant without one. */
 function knownChecks(named: readonly string[], known: readonly string[]): void {

@@ -1,4 +1,4 @@
-/** What stands in `meshes/`, `metrics/` and `guards/`: a new mesh, provider or guard is one new file there, and no list to edit. */
+/** What stands in `meshes/`, `metrics/`, `guards/` and `preparations/`: a new one is one new file there, and no list to edit. */
 import { readdir } from 'node:fs/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { GuardSpec } from '../app/plan-schema.ts';
@@ -6,6 +6,7 @@ import { UnknownName } from '../app/ports.ts';
 import type { MeshCapabilities } from '../domain/capabilities.ts';
 import type { GuardModule } from './guard.ts';
 import type { MeshModule } from './mesh.ts';
+import type { PreparationModule } from './preparation.ts';
 
 /** `name.ts` in the sources, `name.js` once compiled; declarations and maps lie beside the latter. */
 const MODULE = /^(?<name>[a-z0-9][-a-z0-9]*)\.(ts|js)$/;
@@ -90,6 +91,25 @@ const isGuard = shapeCheck('name', {
 /** Every guard, by name, in the order of their names. */
 export const loadGuards = (folder = new URL('./guards/', import.meta.url)): Promise<Guards> =>
   loadFolder<GuardModule>(folder, isGuard);
+
+export type Preparations = ReadonlyMap<string, PreparationModule>;
+
+const isPreparation = shapeCheck('name', {
+  name: 'string',
+  about: 'string',
+  prepares: 'string',
+  order: 'number',
+  rbac: 'object',
+  field: 'string',
+  look: 'function',
+  bring: 'function',
+  takeBack: 'function',
+  fence: 'function',
+});
+
+/** Every way of making something ready beside a route, by name. */
+export const loadPreparations = (folder = new URL('./preparations/', import.meta.url)): Promise<Preparations> =>
+  loadFolder<PreparationModule>(folder, isPreparation);
 
 /** The metrics provider that guards ask. */
 export const GUARD_SOURCE = 'prometheus';

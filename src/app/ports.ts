@@ -8,6 +8,7 @@ import type { EvidenceSetup, JudgedBlock, Ledger } from '../domain/evidence/ledg
 import type {
   Measurement,
   NoValueCode,
+  PreparationLook,
   Reading,
   Route,
   RouteReading,
@@ -22,11 +23,13 @@ import type {
   Guard,
   Instant,
   Millis,
+  Plan,
   Role,
   Severities,
   Target,
   Weight,
 } from '../domain/plan.ts';
+import type { PreparationTask } from '../domain/preparation.ts';
 import type { Fact, Phase, PodCounts, Rollout, Stamp, Status } from '../domain/rollout.ts';
 import type { FaultRehearsal, Temporary } from '../domain/temporary.ts';
 import type { AuditEntry, Doer, Origin } from './audit/act.ts';
@@ -83,6 +86,26 @@ export interface MeshGateway {
   /** One version's Deployment, with what its pods say where they are not ready. `fresh`: as for the router. */
   workload(target: Target, role: Role, options?: Pick<ReadOptions, 'fresh'>): Promise<Workload>;
 }
+
+/** What stands beside the route: pods, subsets. Each write is one request, on condition of the version that was read. */
+export interface PreparationGateway {
+  /** Straight from the API server. Trouble is a value. */
+  look(task: PreparationTask): Promise<PreparationLook>;
+  /** Makes it stand. `token`: the version that was committed with the wish; no other one is written. */
+  bring(task: PreparationTask, token: string): Promise<PreparationWritten>;
+  /** Takes one thing of ours away, or puts one value back. What somebody else has changed since stays. */
+  takeBack(task: PreparationTask, token: string): Promise<PreparationWritten>;
+  /** Changes the object in some harmless way, so that no write that is still held back can land; taken back by the next look. */
+  fence(task: PreparationTask, token: string): Promise<PreparationWritten>;
+  /** What would be written for a plan, and what stands against it. Nothing is written. */
+  preview(plan: Plan): Promise<readonly Finding[]>;
+}
+
+export type PreparationWritten =
+  | { readonly kind: 'written' }
+  /** The object changed since it was read: looked at again by the next tick. */
+  | { readonly kind: 'conflict' }
+  | { readonly kind: 'trouble'; readonly message: string };
 
 /** Values that a finding rests on, for machines; its message says them in words. */
 export type Evidence = Readonly<

@@ -43,6 +43,7 @@ import type {
   MeshGateway,
   MetricsGateway,
   MetricsProvider,
+  PreparationGateway,
   Prober,
   Question,
   Recorder,
@@ -50,6 +51,7 @@ import type {
   TickQueue,
   TrafficRouter,
 } from './ports.ts';
+import { bringBeside, lookBeside } from './prepare.ts';
 import { rehearse } from './rehearse.ts';
 import { stepAt, type Tracer, UNTRACED } from './tracer.ts';
 
@@ -70,6 +72,8 @@ export interface TickPorts {
   readonly after?: (time: Millis, what: () => void) => () => void;
   /** How long the checks of one tick may take together. Default 6 s: one query's own deadline and something to spare. */
   readonly evaluateWithin?: Millis;
+  /** Absent: this process makes nothing ready beside routes, and a plan that wants it goes nowhere. */
+  readonly preparations?: PreparationGateway;
   /** Absent: this process sends no probes, and a rehearsal cannot be made. */
   readonly prober?: Prober;
   readonly crashPoint?: CrashPoint;
@@ -145,7 +149,24 @@ async function move(ports: TickPorts, loaded: Loaded): Promise<TickOutcome> {
   const go = () => bringAbout(ports, router, next, seen, loadedAt, logOf(ports, rollout, next));
   const wakeIn = await (stepOf(next) === stepOf(rollout) ? go() : tracer.step(stepAt(next), 'rollout.enter', {}, go));
   if (wakeIn !== null) await ports.queue.wake(id, wakeIn, next.phase.name === 'rolling_back' ? 'rollback' : 'tick');
+  // After the wake: an object beside the route that does not answer must not delay the next look at the route.
+  await prepare(ports, next, seen, log);
   return next.phase.name === 'ended' ? 'ended' : 'committed';
+}
+
+/** A write that was refused is remembered, so that whoever waits is told why. Losing this commit loses only that. */
+async function prepare(ports: TickPorts, rollout: Rollout, seen: Observation, log: Logger): Promise<void> {
+  const failed = await bringBeside(ports.preparations, rollout, seen, log);
+  if (failed === null) return;
+  await ports.store.commit({
+    previous: rollout,
+    next: { ...failed, version: failed.version + 1 },
+    facts: [],
+    measurements: [],
+    evidence: null,
+    at: seen.at,
+    nextTickAt: nextTickAt(failed, seen.at),
+  });
 }
 
 /** Lines of a tick that loaded `loaded`, about the step at which `rollout` stands. */
@@ -172,7 +193,12 @@ async function look(
   { rollout, now: at, blocked, supersededBy, ledger }: Loaded,
 ): Promise<Decided> {
   const given = { at, blocked, supersededBy };
-  const lookout: Lookout = { meshes: ports.meshes, router };
+  const { preparations: beside } = ports;
+  const lookout: Lookout = {
+    meshes: ports.meshes,
+    router,
+    ...(beside === undefined ? {} : { preparations: beside }),
+  };
   let seen = await glance(lookout, rollout, given);
   if (goesBackWhateverIsMeasured(observe(rollout, seen).rollout)) {
     const early = await decide(lookout, rollout, seen);
@@ -181,7 +207,7 @@ async function look(
   }
   const deadline = startDeadline(ports);
   const { route } = seen;
-  const [{ share, doubt, judged }, rehearsed, evidence] = await Promise.all([
+  const [{ share, doubt, judged }, rehearsed, evidence, preparations] = await Promise.all([
     evaluate(ports, rollout, route, at, deadline),
     route === null ? [] : rehearse(ports, rollout, at),
     route === null || !comparisonDue(rollout, at)
@@ -189,10 +215,11 @@ async function look(
       : ledger === null || !canGoOn(ledger)
         ? withoutLedger(rollout, at)
         : count(ports, rollout, ledger, route, at, deadline.orElse),
+    seen.preparations ?? deadline.orElse(lookBeside(beside, rollout, seen, ports.log), () => []),
   ]);
   deadline.clear();
   const measurements = route === null ? [] : [...judged(doubt(route)), ...rehearsed];
-  return decide(lookout, rollout, { ...seen, measurements, share, evidence });
+  return decide(lookout, rollout, { ...seen, measurements, share, evidence, preparations });
 }
 
 interface Evaluated {

@@ -27,6 +27,7 @@ import type { Observation, Route, RouteReading, RouteTrouble, Workloads } from '
 import { isMissing, isRefusal } from './observation.ts';
 import type { Instant, Millis, Weight } from './plan.ts';
 import { isPromotionStep, weightAt } from './plan.ts';
+import { isOccupied, leftWords, prepared, unprepared, withdrawn } from './prepared.ts';
 import type { PauseCause, Phase, RollbackReason, Rollout, Trouble } from './rollout.ts';
 import { compareStamps, desiredTemporary, desiredWeight, stampOf } from './rollout.ts';
 import { anyFailing, askedAt, blindFor, isNeeded, tallied } from './tally.ts';
@@ -186,7 +187,7 @@ function waitForCanary(change: Change, seen: Observation, what: string): Change 
 
 /** The order is the meaning: reasons to go back come before reasons to stand still, and these before going on. */
 function atStep(change: Change, seen: Observation): Change {
-  const judged = compared(tallied(readyAgain(change, seen), seen), seen);
+  const judged = compared(tallied(readyAgain(noticed(change, seen), seen), seen), seen);
   return (
     pastDeadline(judged, seen) ??
     superseded(judged, seen) ??
@@ -201,8 +202,15 @@ function atStep(change: Change, seen: Observation): Change {
   );
 }
 
+/** What was found beside the route; at 100 % it is let go, which is part of the end. */
+const noticed = (change: Change, seen: Observation): Change =>
+  isPromoted(change.rollout, seen.route) ? change : prepared(change, seen);
+
+/** Nothing is made ready while the rollout is paused: that time is not held against the canary, if its pods are ready. */
 const readyAgain = (change: Change, seen: Observation): Change =>
-  change.rollout.unreadySince !== null && canaryNotReady(seen.workloads) === null
+  change.rollout.unreadySince !== null &&
+  canaryNotReady(seen.workloads) === null &&
+  (change.rollout.phase.name === 'paused' || unprepared(change.rollout, seen) === null)
     ? patch(change, { unreadySince: null })
     : change;
 
@@ -509,9 +517,16 @@ function goOn(change: Change, seen: Observation): Change {
   const { phase } = change.rollout;
   if (phase.name !== 'progressing' && phase.name !== 'paused') return change;
   if (!inPlace(change.rollout, seen.route)) return raiseWaits(change, seen);
-  const reached = phase.reachedAt === null ? reach(change, seen.at) : change;
-  const { plan } = reached.rollout;
-  if (isPromotionStep(plan, phase.step)) return phase.name === 'paused' ? reached : succeed(reached, seen.at);
+  const last = isPromotionStep(change.rollout.plan, phase.step);
+  if (!last && phase.reachedAt === null) {
+    const missing = unprepared(change.rollout, seen);
+    if (missing !== null) return waitBeside(change, seen, missing);
+  }
+  // 100 % is not reached before the rollout may end: the checks would judge it against nobody.
+  const cleared = last && phase.name === 'progressing' ? withdrawn(change, seen) : change;
+  if (last && isOccupied(cleared.rollout)) return cleared;
+  const reached = phase.reachedAt === null ? reach(cleared, seen.at) : cleared;
+  if (last) return phase.name === 'paused' ? reached : succeed(reached, seen.at);
   return moveOn(reached, seen);
 }
 
@@ -519,15 +534,23 @@ function goOn(change: Change, seen: Observation): Change {
 function raiseWaits(change: Change, seen: Observation): Change {
   const { rollout } = change;
   const notReady = notReadyFor(rollout, seen);
-  return notReady === null ? change : waitForCanary(change, seen, notReady);
+  return notReady === null ? change : waitBeside(change, seen, notReady);
 }
+
+/** A paused rollout waits for a person; only pods that are not ready are a reason to go back then. */
+const waitBeside = (change: Change, seen: Observation, what: string): Change =>
+  change.rollout.phase.name === 'paused' && canaryNotReady(seen.workloads) === null
+    ? change
+    : waitForCanary(change, seen, what);
 
 /** What the traffic would be moved onto is not ready for it. A rollback asks nothing here: it was decided. */
 function notReadyFor(rollout: Rollout, seen: Observation): string | null {
   if (rollout.phase.name === 'rolling_back') return null;
   const wanted = desiredWeight(rollout);
   if (wanted === null || seen.route?.ok !== true || sameWeight(wanted, seen.route.canaryWeight)) return null;
-  return wanted > seen.route.canaryWeight ? canaryNotReady(seen.workloads) : stableGone(seen.workloads);
+  return wanted > seen.route.canaryWeight
+    ? (canaryNotReady(seen.workloads) ?? unprepared(rollout, seen))
+    : stableGone(seen.workloads);
 }
 
 const raises = (rollout: Rollout, seen: Observation): boolean => {
@@ -580,7 +603,8 @@ function succeed(change: Change, at: Instant): Change {
         : `${way}: ${needed.map((check) => `"${check.name}"`).join(' and ')} passed at each`;
   const finding = rollout.judgement?.finding ?? null;
   const proof = finding === null ? uncompared(rollout) : `; ${finding.sentence}`;
-  const message = `Promoted to 100 % after ${duration(at - rollout.createdAt)}, ${how}${proof}`;
+  const left = leftWords(rollout);
+  const message = `Promoted to 100 % after ${duration(at - rollout.createdAt)}, ${how}${proof}${left === '' ? '' : `.${left}`}`;
   return end(change, at, 'succeeded', { code: 'promoted', message, step: steps.length, weight: 100 }, message);
 }
 
@@ -665,13 +689,30 @@ function whileRollingBack(change: Change, seen: Observation): Change {
   if (phase.name !== 'rolling_back') return change;
   const { route, at } = seen;
   if (isUntold(rollout)) return whileRollingBack(tellRevert(change, at), seen);
+  if (!isBack(rollout, route)) return reverted(change, route, at);
+  const cleared = withdrawn(change, seen);
+  if (isOccupied(cleared.rollout)) return cleared;
+  const took = duration(at - phase.since);
+  const left = leftWords(cleared.rollout);
+  const outcome = left === '' ? phase.outcome : { ...phase.outcome, message: `${phase.outcome.message}.${left}` };
+  const message = `all traffic is on the stable version, read back ${took} after the decision. ${outcome.message}`;
+  return end(cleared, at, ENDS_AS[phase.reason], outcome, message);
+}
+
+/** All traffic is on the stable version, by our own word. */
+export function isBack(rollout: Rollout, route: Route | null): boolean {
+  if (rollout.phase.name !== 'rolling_back') return false;
   // The route no longer knows the canary and the stable version takes everything: there is nothing left to take back.
   const gone = route !== null && !route.ok && route.code === 'canary_absent';
-  if (!gone && !inPlace(rollout, route)) return reverted(change, route, at);
-  const took = duration(at - phase.since);
-  const message = `all traffic is on the stable version, read back ${took} after the decision. ${phase.outcome.message}`;
-  return end(change, at, ENDS_AS[phase.reason], phase.outcome, message);
+  return gone || inPlace(rollout, route);
 }
+
+/** All traffic is on the canary, by our own word. */
+export const isPromoted = (rollout: Rollout, route: Route | null): boolean => {
+  const { phase, plan } = rollout;
+  const atEnd = (phase.name === 'progressing' || phase.name === 'paused') && isPromotionStep(plan, phase.step);
+  return atEnd && inPlace(rollout, route);
+};
 
 /** A rollout that takes another back begins on its way: its first look says so. */
 const isUntold = ({ reverts, factCount }: Rollout): boolean => reverts !== undefined && factCount === 1;

@@ -4,6 +4,7 @@ import { duration, plain } from './format.ts';
 import { waivedBy } from './guard.ts';
 import type { Instant } from './plan.ts';
 import { weightAt } from './plan.ts';
+import { preparationWords } from './preparation.ts';
 import type { Fact, FactType, Outcome, PauseCause, Phase, RollbackReason, Rollout, TerminalStatus } from './rollout.ts';
 import { stepOf } from './rollout.ts';
 import { wordsOf } from './temporary.ts';
@@ -42,7 +43,8 @@ export const stepWords = (rollout: Rollout, step: number): string =>
     : `step ${step + 1} of ${rollout.plan.steps.length} (${labelAt(rollout, step)})`;
 
 const labelAt = ({ plan }: Rollout, step: number): string => {
-  const adds = plan.steps[step]?.adds;
+  const { adds, prepares } = plan.steps[step] ?? {};
+  if (prepares !== undefined) return preparationWords(prepares);
   return adds === undefined ? `${weightAt(plan, step)} %` : wordsOf(adds);
 };
 

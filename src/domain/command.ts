@@ -4,6 +4,7 @@ import { anew } from './advance.ts';
 import type { Change } from './change.ts';
 import { end, patch, pauseAt, positionWords, record, startRollback, stepWords, unchanged, unpause } from './change.ts';
 import type { Instant } from './plan.ts';
+import { besideWords } from './prepared.ts';
 import type { PauseCause, Rollout } from './rollout.ts';
 import { isHandsOff, statusOf, stepOf } from './rollout.ts';
 
@@ -250,6 +251,6 @@ function giveUp(rollout: Rollout, { actor, at }: Order, reason: string): Change 
       message: `rollout ${rollout.id} is ${statusOf(rollout)}: only a rollback that cannot be written can be given up; abort first`,
     };
   const trouble = rollout.meshTrouble === null ? '' : ` The mesh last said: ${rollout.meshTrouble.message}.`;
-  const message = `Stable could not be restored: ${actor} took over the rollback by hand${reason === '' ? '' : ` (${reason})`}.${trouble} ${phase.outcome.message}`;
+  const message = `Stable could not be restored: ${actor} took over the rollback by hand${reason === '' ? '' : ` (${reason})`}.${trouble}${besideWords(rollout)} ${phase.outcome.message}`;
   return end(unchanged(rollout), at, 'failed', { ...phase.outcome, code: 'given_up', message }, message, actor);
 }

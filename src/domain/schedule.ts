@@ -8,7 +8,7 @@ import { isJudgedAt, REHEARSAL, rehearsalAt } from './temporary.ts';
 /** After a write: how soon to read it back. The step's clock starts at the read-back, so this is dead time. */
 export const READ_BACK: Millis = 250;
 /** Back-off while the mesh cannot be read or written: doubles from the first to the last. */
-const RETRY_FIRST: Millis = 250;
+const RETRY_FIRST: Millis = READ_BACK;
 const RETRY_MAX: Millis = 15_000;
 /** A rollback retries faster and is capped lower: it is the one write that must not wait. */
 const ROLLBACK_RETRY_MAX: Millis = 5_000;
@@ -87,7 +87,7 @@ export function nextTickAt(rollout: Rollout, now: Instant): Instant | null {
     case 'pending':
       return now + Math.min(interval, phase.behind === null ? 2_000 : 5_000);
     case 'rolling_back':
-      return now + (attempts === 0 ? READ_BACK : backOff(attempts, ROLLBACK_RETRY_MAX));
+      return now + backOff(Math.max(attempts, cleaningTries(rollout)), ROLLBACK_RETRY_MAX);
     case 'progressing':
     case 'paused': {
       if (attempts > 0) return now + Math.min(backOff(attempts), interval);
@@ -109,6 +109,10 @@ export function nextTickAt(rollout: Rollout, now: Instant): Instant | null {
   }
 }
 
+/** Looks at what is left beside the route, since the traffic is back; 0: none, and the back-off is that of a read-back. */
+const cleaningTries = ({ prepared = [] }: Rollout): number =>
+  Math.max(0, ...prepared.filter(({ state }) => state === 'withdrawn').map(({ tries }) => tries));
+
 /** When the comparison counts again. */
 const countAt = (rollout: Rollout, step: number, now: Instant): Instant => {
   const { judgement, plan } = rollout;
@@ -121,7 +125,7 @@ const countAt = (rollout: Rollout, step: number, now: Instant): Instant => {
 /** Soon after a write; slower while nothing may be written: the canary is not ready, or a person is asked. */
 const notYetInForce = (rollout: Rollout): Millis => {
   if (rollout.phase.name === 'paused') return rollout.plan.analysis.interval;
-  return rollout.unreadySince === null ? READ_BACK : UNREADY;
+  return rollout.unreadySince === null ? backOff(cleaningTries(rollout), UNREADY) : UNREADY;
 };
 
 const UNREADY: Millis = 2_000;

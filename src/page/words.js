@@ -156,5 +156,9 @@ export const FACT = {
   mesh_recovered: 'mesh recovered',
   rollback_started: 'rollback',
   stable_short: 'few stable pods',
+  preparation_wanted: 'made ready',
+  preparation_in_place: 'stands ready',
+  preparation_gone: 'let go',
+  preparation_left: 'left behind',
   ended: 'ended',
 };

@@ -99,6 +99,7 @@ export function replyAbout(fact: Fact, rollout: Rollout): Rendered | null {
       return fact.data['cause'] === 'approval' ? approval(fact, rollout) : plainReply(fact, rollout, true);
     case 'rollback_started':
     case 'stable_short':
+    case 'preparation_left':
       return plainReply(fact, rollout, true);
     case 'mesh_trouble':
       // While going forward, trouble that lasts becomes a pause. A rollback never pauses: this is the only word of it.

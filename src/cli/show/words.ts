@@ -58,6 +58,7 @@ function factTone({ type, data }: FactBody) {
     case 'mesh_trouble':
     case 'drift_seen':
     case 'stable_short':
+    case 'preparation_left':
       return 'warn';
     case 'verdict_changed':
       return data['verdict'] === 'fail' ? 'bad' : data['verdict'] === 'pass' ? 'good' : 'warn';
