@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { type Cluster, type Clusters, meshGateway, metricsGateway } from './adapters/clusters.ts';
+import { gateKeeper } from './adapters/gates.ts';
 import { openGuards } from './adapters/guard-post.ts';
 import { type Inspected, loadChecks, openInspector } from './adapters/inspect/inspect.ts';
 import type { Policy } from './adapters/inspect/policy.ts';
@@ -16,11 +17,16 @@ import { readWorkload } from './adapters/kubernetes/workloads.ts';
 import type { MeshModule, View } from './adapters/mesh.ts';
 import type directModule from './adapters/metrics/direct.ts';
 import type prometheusModule from './adapters/metrics/prometheus.ts';
+import { afterNotifier, channelNotifier } from './adapters/notify/alerts.ts';
+import { type ChannelSettings, type OpenChannel, openChannels } from './adapters/notify/open-channels.ts';
 import { slackNotifier } from './adapters/notify/slack.ts';
 import { slackApi } from './adapters/notify/slack-api.ts';
 import { slackResponder } from './adapters/notify/slack-respond.ts';
+import type { Allowed } from './adapters/outbound/addresses.ts';
+import { type Outbound, openOutbound } from './adapters/outbound/post.ts';
 import { type MigratedCluster, policyGateway } from './adapters/policies/gateway.ts';
 import { type Database, openDatabase } from './adapters/postgres/db.ts';
+import { postgresAlertOutbox, postgresDeliveryLog } from './adapters/postgres/deliveries.ts';
 import { postgresFleetStore } from './adapters/postgres/fleet-store.ts';
 import { postgresInboundCommands } from './adapters/postgres/inbound-commands.ts';
 import { postgresMigrationStore } from './adapters/postgres/migration-store.ts';
@@ -33,7 +39,15 @@ import { postgresTraceStore } from './adapters/postgres/traces.ts';
 import { prober } from './adapters/prober.ts';
 import { inspectCheck } from './adapters/prometheus/inspect.ts';
 import { openQueue, type QueueOptions } from './adapters/queue.ts';
-import { capabilityMatrix, guardSpecs, loadGuards, loadMeshes, loadProviders, meshFor } from './adapters/registry.ts';
+import {
+  capabilityMatrix,
+  guardSpecs,
+  loadChannels,
+  loadGuards,
+  loadMeshes,
+  loadProviders,
+  meshFor,
+} from './adapters/registry.ts';
 import type { CountView } from './adapters/series/counting.ts';
 import { backTest } from './app/backtest.ts';
 import { command, retry } from './app/commands.ts';
@@ -49,11 +63,13 @@ import { type MigrationUseCases, migrationUseCases } from './app/migration/useca
 import { planParser } from './app/plan-schema.ts';
 import {
   type CrashPoint,
+  type DeliveryLog,
   type InboundCommands,
   type Logger,
   type MeshValidator,
   type MetricsProvider,
   type Notifier,
+  type Outbox,
   type Prober,
   type Recorder,
   type TickQueue,
@@ -135,6 +151,10 @@ export interface Settings {
   readonly publicUrl: string | null;
   /** Hosts that fault rehearsals may ask beyond those of the target's namespace. Absent: none. */
   readonly probeHosts?: readonly string[];
+  /** Channels that are told what nobody may miss. Absent: none. */
+  readonly channels?: readonly ChannelSettings[];
+  /** Absent: plans have no gates, and only public addresses are told. */
+  readonly webhooks?: { readonly secrets: readonly string[]; readonly allowed: Allowed };
   /** Absent: nothing is demanded. */
   readonly preflight?: PreflightSettings;
   /** false: this process only looks, and workers with an account of their own write. Absent: true. */
@@ -156,6 +176,7 @@ export interface Service {
   readonly useCases: UseCases;
   readonly migrations: MigrationUseCases;
   readonly fleets: FleetUseCases;
+  readonly deliveries: DeliveryLog;
   readonly tokens: TokenStore;
   readonly inbound: InboundCommands;
   readonly recorder: Recorder;
@@ -167,18 +188,23 @@ export interface Service {
 
 export async function compose(settings: Settings, telemetry: Telemetry): Promise<Service> {
   const { log } = telemetry;
-  const [meshes, providers, checks, guards] = await Promise.all([
+  const [meshes, providers, checks, guards, kinds] = await Promise.all([
     loadMeshes(),
     loadProviders<MetricsModule>(),
     loadChecks(),
     loadGuards(),
+    loadChannels(),
   ]);
   const { severity, ...demands } = settings.preflight ?? { severity: {}, minVersion: {} };
   knownChecks(Object.keys(severity), [...checks.keys()]);
+  const webhooks = settings.webhooks ?? { secrets: [], allowed: { ranges: [], suffixes: [] } };
+  const outbound = openOutbound({ allowed: webhooks.allowed });
+  const told = openChannels(settings.channels ?? [], kinds, outbound);
+  const usual = (settings.channels ?? []).filter((channel) => channel.usual).map(({ name }) => name);
   const db = openDatabase({ url: settings.databaseUrl, log });
   const traced = settings.clusters.some(({ jaeger }) => jaeger !== undefined);
   const channels = [...(settings.slack === null ? [] : ['slack']), ...(traced ? [TRACES] : [])];
-  const store = postgresRolloutStore(db, { channels, log });
+  const store = postgresRolloutStore(db, { channels, usual, log });
   const queue = await openQueue({ backend: settings.queue, log });
   const recorder = telemetry.recorder({ gauges: store.gauges, depth: queue.depth });
   const clusters = await openClusters(settings.clusters, meshes, providers, recorder, log).catch(async (error) => {
@@ -198,6 +224,8 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   });
   const commandPorts = { store, queue, log };
   const probes = prober({ allowed: settings.probeHosts ?? [] });
+  const gates = gateKeeper({ outbound, secrets: webhooks.secrets, now: Date.now });
+  const deliveries = postgresDeliveryLog(db);
   const parser = planParser(
     [...meshes.values()],
     [...providers.keys()],
@@ -209,6 +237,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     inspector.checks,
     (adds, target) => stepObjection(meshes, probes, adds, target),
     guardSpecs(guards, meshes),
+    { channels: told.map(({ name }) => name), objection: gates.objection },
   );
   const validator = validatorOf(settings.clusters);
   const traces = postgresTraceStore(db);
@@ -270,6 +299,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     monotonic: () => performance.now(),
     evaluateWithin: evaluateWithin(settings),
     prober: probes,
+    gates,
     ...(telemetry.crashPoint === undefined ? {} : { crashPoint: telemetry.crashPoint }),
   };
   const migrationPorts: MigrationPorts = {
@@ -284,6 +314,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     useCases,
     migrations: migrationUseCases({ ...migrationPorts, newId: () => `mm_${randomBytes(10).toString('hex')}` }),
     fleets: fleetUseCases,
+    deliveries,
     tokens: postgresTokenStore(db),
     inbound,
     recorder,
@@ -296,6 +327,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
         loops: [
           () => repeat('fleet rollouts', () => fleetStep(fleetPorts, log), log),
           ...slackLoops(settings, db, { useCases, inbound, store, recorder, log }),
+          ...alertLoops(db, told, { settings, deliveries, outbound, secrets: webhooks.secrets, store, recorder, log }),
           ...migrationLoops({
             store: migrationPorts.store,
             tick: (id) => tickMigration(migrationPorts, id),
@@ -478,6 +510,32 @@ function traceLoops({ clusters }: Settings, ports: Omit<TracePorts, 'sourceOf'>)
   return [() => startTraces({ ...ports, sourceOf: (target) => sources.get(target.cluster) ?? null })];
 }
 
+interface AlertPorts extends Pick<LoopPorts, 'store' | 'recorder' | 'log'> {
+  readonly settings: Settings;
+  readonly deliveries: DeliveryLog;
+  readonly outbound: Outbound;
+  readonly secrets: readonly string[];
+}
+
+const linkTo =
+  ({ publicUrl }: Settings) =>
+  (id: string): string | null =>
+    publicUrl === null ? null : `${publicUrl}/ui/rollouts/${id}`;
+
+function alertLoops(db: Database, told: readonly OpenChannel[], ports: AlertPorts) {
+  const { settings, deliveries, outbound, secrets, store, recorder, log } = ports;
+  const options = { outbound, log: deliveries, link: linkTo(settings), now: Date.now };
+  const delivery = (outbox: Outbox, notifiers: readonly Notifier[]) => () =>
+    startDelivery({ outbox, store, recorder, log }, notifiers);
+  return [
+    delivery(
+      postgresAlertOutbox(db, { ordered: true }),
+      told.map(({ name, request }) => channelNotifier(name, request, options)),
+    ),
+    delivery(postgresAlertOutbox(db, { ordered: false }), [afterNotifier(secrets, options)]),
+  ];
+}
+
 interface LoopPorts {
   readonly useCases: UseCases;
   readonly inbound: InboundCommands;
@@ -486,7 +544,8 @@ interface LoopPorts {
   readonly log: Logger;
 }
 
-function slackLoops({ slack, publicUrl }: Settings, db: Database, ports: LoopPorts) {
+function slackLoops(settings: Settings, db: Database, ports: LoopPorts) {
+  const { slack } = settings;
   if (slack === null) return [];
   const { useCases, inbound, store, recorder, log } = ports;
   const notifier: Notifier = slackNotifier({
@@ -494,7 +553,7 @@ function slackLoops({ slack, publicUrl }: Settings, db: Database, ports: LoopPor
     channel: slack.channel,
     messages: slackMessages(db),
     store,
-    link: (id) => (publicUrl === null ? null : `${publicUrl}/ui/rollouts/${id}`),
+    link: linkTo(settings),
     log,
   });
   const principals = postgresSlackPrincipals(db);

@@ -13,6 +13,8 @@ export interface DeliverPorts {
   readonly store: Pick<RolloutStore, 'load'>;
   readonly recorder: Pick<Recorder, 'notification'>;
   readonly log: Logger;
+  /** From 0 to 1. Absent: chance. */
+  readonly random?: () => number;
 }
 
 /** Thrown by a notifier that was told, or knows, when to try again. */
@@ -67,13 +69,14 @@ export async function deliverNext(ports: DeliverPorts, notifier: Notifier): Prom
 }
 
 async function putBack(
-  { outbox, recorder, log }: DeliverPorts,
+  { outbox, recorder, log, random = Math.random }: DeliverPorts,
   channel: string,
   message: Message,
   error: unknown,
 ): Promise<Delivery> {
   const told = error instanceof TryLater ? error : null;
-  const delay = told?.after ?? backOff(message.attempts ?? 0);
+  // Half of it is chance: what failed together must not come back together.
+  const delay = told?.after ?? Math.round(backOff(message.attempts ?? 0) * (0.5 + random() / 2));
   const reason = error instanceof Error ? error.message : String(error);
   await outbox.postpone(channel, message.id, delay, reason);
   recorder.notification(channel, 'postponed');

@@ -9,6 +9,7 @@ import type { InspectStep } from './step-schema.ts';
 import { canonicalSteps, MOST_STEPS, stepProblems, steps, stepsAsPublished } from './step-schema.ts';
 import { durationSchema, percentSchema } from './units.ts';
 import type { Problem } from './usecases.ts';
+import { ANYTHING, notify, outsideProblems, webhooks } from './webhook-schema.ts';
 
 export const LIMITS = { steps: MOST_STEPS, checks: 20, labels: 32, queryLength: 4000 } as const;
 
@@ -290,6 +291,8 @@ const restOf = (guards: readonly GuardSpec[]) => ({
         ),
     })
     .optional(),
+  webhooks,
+  notify,
 });
 
 export interface TargetSchema {
@@ -323,6 +326,8 @@ export function planParser(
   /** Absent: every mesh can carry every step. */
   inspectStep: InspectStep = () => null,
   guards: readonly GuardSpec[] = [],
+  /** Absent: any channel, any address. */
+  outside = ANYTHING,
 ): PlanParser {
   const rest = restOf(guards);
   const known = meshes.map((mesh) => mesh.kind);
@@ -352,6 +357,7 @@ export function planParser(
         problems.push(...crossChecks(plan, known, target === null ? () => null : inspect));
         problems.push(...stepProblems(plan.steps, target, inspectStep));
         problems.push(...severityProblems(plan.preflight?.severity ?? {}, meshChecks));
+        problems.push(...outsideProblems(plan, outside));
         if (target !== null && problems.length === 0) return { ok: true, plan };
       }
       return { ok: false, problems: unique(problems) };
@@ -515,6 +521,8 @@ function canonical(written: Outer, target: Target, usual: string): Plan {
     labels,
     preflight,
     rollbackWindow,
+    webhooks,
+    notify,
   } = written;
   const rising = canonicalSteps(all, target);
   return {
@@ -540,6 +548,8 @@ function canonical(written: Outer, target: Target, usual: string): Plan {
     rollbackWindow,
     labels,
     ...(preflight === undefined ? {} : { preflight }),
+    ...(webhooks === undefined ? {} : { webhooks }),
+    ...(notify === undefined ? {} : { notify: [...new Set(notify)] }),
   };
 }
 

@@ -31,11 +31,13 @@ import { checksDue, nextTickAt, READ_BACK, windowAt } from '../domain/schedule.t
 import type { Doubt } from '../domain/share.ts';
 import { doubtOf, NO_DOUBT } from '../domain/share.ts';
 import { count } from './count.ts';
+import { askGates } from './gates.ts';
 import { type Decided, decide, glance, goesBack, goesBackWhateverIsMeasured, type Lookout } from './look.ts';
 import type {
   Applied,
   CrashPoint,
   Decision,
+  GateKeeper,
   GuardFinding,
   GuardGateway,
   Loaded,
@@ -67,6 +69,8 @@ export interface TickPorts {
   readonly after?: (time: Millis, what: () => void) => () => void;
   /** How long the checks of one tick may take together. Default 6 s: one query's own deadline and something to spare. */
   readonly evaluateWithin?: Millis;
+  /** Absent: this process asks no gates, and none opens. */
+  readonly gates?: GateKeeper;
   /** Absent: this process sends no probes, and a rehearsal cannot be made. */
   readonly prober?: Prober;
   readonly crashPoint?: CrashPoint;
@@ -157,7 +161,7 @@ async function look(
   }
   const deadline = startDeadline(ports);
   const { route } = seen;
-  const [{ share, doubt, judged }, rehearsed, evidence] = await Promise.all([
+  const [{ share, doubt, judged }, rehearsed, evidence, gates] = await Promise.all([
     evaluate(ports, rollout, route, at, deadline),
     route === null ? [] : rehearse(ports, rollout, at),
     route === null || !comparisonDue(rollout, at)
@@ -165,10 +169,11 @@ async function look(
       : ledger === null || !canGoOn(ledger)
         ? withoutLedger(rollout, at)
         : count(ports, rollout, ledger, route, at, deadline.orElse),
+    askGates(ports, rollout, at, deadline.orElse),
   ]);
   deadline.clear();
   const measurements = route === null ? [] : [...judged(doubt(route)), ...rehearsed];
-  return decide(lookout, rollout, { ...seen, measurements, share, evidence });
+  return decide(lookout, rollout, { ...seen, measurements, share, evidence, gates });
 }
 
 interface Evaluated {

@@ -1,7 +1,7 @@
 /** What one look at the world found. Trouble is a value with a code: nothing here throws. */
 import type { JudgedBlock, Ledger } from './evidence/ledger.ts';
 import type { Instant, Role } from './plan.ts';
-import type { Stamp, Verdict } from './rollout.ts';
+import type { GateDecision, Stamp, Verdict } from './rollout.ts';
 import type { Temporary } from './temporary.ts';
 
 /** The mesh object as read. */
@@ -161,6 +161,14 @@ export type EvidenceLook =
     }
   | { readonly ok: false; readonly code: NoValueCode; readonly message: string; readonly dueAt: Instant };
 
+export interface GateAnswer {
+  /** Id of the question. */
+  readonly question: string;
+  readonly decision: GateDecision;
+  /** The gate's own words, or why there are none. */
+  readonly message: string;
+}
+
 /** One tick's look at the world: the reducer's input. Parts that were not looked at are null. */
 export interface Observation {
   /** Database clock at the start of the tick. */
@@ -177,6 +185,8 @@ export interface Observation {
   readonly blocked: boolean;
   /** A later rollout of the same target that is to take its place; null: none. */
   readonly supersededBy: string | null;
+  /** Answers of gates that were asked in this look. Absent: none was. */
+  readonly gates?: readonly GateAnswer[];
 }
 
 export type ByRole<T> = { readonly [role in Role]: T };

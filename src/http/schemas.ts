@@ -135,6 +135,26 @@ export const rolloutSchema = named(
     ),
     awaiting: described('approval: a person must promote it for it to go on.', z.enum(['approval']).nullable()),
     outcome: outcome.nullable(),
+    gates: described(
+      'Webhooks before the next step that were asked; absent: none was.',
+      z
+        .array(
+          z.object({
+            name: z.string(),
+            question: described('Id of the question: the same at each attempt.', z.string()),
+            decision: described(
+              'The last answer; null: none yet. unavailable: no answer, or one that makes no sense.',
+              z.enum(['approve', 'refuse', 'wait', 'unavailable']).nullable(),
+            ),
+            message: z.string(),
+            since: described('When its word was first wanted.', time),
+            asked: described('So many times.', z.int()),
+            deadline: described('When its time is over.', time),
+            waivedBy: described('Who went on past it; null: nobody.', z.string().nullable()),
+          }),
+        )
+        .optional(),
+    ),
     // Guards are among them under `guard:<name>`, and so they are shown wherever checks are.
     checks: z.array(
       z.object({

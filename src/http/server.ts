@@ -3,7 +3,7 @@ import type { ErrorRequestHandler, Express, RequestHandler } from 'express';
 import express from 'express';
 import type { FleetUseCases } from '../app/fleet/ports.ts';
 import type { MigrationUseCases } from '../app/migration/usecases.ts';
-import type { Logger, Recorder, TokenStore } from '../app/ports.ts';
+import type { DeliveryLog, Logger, Recorder, TokenStore } from '../app/ports.ts';
 import { BadCursor, StoreUnavailable } from '../app/ports.ts';
 import type { UseCases } from '../app/usecases.ts';
 import type { Millis } from '../domain/plan.ts';
@@ -13,6 +13,7 @@ import type { Services } from './bind.ts';
 import { bind, expressPath } from './bind.ts';
 import { clusterRoutes } from './clusters.ts';
 import { commandRoutes } from './commands.ts';
+import { deliveryRoutes } from './deliveries.ts';
 import { fleetRoutes } from './fleets.ts';
 import { requestId, securityHeaders } from './headers.ts';
 import { historyRoutes } from './history.ts';
@@ -50,6 +51,8 @@ export interface ServerOptions {
   readonly extraRouters?: readonly RequestHandler[];
   /** Rollouts over several clusters; absent: no calls for them. */
   readonly fleets?: FleetUseCases;
+  /** What channels outside were told; absent: no calls for it. */
+  readonly deliveries?: Pick<DeliveryLog, 'list' | 'resend'>;
   /** /metrics without a token. Closed by default: metrics name clusters, meshes and load. */
   readonly metricsOpen?: boolean;
   readonly limits?: Partial<Limits>;
@@ -90,6 +93,7 @@ export function apiRoutes(options: ServerOptions, life: Lifecycle): readonly Rou
     ...commandRoutes({ usecases, publicUrl }),
     ...revertRoutes({ usecases, publicUrl }),
     ...(options.fleets === undefined ? [] : fleetRoutes({ fleets: options.fleets, publicUrl })),
+    ...(options.deliveries === undefined ? [] : deliveryRoutes({ deliveries: options.deliveries, publicUrl })),
     ...analysisRoutes({ usecases }),
     ...clusterRoutes({ usecases }),
     ...(options.migrations === undefined ? [] : migrationRoutes({ migrations: options.migrations, publicUrl })),

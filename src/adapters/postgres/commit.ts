@@ -1,6 +1,7 @@
 /** Writing one version of a rollout: row, facts, measurements (with their queries), evidence and messages in one statement, one round trip. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { alertPosts, type Post } from '../../app/deliveries.ts';
 import type { Commit } from '../../app/ports.ts';
 import { TRACES } from '../../app/traces.ts';
 import type { Measurement } from '../../domain/observation.ts';
@@ -23,6 +24,7 @@ const TOLD: ReadonlySet<FactType> = new Set([
   'verdict_changed',
   'evidence_changed',
   'promote_requested',
+  'gate_overdue',
   'paused',
   'resumed',
   'mesh_trouble',
@@ -69,21 +71,16 @@ with moved as (
   select moved.id, $19, $13::timestamptz, $20, $21, $22 from moved where $19::int is not null
 ), posted as (
   insert into outbox (channel, id, rollout_id, fact_seq)
-  select channel, moved.id || ':' || seq, moved.id, seq
-  from moved, unnest($14::text[], $15::int[]) as told (channel, seq)
+  select channel, told.id, moved.id, seq
+  from moved, unnest($14::text[], $15::int[], $23::text[]) as told (channel, seq, id)
 )
 select case when $16 then pg_notify('${CHANGES}', moved.id || ':' || $3) end from moved`;
 
-const statement = (
-  change: Commit,
-  channels: readonly string[],
-  attempt: string,
-  texts: readonly QueryText[],
-): Statement => {
+const statement = (change: Commit, channels: Channels, attempt: string, texts: readonly QueryText[]): Statement => {
   const { previous, next, facts, measurements, evidence, at, nextTickAt } = change;
   const { phase } = next;
   const closed = evidence?.closed ?? null;
-  const posts = postsOf(channels, facts);
+  const posts = [...postsOf(channels.all, next.id, facts), ...alertPosts(previous, next, facts, channels.usual)];
   return {
     name: 'rollout_commit',
     text: COMMIT,
@@ -110,6 +107,7 @@ const statement = (
       closed?.weight ?? null,
       closed === null ? null : storableJson(closed.block),
       closed === null ? null : storableJson(closed.finding),
+      posts.map(({ id }) => id),
     ],
   };
 };
@@ -120,10 +118,21 @@ const seqsOf = (facts: readonly Fact[], told: ReadonlySet<FactType>): readonly n
 export const toldOf = (facts: readonly Fact[]): readonly number[] => seqsOf(facts, TOLD);
 
 /** The search for traces hears of rollbacks only; every other channel of all that people are told about. */
-const postsOf = (channels: readonly string[], facts: readonly Fact[]) =>
+const postsOf = (channels: readonly string[], id: string, facts: readonly Fact[]): readonly Post[] =>
   channels.flatMap((channel) =>
-    (channel === TRACES ? seqsOf(facts, ROLLBACKS) : toldOf(facts)).map((seq) => ({ channel, seq })),
+    (channel === TRACES ? seqsOf(facts, ROLLBACKS) : toldOf(facts)).map((seq) => ({
+      channel,
+      id: `${id}:${seq}`,
+      seq,
+    })),
   );
+
+export interface Channels {
+  /** They are told everything that people are told. */
+  readonly all: readonly string[];
+  /** Those of plans that name none: they are told what nobody may miss. */
+  readonly usual: readonly string[];
+}
 
 const measurementRow = ({ check, step, verdict, code, reason, canary, stable, threshold, window }: Measurement) => ({
   step,
@@ -151,12 +160,7 @@ const SETTLE_PAUSE: Millis = 200;
  */
 const HELD: ReadonlySet<string> = new Set(['rollout_live_target', 'rollout_live_object']);
 
-export async function commit(
-  db: Database,
-  channels: readonly string[],
-  known: QueryTexts,
-  change: Commit,
-): Promise<boolean> {
+export async function commit(db: Database, channels: Channels, known: QueryTexts, change: Commit): Promise<boolean> {
   if (change.next.id !== change.previous.id || change.next.version !== change.previous.version + 1)
     throw new Error(
       `rollout ${change.previous.id}: version ${change.previous.version} must be followed by the next one, not by ${change.next.version}`,

@@ -24,6 +24,8 @@ import { watchChanges } from './watch.ts';
 export interface RolloutStoreOptions {
   /** Names of the channels that are told about a rollout: each gets every message once, through the outbox. */
   readonly channels: readonly string[];
+  /** Channels that are told what nobody may miss, of plans that name none. Absent: none. */
+  readonly usual?: readonly string[];
   readonly log: Logger;
 }
 
@@ -35,7 +37,10 @@ const PLANS = 8_192;
 /** Ledgers kept parsed; one takes some thirty kilobytes of memory. */
 const LEDGERS = 4_096;
 
-export function postgresRolloutStore(db: Database, { channels, log }: RolloutStoreOptions): PostgresRolloutStore {
+export function postgresRolloutStore(
+  db: Database,
+  { channels, usual = [], log }: RolloutStoreOptions,
+): PostgresRolloutStore {
   const plans = planCache(PLANS);
   const texts = queryTexts();
   const ledgers = ledgerCache(LEDGERS);
@@ -47,7 +52,7 @@ export function postgresRolloutStore(db: Database, { channels, log }: RolloutSto
     childrenOf: (fleet) => childrenOf(db, fleet),
     revertOf: (id) => revertOf(db, present, id),
     async commit(change) {
-      const written = await commit(db, channels, texts, change);
+      const written = await commit(db, { all: channels, usual }, texts, change);
       if (written) remember(ledgers, change);
       return written;
     },

@@ -1,0 +1,150 @@
+/** What channels outside were told: the log of deliveries, and sending one again. */
+import { z } from 'zod';
+import type { DeliveryLog, LoggedDelivery } from '../app/ports.ts';
+import { DELIVERY_STATES } from '../app/ports.ts';
+import type { Instant } from '../domain/plan.ts';
+import * as params from './params.ts';
+import { refuse } from './problem.ts';
+import { linkOf, urlOf } from './resource.ts';
+import { linkToNext } from './rollouts.ts';
+import type { Route } from './route.ts';
+import { route } from './route.ts';
+import { described, named } from './schemas.ts';
+
+export interface DeliveryRoutes {
+  readonly deliveries: Pick<DeliveryLog, 'list' | 'resend'>;
+  readonly publicUrl: string | undefined;
+}
+
+const time = z.iso.datetime();
+
+const attemptSchema = z.object({
+  attempt: described('Counts from 1, over resends too.', z.int()),
+  at: time,
+  tookMs: z.number(),
+  status: described('Of HTTP; null: no answer.', z.int().nullable()),
+  delivered: z.boolean(),
+  message: described("Why it was not delivered; '' where it was.", z.string()),
+  excerpt: described("The beginning of the answer's body.", z.string()),
+});
+const deliverySchema = named(
+  'Delivery',
+  'One message for one channel, and what became of it. Never the address, nor any secret.',
+  z.object({
+    id: z.string(),
+    channel: described(
+      'A name of the configuration; slack; or after: the webhooks of plans that are told of the end.',
+      z.string(),
+    ),
+    rollout: z.string(),
+    state: described('dead: given up after three days; it can be sent again.', z.enum(DELIVERY_STATES)),
+    event: described('The fact that is told.', z.object({ seq: z.int(), type: z.string(), message: z.string() })),
+    attempts: z.int(),
+    createdAt: time,
+    nextAttemptAt: time.nullable(),
+    deliveredAt: time.nullable(),
+    deadAt: time.nullable(),
+    lastError: z.string().nullable(),
+    log: described(
+      'The last 20 attempts, the oldest first. Attempts to tell Slack are only counted.',
+      z.array(attemptSchema),
+    ),
+    links: z.object({ rollout: z.string(), resend: z.string() }),
+  }),
+);
+const deliveryListSchema = named(
+  'DeliveryList',
+  'Deliveries, newest first.',
+  z.object({
+    items: z.array(deliverySchema),
+    nextCursor: described('Send it as ?cursor= to get the next page; null: this is the last.', z.string().nullable()),
+  }),
+);
+
+export type DeliveryBody = z.input<typeof deliverySchema>;
+
+const timeOf = (at: Instant): string => new Date(at).toISOString();
+const timeOrNull = (at: Instant | null): string | null => (at === null ? null : timeOf(at));
+
+const presentDelivery = (delivery: LoggedDelivery, publicUrl: string | undefined): DeliveryBody => ({
+  id: delivery.id,
+  channel: delivery.channel,
+  rollout: delivery.rolloutId,
+  state: delivery.state,
+  event: { ...delivery.fact },
+  attempts: delivery.attempts,
+  createdAt: timeOf(delivery.createdAt),
+  nextAttemptAt: timeOrNull(delivery.nextAt),
+  deliveredAt: timeOrNull(delivery.deliveredAt),
+  deadAt: timeOrNull(delivery.deadAt),
+  lastError: delivery.lastError,
+  log: delivery.log.map(({ attempt, at, took, status, delivered, message, excerpt }) => ({
+    attempt,
+    at: timeOf(at),
+    tookMs: took,
+    status,
+    delivered,
+    message,
+    excerpt,
+  })),
+  links: {
+    rollout: linkOf(delivery.rolloutId, publicUrl),
+    resend: urlOf(`/deliveries/${delivery.id}/resend`, publicUrl),
+  },
+});
+
+export function deliveryRoutes({ deliveries, publicUrl }: DeliveryRoutes): readonly Route[] {
+  return [
+    route({
+      method: 'get',
+      path: '/deliveries',
+      operationId: 'listDeliveries',
+      summary: 'What channels outside were told, attempt by attempt',
+      can: 'read',
+      query: z.strictObject({
+        rollout: params.ofRollout,
+        channel: params.channel,
+        state: params.deliveryState,
+        limit: params.limit(50),
+        cursor: params.cursor,
+      }),
+      responses: {
+        200: {
+          description: 'One page.',
+          body: deliveryListSchema,
+          headers: { Link: 'rel="next": the next page, where there is one.' },
+        },
+      },
+      problems: [],
+      async handle({ query: { limit, cursor, ...filter } }) {
+        const { items, nextCursor } = await deliveries.list(filter, limit, cursor ?? null);
+        const given = Object.entries(filter).filter(([, value]) => value !== undefined);
+        const next = nextCursor === null ? null : { ...Object.fromEntries(given), limit, cursor: nextCursor };
+        return {
+          status: 200,
+          headers: linkToNext(urlOf('/deliveries', publicUrl), next),
+          body: { items: items.map((one) => presentDelivery(one, publicUrl)), nextCursor },
+        };
+      },
+    }),
+
+    route({
+      method: 'post',
+      path: '/deliveries/{id}/resend',
+      operationId: 'resendDelivery',
+      summary: 'Send a message to its channel once more',
+      description:
+        'Whatever became of it. It goes out under the same webhook-id, so a receiver that had it can tell. Slack changes what stands, or posts what is missing.',
+      can: 'start',
+      params: params.deliveryId,
+      responses: { 202: { description: 'It goes out within moments.', body: deliverySchema } },
+      problems: ['delivery_not_found'],
+      async handle({ params: { id } }) {
+        const delivery = params.isDeliveryId(id) ? await deliveries.resend(id) : null;
+        if (delivery === null)
+          return refuse('delivery_not_found', `there is no delivery ${JSON.stringify(id.slice(0, 200))}`);
+        return { status: 202, body: presentDelivery(delivery, publicUrl) };
+      },
+    }),
+  ];
+}
