@@ -532,7 +532,10 @@ function alertLoops(db: Database, told: readonly OpenChannel[], ports: AlertPort
       postgresAlertOutbox(db, { ordered: true }),
       told.map(({ name, request }) => channelNotifier(name, request, options)),
     ),
-    delivery(postgresAlertOutbox(db, { ordered: false }), [afterNotifier(secrets, options)]),
+    // Without secrets no plan has webhooks.
+    ...(secrets.length === 0
+      ? []
+      : [delivery(postgresAlertOutbox(db, { ordered: false }), [afterNotifier(secrets, options)])]),
   ];
 }
 

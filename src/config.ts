@@ -781,13 +781,18 @@ function webhooksOf(get: Reader, problems: string[]): Config['webhooks'] {
 const TAKEN = ['slack', 'traces', 'after'];
 
 const channelsFile = z.strictObject({
-  channels: z.record(
-    z
-      .string()
-      .regex(NAMESPACE, 'wanted a name of a-z, 0-9 and "-"')
-      .refine((name) => !TAKEN.includes(name), 'this name is taken'),
-    z.looseObject({ kind: z.string().min(1), default: z.boolean().default(true) }),
-  ),
+  channels: z
+    .record(z.string(), z.looseObject({ kind: z.string().min(1), default: z.boolean().default(true) }))
+    .superRefine((channels, ctx) => {
+      for (const name of Object.keys(channels)) {
+        const message = TAKEN.includes(name)
+          ? 'this name is taken'
+          : NAMESPACE.test(name)
+            ? null
+            : 'wanted a name of a-z, 0-9 and "-"';
+        if (message !== null) ctx.addIssue({ code: 'custom', path: [name], message });
+      }
+    }),
 });
 
 type ReadChannel = ChannelConfig & { readonly secrets: readonly string[] };
