@@ -18,6 +18,8 @@ export const LOADERS: Readonly<Record<string, () => Promise<CommandModule>>> = {
   'plan dry-run': () => import('./commands/plan-dry-run.ts'),
   'plan backtest': () => import('./commands/plan-backtest.ts'),
   mesh: () => import('./commands/mesh.ts'),
+  'deliveries list': () => import('./commands/deliveries-list.ts'),
+  'deliveries resend': () => import('./commands/deliveries-resend.ts'),
   doctor: () => import('./commands/doctor.ts'),
   login: () => import('./commands/login.ts'),
   logout: () => import('./commands/logout.ts'),

@@ -1,7 +1,6 @@
 /** What channels outside were told: the log of deliveries, and sending one again. */
 import { z } from 'zod';
 import type { DeliveryLog, LoggedDelivery } from '../app/ports.ts';
-import { DELIVERY_STATES } from '../app/ports.ts';
 import type { Instant } from '../domain/plan.ts';
 import * as params from './params.ts';
 import { refuse } from './problem.ts';
@@ -9,59 +8,12 @@ import { linkOf, urlOf } from './resource.ts';
 import { linkToNext } from './rollouts.ts';
 import type { Route } from './route.ts';
 import { route } from './route.ts';
-import { described, named } from './schemas.ts';
+import { type DeliveryBody, deliveryListSchema, deliverySchema } from './schemas.ts';
 
 export interface DeliveryRoutes {
   readonly deliveries: Pick<DeliveryLog, 'list' | 'resend'>;
   readonly publicUrl: string | undefined;
 }
-
-const time = z.iso.datetime();
-
-const attemptSchema = z.object({
-  attempt: described('Counts from 1, over resends too.', z.int()),
-  at: time,
-  tookMs: z.number(),
-  status: described('Of HTTP; null: no answer.', z.int().nullable()),
-  delivered: z.boolean(),
-  message: described("Why it was not delivered; '' where it was.", z.string()),
-  excerpt: described("The beginning of the answer's body.", z.string()),
-});
-const deliverySchema = named(
-  'Delivery',
-  'One message for one channel, and what became of it. Never the address, nor any secret.',
-  z.object({
-    id: z.string(),
-    channel: described(
-      'A name of the configuration; slack; or after: the webhooks of plans that are told of the end.',
-      z.string(),
-    ),
-    rollout: z.string(),
-    state: described('dead: given up after three days; it can be sent again.', z.enum(DELIVERY_STATES)),
-    event: described('The fact that is told.', z.object({ seq: z.int(), type: z.string(), message: z.string() })),
-    attempts: z.int(),
-    createdAt: time,
-    nextAttemptAt: time.nullable(),
-    deliveredAt: time.nullable(),
-    deadAt: time.nullable(),
-    lastError: z.string().nullable(),
-    log: described(
-      'The last 20 attempts, the oldest first. Attempts to tell Slack are only counted.',
-      z.array(attemptSchema),
-    ),
-    links: z.object({ rollout: z.string(), resend: z.string() }),
-  }),
-);
-const deliveryListSchema = named(
-  'DeliveryList',
-  'Deliveries, newest first.',
-  z.object({
-    items: z.array(deliverySchema),
-    nextCursor: described('Send it as ?cursor= to get the next page; null: this is the last.', z.string().nullable()),
-  }),
-);
-
-export type DeliveryBody = z.input<typeof deliverySchema>;
 
 const timeOf = (at: Instant): string => new Date(at).toISOString();
 const timeOrNull = (at: Instant | null): string | null => (at === null ? null : timeOf(at));
