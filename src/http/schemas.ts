@@ -464,7 +464,7 @@ const attempt = z.object({
   status: described('Of HTTP; null: no answer.', z.int().nullable()),
   delivered: z.boolean(),
   message: described("Why it was not delivered; '' where it was.", z.string()),
-  excerpt: described("The beginning of the answer's body.", z.string()),
+  excerpt: described("The beginning of the answer's body; '' of addresses that plans name.", z.string()),
 });
 export const deliverySchema = named(
   'Delivery',

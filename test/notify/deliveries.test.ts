@@ -293,6 +293,7 @@ describe('webhooks that are told of the end', () => {
     const webhooks = [told('gone', 'http://127.0.0.1:1/'), told('tickets', ops.url), told('board', other.url)];
     const { id } = await use.created({ plan: planOf('web', { notify: [], webhooks }) });
     await badDay(id);
+    for (const one of [ops, other]) one.answer = () => ({ status: 200, body: 'what only this process may read' });
     const { options, ports } = deliverTo('ops', ops.url);
     const notifier = afterNotifier([SECRET], options);
     const unordered = { ...ports, outbox: postgresAlertOutbox(db, { ordered: false }) };
@@ -311,6 +312,8 @@ describe('webhooks that are told of the end', () => {
     expect((await log.list({ channel: 'after', state: 'pending' }, 10, null)).items).toMatchObject([
       { id: `after:${id}:gone:after`, lastError: expect.stringContaining('127.0.0.1:1') },
     ]);
+    const [board] = (await log.list({ channel: 'after', state: 'delivered' }, 1, null)).items;
+    expect(board?.log).toMatchObject([{ status: 200, excerpt: '' }]);
     await other.close();
   });
 });

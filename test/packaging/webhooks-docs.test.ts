@@ -13,7 +13,7 @@ import { signedHeaders } from '../../src/adapters/outbound/standard-webhooks.ts'
 import { loadChannels, loadMeshes } from '../../src/adapters/registry.ts';
 import { planParser } from '../../src/app/plan-schema.ts';
 import { readConfig } from '../../src/config.ts';
-import { ROOT } from '../support/chart.ts';
+import { chartFile, ROOT } from '../support/chart.ts';
 
 const page = await readFile(join(ROOT, 'docs/webhooks.md'), 'utf8');
 const blocks = (language: string): string[] =>
@@ -56,6 +56,17 @@ describe('the examples', () => {
     if (!read.ok) throw new Error(read.problems.join('\n'));
     const opened = openChannels(read.config.channels, await loadChannels(), outbound);
     expect(opened.map(({ name }) => name)).toEqual(['ops', 'teams', 'oncall']);
+  });
+
+  it('name every kind of channel that there is, as does the chart', async () => {
+    const kinds = [...(await loadChannels()).keys()].toSorted();
+    const rows = [...page.matchAll(/^\| `(\w+)` \| `(?:url|routingKey)`/gm)].map(([, kind = '']) => kind);
+    expect(rows.toSorted()).toEqual(kinds);
+    const schema = JSON.parse(chartFile('values.schema.json'));
+    const [channel] = Object.values(schema.properties.channels.patternProperties) as {
+      properties: { kind: { enum: string[] } };
+    }[];
+    expect(channel?.properties.kind.enum.toSorted()).toEqual(kinds);
   });
 
   it('of JSON are JSON', () => {

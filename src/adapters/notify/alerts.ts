@@ -73,7 +73,8 @@ async function attempt(
     status: posted.ok ? posted.status : null,
     delivered,
     message,
-    excerpt: posted.ok ? posted.text.slice(0, EXCERPT) : '',
+    // Whoever writes plans chooses the receivers of `after`, and is not shown what they say.
+    excerpt: posted.ok && channel !== AFTER ? posted.text.slice(0, EXCERPT) : '',
   });
   if (delivered) return;
   const rest = posted.ok ? posted.retryAfter : null;
