@@ -26,7 +26,7 @@ import type { Allowed } from './adapters/outbound/addresses.ts';
 import { type Outbound, openOutbound } from './adapters/outbound/post.ts';
 import { type MigratedCluster, policyGateway } from './adapters/policies/gateway.ts';
 import { type Database, openDatabase } from './adapters/postgres/db.ts';
-import { postgresAlertOutbox, postgresDeliveryLog } from './adapters/postgres/deliveries.ts';
+import { giveUpLost, postgresAlertOutbox, postgresDeliveryLog } from './adapters/postgres/deliveries.ts';
 import { postgresFleetStore } from './adapters/postgres/fleet-store.ts';
 import { postgresInboundCommands } from './adapters/postgres/inbound-commands.ts';
 import { postgresMigrationStore } from './adapters/postgres/migration-store.ts';
@@ -52,6 +52,7 @@ import type { CountView } from './adapters/series/counting.ts';
 import { backTest } from './app/backtest.ts';
 import { command, retry } from './app/commands.ts';
 import { startDelivery } from './app/deliver.ts';
+import { AFTER } from './app/deliveries.ts';
 import { commandFleet, fleetStep } from './app/fleet/look.ts';
 import type { FleetUseCases } from './app/fleet/ports.ts';
 import { dryRunFleet, startFleet } from './app/fleet/start.ts';
@@ -327,6 +328,12 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
         loops: [
           () => repeat('fleet rollouts', () => fleetStep(fleetPorts, log), log),
           ...slackLoops(settings, db, { useCases, inbound, store, recorder, log }),
+          () =>
+            repeat(
+              'channels that are gone',
+              () => lostStep(db, [...channels, ...told.map(({ name }) => name), AFTER], log),
+              log,
+            ),
           ...alertLoops(db, told, { settings, deliveries, outbound, secrets: webhooks.secrets, store, recorder, log }),
           ...migrationLoops({
             store: migrationPorts.store,
@@ -508,6 +515,14 @@ function traceLoops({ clusters }: Settings, ports: Omit<TracePorts, 'sourceOf'>)
   );
   if (sources.size === 0) return [];
   return [() => startTraces({ ...ports, sourceOf: (target) => sources.get(target.cluster) ?? null })];
+}
+
+const LOST_EVERY: Millis = 3_600_000;
+
+async function lostStep(db: Database, configured: readonly string[], log: Logger): Promise<Millis> {
+  const lost = await giveUpLost(db, configured);
+  if (lost > 0) log.warn({ lost }, 'messages of channels that are configured no more were given up');
+  return LOST_EVERY;
 }
 
 interface AlertPorts extends Pick<LoopPorts, 'store' | 'recorder' | 'log'> {

@@ -1,6 +1,6 @@
 /**
  * From the outbox to people: claims a message, hands it to the channel's notifier, and strikes it off or puts it back.
- * Nothing is ever dropped, and nothing here is on the way of a tick: with Slack down for a day, rollouts go on and the
+ * Nothing is dropped here (an outbox may give up after days, and shows it), and nothing here is on the way of a tick: with Slack down for a day, rollouts go on and the
  * messages follow when it is back.
  */
 import type { Millis } from '../domain/plan.ts';

@@ -555,7 +555,7 @@ export interface StoreGauges {
   readonly rollbackStuckSeconds: number;
   readonly maxTickLagSeconds: number;
   readonly outboxPending: number;
-  /** Messages that were given up. */
+  /** Messages that were given up within a day: an alert about older ones would never end. */
   readonly deliveriesDead: number;
 }
 

@@ -82,7 +82,7 @@ export const gatesBefore = (rollout: Rollout, to: number): readonly Gate[] =>
     return { id, webhook, to, tally: rollout.gates?.[id] ?? null };
   });
 
-/** Whose answer is still wanted. */
+/** It lets the step be entered. */
 const isOpen = ({ tally }: Gate): boolean =>
   tally !== null && (tally.decision === 'approve' || tally.waivedBy !== null);
 

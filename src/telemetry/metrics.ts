@@ -38,7 +38,7 @@ export function openRecorder({ gauges, depth, log }: RecorderSources): Recorder 
   const stuck = gauge('sluice_rollback_stuck_seconds', 'Age of the oldest rollback that is not finished; 0: none.', []);
   const latest = gauge('sluice_tick_overdue_seconds', 'How late the most overdue rollout is now.', []);
   const outbox = gauge('sluice_outbox_pending', 'Messages to people that are not delivered.', []);
-  const dead = gauge('sluice_deliveries_dead', 'Messages to people that were given up.', []);
+  const dead = gauge('sluice_deliveries_dead', 'Messages to people that were given up within a day.', []);
   const queued = gauge('sluice_queue_depth', 'Wakes in the queue.', ['state']);
   const up = gauge('sluice_up', 'Whether a part answered when these metrics were collected.', ['part']);
 

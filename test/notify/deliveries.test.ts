@@ -9,7 +9,7 @@ import { afterNotifier, channelNotifier } from '../../src/adapters/notify/alerts
 import { openChannels } from '../../src/adapters/notify/open-channels.ts';
 import { openOutbound } from '../../src/adapters/outbound/post.ts';
 import { type Database, openDatabase } from '../../src/adapters/postgres/db.ts';
-import { postgresAlertOutbox, postgresDeliveryLog } from '../../src/adapters/postgres/deliveries.ts';
+import { giveUpLost, postgresAlertOutbox, postgresDeliveryLog } from '../../src/adapters/postgres/deliveries.ts';
 import { type PostgresRolloutStore, postgresRolloutStore } from '../../src/adapters/postgres/rollout-store.ts';
 import { loadChannels } from '../../src/adapters/registry.ts';
 import { type DeliverPorts, deliverNext } from '../../src/app/deliver.ts';
@@ -253,6 +253,18 @@ describe('a delivery', () => {
       log: [{ attempt: 1 }, { attempt: 2, delivered: true }],
     });
     expect(await store.gauges()).toMatchObject({ deliveriesDead: 0 });
+  });
+
+  it('of a channel that is configured no more is given up after the same time, and no other is', async () => {
+    const { id } = await use.created();
+    await badDay(id);
+    expect(await giveUpLost(db, ['slack', 'ops'])).toBe(0);
+    await sql.query('update outbox set give_up_at = now()');
+    expect(await giveUpLost(db, ['slack', 'ops'])).toBe(3);
+    const { items } = await log.list({ state: 'dead' }, 10, null);
+    expect(items.map(({ channel, lastError }) => [channel, lastError])).toEqual(
+      Array(3).fill(['pager', 'no channel of this name is configured any more']),
+    );
   });
 
   it('that nobody knows cannot be sent again, nor can a search for traces', async () => {

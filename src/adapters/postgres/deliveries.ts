@@ -33,6 +33,16 @@ export const postgresAlertOutbox = (db: Database, { ordered }: { readonly ordere
   },
 });
 
+const GIVE_UP_LOST = `
+update outbox set dead_at = now(), last_error = 'no channel of this name is configured any more'
+where delivered_at is null and dead_at is null and give_up_at <= now() and channel <> all($1)
+returning 1 as one`;
+
+/** Messages of channels that the configuration has lost, which nobody claims. Returns how many were given up. */
+export async function giveUpLost(db: Database, configured: readonly string[]): Promise<number> {
+  return (await db.rows({ text: GIVE_UP_LOST, values: [configured] })).length;
+}
+
 /** For a rollout that the retention has deleted meanwhile there is nothing to keep. */
 const ATTEMPTED = `
 insert into delivery_attempt (channel, id, attempt, rollout_id, at, took_ms, status, delivered, message, excerpt)
