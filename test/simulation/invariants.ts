@@ -13,15 +13,31 @@ import type { Temporary } from '../../src/domain/temporary.ts';
 import { isJudgedAt, sameKinds } from '../../src/domain/temporary.ts';
 import type { World } from './world.ts';
 
+interface Rule {
+  readonly name?: string;
+  readonly route?: readonly { readonly weight?: number }[];
+  readonly backendRefs?: readonly { readonly weight?: number }[];
+  readonly filters?: readonly unknown[];
+}
+
+/** Of a VirtualService or an HTTPRoute. */
+const rulesOf = (object: KubeObject): { readonly http?: readonly Rule[]; readonly rules?: readonly Rule[] } =>
+  object.spec as { http?: Rule[]; rules?: Rule[] };
+
 export const weightsOf = (object: KubeObject): { stable: number; canary: number } => {
-  const spec = object.spec as { http: { name?: string; route: { weight?: number }[] }[] };
-  const rule = spec.http.find((r) => r.name === 'api');
-  return { stable: rule?.route[0]?.weight ?? Number.NaN, canary: rule?.route[1]?.weight ?? Number.NaN };
+  const { http, rules } = rulesOf(object);
+  const rule = (http ?? rules)?.find((r) => r.name === 'api');
+  const [stable, canary] = rule?.route ?? rule?.backendRefs ?? [];
+  return { stable: stable?.weight ?? Number.NaN, canary: canary?.weight ?? Number.NaN };
 };
 
+/** An HTTPRoute began with one rule and no filter: all that is more is ours, whatever the mark on it says. */
 const kindsOn = (object: KubeObject): readonly Temporary['kind'][] => {
-  const { http } = object.spec as { http: { name?: string }[] };
-  return http.flatMap(({ name }) => ownRule(name ?? null)?.kind ?? []);
+  const { http, rules = [] } = rulesOf(object);
+  if (http !== undefined) return http.flatMap(({ name }) => ownRule(name ?? null)?.kind ?? []);
+  return rules.flatMap(({ name, filters = [] }) =>
+    name === 'api' ? filters.map(() => 'mirror' as const) : ['headerRoute' as const],
+  );
 };
 
 export function violations(world: World): string[] {

@@ -23,6 +23,30 @@ export const seedRoute: KubeObject = {
   },
 };
 
+const httpRoute: KubeObject = {
+  apiVersion: 'gateway.networking.k8s.io/v1',
+  kind: 'HTTPRoute',
+  metadata: { name: 'myapp', namespace: 'production' },
+  spec: {
+    parentRefs: [{ group: '', kind: 'Service', name: 'myapp', port: 80 }],
+    rules: [
+      {
+        name: 'api',
+        backendRefs: [
+          { name: 'myapp-v1', port: 80, weight: 100 },
+          { name: 'myapp-v2', port: 80, weight: 0 },
+        ],
+      },
+    ],
+  },
+};
+
+/** The object that a mesh is simulated with, and the target that names it. */
+const SUBJECTS: Readonly<Record<string, { readonly object: KubeObject; readonly more: object }>> = {
+  istio: { object: seedRoute, more: {} },
+  'gateway-api': { object: httpRoute, more: { proxy: 'istio', httpRoute: { name: 'myapp', rule: 'api' } } },
+};
+
 export interface Report {
   readonly runs: number;
   readonly ends: Readonly<Record<string, number>>;
@@ -38,12 +62,16 @@ export async function simulateSeeds(
   to: number,
   sabotage: Sabotage | null = null,
 ): Promise<Report> {
+  const subject = SUBJECTS[mesh.kind];
+  if (subject === undefined) throw new Error(`there is no object to simulate the mesh ${mesh.kind} with`);
+  const target = mesh.target.parse({ ...mesh.example, ...subject.more });
   const ends: Record<string, number> = {};
   const found: string[] = [];
   let commits = 0;
   let writes = 0;
   for (let seed = from; seed < to; seed += 1) {
-    const world = await simulate(scriptOf(seed), mesh, seedRoute, sabotage);
+    const script = scriptOf(seed);
+    const world = await simulate({ ...script, plan: { ...script.plan, target } }, mesh, subject.object, sabotage);
     const final = world.store.commits.findLast((c) => c.next.reverts === undefined)?.next;
     if (world.store.commits.some((c) => c.next.reverts !== undefined)) ends['reverted'] = (ends['reverted'] ?? 0) + 1;
     const end =

@@ -436,7 +436,8 @@ function remembering(kube: ReturnType<typeof memoryKube>, now: () => number): Re
 
 interface Rule {
   name?: string;
-  route: { destination: unknown; weight?: number }[];
+  route?: { weight?: number }[];
+  backendRefs?: { weight?: number }[];
 }
 
 /** Someone with kubectl: weights by hand, or an unrelated edit that only moves the resourceVersion. */
@@ -445,14 +446,15 @@ function editByHand(kube: ReturnType<typeof memoryKube>, weight: number | null):
   if (object === undefined) return;
   const copy = structuredClone(object) as unknown as {
     metadata: { labels?: Record<string, string> };
-    spec: { http: Rule[] };
+    spec: { http?: Rule[]; rules?: Rule[] };
   };
-  const rule = copy.spec.http.find((r) => r.name === 'api');
-  if (weight === null || rule === undefined)
+  const rule = (copy.spec.http ?? copy.spec.rules)?.find((r) => r.name === 'api');
+  const [stable, canary] = rule?.route ?? rule?.backendRefs ?? [];
+  if (weight === null || stable === undefined || canary === undefined)
     copy.metadata.labels = { ...copy.metadata.labels, edited: String(Math.random()) };
   else {
-    (rule.route[0] as { weight?: number }).weight = 100 - weight;
-    (rule.route[1] as { weight?: number }).weight = weight;
+    stable.weight = 100 - weight;
+    canary.weight = weight;
   }
   kube.put(copy as never);
 }

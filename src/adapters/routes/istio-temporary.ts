@@ -9,16 +9,16 @@ import type { RouteTrouble } from '../../domain/observation.ts';
 import type { FaultRehearsal, Match, Temporary } from '../../domain/temporary.ts';
 import { REHEARSAL_HEADER } from '../../domain/temporary.ts';
 import type { KubeObject, PatchOp } from '../kubernetes/kube.ts';
+import type { Json } from './json.ts';
 import { isRecord, listAt, recordAt, textAt } from './json.ts';
 import { pointer } from './pointer.ts';
 import type { Naming } from './refusals.ts';
 import { mirrorsAlready, noTemporary, ruleWords } from './refusals.ts';
 import type { MovedRule, Split } from './split.ts';
 import type { Found, TemporaryRules } from './temporary-rules.ts';
-import { nameOf, ours } from './temporary-rules.ts';
+import { cookiePattern, entryAlone, nameOf, ours } from './temporary-rules.ts';
 
 const LIST = 'http';
-type Json = Readonly<Record<string, unknown>>;
 
 export const istioTemporary = (naming: Naming): TemporaryRules => ({
   found(object) {
@@ -107,14 +107,8 @@ function ruleOf(what: Temporary, name: string, rule: Json, moved: MovedRule, rol
   }
 }
 
-/** The version's entry of the rule, alone: what stands alone needs no weight. */
-function entryOf(rule: Json, moved: MovedRule, role: 'stable' | 'canary'): Json {
-  const { weightAt } = (role === 'stable' ? moved.stable : null) ?? moved.canary;
-  const place = Number(/\/route\/(\d+)\/weight$/.exec(weightAt)?.[1] ?? 0);
-  const entry = listAt(rule, 'route')[place];
-  const { weight: _, ...rest } = isRecord(entry) ? entry : {};
-  return rest;
-}
+const entryOf = (rule: Json, moved: MovedRule, role: 'stable' | 'canary'): Json =>
+  entryAlone(rule, 'route', (role === 'stable' ? moved.stable : null) ?? moved.canary);
 
 /** Every way that the rule matches, and the header besides. A rule without a match gets one. */
 function matching(rule: Json, headers: Json): readonly Json[] {
@@ -127,16 +121,10 @@ function matching(rule: Json, headers: Json): readonly Json[] {
 }
 
 function headerOf(match: Match): Json {
-  if ('cookie' in match) {
-    const regex = `^(.*;\\s*)?${literally(match.cookie)}=${literally(match.exact)}(;.*)?$`;
-    return { cookie: { regex } };
-  }
+  if ('cookie' in match) return { cookie: { regex: cookiePattern(match) } };
   const { header, ...value } = match;
   return { [header]: value };
 }
-
-/** RE2, as the proxies read it. */
-const literally = (text: string): string => text.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&');
 
 const faultOf = ({ delay, abort }: FaultRehearsal): Json => ({
   ...(delay === null ? {} : { delay: { percentage: { value: delay.percent }, fixedDelay: `${delay.time}ms` } }),

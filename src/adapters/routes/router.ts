@@ -133,12 +133,18 @@ export class RouteRouter implements TrafficRouter {
     const alone = split.rules.find((rule) => rule.stable === null);
     if (alone !== undefined && decision.canaryWeight !== 100)
       return { kind: 'trouble', trouble: refuse.stableAbsent(this.#kind.naming, alone.rule) };
+    const doubt = this.#kind.temporary?.doubt?.(decision.temporary) ?? null;
+    if (doubt !== null && !dryRun) {
+      const tried = await this.#write(decision, token, true);
+      if (tried.kind !== 'applied') return tried;
+    }
     const answer = await this.#kube.patch(this.#ref(this.#version ?? ''), this.#ops(object, split, decision, token), {
       dryRun,
     });
     if (!answer.ok) return this.#refused(answer, decision, token, split.canaryWeight, dryRun);
     if (!dryRun) this.#last = answer.value;
-    const wrong = this.#notKept(answer.value, decision);
+    const wrong =
+      doubt !== null && !this.#hasTemporary(answer.value, decision) ? doubt : this.#notKept(answer.value, decision);
     return wrong === null
       ? { ...applied, token: dryRun ? token : tokenOf(answer.value) }
       : { kind: 'trouble', trouble: wrong };
