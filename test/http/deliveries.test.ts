@@ -1,34 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import type { DeliveryFilter, LoggedDelivery } from '../../src/app/ports.ts';
+import { deliveriesFake } from '../support/deliveries-fake.ts';
 import { harness } from './harness.ts';
 
-const delivery: LoggedDelivery = {
-  id: 'ops:ro_1:7',
-  channel: 'ops',
-  rolloutId: 'ro_1',
-  state: 'dead',
-  fact: { seq: 7, type: 'paused', message: 'Somebody else changed the route' },
-  attempts: 84,
-  createdAt: 0,
-  nextAt: null,
-  deliveredAt: null,
-  deadAt: 259_200_000,
-  lastError: 'it answers with 404',
-  log: [{ attempt: 84, at: 5, took: 12, status: 404, delivered: false, message: 'it answers with 404', excerpt: 'no' }],
-};
-
 async function opened(nextCursor: string | null = null) {
-  const asked: unknown[] = [];
-  const deliveries = {
-    async list(filter: DeliveryFilter, limit: number, cursor: string | null) {
-      asked.push({ ...filter, limit, cursor });
-      return { items: [delivery], nextCursor };
-    },
-    async resend(id: string): Promise<LoggedDelivery | null> {
-      asked.push(id);
-      return id === delivery.id ? { ...delivery, state: 'pending', nextAt: 1, deadAt: null } : null;
-    },
-  };
+  const { asked, deliveries } = deliveriesFake(nextCursor);
   return { h: await harness({ deliveries }), asked };
 }
 
@@ -80,4 +55,12 @@ describe('POST /deliveries/{id}/resend', () => {
     const response = await h.call('post', `/deliveries/${encodeURIComponent(decodeURIComponent(id))}/resend`);
     expect([response.status, response.body.code]).toEqual([404, 'delivery_not_found']);
   });
+});
+
+it('both are in the document, with the shape of a delivery', async () => {
+  const { h } = await opened();
+  const { body } = await h.call('get', '/openapi.json', { as: null });
+  expect(body.paths['/deliveries'].get.operationId).toBe('listDeliveries');
+  expect(body.paths['/deliveries/{id}/resend'].post.operationId).toBe('resendDelivery');
+  expect(Object.keys(body.components.schemas.Delivery.properties)).toContain('nextAttemptAt');
 });
