@@ -8,7 +8,7 @@ import { type Inspected, loadChecks, openInspector } from './adapters/inspect/in
 import type { Policy } from './adapters/inspect/policy.ts';
 import { openQuery } from './adapters/inspect/query.ts';
 import { type JaegerOptions, jaegerSource } from './adapters/jaeger/client.ts';
-import { searchLink } from './adapters/jaeger/links.ts';
+import { jaegerLinks } from './adapters/jaeger/links.ts';
 import { type KialiOptions, kialiValidator } from './adapters/kiali/client.ts';
 import { kialiLinks } from './adapters/kiali/links.ts';
 import { type KubeOptions, openKube } from './adapters/kubernetes/client.ts';
@@ -34,6 +34,7 @@ import { postgresOutbox } from './adapters/postgres/outbox.ts';
 import { postgresRolloutStore } from './adapters/postgres/rollout-store.ts';
 import { postgresSlackMessages as slackMessages } from './adapters/postgres/slack-messages.ts';
 import { postgresSlackPrincipals } from './adapters/postgres/slack-principals.ts';
+import { postgresStepStarts } from './adapters/postgres/step-starts.ts';
 import { postgresTokenStore } from './adapters/postgres/tokens.ts';
 import { postgresTraceStore } from './adapters/postgres/traces.ts';
 import { prober } from './adapters/prober.ts';
@@ -80,7 +81,9 @@ import {
 import { repeat } from './app/repeat.ts';
 import { revert } from './app/revert.ts';
 import { dryRun, type StartPorts, start } from './app/start.ts';
+import { withStepSpans } from './app/step-spans.ts';
 import { tick } from './app/tick.ts';
+import { type Tracer, UNTRACED } from './app/tracer.ts';
 import { startTraces, TRACES, type TracePorts } from './app/traces.ts';
 import type { OutsideLinks, UseCases } from './app/usecases.ts';
 import { startWorker, type Worker } from './app/worker.ts';
@@ -88,9 +91,11 @@ import { missingCapability } from './domain/capabilities.ts';
 import type { Millis, Severities, Target } from './domain/plan.ts';
 import type { Rollout } from './domain/rollout.ts';
 import type { Temporary } from './domain/temporary.ts';
+import type { Tracing } from './telemetry/tracing.ts';
 
 /** What every provider is opened with, beside its own settings. */
 interface MetricsPorts {
+  readonly tracer: Tracer;
   readonly kube: KubeClient;
   viewsOf(target: Target): readonly View[];
   countingOf(target: Target): readonly CountView[];
@@ -167,6 +172,8 @@ export interface Telemetry {
   readonly recorder: (
     sources: Pick<TickQueue, 'depth'> & { gauges: ReturnType<typeof postgresRolloutStore>['gauges'] },
   ) => Recorder;
+  /** Absent: nothing is traced. */
+  readonly tracing?: (ports: { readonly recorder: Pick<Recorder, 'spans'>; readonly log: Logger }) => Tracing;
   /** Tests only: named places at which a process may be made to die. */
   readonly crashPoint?: CrashPoint;
   /** The same within the ticks of migrations. */
@@ -181,6 +188,7 @@ export interface Service {
   readonly tokens: TokenStore;
   readonly inbound: InboundCommands;
   readonly recorder: Recorder;
+  readonly tracer: Tracer;
   /** What is missing and what to do; empty: ready. */
   ready(): Promise<readonly { readonly part: string; readonly message: string }[]>;
   startWorker(): Worker;
@@ -199,22 +207,29 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   const { severity, ...demands } = settings.preflight ?? { severity: {}, minVersion: {} };
   knownChecks(Object.keys(severity), [...checks.keys()]);
   const webhooks = settings.webhooks ?? { secrets: [], allowed: { ranges: [], suffixes: [] } };
-  const outbound = openOutbound({ allowed: webhooks.allowed });
-  const told = openChannels(settings.channels ?? [], kinds, outbound);
   const usual = (settings.channels ?? []).filter((channel) => channel.usual).map(({ name }) => name);
+  // Before anything is open that would keep the process from ending with the reason.
+  const told = openChannels(settings.channels ?? [], kinds, openOutbound({ allowed: webhooks.allowed }));
   const db = openDatabase({ url: settings.databaseUrl, log });
   const traced = settings.clusters.some(({ jaeger }) => jaeger !== undefined);
   const channels = [...(settings.slack === null ? [] : ['slack']), ...(traced ? [TRACES] : [])];
-  const store = postgresRolloutStore(db, { channels, usual, log });
+  // The recorder comes later: it asks the store, which asks the tracer. Until there is work there are no spans.
+  const tracing = telemetry.tracing?.({ recorder: { spans: (...counted) => recorder.spans(...counted) }, log });
+  const tracer = tracing ?? UNTRACED;
+  const outbound = openOutbound({ allowed: webhooks.allowed, tracer });
+  const rows = postgresRolloutStore(db, { channels, usual, traceOf: tracer.traceOf, log });
+  const store = tracing === undefined ? rows : withStepSpans(rows, { tracer, starts: postgresStepStarts(db), log });
   const queue = await openQueue({ backend: settings.queue, log });
-  const recorder = telemetry.recorder({ gauges: store.gauges, depth: queue.depth });
-  const clusters = await openClusters(settings.clusters, meshes, providers, recorder, log).catch(async (error) => {
-    // What is open already would keep the process from ending with the reason.
-    await Promise.all([queue.close(), store.close().then(() => db.close())]);
-    throw error;
-  });
+  const recorder: Recorder = telemetry.recorder({ gauges: store.gauges, depth: queue.depth });
+  const clusters = await openClusters(settings.clusters, meshes, providers, { recorder, tracer, log }).catch(
+    async (error) => {
+      // What is open already would keep the process from ending with the reason.
+      await Promise.all([queue.close(), store.close().then(() => db.close())]);
+      throw error;
+    },
+  );
   const gateways = { meshes: meshGateway(clusters, meshes, readWorkload), metrics: metricsGateway(clusters) };
-  const inspected = inspectedClusters(settings.clusters, clusters, recorder);
+  const inspected = inspectedClusters(settings.clusters, clusters, { recorder, tracer });
   const inspector = openInspector({
     clusters: inspected,
     meshes,
@@ -224,7 +239,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     log,
   });
   const commandPorts = { store, queue, log };
-  const probes = prober({ allowed: settings.probeHosts ?? [] });
+  const probes = prober({ allowed: settings.probeHosts ?? [], tracer });
   const gates = gateKeeper({ outbound, secrets: webhooks.secrets, now: Date.now });
   const deliveries = postgresDeliveryLog(db);
   const parser = planParser(
@@ -240,7 +255,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     guardSpecs(guards, meshes),
     { channels: told.map(({ name }) => name), objection: gates.objection },
   );
-  const validator = validatorOf(settings.clusters);
+  const validator = validatorOf(settings.clusters, tracer);
   const traces = postgresTraceStore(db);
   const startPorts: StartPorts = {
     ...gateways,
@@ -297,6 +312,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     ...commandPorts,
     guards: openGuards({ clusters, meshes, guards }),
     recorder,
+    tracer,
     monotonic: () => performance.now(),
     evaluateWithin: evaluateWithin(settings),
     prober: probes,
@@ -319,22 +335,33 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     tokens: postgresTokenStore(db),
     inbound,
     recorder,
+    tracer,
     ready: () => missing(store, queue, clusters),
     startWorker: () =>
       startWorker({
         store,
         work: (handler) => queue.work(handler, { concurrency: settings.concurrency }),
-        tick: (id) => tick(tickPorts, id),
+        // A queue may call from within the work that woke it.
+        tick: (id) => tracer.apart(() => tick(tickPorts, id)),
         loops: [
           () => repeat('fleet rollouts', () => fleetStep(fleetPorts, log), log),
-          ...slackLoops(settings, db, { useCases, inbound, store, recorder, log }),
+          ...slackLoops(settings, db, { useCases, inbound, store, recorder, tracer, log }),
           () =>
             repeat(
               'channels that are gone',
               () => lostStep(db, [...channels, ...told.map(({ name }) => name), AFTER], log),
               log,
             ),
-          ...alertLoops(db, told, { settings, deliveries, outbound, secrets: webhooks.secrets, store, recorder, log }),
+          ...alertLoops(db, told, {
+            settings,
+            deliveries,
+            outbound,
+            secrets: webhooks.secrets,
+            store,
+            recorder,
+            tracer,
+            log,
+          }),
           ...migrationLoops({
             store: migrationPorts.store,
             tick: (id) => tickMigration(migrationPorts, id),
@@ -342,14 +369,14 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
             retention: settings.retention,
             now: Date.now,
           }),
-          ...traceLoops(settings, { outbox: postgresOutbox(db), store, traces, log }),
+          ...traceLoops(settings, { outbox: postgresOutbox(db), store, traces, tracer, log }),
         ],
         log,
         retention: settings.retention,
         now: Date.now,
       }),
     async close() {
-      await queue.close();
+      await Promise.all([queue.close(), tracing?.close()]);
       for (const { kube, providers: opened } of clusters.values()) {
         for (const provider of opened.values()) provider.close?.();
         kube.close();
@@ -401,13 +428,13 @@ const MESH_NAMESPACES: Inspected['controlPlanes'] = { istio: 'istio-system', lin
 const inspectedClusters = (
   settings: readonly ClusterSettings[],
   clusters: Clusters,
-  recorder: Recorder,
+  telemetry: { readonly recorder: Recorder; readonly tracer: Tracer },
 ): ReadonlyMap<string, Inspected> =>
   new Map(
     settings.flatMap(({ name, prometheus, meshNamespaces = MESH_NAMESPACES }) => {
       const kube = clusters.get(name)?.kube;
       if (kube === undefined) return [];
-      const query = prometheus === null ? null : openQuery({ ...prometheus, recorder });
+      const query = prometheus === null ? null : openQuery({ ...prometheus, ...telemetry });
       return [[name, { kube, query, controlPlanes: meshNamespaces }] as const];
     }),
   );
@@ -434,18 +461,16 @@ async function openClusters(
   settings: readonly ClusterSettings[],
   meshes: ReadonlyMap<string, MeshModule>,
   providers: ReadonlyMap<string, MetricsModule>,
-  recorder: Recorder,
-  log: Logger,
+  telemetry: Pick<MetricsPorts, 'recorder' | 'tracer' | 'log'>,
 ): Promise<Clusters> {
   const opened = settings.map(
     async ({ name, kube, prometheus, direct, defaultProvider }): Promise<[string, Cluster]> => {
-      const client = await openKube({ cluster: name, log, ...kube });
+      const client = await openKube({ cluster: name, log: telemetry.log, tracer: telemetry.tracer, ...kube });
       const ports: MetricsPorts = {
         kube: client,
         viewsOf: (target) => meshFor(meshes, target.mesh).views(target),
         countingOf: (target) => meshFor(meshes, target.mesh).counting(target),
-        recorder,
-        log,
+        ...telemetry,
       };
       // By the module's name. A provider without settings here is not opened: this cluster has none.
       const own: Readonly<Record<string, object | null | undefined>> = { prometheus, direct: direct ?? {} };
@@ -486,10 +511,10 @@ const clusterOf =
     clusters.find((cluster) => cluster.name === name);
 
 /** null: no cluster has a Kiali whose word counts. */
-function validatorOf(clusters: readonly ClusterSettings[]): MeshValidator | null {
+function validatorOf(clusters: readonly ClusterSettings[], tracer: Tracer): MeshValidator | null {
   const validators = new Map(
     clusters.flatMap(({ name, kiali }): [string, MeshValidator][] =>
-      kiali?.validations === true ? [[name, kialiValidator(kiali)]] : [],
+      kiali?.validations === true ? [[name, kialiValidator({ ...kiali, tracer })]] : [],
     ),
   );
   if (validators.size === 0) return null;
@@ -503,15 +528,16 @@ function outsideLinks(clusters: readonly ClusterSettings[]): (rollout: Rollout) 
     const until = phase.name === 'ended' ? phase.at : null;
     return {
       kiali: kiali === undefined ? null : kialiLinks({ ...kiali, url: kiali.publicUrl ?? kiali.url }, target),
-      jaeger:
-        jaeger === undefined ? null : { search: searchLink(jaeger.publicUrl ?? jaeger.url, target, createdAt, until) },
+      jaeger: jaeger === undefined ? null : jaegerLinks(jaeger.publicUrl ?? jaeger.url, target, createdAt, until),
     };
   };
 }
 
-function traceLoops({ clusters }: Settings, ports: Omit<TracePorts, 'sourceOf'>) {
+function traceLoops({ clusters }: Settings, ports: Omit<TracePorts, 'sourceOf'> & { readonly tracer: Tracer }) {
   const sources = new Map(
-    clusters.flatMap(({ name, jaeger }) => (jaeger === undefined ? [] : [[name, jaegerSource(jaeger)] as const])),
+    clusters.flatMap(({ name, jaeger }) =>
+      jaeger === undefined ? [] : [[name, jaegerSource({ ...jaeger, tracer: ports.tracer })] as const],
+    ),
   );
   if (sources.size === 0) return [];
   return [() => startTraces({ ...ports, sourceOf: (target) => sources.get(target.cluster) ?? null })];
@@ -525,7 +551,7 @@ async function lostStep(db: Database, configured: readonly string[], log: Logger
   return LOST_EVERY;
 }
 
-interface AlertPorts extends Pick<LoopPorts, 'store' | 'recorder' | 'log'> {
+interface AlertPorts extends Pick<LoopPorts, 'store' | 'recorder' | 'tracer' | 'log'> {
   readonly settings: Settings;
   readonly deliveries: DeliveryLog;
   readonly outbound: Outbound;
@@ -538,10 +564,10 @@ const linkTo =
     publicUrl === null ? null : `${publicUrl}/ui/rollouts/${id}`;
 
 function alertLoops(db: Database, told: readonly OpenChannel[], ports: AlertPorts) {
-  const { settings, deliveries, outbound, secrets, store, recorder, log } = ports;
+  const { settings, deliveries, outbound, secrets, store, recorder, tracer, log } = ports;
   const options = { outbound, log: deliveries, link: linkTo(settings), now: Date.now };
   const delivery = (outbox: Outbox, notifiers: readonly Notifier[]) => () =>
-    startDelivery({ outbox, store, recorder, log }, notifiers);
+    startDelivery({ outbox, store, recorder, tracer, log }, notifiers);
   return [
     delivery(
       postgresAlertOutbox(db, { ordered: true }),
@@ -559,15 +585,16 @@ interface LoopPorts {
   readonly inbound: InboundCommands;
   readonly store: ReturnType<typeof postgresRolloutStore>;
   readonly recorder: Recorder;
+  readonly tracer: Tracer;
   readonly log: Logger;
 }
 
 function slackLoops(settings: Settings, db: Database, ports: LoopPorts) {
   const { slack } = settings;
   if (slack === null) return [];
-  const { useCases, inbound, store, recorder, log } = ports;
+  const { useCases, inbound, store, recorder, tracer, log } = ports;
   const notifier: Notifier = slackNotifier({
-    api: slackApi({ token: slack.token, apiUrl: slack.apiUrl, log }),
+    api: slackApi({ token: slack.token, apiUrl: slack.apiUrl, tracer, log }),
     channel: slack.channel,
     messages: slackMessages(db),
     store,
@@ -577,7 +604,7 @@ function slackLoops(settings: Settings, db: Database, ports: LoopPorts) {
   const principals = postgresSlackPrincipals(db);
   const respond = slackResponder({ apiUrl: slack.apiUrl });
   return [
-    () => startDelivery({ outbox: postgresOutbox(db), store, recorder, log }, [notifier]),
+    () => startDelivery({ outbox: postgresOutbox(db), store, recorder, tracer, log }, [notifier]),
     () => repeat('commands from Slack', () => inboundStep({ useCases, principals, respond, inbound, log }), log),
   ];
 }

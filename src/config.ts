@@ -71,6 +71,28 @@ export interface JaegerConfig {
     | null;
 }
 
+/** Where the service's own traces go, and which there are. */
+export interface TracingConfig {
+  readonly endpoint: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** What the traces say of this process, "service.name" among it. */
+  readonly resource: Readonly<Record<string, string>>;
+  /** `ratio`: of the traces, 0..1. */
+  readonly sampler: { readonly name: (typeof TRACE_SAMPLERS)[number]; readonly ratio: number };
+  readonly propagators: readonly (typeof TRACE_PROPAGATORS)[number][];
+}
+
+/** Names and values by the specification of OpenTelemetry. */
+export const TRACE_SAMPLERS = [
+  'always_on',
+  'always_off',
+  'traceidratio',
+  'parentbased_always_on',
+  'parentbased_always_off',
+  'parentbased_traceidratio',
+] as const;
+export const TRACE_PROPAGATORS = ['tracecontext', 'b3', 'b3multi'] as const;
+
 export const KIALI_OBJECT_PATHS = ['gvk', 'legacy'] as const;
 export const JAEGER_APIS = ['auto', 'v1', 'v3'] as const;
 export const METRICS_PROVIDERS = ['prometheus', 'direct'] as const;
@@ -140,6 +162,8 @@ export interface Config {
     /** What webhooks may reach of networks that are not public. */
     readonly allowed: { readonly ranges: readonly string[]; readonly suffixes: readonly string[] };
   };
+  /** null: none are made. */
+  readonly tracing: TracingConfig | null;
   readonly slack: {
     readonly signingSecrets: readonly string[];
     readonly token: string;
@@ -209,6 +233,18 @@ export const VARIABLES = {
   SLUICE_RETENTION: 'how long ended rollouts are kept, or "forever" (90d)',
   SLUICE_METRICS_OPEN: 'true: /metrics needs no token (false)',
   LOG_LEVEL: 'debug, info, warn or error (info)',
+  OTEL_EXPORTER_OTLP_ENDPOINT:
+    "collector for the service's own traces, like http://otel-collector.observability:4318; without it none are made",
+  'OTEL_EXPORTER_OTLP_HEADERS*': 'headers for it, like authorization=Bearer%20..., separated by commas',
+  OTEL_EXPORTER_OTLP_PROTOCOL: 'how they are sent: http/protobuf, nothing else (http/protobuf)',
+  OTEL_SERVICE_NAME: 'name of this service in its traces (sluice)',
+  OTEL_RESOURCE_ATTRIBUTES: 'what else its traces say of this process, like deployment.environment.name=prod',
+  OTEL_TRACES_SAMPLER:
+    'which traces are made: always_on, always_off, traceidratio, or with parentbased_ before it (parentbased_always_on)',
+  OTEL_TRACES_SAMPLER_ARG: 'part of the traces that a sampler by ratio takes, 0 to 1 (1)',
+  OTEL_PROPAGATORS:
+    'how the context of a trace is read and passed on: tracecontext, b3, b3multi, or none (tracecontext)',
+  OTEL_SDK_DISABLED: 'true: no traces, whatever else is set (false)',
   'SLACK_SIGNING_SECRET*': "the app's signing secret; several, separated by commas, while one is rotated",
   'SLACK_BOT_TOKEN*': 'the bot token, xoxb-...',
   SLACK_CHANNEL: 'id of the channel that is told, like C0123ABCD',
@@ -253,6 +289,7 @@ export function readConfig(env: Env): Read {
     probeHosts: (get.text('SLUICE_PROBE_HOSTS') ?? '').split(',').flatMap((host) => host.trim() || []),
     channels: channels.map(({ secrets: _secrets, ...channel }) => channel),
     webhooks: webhooksOf(get, problems),
+    tracing: tracingOf(get, problems),
     slack: slackOf(get, problems),
     secrets: [],
   };
@@ -372,9 +409,40 @@ function reader(env: Env, problems: string[]) {
         },
       );
     },
+    /** Pairs as OpenTelemetry writes them: `name=value`, values percent-encoded, so that a value may have a comma. */
+    assignments: (name: string) =>
+      checked(name, 'pairs like name=value, separated by commas, with values percent-encoded', (found) => {
+        const pairs = found.split(',').map((pair): [string, string] | null => {
+          const at = pair.indexOf('=');
+          const key = pair.slice(0, Math.max(at, 0)).trim();
+          const value = decoded(pair.slice(at + 1).trim());
+          return key === '' || value === null ? null : [key, value];
+        });
+        const good = pairs.filter((pair) => pair !== null);
+        return good.length === pairs.length ? (Object.fromEntries(good) as Readonly<Record<string, string>>) : null;
+      }),
+    ratio: (name: string) =>
+      checked(name, 'a number from 0 to 1', (found) => {
+        const number = Number(found);
+        return /^[\d.]+$/.test(found) && number >= 0 && number <= 1 ? number : null;
+      }),
+    listOf: <T extends string>(name: string, values: readonly T[]) =>
+      checked(name, `some of ${values.join(', ')}, separated by commas`, (found): readonly T[] | null => {
+        const parts = found.split(',').map((part) => values.find((value) => value === part.trim()) ?? null);
+        const good = parts.filter((part) => part !== null);
+        return good.length === parts.length ? good : null;
+      }),
     oneOf: <T extends string>(name: string, values: readonly T[]) =>
       checked(name, `one of ${values.join(', ')}`, (found) => values.find((value) => value === found) ?? null),
   };
+}
+
+function decoded(text: string): string | null {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return null;
+  }
 }
 
 // ── preflight ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -842,6 +910,40 @@ function secretIn(env: Env, name: string, used: Set<string>): string | null {
   }
 }
 
+// ── traces of our own ───────────────────────────────────────────────────────────────────────────────────────────────
+
+const TRACE_CONTEXTS = [...TRACE_PROPAGATORS, 'baggage', 'none'] as const;
+const RATIO_SAMPLERS: readonly string[] = ['traceidratio', 'parentbased_traceidratio'];
+
+/** Operators inject these names into every pod: where no traces are made, the others are nobody's mistake. */
+function tracingOf(get: Reader, problems: string[]): TracingConfig | null {
+  const endpoint = get.url('OTEL_EXPORTER_OTLP_ENDPOINT', HTTP);
+  const headers = get.assignments('OTEL_EXPORTER_OTLP_HEADERS') ?? {};
+  if (endpoint === null || get.text('OTEL_SDK_DISABLED')?.toLowerCase() === 'true') return null;
+  if (new URL(endpoint).username !== '')
+    problems.push(
+      'OTEL_EXPORTER_OTLP_ENDPOINT: wanted an address without user and password; OTEL_EXPORTER_OTLP_HEADERS may carry them',
+    );
+  get.oneOf('OTEL_EXPORTER_OTLP_PROTOCOL', ['http/protobuf']);
+  const named = get.text('OTEL_SERVICE_NAME');
+  const resource = {
+    'service.name': 'sluice',
+    ...get.assignments('OTEL_RESOURCE_ATTRIBUTES'),
+    ...(named === null ? {} : { 'service.name': named }),
+  };
+  const name = get.oneOf('OTEL_TRACES_SAMPLER', TRACE_SAMPLERS) ?? 'parentbased_always_on';
+  const ratio = get.ratio('OTEL_TRACES_SAMPLER_ARG');
+  if (ratio !== null && !RATIO_SAMPLERS.includes(name))
+    problems.push(
+      `OTEL_TRACES_SAMPLER_ARG: has no effect with the sampler ${name}; wanted one of ${RATIO_SAMPLERS.join(', ')}`,
+    );
+  const contexts = get.listOf('OTEL_PROPAGATORS', TRACE_CONTEXTS) ?? ['tracecontext'];
+  if (contexts.includes('none') && contexts.length > 1)
+    problems.push('OTEL_PROPAGATORS: wanted none alone, or others without it');
+  const propagators = TRACE_PROPAGATORS.filter((known) => contexts.includes(known));
+  return { endpoint, headers, resource, sampler: { name, ratio: ratio ?? 1 }, propagators };
+}
+
 // ── Slack, secrets ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 function slackOf(get: Reader, problems: string[]): Config['slack'] {
@@ -875,6 +977,7 @@ function secretsOf(config: Config, ofChannels: readonly string[]): readonly stri
     ...(jaeger === undefined ? [] : [...passwordsIn(jaeger.url), ...authSecrets(jaeger.auth)]),
   ]);
   const slack = config.slack === null ? [] : [...config.slack.signingSecrets, config.slack.token];
+  const collector = config.tracing === null ? [] : Object.values(config.tracing.headers).flatMap(spokenOf);
   const session = config.sessionKey === null ? [] : [config.sessionKey];
   const all = [
     ...passwordsIn(config.databaseUrl),
@@ -882,6 +985,7 @@ function secretsOf(config: Config, ofChannels: readonly string[]): readonly stri
     ...auth,
     ...links,
     ...slack,
+    ...collector,
     ...session,
     ...ofChannels,
     ...config.webhooks.secrets,
@@ -894,6 +998,9 @@ function authSecrets(auth: PrometheusAuth): readonly string[] {
   if (auth.kind !== 'basic') return [auth.kind === 'bearer' ? auth.token : auth.value];
   return [auth.password, Buffer.from(`${auth.username}:${auth.password}`).toString('base64')];
 }
+
+/** A header's value, and what follows its scheme ("Bearer ..."). */
+const spokenOf = (value: string): readonly string[] => [value, value.slice(value.indexOf(' ') + 1)];
 
 /** As it stands in the URL, and as it is sent. */
 function passwordsIn(url: string | null): readonly string[] {

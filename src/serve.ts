@@ -1,6 +1,6 @@
 /** A running process: API, worker or both; ready when its parts are; gone within ten seconds of SIGTERM. */
 import type { Logger } from './app/ports.ts';
-import { compose, type Service, type Settings } from './compose.ts';
+import { compose, type Service, type Settings, type Telemetry } from './compose.ts';
 import type { Config } from './config.ts';
 import type { Millis } from './domain/plan.ts';
 import { listen } from './http/listen.ts';
@@ -31,7 +31,7 @@ export async function serve(
   // The chart gives the API an account of its own, which only looks.
   const service = await compose(
     { ...settings, writesHere: role !== 'api' },
-    { log, recorder: (sources) => openRecorder({ ...sources, log }) },
+    { log, recorder: (sources) => openRecorder({ ...sources, log }), ...(await tracingOf(config)) },
   );
   const { useCases: usecases, migrations, tokens, recorder, inbound } = service;
   const slack =
@@ -46,6 +46,7 @@ export async function serve(
     deliveries: service.deliveries,
     tokens,
     recorder,
+    tracer: service.tracer,
     log,
     ready: () => service.ready(),
     version: VERSION,
@@ -93,6 +94,14 @@ export async function serve(
   // What still holds the process (a driver's socket to a dead server) must not.
   setTimeout(() => process.exit(0), LINGER).unref();
   return 0;
+}
+
+/** Loaded only where it is wanted: who has no collector pays nothing for it. */
+async function tracingOf({ tracing }: Config): Promise<Pick<Telemetry, 'tracing'>> {
+  if (tracing === null) return {};
+  const { openTracing } = await import('./telemetry/tracing.ts');
+  const resource = { ...tracing.resource, 'service.version': VERSION };
+  return { tracing: (ports) => openTracing({ ...tracing, ...ports, resource, version: VERSION }) };
 }
 
 function openPage(config: Config, { tokens, recorder }: Service) {

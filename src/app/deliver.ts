@@ -7,11 +7,14 @@ import type { Millis } from '../domain/plan.ts';
 import type { Logger, Message, Notifier, Outbox, Recorder, RolloutStore } from './ports.ts';
 import type { Repeating } from './repeat.ts';
 import { repeat } from './repeat.ts';
+import { type StepAt, type Tracer, UNTRACED } from './tracer.ts';
 
 export interface DeliverPorts {
   readonly outbox: Outbox;
   readonly store: Pick<RolloutStore, 'load'>;
   readonly recorder: Pick<Recorder, 'notification'>;
+  /** Absent: nothing is traced. */
+  readonly tracer?: Tracer;
   readonly log: Logger;
   /** From 0 to 1. Absent: chance. */
   readonly random?: () => number;
@@ -48,13 +51,16 @@ export type Delivery =
 
 /** Delivers the oldest message of the notifier's channel that is due. Throws only where the outbox itself fails. */
 export async function deliverNext(ports: DeliverPorts, notifier: Notifier): Promise<Delivery> {
-  const { outbox, store, recorder, log } = ports;
+  const { outbox, store, recorder, tracer = UNTRACED, log } = ports;
   const { channel } = notifier;
   const [message] = await outbox.claim(channel, 1, LEASE);
   if (message === undefined) return { kind: 'idle' };
   try {
     const loaded = await store.load(message.rolloutId);
-    if (loaded !== null) await notifier.deliver(message, loaded.rollout);
+    if (loaded !== null)
+      await tracer.step(stepOf(message), `${channel}.deliver`, { 'sluice.fact': message.fact.type }, () =>
+        notifier.deliver(message, loaded.rollout),
+      );
     else
       log.info(
         { rolloutId: message.rolloutId, channel },
@@ -67,6 +73,9 @@ export async function deliverNext(ports: DeliverPorts, notifier: Notifier): Prom
   recorder.notification(channel, 'delivered');
   return { kind: 'delivered' };
 }
+
+/** Told late or not, it belongs to the step that it tells of. */
+const stepOf = ({ rolloutId, fact }: Message): StepAt => ({ rollout: rolloutId, step: fact.step });
 
 async function putBack(
   { outbox, recorder, log, random = Math.random }: DeliverPorts,

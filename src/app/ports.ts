@@ -387,6 +387,12 @@ export interface StoredMeasurement {
   readonly stableQuery: string | null;
 }
 
+/** A fact as stored. */
+export interface StoredFact extends Fact {
+  /** Trace of the step that it belongs to, 32 hexadecimal digits; null: that was not traced. */
+  readonly traceId: string | null;
+}
+
 /** One write to the mesh, or one attempt that failed. Append-only. */
 export interface MeshWrite {
   readonly at: Instant;
@@ -397,6 +403,8 @@ export interface MeshWrite {
   readonly result: 'applied' | 'conflict' | 'superseded' | 'trouble';
   readonly message: string;
   readonly tookMs: number;
+  /** Trace of the step that it was made for, 32 hexadecimal digits; null: that was not traced. */
+  readonly traceId: string | null;
 }
 
 /** Something to tell people: delivered at least once, by id, from the outbox. */
@@ -532,7 +540,7 @@ export interface RolloutStore {
   /** Live rollouts whose tick is overdue by `grace`, rollbacks first; claims them by moving their next tick to now + `claim`. */
   overdue(grace: Millis, claim: Millis, limit: number): Promise<readonly string[]>;
   list(filter: ListFilter, limit: number, cursor: string | null): Promise<Page<Rollout>>;
-  facts(id: string, afterSeq: number, limit: number): Promise<readonly Fact[]>;
+  facts(id: string, afterSeq: number, limit: number): Promise<readonly StoredFact[]>;
   measurements(id: string, limit: number, cursor: string | null): Promise<Page<StoredMeasurement>>;
   writes(id: string, limit: number, cursor: string | null): Promise<Page<MeshWrite>>;
   /** The blocks that the comparison judged, the oldest first: each verdict can be computed again from those up to it. */
@@ -690,6 +698,8 @@ export interface Recorder {
   metricsQuery(provider: string, result: string, took: Millis): void;
   notification(channel: string, result: 'delivered' | 'postponed'): void;
   httpRequest(route: string, method: string, status: number, took: Millis): void;
+  /** Spans of our own traces; `dropped`: the queue was full, `failed`: the collector did not take them. */
+  spans(result: 'exported' | 'failed' | 'dropped', count: number): void;
   /** Text exposition; asks the store and the queue for their gauges. */
   expose(): Promise<{ readonly contentType: string; readonly body: string }>;
 }

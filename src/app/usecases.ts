@@ -191,6 +191,8 @@ export interface KialiLinks {
 export interface JaegerLinks {
   /** Traces with errors in the time of the rollout. */
   readonly search: string;
+  /** Address of any trace, to which its id is added. */
+  readonly trace: string;
 }
 
 /** Which roles may do what. One table, used by every way in. Deny by default. */

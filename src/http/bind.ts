@@ -4,6 +4,7 @@
  */
 import type { Request, Response } from 'express';
 import type { Logger, Principal, Recorder } from '../app/ports.ts';
+import type { Tracer } from '../app/tracer.ts';
 import type { Millis } from '../domain/plan.ts';
 import type { Identify } from './auth.ts';
 import { forbidden } from './auth.ts';
@@ -21,6 +22,7 @@ import { told, validated, validatedBody } from './validate.ts';
 export interface Services {
   readonly identify: Identify;
   readonly recorder: Pick<Recorder, 'httpRequest'>;
+  readonly tracer: Tracer;
   readonly log: Logger;
   readonly life: Lifecycle;
   /** The caller's budget, and the one kept for calls that must be heard in a flood. */
@@ -33,7 +35,26 @@ export interface Services {
 
 export const expressPath = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1');
 
-export function bind(services: Services, route: Route): (req: Request, res: Response) => Promise<void> {
+type Handler = (req: Request, res: Response) => Promise<void>;
+
+export function bind(services: Services, route: Route): Handler {
+  const handle = handler(services, route);
+  return route.untraced ? handle : traced(services.tracer, route, handle);
+}
+
+/** By the template of the path: names with ids in them would be as many as there are rollouts. */
+const traced =
+  (tracer: Tracer, { path }: Route, handle: Handler): Handler =>
+  (req, res) => {
+    const attributes = { 'http.request.method': req.method, 'http.route': path };
+    return tracer.request({ name: `${req.method} ${path}`, headers: req.headers, attributes }, async (span) => {
+      await handle(req, res);
+      span.set({ 'http.response.status_code': res.statusCode });
+      if (res.statusCode >= 500) span.fail(String(res.statusCode));
+    });
+  };
+
+function handler(services: Services, route: Route): Handler {
   return async (req, res) => {
     const connection = watch(services, route, req, res);
     try {

@@ -1,12 +1,12 @@
 /** From the domain to the wire. Pure. */
-import type { KeptTraces, MeshWrite, StoredMeasurement } from '../app/ports.ts';
+import type { KeptTraces, MeshWrite, StoredFact, StoredMeasurement } from '../app/ports.ts';
 import type { Finding, OutsideLinks } from '../app/usecases.ts';
 import type { JudgedBlock, Ledger } from '../domain/evidence/ledger.ts';
 import type { Finding as EvidenceFinding } from '../domain/evidence/verdict.ts';
 import { gatesBefore, stepAhead } from '../domain/gates.ts';
 import { guardKey, guardsOf } from '../domain/guard.ts';
 import type { Instant } from '../domain/plan.ts';
-import type { Fact, Outcome, Rollout } from '../domain/rollout.ts';
+import type { Outcome, Rollout } from '../domain/rollout.ts';
 import { desiredWeight, statusOf, stepOf } from '../domain/rollout.ts';
 import type {
   EvidenceBlockBody,
@@ -189,7 +189,7 @@ function progressOf(rollout: Rollout): number {
   return Math.min(99, Math.floor((100 * (phase.step + reached)) / (plan.steps.length + 1)));
 }
 
-export const presentFact = (fact: Fact): FactBody => ({
+export const presentFact = (fact: StoredFact): FactBody => ({
   seq: fact.seq,
   at: timeOf(fact.at),
   type: fact.type,
@@ -197,6 +197,7 @@ export const presentFact = (fact: Fact): FactBody => ({
   step: fact.step,
   message: fact.message,
   data: { ...fact.data },
+  traceId: fact.traceId,
 });
 
 export const presentMeasurement = (m: StoredMeasurement): MeasurementBody => ({
@@ -226,6 +227,7 @@ export const presentWrite = (w: MeshWrite): WriteBody => ({
   result: w.result,
   message: w.message,
   tookMs: w.tookMs,
+  traceId: w.traceId,
 });
 
 /** `began`: the rollout was on its way back once; `asked`: its cluster has tracing. */

@@ -72,6 +72,8 @@ export interface RouteSpec<P, Q, H, B, R extends Responses, C extends ProblemCod
   readonly can: Act | null;
   /** Draws on a budget of its own, so that a flood of other calls cannot keep it from being heard. */
   readonly reserved?: true;
+  /** Asked every few seconds by machines: a trace of each would hide the others. */
+  readonly untraced?: true;
   readonly params?: z.ZodType<P>;
   readonly query?: z.ZodType<Q>;
   /** Lower-case names. */
@@ -101,6 +103,7 @@ export interface Route {
   readonly description: string;
   readonly can: Act | null;
   readonly reserved: boolean;
+  readonly untraced: boolean;
   readonly params: z.ZodType | null;
   readonly query: z.ZodType | null;
   readonly headers: z.ZodType | null;
@@ -155,6 +158,7 @@ export function route<P, Q, H, B, const R extends Responses, const C extends Pro
     description: spec.description ?? '',
     can: spec.can,
     reserved: spec.reserved ?? false,
+    untraced: spec.untraced ?? false,
     params: spec.params ?? null,
     query: spec.query ?? null,
     headers: spec.headers ?? null,

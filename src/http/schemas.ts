@@ -73,7 +73,15 @@ const links = z.object({
   ),
   jaeger: described(
     'Pages of Jaeger; absent: none is known for the cluster.',
-    z.object({ search: described('Traces with errors in the time of the rollout.', z.string()) }).optional(),
+    z
+      .object({
+        search: described('Traces with errors in the time of the rollout.', z.string()),
+        trace: described(
+          'Address of any trace, to which its id (`traceId` of a fact or a write) is added.',
+          z.string(),
+        ),
+      })
+      .optional(),
   ),
 });
 
@@ -264,6 +272,11 @@ export const evidenceListSchema = named(
   z.object({ setup: evidenceSetupSchema.nullable(), items: z.array(evidenceBlockSchema), nextCursor }),
 );
 
+const traceId = described(
+  "Trace of the step in the service's own tracing, 32 hexadecimal digits; null: the step was not traced.",
+  z.string().nullable(),
+);
+
 export const factSchema = named(
   'Fact',
   'Something that happened.',
@@ -275,6 +288,7 @@ export const factSchema = named(
     step: z.int().nullable(),
     message: z.string(),
     data: z.record(z.string(), z.unknown()),
+    traceId,
   }),
 );
 export type FactBody = z.input<typeof factSchema>;
@@ -334,6 +348,7 @@ const writeSchema = named(
     result: z.enum(['applied', 'conflict', 'superseded', 'trouble']),
     message: z.string(),
     tookMs: z.number(),
+    traceId,
   }),
 );
 export type WriteBody = z.input<typeof writeSchema>;

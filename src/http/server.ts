@@ -5,6 +5,8 @@ import type { FleetUseCases } from '../app/fleet/ports.ts';
 import type { MigrationUseCases } from '../app/migration/usecases.ts';
 import type { DeliveryLog, Logger, Recorder, TokenStore } from '../app/ports.ts';
 import { BadCursor, StoreUnavailable } from '../app/ports.ts';
+import type { Tracer } from '../app/tracer.ts';
+import { UNTRACED } from '../app/tracer.ts';
 import type { UseCases } from '../app/usecases.ts';
 import type { Millis } from '../domain/plan.ts';
 import { analysisRoutes } from './analysis.ts';
@@ -41,6 +43,8 @@ export interface ServerOptions {
   readonly migrations?: MigrationUseCases;
   readonly tokens: Pick<TokenStore, 'authenticate'>;
   readonly recorder: Pick<Recorder, 'httpRequest' | 'expose'>;
+  /** Absent: requests are not traced. */
+  readonly tracer?: Tracer;
   readonly log: Logger;
   /** What is missing and what to do; empty: ready. */
   readonly ready: Ready;
@@ -123,6 +127,7 @@ export function createServer(options: ServerOptions): Express {
       return byCookie ?? authenticated((token) => tokens.authenticate(token), authorization);
     },
     recorder,
+    tracer: options.tracer ?? UNTRACED,
     log,
     life,
     rate: rateLimiter(limits.rate, monotonic),

@@ -34,6 +34,7 @@ export function openRecorder({ gauges, depth, log }: RecorderSources): Recorder 
   const queries = histogram('sluice_metrics_query_seconds', 'Requests to metrics providers.', ['provider', 'result']);
   const notifications = counter('sluice_notifications_total', 'Messages to people.', ['channel', 'result']);
   const http = histogram('sluice_http_request_seconds', 'Requests to the API.', ['route', 'method', 'status']);
+  const spans = counter('sluice_trace_spans_total', "Spans of the service's own traces.", ['result']);
   const rollouts = gauge('sluice_rollouts', 'Live rollouts.', ['status']);
   const stuck = gauge('sluice_rollback_stuck_seconds', 'Age of the oldest rollback that is not finished; 0: none.', []);
   const latest = gauge('sluice_tick_overdue_seconds', 'How late the most overdue rollout is now.', []);
@@ -97,6 +98,7 @@ export function openRecorder({ gauges, depth, log }: RecorderSources): Recorder 
     metricsQuery: (provider, result, took) => queries.observe({ provider, result }, took / 1000),
     notification: (channel, result) => notifications.inc({ channel, result }),
     httpRequest: (route, method, status, took) => http.observe({ route, method, status: String(status) }, took / 1000),
+    spans: (result, count) => spans.inc({ result }, count),
     async expose() {
       await Promise.all([
         collect('store', gauges, forgetStore, setStore),

@@ -403,7 +403,7 @@ export function storeContract(name: string, open: () => Promise<OpenStore>): voi
         const after = await use.loaded(id);
         expect(after.rollout).toEqual({ ...before.rollout, ...part, version: 2, factCount: 2 });
         expect(after.dueAt).toBe(at + 1234);
-        expect(await store.facts(id, 1, 10)).toEqual([paused]);
+        expect(await store.facts(id, 1, 10)).toEqual([{ ...paused, traceId: null }]);
         const { items } = await store.measurements(id, 10, null);
         expect(items).toMatchObject([
           {
@@ -524,6 +524,7 @@ export function storeContract(name: string, open: () => Promise<OpenStore>): voi
           result: 'applied',
           message: 'canary weight 0 -> 5',
           tookMs: 3.25,
+          traceId: null,
         };
         const failed: MeshWrite = { ...write, before: null, result: 'trouble', message: 'forbidden' };
         await store.recordWrite(id, write);
@@ -543,6 +544,7 @@ export function storeContract(name: string, open: () => Promise<OpenStore>): voi
           result: 'applied',
           message: '',
           tookMs: 1,
+          traceId: null,
         });
         expect((await store.writes('gone', 10, null)).items).toEqual([]);
       });

@@ -35,6 +35,7 @@ const deaf: Recorder = {
   metricsQuery() {},
   notification() {},
   httpRequest() {},
+  spans() {},
   async expose() {
     return { contentType: '', body: '' };
   },

@@ -259,7 +259,10 @@ export function memoryStore(now: () => number): MemoryStore {
       return page(hits, limit, cursor);
     },
     async facts(id, afterSeq, limit) {
-      return (rows.get(id)?.facts ?? []).filter((fact) => fact.seq > afterSeq).slice(0, limit);
+      return (rows.get(id)?.facts ?? [])
+        .filter((fact) => fact.seq > afterSeq)
+        .slice(0, limit)
+        .map((fact) => ({ ...fact, traceId: null }));
     },
     async measurements(id, limit, cursor) {
       return page(rows.get(id)?.measurements ?? [], limit, cursor);

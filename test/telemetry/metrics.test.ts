@@ -35,6 +35,15 @@ describe('what is counted', () => {
     expect(await sample('sluice_tick_duration_seconds_bucket{le="5",outcome="failed"}')).toBe(1);
   });
 
+  it('spans of our own traces, by what became of them', async () => {
+    const { recorder, sample } = open();
+    recorder.spans('exported', 500);
+    recorder.spans('dropped', 1);
+    recorder.spans('dropped', 2);
+    expect(await sample('sluice_trace_spans_total{result="exported"}')).toBe(500);
+    expect(await sample('sluice_trace_spans_total{result="dropped"}')).toBe(3);
+  });
+
   it('a check, by kind, verdict and code', async () => {
     const { recorder, sample } = open();
     recorder.check('error-rate', 'fail', 'above_limit');

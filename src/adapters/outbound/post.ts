@@ -10,6 +10,7 @@ import { lookup as systemLookup } from 'node:dns/promises';
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { isIP } from 'node:net';
+import { type Tracer, UNTRACED } from '../../app/tracer.ts';
 import type { Millis } from '../../domain/plan.ts';
 import { type Allowed, boundsOf } from './addresses.ts';
 
@@ -22,6 +23,8 @@ export interface OutboundOptions {
   readonly allowed: Allowed;
   /** Default: the system's resolver. */
   readonly resolve?: (host: string) => Promise<readonly Address[]>;
+  /** Absent: nothing is traced. */
+  readonly tracer?: Tracer;
 }
 
 export interface Post {
@@ -64,7 +67,7 @@ const everyAddress = (host: string): Promise<readonly Address[]> => systemLookup
 /** Brackets are the URL's, not the address's. */
 const hostOf = ({ hostname }: URL): string => hostname.replace(/^\[|\]$/g, '');
 
-export function openOutbound({ allowed, resolve = everyAddress }: OutboundOptions): Outbound {
+export function openOutbound({ allowed, resolve = everyAddress, tracer = UNTRACED }: OutboundOptions): Outbound {
   const bounds = boundsOf(allowed);
   // Its own agents: no connection is kept that was opened under another name, and NODE_USE_ENV_PROXY has no say.
   const agents = { http: new HttpAgent({ keepAlive: false }), https: new HttpsAgent({ keepAlive: false }) };
@@ -100,39 +103,49 @@ export function openOutbound({ allowed, resolve = everyAddress }: OutboundOption
     );
   };
 
+  const send = async (url: URL, { headers, body, timeout }: Post): Promise<Posted> => {
+    const signal = AbortSignal.timeout(timeout);
+    const tls = url.protocol === 'https:';
+    try {
+      const response = await new Promise<IncomingMessage>((got, failed) => {
+        const bytes = Buffer.from(body);
+        const sent = (tls ? httpsRequest : httpRequest)(url, {
+          method: 'POST',
+          agent: tls ? agents.https : agents.http,
+          lookup,
+          signal,
+          headers: { ...headers, 'accept-encoding': 'identity', 'content-length': String(bytes.byteLength) },
+        });
+        sent.once('response', got);
+        sent.once('error', failed);
+        sent.end(bytes);
+      });
+      const answer = await read(response);
+      if (answer === null)
+        return { ok: false, code: 'too_large', message: `${url.host} answered with more than ${MOST} bytes` };
+      return { ok: true, status: response.statusCode ?? 0, text: answer, retryAfter: retryAfterOf(response) };
+    } catch (error) {
+      if (error instanceof OutOfBounds) return { ok: false, code: 'out_of_bounds', message: error.message };
+      if (signal.aborted)
+        return { ok: false, code: 'timeout', message: `${url.host} did not answer within ${timeout / 1000} s` };
+      const { code } = error as NodeJS.ErrnoException;
+      return { ok: false, code: 'unreachable', message: `${url.host} cannot be reached (${code ?? 'no answer'})` };
+    }
+  };
+
   return {
     objection,
-    async post(text, { headers, body, timeout }) {
+    async post(text, post) {
       const against = objection(text);
       if (against !== null) return { ok: false, code: 'out_of_bounds', message: against };
       const url = new URL(text);
-      const signal = AbortSignal.timeout(timeout);
-      const tls = url.protocol === 'https:';
-      try {
-        const response = await new Promise<IncomingMessage>((got, failed) => {
-          const bytes = Buffer.from(body);
-          const sent = (tls ? httpsRequest : httpRequest)(url, {
-            method: 'POST',
-            agent: tls ? agents.https : agents.http,
-            lookup,
-            signal,
-            headers: { ...headers, 'accept-encoding': 'identity', 'content-length': String(bytes.byteLength) },
-          });
-          sent.once('response', got);
-          sent.once('error', failed);
-          sent.end(bytes);
-        });
-        const answer = await read(response);
-        if (answer === null)
-          return { ok: false, code: 'too_large', message: `${url.host} answered with more than ${MOST} bytes` };
-        return { ok: true, status: response.statusCode ?? 0, text: answer, retryAfter: retryAfterOf(response) };
-      } catch (error) {
-        if (error instanceof OutOfBounds) return { ok: false, code: 'out_of_bounds', message: error.message };
-        if (signal.aborted)
-          return { ok: false, code: 'timeout', message: `${url.host} did not answer within ${timeout / 1000} s` };
-        const { code } = error as NodeJS.ErrnoException;
-        return { ok: false, code: 'unreachable', message: `${url.host} cannot be reached (${code ?? 'no answer'})` };
-      }
+      // The trace's headers stay here: whoever is told is not of this installation.
+      return tracer.call('webhook.post', { 'server.address': url.host }, async (span) => {
+        const posted = await send(url, post);
+        if (!posted.ok) span.fail(posted.code);
+        else if (posted.status < 200 || posted.status > 299) span.fail(`status ${posted.status}`);
+        return posted;
+      });
     },
   };
 }

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { alertPosts, type Post } from '../../app/deliveries.ts';
 import type { Commit } from '../../app/ports.ts';
+import type { Tracer } from '../../app/tracer.ts';
 import { TRACES } from '../../app/traces.ts';
 import type { Measurement } from '../../domain/observation.ts';
 import type { Millis } from '../../domain/plan.ts';
@@ -15,6 +16,14 @@ import { queryId } from './query-texts.ts';
 import { behindOf, toState } from './rows.ts';
 import { storable, storableJson } from './text.ts';
 import { brokenConstraint, isCollision, isOutcomeUnknown, isPassing, isRefusal } from './trouble.ts';
+
+export interface CommitOptions {
+  /** Names of the channels that are told everything that people are told. */
+  readonly channels: readonly string[];
+  /** Those of plans that name none: they are told what nobody may miss. */
+  readonly usual: readonly string[];
+  readonly traceOf: Tracer['traceOf'];
+}
 
 /** Facts that people are told about. */
 const TOLD: ReadonlySet<FactType> = new Set([
@@ -51,9 +60,9 @@ with moved as (
   where id = $1 and version = $2
   returning id
 ), told as (
-  insert into fact (rollout_id, seq, at, type, actor, step, message, data)
-  select moved.id, f.seq, to_timestamp(f.at / 1000), f.type, f.actor, f.step, f.message, f.data
-  from moved, json_to_recordset($11) as f (seq int, at float8, type text, actor text, step int, message text, data jsonb)
+  insert into fact (rollout_id, seq, at, type, actor, step, message, data, trace_id)
+  select moved.id, f.seq, to_timestamp(f.at / 1000), f.type, f.actor, f.step, f.message, f.data, f."traceId"
+  from moved, json_to_recordset($11) as f (seq int, at float8, type text, actor text, step int, message text, data jsonb, "traceId" text)
 ), measured as (
   insert into measurement (rollout_id, at, step, check_name, verdict, code, reason, value, samples, stable_value, stable_samples, threshold, window_ms, query_id, stable_query_id)
   select moved.id, $13::timestamptz, m.step, m.check_name, m.verdict, m.code, m.reason, m.value, m.samples, m.stable_value, m.stable_samples, m.threshold, m.window_ms, m.query_id, m.stable_query_id
@@ -76,11 +85,16 @@ with moved as (
 )
 select case when $16 then pg_notify('${CHANGES}', moved.id || ':' || $3) end from moved`;
 
-const statement = (change: Commit, channels: Channels, attempt: string, texts: readonly QueryText[]): Statement => {
+const statement = (
+  change: Commit,
+  { channels, usual, traceOf }: CommitOptions,
+  attempt: string,
+  texts: readonly QueryText[],
+): Statement => {
   const { previous, next, facts, measurements, evidence, at, nextTickAt } = change;
   const { phase } = next;
   const closed = evidence?.closed ?? null;
-  const posts = [...postsOf(channels.all, next.id, facts), ...alertPosts(previous, next, facts, channels.usual)];
+  const posts = [...postsOf(channels, next.id, facts), ...alertPosts(previous, next, facts, usual)];
   return {
     name: 'rollout_commit',
     text: COMMIT,
@@ -95,7 +109,7 @@ const statement = (change: Commit, channels: Channels, attempt: string, texts: r
       storableJson(toState(next)),
       timestampOrNull(nextTickAt),
       phase.name === 'ended' ? timestamp(phase.at) : null,
-      storableJson(facts),
+      storableJson(facts.map((fact) => ({ ...fact, traceId: traceOf({ rollout: previous.id, step: fact.step }) }))),
       storableJson(measurements.map(measurementRow)),
       timestamp(at),
       posts.map(({ channel }) => channel),
@@ -127,13 +141,6 @@ const postsOf = (channels: readonly string[], id: string, facts: readonly Fact[]
     })),
   );
 
-export interface Channels {
-  /** They are told everything that people are told. */
-  readonly all: readonly string[];
-  /** Those of plans that name none: they are told what nobody may miss. */
-  readonly usual: readonly string[];
-}
-
 const measurementRow = ({ check, step, verdict, code, reason, canary, stable, threshold, window }: Measurement) => ({
   step,
   check_name: check,
@@ -160,7 +167,12 @@ const SETTLE_PAUSE: Millis = 200;
  */
 const HELD: ReadonlySet<string> = new Set(['rollout_live_target', 'rollout_live_object']);
 
-export async function commit(db: Database, channels: Channels, known: QueryTexts, change: Commit): Promise<boolean> {
+export async function commit(
+  db: Database,
+  options: CommitOptions,
+  known: QueryTexts,
+  change: Commit,
+): Promise<boolean> {
   if (change.next.id !== change.previous.id || change.next.version !== change.previous.version + 1)
     throw new Error(
       `rollout ${change.previous.id}: version ${change.previous.version} must be followed by the next one, not by ${change.next.version}`,
@@ -168,7 +180,7 @@ export async function commit(db: Database, channels: Channels, known: QueryTexts
   // The server remembers which attempt made a version: after a lost connection, only that tells "mine" from "somebody's".
   const attempt = randomUUID();
   const texts = known.unknown(change.previous.id, change.measurements);
-  const wanted = statement(change, channels, attempt, texts);
+  const wanted = statement(change, options, attempt, texts);
   const written = await writtenOrSettled(db, change, wanted, attempt);
   if (written && texts.length > 0) known.stored(change.previous.id, texts);
   return written;
