@@ -4,6 +4,7 @@ import { performance } from 'node:perf_hooks';
 import { type Cluster, type Clusters, meshGateway, metricsGateway } from './adapters/clusters.ts';
 import { gateKeeper } from './adapters/gates.ts';
 import { openGuards } from './adapters/guard-post.ts';
+import type { Listing } from './adapters/inspect/check.ts';
 import { type Inspected, loadChecks, openInspector } from './adapters/inspect/inspect.ts';
 import type { Policy } from './adapters/inspect/policy.ts';
 import { openQuery } from './adapters/inspect/query.ts';
@@ -25,6 +26,7 @@ import { slackResponder } from './adapters/notify/slack-respond.ts';
 import type { Allowed } from './adapters/outbound/addresses.ts';
 import { type Outbound, openOutbound } from './adapters/outbound/post.ts';
 import { type MigratedCluster, policyGateway } from './adapters/policies/gateway.ts';
+import { postgresAudit } from './adapters/postgres/audit.ts';
 import { type Database, openDatabase } from './adapters/postgres/db.ts';
 import { giveUpLost, postgresAlertOutbox, postgresDeliveryLog } from './adapters/postgres/deliveries.ts';
 import { postgresFleetStore } from './adapters/postgres/fleet-store.ts';
@@ -50,6 +52,7 @@ import {
   meshFor,
 } from './adapters/registry.ts';
 import type { CountView } from './adapters/series/counting.ts';
+import type { AuditLog } from './app/audit/log.ts';
 import { backTest } from './app/backtest.ts';
 import { command, retry } from './app/commands.ts';
 import { startDelivery } from './app/deliver.ts';
@@ -122,7 +125,7 @@ export interface ClusterSettings {
   /** Namespaces of the control planes. Absent: where the meshes' installers put them. */
   readonly meshNamespaces?: Inspected['controlPlanes'];
   /** Its part in a mesh of several clusters. Absent: every cluster reads its own objects. */
-  readonly topology?: { readonly role: 'primary' | 'remote' | 'config'; readonly meshID: string | null };
+  readonly topology?: Omit<Listing, 'peers'>;
   /** Absent: there is none. */
   readonly kiali?: KialiSettings;
   readonly jaeger?: JaegerOptions;
@@ -186,6 +189,7 @@ export interface Service {
   readonly fleets: FleetUseCases;
   readonly deliveries: DeliveryLog;
   readonly tokens: TokenStore;
+  readonly audit: AuditLog;
   readonly inbound: InboundCommands;
   readonly recorder: Recorder;
   readonly tracer: Tracer;
@@ -238,7 +242,8 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     severity,
     log,
   });
-  const commandPorts = { store, queue, log };
+  const audit = postgresAudit(db);
+  const commandPorts = { store, queue, audit, log };
   const probes = prober({ allowed: settings.probeHosts ?? [], tracer });
   const gates = gateKeeper({ outbound, secrets: webhooks.secrets, now: Date.now });
   const deliveries = postgresDeliveryLog(db);
@@ -273,7 +278,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     backTest: (document, past) => backTest(startPorts, document, past),
     mesh: (question) => meshStatus({ inspector }, question),
     async command(id, wanted, principal, { step, version }) {
-      const request = { id, command: wanted, actor: principal.name, expectedStep: step, expectedVersion: version };
+      const request = { id, command: wanted, by: principal, expectedStep: step, expectedVersion: version };
       return wanted.name === 'retry'
         ? retry(commandPorts, startPorts, request, principal)
         : command(commandPorts, request);
@@ -329,10 +334,11 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   };
   return {
     useCases,
-    migrations: migrationUseCases({ ...migrationPorts, newId: () => `mm_${randomBytes(10).toString('hex')}` }),
+    migrations: migrationUseCases({ ...migrationPorts, audit, newId: () => `mm_${randomBytes(10).toString('hex')}` }),
     fleets: fleetUseCases,
     deliveries,
     tokens: postgresTokenStore(db),
+    audit,
     inbound,
     recorder,
     tracer,
@@ -345,7 +351,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
         tick: (id) => tracer.apart(() => tick(tickPorts, id)),
         loops: [
           () => repeat('fleet rollouts', () => fleetStep(fleetPorts, log), log),
-          ...slackLoops(settings, db, { useCases, inbound, store, recorder, tracer, log }),
+          ...slackLoops(settings, db, { useCases, inbound, store, recorder, audit, tracer, log }),
           () =>
             repeat(
               'channels that are gone',
@@ -435,9 +441,17 @@ const inspectedClusters = (
       const kube = clusters.get(name)?.kube;
       if (kube === undefined) return [];
       const query = prometheus === null ? null : openQuery({ ...prometheus, ...telemetry });
-      return [[name, { kube, query, controlPlanes: meshNamespaces }] as const];
+      return [[name, { kube, query, controlPlanes: meshNamespaces, listing: listingOf(name, settings) }] as const];
     }),
   );
+
+function listingOf(name: string, settings: readonly ClusterSettings[]): Listing | null {
+  const topology = settings.find((one) => one.name === name)?.topology;
+  if (topology === undefined) return null;
+  const { meshID } = topology;
+  const peers = settings.filter((one) => one.name !== name && meshID !== null && one.topology?.meshID === meshID);
+  return { ...topology, peers: peers.map((one) => one.name) };
+}
 
 const SCRAPE_INTERVAL: Millis = 15_000;
 
@@ -586,13 +600,14 @@ interface LoopPorts {
   readonly store: ReturnType<typeof postgresRolloutStore>;
   readonly recorder: Recorder;
   readonly tracer: Tracer;
+  readonly audit: AuditLog;
   readonly log: Logger;
 }
 
 function slackLoops(settings: Settings, db: Database, ports: LoopPorts) {
   const { slack } = settings;
   if (slack === null) return [];
-  const { useCases, inbound, store, recorder, tracer, log } = ports;
+  const { useCases, inbound, store, recorder, audit, tracer, log } = ports;
   const notifier: Notifier = slackNotifier({
     api: slackApi({ token: slack.token, apiUrl: slack.apiUrl, tracer, log }),
     channel: slack.channel,
@@ -605,6 +620,6 @@ function slackLoops(settings: Settings, db: Database, ports: LoopPorts) {
   const respond = slackResponder({ apiUrl: slack.apiUrl });
   return [
     () => startDelivery({ outbox: postgresOutbox(db), store, recorder, tracer, log }, [notifier]),
-    () => repeat('commands from Slack', () => inboundStep({ useCases, principals, respond, inbound, log }), log),
+    () => repeat('commands from Slack', () => inboundStep({ useCases, principals, audit, respond, inbound, log }), log),
   ];
 }

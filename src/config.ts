@@ -1,5 +1,6 @@
 /** The only reader of the environment: checked at once, every problem listed, secrets never shown. */
 import { existsSync, readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { parseAllowed } from './adapters/outbound/addresses.ts';
@@ -138,12 +139,16 @@ export interface ChannelConfig {
 
 export interface Config {
   readonly databaseUrl: string;
+  /** As the owner of the schema, for `migrate` alone; null: as databaseUrl. */
+  readonly databaseOwnerUrl: string | null;
   /** null: BullMQ runs on Postgres. */
   readonly redisUrl: string | null;
   readonly clusters: readonly ClusterConfig[];
   readonly host: string;
   readonly port: number;
   readonly publicUrl: string | null;
+  /** Addresses and networks of proxies whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly string[];
   /** Seals the sessions of the page; null: made up by each process. */
   readonly sessionKey: string | null;
   /** Ticks at once in one process. */
@@ -181,10 +186,14 @@ export type Read =
 /** What is known, and what it is for: also printed by `--help`. Names ending in * may be given as NAME_FILE instead. */
 export const VARIABLES = {
   'DATABASE_URL*': 'Postgres, like postgres://user:password@host:5432/sluice (required)',
+  'DATABASE_OWNER_URL*':
+    'the same database as the owner of its tables, for migrate alone; the user of DATABASE_URL then gets only the rights it needs',
   'REDIS_URL*': 'Redis for the queue; without it the queue runs on Postgres',
   HOST: 'address to listen on (0.0.0.0)',
   PORT: 'port to listen on (8080)',
   SLUICE_PUBLIC_URL: 'where people reach the service, for links',
+  SLUICE_TRUSTED_PROXIES:
+    'addresses or networks of proxies, separated by commas, whose X-Forwarded-For the audit believes, like 10.0.0.0/8 (none)',
   'SLUICE_SESSION_KEY*':
     'at least 32 characters that seal the sessions of the page; without it they end with the process',
   KUBECONFIG: "kubeconfig of the cluster named default; without it the pod's service account",
@@ -272,11 +281,13 @@ export function readConfig(env: Env): Read {
       'a Postgres URL, like postgres://user:password@host:5432/sluice',
       get.url('DATABASE_URL', ['postgres:', 'postgresql:']),
     ),
+    databaseOwnerUrl: get.url('DATABASE_OWNER_URL', ['postgres:', 'postgresql:']),
     redisUrl: get.url('REDIS_URL', ['redis:', 'rediss:']),
     clusters: clustersOf(env, get, problems, used),
     host: get.text('HOST') ?? '0.0.0.0',
     port: get.integer('PORT', 0, 65_535) ?? 8080,
     publicUrl: get.url('SLUICE_PUBLIC_URL', ['http:', 'https:'])?.replace(/\/+$/, '') ?? null,
+    trustedProxies: get.networks('SLUICE_TRUSTED_PROXIES') ?? [],
     sessionKey: get.secret('SLUICE_SESSION_KEY', 32),
     concurrency: get.integer('SLUICE_CONCURRENCY', 1, 10_000) ?? 300,
     retention:
@@ -331,6 +342,14 @@ function misspelt(env: Env, used: ReadonlySet<string>): string[] {
 
 type Reader = ReturnType<typeof reader>;
 
+function isNetwork(text: string): boolean {
+  const [address = '', bits, ...rest] = text.split('/');
+  const longest = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1;
+  return (
+    longest > 0 && rest.length === 0 && (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= longest))
+  );
+}
+
 /** Compose and charts set what nobody filled in to the empty text. */
 const given = (value: string | undefined): string | null => (value === undefined || value === '' ? null : value);
 
@@ -370,6 +389,11 @@ function reader(env: Env, problems: string[]) {
       checked(name, `a URL that begins with ${protocols.map((p) => `${p}//`).join(' or ')}`, (found) =>
         URL.canParse(found) && protocols.includes(new URL(found).protocol) ? found : null,
       ),
+    networks: (name: string) =>
+      checked(name, 'addresses or networks like 10.0.0.0/8, separated by commas', (found) => {
+        const networks = found.split(',').map((network) => network.trim());
+        return networks.every(isNetwork) ? networks : null;
+      }),
     secret: (name: string, least: number) =>
       checked(name, `at least ${least} characters`, (found) => (found.length >= least ? found : null)),
     integer: (name: string, min: number, max: number) =>
@@ -981,6 +1005,7 @@ function secretsOf(config: Config, ofChannels: readonly string[]): readonly stri
   const session = config.sessionKey === null ? [] : [config.sessionKey];
   const all = [
     ...passwordsIn(config.databaseUrl),
+    ...passwordsIn(config.databaseOwnerUrl),
     ...passwordsIn(config.redisUrl),
     ...auth,
     ...links,

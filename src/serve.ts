@@ -33,18 +33,20 @@ export async function serve(
     { ...settings, writesHere: role !== 'api' },
     { log, recorder: (sources) => openRecorder({ ...sources, log }), ...(await tracingOf(config)) },
   );
-  const { useCases: usecases, migrations, tokens, recorder, inbound } = service;
+  const { useCases: usecases, migrations, tokens, recorder, inbound, audit } = service;
   const slack =
     config.slack === null || role === 'worker'
       ? []
       : [slackRouter({ signingSecrets: config.slack.signingSecrets, accept: inbound.accept, now: Date.now, log })];
-  const page = role === 'worker' ? null : openPage(config, service);
+  const page = role === 'worker' ? null : openPage(config, service, log);
   const app = createServer({
     usecases,
     migrations,
     fleets: service.fleets,
     deliveries: service.deliveries,
     tokens,
+    audit,
+    trustedProxies: config.trustedProxies,
     recorder,
     tracer: service.tracer,
     log,
@@ -104,7 +106,7 @@ async function tracingOf({ tracing }: Config): Promise<Pick<Telemetry, 'tracing'
   return { tracing: (ports) => openTracing({ ...tracing, ...ports, resource, version: VERSION }) };
 }
 
-function openPage(config: Config, { tokens, recorder }: Service) {
+function openPage(config: Config, { tokens, recorder, audit }: Service, log: Logger) {
   const authenticate: Service['tokens']['authenticate'] = (token) => tokens.authenticate(token);
   const sessions = openSessions({
     key: config.sessionKey,
@@ -113,7 +115,8 @@ function openPage(config: Config, { tokens, recorder }: Service) {
     now: Date.now,
   });
   const links = { prometheus: prometheusLinks(config), tools: [] };
-  const router = pageRouter({ sessions, authenticate, recorder, version: VERSION, heartbeat: LIMITS.heartbeat, links });
+  const heartbeat = LIMITS.heartbeat;
+  const router = pageRouter({ sessions, authenticate, audit, log, recorder, version: VERSION, heartbeat, links });
   return { sessions, router };
 }
 

@@ -31,6 +31,7 @@ import type {
 } from '../domain/plan.ts';
 import type { Fact, Phase, PodCounts, Rollout, Stamp, Status } from '../domain/rollout.ts';
 import type { FaultRehearsal, Temporary } from '../domain/temporary.ts';
+import type { AuditEntry, Doer, Origin } from './audit/act.ts';
 import type { Finding } from './usecases.ts';
 
 // ── the mesh ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -133,6 +134,8 @@ export interface MeshInspector {
   readonly checks: readonly string[];
   /** Every check of the target's mesh, by name. `stricter`: the plan's wishes. Answers within a deadline of its own. */
   target(target: Target, stricter: Severities): Promise<readonly MeshFinding[]>;
+  /** Do the clusters of one mesh have the same route object for one service? Empty: no two of them are of one mesh. */
+  alike(targets: readonly Target[]): Promise<readonly MeshFinding[]>;
   /** Throws UnknownName for an unknown cluster or mesh. */
   cluster(question: MeshQuestion): Promise<MeshReport>;
 }
@@ -364,6 +367,10 @@ export interface Principal {
   /** For people and the history: "token ci-deployer", "slack U012 (ana)". */
   readonly name: string;
   readonly role: PrincipalRole;
+  /** What kind of caller it is; absent: its token does not say. */
+  readonly kind?: 'person' | 'ci';
+  /** How the request came; absent: the service asks by itself. */
+  readonly origin?: Origin;
 }
 export const PRINCIPAL_ROLES = ['viewer', 'deployer', 'approver', 'admin'] as const;
 export type PrincipalRole = (typeof PRINCIPAL_ROLES)[number];
@@ -440,6 +447,8 @@ export interface Commit {
   readonly evidence: { readonly ledger: Ledger; readonly closed: JudgedBlock | null } | null;
   readonly at: Instant;
   readonly nextTickAt: Instant | null;
+  /** Whose order it is: written into the audit with it, or neither is. Absent: a tick's, which is nobody's. */
+  readonly act?: AuditEntry;
 }
 
 /** A request that made a rollout, kept so that a repeat gets the same answer. */
@@ -456,6 +465,8 @@ export interface NewRollout {
   /** The plan as it was sent. */
   readonly source: unknown;
   readonly createdBy: string;
+  /** Written into the audit with it, or neither is. */
+  readonly act: AuditEntry;
   /** Name of the mesh object, unique over clusters: one live rollout moves it at a time, whatever their services are called. */
   readonly objectKey: string;
   /** The epoch must be above this one: that of the stamp found on the object, 0 if none. */
@@ -624,18 +635,26 @@ export interface DeliveryLog {
   /** Newest first. */
   list(filter: DeliveryFilter, limit: number, cursor: string | null): Promise<Page<LoggedDelivery>>;
   /** Sends it once more, whatever became of it, under the same id. null: there is no such delivery. */
-  resend(id: string): Promise<LoggedDelivery | null>;
+  resend(id: string, by: Doer): Promise<LoggedDelivery | null>;
+}
+
+/** Who administers, and why. */
+export interface Administering {
+  readonly doer: Doer;
+  readonly reason: string | null;
 }
 
 export interface TokenStore {
   /** null: unknown, expired or revoked. Constant time in the secret. */
   authenticate(token: string): Promise<Principal | null>;
+  /** With its row in the audit, as `revoke`. `by` absent: the service itself. */
   create(
     name: string,
     role: PrincipalRole,
     expiresAt: Instant | null,
+    by?: Administering,
   ): Promise<{ readonly id: string; readonly token: string }>;
-  revoke(id: string): Promise<boolean>;
+  revoke(id: string, by?: Administering): Promise<boolean>;
   list(): Promise<
     readonly {
       id: string;
@@ -738,10 +757,10 @@ export interface InboundCommands {
 export interface SlackPrincipals {
   /** null: this person is not mapped and may do nothing. */
   find(teamId: string, userId: string): Promise<Principal | null>;
-  /** Maps, or changes the mapping. */
-  map(teamId: string, userId: string, name: string, role: PrincipalRole): Promise<Principal>;
+  /** Maps, or changes the mapping; with its row in the audit, as `unmap`. `by` absent: the service itself. */
+  map(teamId: string, userId: string, name: string, role: PrincipalRole, by?: Administering): Promise<Principal>;
   /** false: was not mapped. */
-  unmap(teamId: string, userId: string): Promise<boolean>;
+  unmap(teamId: string, userId: string, by?: Administering): Promise<boolean>;
 }
 
 /** A message that stands, or may stand, in Slack. */

@@ -87,11 +87,11 @@ const step = z
     error: `wanted exactly one of ${ACTIONS.join(', ')}`,
   });
 
-const TEMPLATES = ['safe'] as const;
+const testers = headerRoute.prefault({ header: 'x-canary', exact: 'always' });
 
-const template = z.strictObject({
-  template: z.enum(TEMPLATES, { error: `unknown template; known: ${TEMPLATES.join(', ')}` }),
-  headerRoute: headerRoute.prefault({ header: 'x-canary', exact: 'always' }),
+const safe = z.strictObject({
+  template: z.literal('safe'),
+  headerRoute: testers,
   mirror: mirror.prefault({}),
   faultRehearsal: faultRehearsal
     .optional()
@@ -99,8 +99,28 @@ const template = z.strictObject({
   hold,
 });
 
+const blueGreen = z.strictObject({
+  template: z.literal('blueGreen'),
+  headerRoute: testers.describe('Who sees the new version before everybody does.'),
+  approval: z
+    .enum(['none', 'required'])
+    .default('none')
+    .describe('required: a person promotes after the preview; then all traffic moves.'),
+  mirror: mirror.optional().describe('Absent: nothing is copied.'),
+  faultRehearsal: faultRehearsal.optional().describe('Absent: none.'),
+  hold,
+});
+
+const TEMPLATES = { safe, blueGreen } as const;
+
+const template = z.discriminatedUnion('template', [safe, blueGreen], {
+  error: `unknown template; known: ${Object.keys(TEMPLATES).join(', ')}`,
+});
+
 const list = z.array(step).min(1, 'wanted at least one step').max(MOST_STEPS, `wanted at most ${MOST_STEPS} steps`);
-const named = template.describe('safe: testers by header, mirror, fault rehearsal, then 1, 5, 25 and 50 %.');
+const named = template.describe(
+  'safe: testers by header, mirror, fault rehearsal, then 1, 5, 25 and 50 %. blueGreen: testers by header, then 100 % in one step.',
+);
 
 /** For the published schema. */
 export const stepsAsPublished = z.union([list, named]);
@@ -135,6 +155,21 @@ export function canonicalSteps(written: Written, target: Target): readonly Step[
 const SAFE_WEIGHTS = [1, 5, 25, 50] as const;
 
 function fromTemplate(t: z.output<typeof template>, target: Target): readonly WrittenStep[] {
+  return t.template === 'safe' ? safeSteps(t, target) : blueGreenSteps(t);
+}
+
+/** Nobody but testers, then everybody at once. */
+function blueGreenSteps(t: z.output<typeof blueGreen>): readonly WrittenStep[] {
+  const about = { hold: t.hold, approval: 'none' } as const;
+  return [
+    { headerRoute: t.headerRoute, hold: t.hold, approval: t.approval },
+    ...(t.mirror === undefined ? [] : [{ mirror: t.mirror, ...about }]),
+    ...(t.faultRehearsal === undefined ? [] : [{ faultRehearsal: t.faultRehearsal, ...about, hold: 0 }]),
+    { weight: 100, ...about },
+  ];
+}
+
+function safeSteps(t: z.output<typeof safe>, target: Target): readonly WrittenStep[] {
   const about = { hold: t.hold, approval: 'none' } as const;
   const rehearsal = t.faultRehearsal ?? {
     abort: { percent: 1, status: 503 },

@@ -1,4 +1,5 @@
 /** Every command, in the order of the help: what parses, helps and completes. `loaders.ts` has the code of each. */
+import { AUDIT_ACTIONS } from '../app/audit/act.ts';
 import type { ArgumentSpec, CommandSpec, OptionSpec } from './command.ts';
 
 const STATUSES = [
@@ -54,7 +55,7 @@ const EXPECTED: OptionSpec = {
   value: 'INDEX',
   summary: 'refuse (exit code 9) unless it stands at this step: the field step of -o json, from 0',
 };
-const REASON: OptionSpec = { name: 'reason', value: 'TEXT', summary: 'why, for the history and for people' };
+const REASON: OptionSpec = { name: 'reason', value: 'TEXT', summary: 'why, for the history, the audit and for people' };
 const SET: readonly OptionSpec[] = [
   {
     name: 'set',
@@ -165,7 +166,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     args: [LIVE_ID],
     summary: 'go on to the next step now, without the rest of the hold',
     examples: ['sluice promote ro_9mTfVbBgCtw8jQ0y', 'sluice promote ro_9mTfVbBgCtw8jQ0y --full'],
-    options: [{ name: 'full', summary: 'straight to 100 %, past the steps that are left' }, EXPECTED],
+    options: [{ name: 'full', summary: 'straight to 100 %, past the steps that are left' }, REASON, EXPECTED],
     outputs: ALL,
   },
   {
@@ -181,7 +182,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     args: [LIVE_ID],
     summary: 'end a pause',
     examples: ['sluice resume ro_9mTfVbBgCtw8jQ0y'],
-    options: [EXPECTED],
+    options: [REASON, EXPECTED],
     outputs: ALL,
   },
   {
@@ -207,7 +208,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     args: [ANY_ID],
     summary: 'try a stuck rollout again now, or start an ended one anew',
     examples: ['sluice retry ro_9mTfVbBgCtw8jQ0y'],
-    options: [EXPECTED],
+    options: [REASON, EXPECTED],
     outputs: ALL,
   },
   {
@@ -289,6 +290,35 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'send a message to its channel once more',
     examples: ['sluice deliveries resend ops:ro_9mTfVbBgCtw8jQ0y:7'],
     options: [],
+    outputs: ALL,
+  },
+  {
+    name: 'audit list',
+    args: [],
+    summary: 'every act, the newest first: who, how, from where, what, why (role admin)',
+    examples: [
+      'sluice audit list --since 7d --action rollout.promote',
+      'sluice audit list --object ro_9mTfVbBgCtw8jQ0y -o json',
+    ],
+    options: [
+      { name: 'since', value: 'TIME', summary: 'within this time (7d) or since then (2026-01-31T12:00:00Z)' },
+      { name: 'actor', value: 'NAME', summary: 'only acts of this principal, by name ("token ci") or id' },
+      { name: 'action', value: 'ACTION', oneOf: AUDIT_ACTIONS, summary: 'only acts of this kind' },
+      { name: 'object', value: 'ID', summary: 'only acts on this rollout, fleet, migration or token, or that made it' },
+      { name: 'limit', value: 'N', summary: 'at most so many (50)' },
+    ],
+    outputs: DOCUMENT,
+  },
+  {
+    name: 'audit verify',
+    args: [],
+    summary: 'compute the chain of the audit again: was a row changed, removed or put in? (role admin)',
+    details: [
+      'Reads every row and believes nothing that the server says of them. Prints the head, the number and hash of the last row: kept elsewhere,',
+      'it proves later by --expect-head that nothing up to there was written anew or cut off. Ends with 14 and the first row that is not as it was.',
+    ],
+    examples: ['sluice audit verify', 'sluice audit verify --expect-head "$(cat head.txt)"'],
+    options: [{ name: 'expect-head', value: 'ROW:HASH', summary: 'the head that an earlier verify printed' }],
     outputs: ALL,
   },
   {

@@ -20,6 +20,8 @@ export const LOADERS: Readonly<Record<string, () => Promise<CommandModule>>> = {
   mesh: () => import('./commands/mesh.ts'),
   'deliveries list': () => import('./commands/deliveries-list.ts'),
   'deliveries resend': () => import('./commands/deliveries-resend.ts'),
+  'audit list': () => import('./commands/audit-list.ts'),
+  'audit verify': () => import('./commands/audit-verify.ts'),
   doctor: () => import('./commands/doctor.ts'),
   login: () => import('./commands/login.ts'),
   logout: () => import('./commands/logout.ts'),

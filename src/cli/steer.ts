@@ -55,6 +55,12 @@ export async function steer(call: Call, { name, body = {}, guarded, patience, go
   return { api, rollout };
 }
 
+/** --reason, where it was given. */
+export function reasonOf(call: Call): { readonly reason?: string } {
+  const reason = call.text('reason');
+  return reason === undefined ? {} : { reason };
+}
+
 function expectedStep(call: Call): number | undefined {
   const text = call.text('expected-step');
   if (text === undefined) return undefined;

@@ -20,7 +20,7 @@ import {
   stepWords,
   unchanged,
 } from './change.ts';
-import { compared, comparisonBlind, gate, holdOf, isHeard, provenBad } from './comparison.ts';
+import { compared, comparisonBlind, gate, holdOf, isHeard, neverCompares, provenBad } from './comparison.ts';
 import { duration, plain } from './format.ts';
 import {
   answered,
@@ -641,10 +641,16 @@ function succeed(change: Change, at: Instant): Change {
           : way
         : `${way}: ${needed.map((check) => `"${check.name}"`).join(' and ')} passed at each`;
   const finding = rollout.judgement?.finding ?? null;
-  const proof = finding === null ? '' : `; ${finding.sentence}`;
+  const proof = finding === null ? uncompared(rollout) : `; ${finding.sentence}`;
   const message = `Promoted to 100 % after ${duration(at - rollout.createdAt)}, ${how}${proof}`;
   return end(change, at, 'succeeded', { code: 'promoted', message, step: steps.length, weight: 100 }, message);
 }
+
+/** A promotion that the comparison could say nothing of must not look like one that it allowed. */
+const uncompared = ({ plan }: Rollout): string =>
+  (plan.analysis.evidence ?? null) !== null && neverCompares(plan)
+    ? '; nothing was compared: at no step had both versions requests'
+    : '';
 
 function moveOn(change: Change, seen: Observation): Change {
   const { rollout } = change;

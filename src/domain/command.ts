@@ -8,13 +8,18 @@ import type { Instant } from './plan.ts';
 import type { PauseCause, Rollout } from './rollout.ts';
 import { isHandsOff, statusOf, stepOf } from './rollout.ts';
 
+/** What the person wrote; absent or '': nothing. */
+interface Reasoned {
+  readonly reason?: string;
+}
+
 export type Command =
-  | { readonly name: 'promote'; readonly full: boolean }
+  | ({ readonly name: 'promote'; readonly full: boolean } & Reasoned)
   | { readonly name: 'pause'; readonly reason: string }
-  | { readonly name: 'resume' }
+  | ({ readonly name: 'resume' } & Reasoned)
   | { readonly name: 'abort'; readonly reason: string }
   /** Tries a stuck rollback or a healing pause again now. (A retry of an ended rollout starts a new one: `app/commands.ts`.) */
-  | { readonly name: 'retry' }
+  | ({ readonly name: 'retry' } & Reasoned)
   /** A person takes over a rollback that cannot be written: ends as `failed`. */
   | { readonly name: 'give_up'; readonly reason: string };
 
@@ -49,15 +54,15 @@ export function order(rollout: Rollout, given: Order): Change | Refusal {
   const { command } = given;
   switch (command.name) {
     case 'promote':
-      return promote(rollout, given, command.full);
+      return promote(rollout, given, command);
     case 'pause':
       return pause(rollout, given, command.reason);
     case 'resume':
-      return resume(rollout, given);
+      return resume(rollout, given, command.reason);
     case 'abort':
       return abort(rollout, given, command.reason);
     case 'retry':
-      return retry(rollout, given);
+      return retry(rollout, given, command.reason);
     case 'give_up':
       return giveUp(rollout, given, command.reason);
     default:
@@ -91,7 +96,13 @@ const goingBack = (rollout: Rollout): Refusal => ({
   message: `rollout ${rollout.id} is rolling back; that cannot be stopped`,
 });
 
-function promote(rollout: Rollout, { actor, at }: Order, full: boolean): Change | Refusal {
+const because = (reason = ''): string => (reason === '' ? '' : `: ${reason}`);
+
+function promote(
+  rollout: Rollout,
+  { actor, at }: Order,
+  { full, reason }: Extract<Command, { name: 'promote' }>,
+): Change | Refusal {
   const { phase } = rollout;
   switch (phase.name) {
     case 'pending': {
@@ -136,7 +147,7 @@ function promote(rollout: Rollout, { actor, at }: Order, full: boolean): Change 
         next,
         at,
         'promote_requested',
-        `${actor} promoted ${stepWords(rollout, phase.step)}${full ? ' straight to 100 %' : ''}`,
+        `${actor} promoted ${stepWords(rollout, phase.step)}${full ? ' straight to 100 %' : ''}${because(reason)}`,
         { full },
         actor,
       );
@@ -174,7 +185,7 @@ function pause(rollout: Rollout, { actor, at }: Order, reason: string): Change |
         unchanged(rollout),
         at,
         'operator',
-        `Paused by ${actor} at ${stepWords(rollout, phase.step)}${reason === '' ? '' : `: ${reason}`}`,
+        `Paused by ${actor} at ${stepWords(rollout, phase.step)}${because(reason)}`,
         actor,
       );
     default:
@@ -182,7 +193,7 @@ function pause(rollout: Rollout, { actor, at }: Order, reason: string): Change |
   }
 }
 
-function resume(rollout: Rollout, { actor, at }: Order): Change | Refusal {
+function resume(rollout: Rollout, { actor, at }: Order, reason?: string): Change | Refusal {
   const { phase } = rollout;
   switch (phase.name) {
     case 'pending':
@@ -201,7 +212,7 @@ function resume(rollout: Rollout, { actor, at }: Order): Change | Refusal {
         };
       if (phase.cause === 'approval')
         return { code: 'not_paused', message: `rollout ${rollout.id} waits for approval: promote it to go on` };
-      const going = unpause(unchanged(rollout), at, `Resumed by ${actor}`, actor);
+      const going = unpause(unchanged(rollout), at, `Resumed by ${actor}${because(reason)}`, actor);
       const now = going.rollout.phase;
       if (now.name !== 'progressing' || phase.cause === 'operator') return going;
       const { judgement } = rollout;
@@ -234,7 +245,7 @@ function abort(rollout: Rollout, { actor, at }: Order, reason: string): Change |
     case 'pending':
     case 'progressing':
     case 'paused': {
-      const message = `Aborted by ${actor} ${positionWords(rollout, at)}${reason === '' ? '' : `: ${reason}`}`;
+      const message = `Aborted by ${actor} ${positionWords(rollout, at)}${because(reason)}`;
       return startRollback(unchanged(rollout), at, 'aborted', { code: 'aborted', message }, actor);
     }
     default:
@@ -242,10 +253,10 @@ function abort(rollout: Rollout, { actor, at }: Order, reason: string): Change |
   }
 }
 
-function retry(rollout: Rollout, given: Order): Change | Refusal {
+function retry(rollout: Rollout, given: Order, reason?: string): Change | Refusal {
   const { phase } = rollout;
   if (phase.name === 'ended') return finished(rollout);
-  if (phase.name === 'paused') return resume(rollout, given);
+  if (phase.name === 'paused') return resume(rollout, given, reason);
   return patch(unchanged(rollout), { attempts: 0 });
 }
 

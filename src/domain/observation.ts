@@ -2,7 +2,7 @@
 import type { JudgedBlock, Ledger } from './evidence/ledger.ts';
 import type { Instant, Role } from './plan.ts';
 import type { GateDecision, Stamp, Verdict } from './rollout.ts';
-import type { Temporary } from './temporary.ts';
+import type { Standing } from './temporary.ts';
 
 /** The mesh object as read. */
 export interface RouteReading {
@@ -14,7 +14,7 @@ export interface RouteReading {
   /** true: every request for the service passes the split, so the measured share must equal the weight. */
   readonly carriesAllTraffic: boolean;
   /** What of ours stands there beside the weights, of whatever rollout. */
-  readonly temporary: readonly Temporary['kind'][];
+  readonly temporary: readonly Standing[];
   /** Opaque version of the object for the write's precondition (Kubernetes resourceVersion). */
   readonly token: string;
   /** Who wrote it last, for people: field manager and time. */

@@ -5,6 +5,7 @@
  * What people write (`hold: 2m`, `max: 1%`) is parsed into it at the edge (`app/plan-schema.ts`).
  */
 
+import type { SessionAffinity } from './affinity.ts';
 import type { Temporary } from './temporary.ts';
 
 /** A duration in milliseconds. */
@@ -191,6 +192,8 @@ export type Severities = Readonly<Record<string, Severity>>;
 export interface Plan {
   readonly target: Target;
   readonly steps: readonly Step[];
+  /** Absent: every request is divided by itself. */
+  readonly sessionAffinity?: SessionAffinity;
   readonly analysis: Analysis;
   readonly drift: DriftPolicy;
   /** How long the canary's pods may take to become ready, at the start and again at any later time. */

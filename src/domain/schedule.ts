@@ -1,7 +1,8 @@
 /** When to look again, and which checks are due. Pure: time comes in. */
-import { comparisonDue, holdOf, provenBad } from './comparison.ts';
+import { compares, comparisonDue, holdOf, provenBad } from './comparison.ts';
 import { questionAt } from './gates.ts';
 import type { Check, Instant, Millis } from './plan.ts';
+import { weightAt } from './plan.ts';
 import type { Rollout } from './rollout.ts';
 import { isJudgedAt, REHEARSAL, rehearsalAt } from './temporary.ts';
 
@@ -107,7 +108,7 @@ function nextLookAt(rollout: Rollout, now: Instant): Instant | null {
             : rollout.evaluatedAt + interval;
       // An evaluation in the past was tried in this tick and had no window yet, or comes with the next interval.
       const checks = evaluation > now ? evaluation : now + firstLook(rollout);
-      const next = Math.min(checks, countAt(rollout, now));
+      const next = Math.min(checks, countAt(rollout, phase.step, now));
       return holdEnds !== null && holdEnds > now ? Math.min(next, holdEnds) : next;
     }
     default:
@@ -116,8 +117,9 @@ function nextLookAt(rollout: Rollout, now: Instant): Instant | null {
 }
 
 /** When the comparison counts again. */
-const countAt = (rollout: Rollout, now: Instant): Instant => {
+const countAt = (rollout: Rollout, step: number, now: Instant): Instant => {
   const { judgement, plan } = rollout;
+  if (!compares(weightAt(plan, step))) return Number.POSITIVE_INFINITY;
   if ((plan.analysis.evidence ?? null) === null || provenBad(rollout) !== null) return Number.POSITIVE_INFINITY;
   if (judgement === null) return now + firstLook(rollout);
   return judgement.dueAt > now ? judgement.dueAt : now + firstLook(rollout);

@@ -88,11 +88,12 @@ export function deliveryRoutes({ deliveries, publicUrl }: DeliveryRoutes): reado
       description:
         'Whatever became of it. It goes out under the same webhook-id, so a receiver that had it can tell. Slack changes what stands, or posts what is missing.',
       can: 'start',
+      audit: 'delivery.resend',
       params: params.deliveryId,
       responses: { 202: { description: 'It goes out within moments.', body: deliverySchema } },
       problems: ['delivery_not_found'],
-      async handle({ params: { id } }) {
-        const delivery = params.isDeliveryId(id) ? await deliveries.resend(id) : null;
+      async handle({ params: { id }, principal }) {
+        const delivery = params.isDeliveryId(id) ? await deliveries.resend(id, principal) : null;
         if (delivery === null)
           return refuse('delivery_not_found', `there is no delivery ${JSON.stringify(id.slice(0, 200))}`);
         return { status: 202, body: presentDelivery(delivery, publicUrl) };

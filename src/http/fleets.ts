@@ -114,7 +114,7 @@ const COMMANDS = [
   'not_rolling_back',
 ] as const;
 
-const plain = named('FleetPromoteBody', 'May be left out.', z.strictObject({}));
+const plain = named('FleetPromoteBody', 'May be left out.', z.strictObject({ reason }));
 const abortion = named(
   'FleetAbortBody',
   'May be left out.',
@@ -144,6 +144,7 @@ export function fleetRoutes({ fleets, publicUrl }: FleetRoutes): readonly Route[
       description:
         'The plan (without target.cluster) is checked against every cluster of every wave first; where one refuses it, nothing is written anywhere. Each cluster then gets a rollout of its own, wave after wave.',
       can: 'start',
+      audit: 'fleet.start',
       query: z.strictObject({ dryRun: params.flag('Only check every cluster: nothing is written.') }),
       headers: z.object({ 'idempotency-key': params.idempotencyKey }),
       body: { schema: z.unknown(), required: true, example: FLEET_EXAMPLE },
@@ -211,12 +212,17 @@ export function fleetRoutes({ fleets, publicUrl }: FleetRoutes): readonly Route[
       summary: 'Let the next wave begin',
       description: 'Answers an approval, cuts a bake short, or goes on without a wave that failed (onFailure: pause).',
       can: 'promote',
+      audit: 'fleet.promote',
       params: params.fleetId,
       body: { schema: plain, required: false },
       responses: accepted202,
       problems: COMMANDS,
-      async handle({ params: { id }, principal }) {
-        return answered(await fleets.command(id, { name: 'promote' }, principal), id, publicUrl);
+      async handle({ params: { id }, body, principal }) {
+        const command: FleetCommand = {
+          name: 'promote',
+          ...(body.reason === undefined ? {} : { reason: body.reason }),
+        };
+        return answered(await fleets.command(id, command, principal), id, publicUrl);
       },
     }),
     route({
@@ -225,6 +231,8 @@ export function fleetRoutes({ fleets, publicUrl }: FleetRoutes): readonly Route[
       operationId: 'abortFleetRollout',
       summary: 'Take every wave back, the last one first',
       can: 'abort',
+      audit: 'fleet.abort',
+      auditOf: (body) => (body.giveUp === true ? 'fleet.give_up' : 'fleet.abort'),
       reserved: true,
       params: params.fleetId,
       body: { schema: abortion, required: false },

@@ -162,6 +162,7 @@ export function migrationRoutes({ migrations, publicUrl }: MigrationRoutes): rea
       description:
         'STRICT is written once nobody has called in plaintext for the time quiet, and watched for the time watch: where connections fail or a caller loses its traffic, the mode goes back by itself. 202: a migration was started, or the one that this key started before.',
       can: 'start',
+      audit: 'migration.start',
       headers: z.object({ 'idempotency-key': params.idempotencyKey }),
       body: { schema: planBody, required: true, example: EXAMPLE },
       responses: {
@@ -243,6 +244,8 @@ export function migrationRoutes({ migrations, publicUrl }: MigrationRoutes): rea
       operationId: 'abortMeshMigration',
       summary: 'Stop a migration; the mode goes back where STRICT was written',
       can: 'abort',
+      audit: 'migration.abort',
+      auditOf: (body) => (body.giveUp === true ? 'migration.give_up' : 'migration.abort'),
       reserved: true,
       params: migrationId,
       body: { schema: abortion, required: false },

@@ -35,11 +35,11 @@ const whole = (min: number, max: number) => {
     .refine((n) => n >= min && n <= max, { error: ({ input }) => `wanted ${wanted}; found ${input}` });
 };
 
-export const limit = (fallback: number) =>
+export const limit = (fallback: number, most = 200) =>
   parameterOf(
     'Items per page.',
-    { type: 'integer', minimum: 1, maximum: 200, default: fallback },
-    whole(1, 200).prefault(String(fallback)),
+    { type: 'integer', minimum: 1, maximum: most, default: fallback },
+    whole(1, most).prefault(String(fallback)),
   );
 
 export const cursor = parameterOf(
@@ -110,20 +110,23 @@ export const statuses = parameterOf(
     .optional(),
 );
 
-export const since = parameterOf(
-  'Only rollouts created at or after this time.',
-  { type: 'string', format: 'date-time' },
-  text('a time')
-    .pipe(
-      z.iso.datetime({
-        offset: true,
-        error: ({ input }) =>
-          `wanted a time like 2026-01-31T12:00:00Z (a + in an offset is written %2B); found ${quote(input)}`,
-      }),
-    )
-    .transform((time) => Date.parse(time))
-    .optional(),
-);
+export const time = (description: string) =>
+  parameterOf(
+    description,
+    { type: 'string', format: 'date-time' },
+    text('a time')
+      .pipe(
+        z.iso.datetime({
+          offset: true,
+          error: ({ input }) =>
+            `wanted a time like 2026-01-31T12:00:00Z (a + in an offset is written %2B); found ${quote(input)}`,
+        }),
+      )
+      .transform((given) => Date.parse(given))
+      .optional(),
+  );
+
+export const since = time('Only rollouts created at or after this time.');
 
 const UNITS: Readonly<Record<string, Millis>> = { ms: 1, s: 1000, m: 60_000, '': 1000 };
 

@@ -1,6 +1,7 @@
 /** The Express application: every route of the API, and one place where every error becomes an answer. */
 import type { ErrorRequestHandler, Express, RequestHandler } from 'express';
 import express from 'express';
+import type { AuditLog } from '../app/audit/log.ts';
 import type { FleetUseCases } from '../app/fleet/ports.ts';
 import type { MigrationUseCases } from '../app/migration/usecases.ts';
 import type { DeliveryLog, Logger, Recorder, TokenStore } from '../app/ports.ts';
@@ -10,6 +11,7 @@ import { UNTRACED } from '../app/tracer.ts';
 import type { UseCases } from '../app/usecases.ts';
 import type { Millis } from '../domain/plan.ts';
 import { analysisRoutes } from './analysis.ts';
+import { auditRoutes } from './audit.ts';
 import { authenticated } from './auth.ts';
 import type { Services } from './bind.ts';
 import { bind, expressPath } from './bind.ts';
@@ -31,6 +33,7 @@ import type { Rate } from './rate.ts';
 import { rateLimiter, slots } from './rate.ts';
 import type { Ready } from './readiness.ts';
 import { readiness } from './readiness.ts';
+import { refusals } from './refusals.ts';
 import { requestIdOf, sendProblem } from './respond.ts';
 import { revertRoutes } from './reverts.ts';
 import { rolloutRoutes } from './rollouts.ts';
@@ -42,6 +45,7 @@ export interface ServerOptions {
   /** Absent: this server has no migrations of mTLS. */
   readonly migrations?: MigrationUseCases;
   readonly tokens: Pick<TokenStore, 'authenticate'>;
+  readonly audit: AuditLog;
   readonly recorder: Pick<Recorder, 'httpRequest' | 'expose'>;
   /** Absent: requests are not traced. */
   readonly tracer?: Tracer;
@@ -59,6 +63,8 @@ export interface ServerOptions {
   readonly deliveries?: Pick<DeliveryLog, 'list' | 'resend'>;
   /** /metrics without a token. Closed by default: metrics name clusters, meshes and load. */
   readonly metricsOpen?: boolean;
+  /** Addresses and networks of proxies whose X-Forwarded-For is believed; absent: none. */
+  readonly trustedProxies?: readonly string[];
   readonly limits?: Partial<Limits>;
   /** Requests without an Authorization header may come with the page's cookie; absent: there is no page. */
   readonly sessions?: Pick<Sessions, 'identify'>;
@@ -100,6 +106,7 @@ export function apiRoutes(options: ServerOptions, life: Lifecycle): readonly Rou
     ...(options.deliveries === undefined ? [] : deliveryRoutes({ deliveries: options.deliveries, publicUrl })),
     ...analysisRoutes({ usecases }),
     ...clusterRoutes({ usecases }),
+    ...auditRoutes({ audit: options.audit, publicUrl }),
     ...(options.migrations === undefined ? [] : migrationRoutes({ migrations: options.migrations, publicUrl })),
     ...meshGuideRoutes({ matrix: usecases.capabilities }),
     ...opsRoutes({
@@ -133,6 +140,7 @@ export function createServer(options: ServerOptions): Express {
     rate: rateLimiter(limits.rate, monotonic),
     reserved: rateLimiter(limits.reservedRate, monotonic),
     slots: slots(limits.openPerCaller),
+    noteRefusal: refusals(options.audit, log, monotonic),
     now: monotonic,
   };
   const app = express();
@@ -140,6 +148,7 @@ export function createServer(options: ServerOptions): Express {
   // Tags of our own say the version; a hash of the body would say the time of day.
   app.disable('etag');
   app.set('query parser', 'simple');
+  app.set('trust proxy', [...(options.trustedProxies ?? [])]);
   keepLifecycle(app, life);
   app.use(requestId, securityHeaders(publicUrl), leaving(life));
 

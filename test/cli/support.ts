@@ -33,7 +33,7 @@ export interface World {
 
 export async function world(over: Partial<ServerOptions> = {}): Promise<World> {
   const fake = fakeUseCases();
-  let server = await harness({ usecases: fake, ...over });
+  let server = await harness({ usecases: fake, audit: fake.audit, ...over });
   const { port } = server.server;
   return {
     fake,
@@ -41,7 +41,7 @@ export async function world(over: Partial<ServerOptions> = {}): Promise<World> {
     port,
     down: () => server.server.close(0),
     async up(later = {}) {
-      server = await harness({ usecases: fake, ...over, ...later }, { port });
+      server = await harness({ usecases: fake, audit: fake.audit, ...over, ...later }, { port });
       return server;
     },
   };

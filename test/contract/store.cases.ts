@@ -5,6 +5,7 @@ import type { Commit, Loaded, MeshWrite, NewRevert, NewRollout, RolloutStore } f
 import { replay } from '../../src/domain/evidence/state.ts';
 import { finding } from '../../src/domain/evidence/verdict.ts';
 import type { Fact, Outcome, Phase, Rollout } from '../../src/domain/rollout.ts';
+import { anAct } from '../support/audit.ts';
 import { aPlan, aReading, measured } from '../support/builders.ts';
 import { aLedger, anEvidenceSetup, counted } from '../support/evidence.ts';
 
@@ -33,6 +34,7 @@ export const wanted = (
     plan: { ...plan, target: { ...plan.target, service, namespace } },
     source: { target: { service }, steps: ['as it was sent'] },
     createdBy: 'token ci',
+    act: anAct(),
     objectKey: `default VirtualService ${namespace}/${service}`,
     epochAbove: 0,
     observedWeight: 0,

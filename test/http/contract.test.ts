@@ -7,6 +7,7 @@ import { may } from '../../src/app/usecases.ts';
 import { PROBLEM_CODES, PROBLEMS } from '../../src/http/problem.ts';
 import type { Limits } from '../../src/http/server.ts';
 import { createServer } from '../../src/http/server.ts';
+import { memoryAudit } from '../support/audit.ts';
 import { fakeUseCases, planDocument, quietLog } from '../support/usecases-fake.ts';
 import type { Harness } from './harness.ts';
 import { harness } from './harness.ts';
@@ -40,6 +41,7 @@ type Method = 'get' | 'post';
 const named = await (async () => {
   const app = createServer({
     usecases: fakeUseCases(),
+    audit: memoryAudit(),
     tokens: { authenticate: async () => null },
     recorder: { httpRequest() {}, expose: async () => ({ contentType: 'text/plain', body: '' }) },
     log: quietLog,
@@ -50,6 +52,7 @@ const named = await (async () => {
 })();
 
 const ACTS: Readonly<Record<string, Act>> = {
+  listAudit: 'audit',
   startRollout: 'start',
   listRollouts: 'read',
   getRollout: 'read',

@@ -87,6 +87,7 @@ export async function harness(
   const self = { missing: [] as readonly NotReady[] };
   const options: ServerOptions = {
     usecases: fake,
+    audit: fake.audit,
     tokens: { authenticate: async (token) => (revoked.has(token) ? null : (principals.get(token) ?? null)) },
     recorder: {
       httpRequest: (route, method, status, took) => void recorded.push({ route, method, status, took }),

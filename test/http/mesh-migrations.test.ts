@@ -39,6 +39,7 @@ beforeAll(async () => {
   );
   app = createServer({
     usecases: fakeUseCases(),
+    audit: service.audit,
     migrations: service.migrations,
     tokens: {
       authenticate: async (token) => {

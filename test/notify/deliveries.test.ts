@@ -92,6 +92,8 @@ const planOf = (service: string, part: Partial<Plan>): Plan => {
   return { ...plan, target: { ...plan.target, service } };
 };
 
+const ANA = { id: 'token:ana', name: 'token ana' };
+
 const rows = async (text: string, values: unknown[] = []) => (await sql.query(text, values)).rows;
 
 function deliverTo(name: string, url: string, random = () => 0) {
@@ -245,7 +247,10 @@ describe('a delivery', () => {
     while ((await next()).kind !== 'idle');
     expect(ops.got.map(({ headers }) => headers['webhook-id'])).toEqual([2, 3, 4].map((seq) => `${id}:${seq}`));
 
-    expect(await log.resend(`ops:${id}:2`)).toMatchObject({ state: 'pending', attempts: 1 });
+    expect(await log.resend(`ops:${id}:2`, ANA)).toMatchObject({ state: 'pending', attempts: 1 });
+    expect(await rows("select actor, action, object_id, outcome from audit where object_kind = 'delivery'")).toEqual([
+      { actor: 'token ana', action: 'delivery.resend', object_id: `ops:${id}:2`, outcome: 'done' },
+    ]);
     expect(await next()).toEqual({ kind: 'delivered' });
     expect(ops.got.at(-1)?.headers['webhook-id']).toBe(`${id}:2`);
     expect((await log.list({ rollout: id, channel: 'ops', state: 'delivered' }, 10, null)).items.at(-1)).toMatchObject({
@@ -271,7 +276,8 @@ describe('a delivery', () => {
     const { id } = await use.created();
     await badDay(id);
     await sql.query(`insert into outbox (channel, id, rollout_id, fact_seq) values ('traces', '${id}:3', '${id}', 3)`);
-    for (const other of ['ops:ro_none:1', 'nonsense', '', `traces:${id}:3`]) expect(await log.resend(other)).toBeNull();
+    for (const other of ['ops:ro_none:1', 'nonsense', '', `traces:${id}:3`])
+      expect(await log.resend(other, ANA)).toBeNull();
     expect((await log.list({ channel: 'traces' }, 10, null)).items).toEqual([]);
   });
 

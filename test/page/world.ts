@@ -56,6 +56,7 @@ export async function pageWorld(options: WorldOptions = {}): Promise<World> {
     const sessions = openSessions({ key, authenticate, publicUrl, now });
     const app = createServer({
       usecases: fake,
+      audit: fake.audit,
       tokens: { authenticate },
       recorder,
       log: quietLog,
@@ -64,7 +65,16 @@ export async function pageWorld(options: WorldOptions = {}): Promise<World> {
       limits: { heartbeat },
       sessions,
       extraRouters: [
-        pageRouter({ sessions, authenticate, recorder, version: '0.1.0-test', heartbeat: promised, links }),
+        pageRouter({
+          sessions,
+          authenticate,
+          audit: fake.audit,
+          log: quietLog,
+          recorder,
+          version: '0.1.0-test',
+          heartbeat: promised,
+          links,
+        }),
       ],
       ...(publicUrl === undefined ? {} : { publicUrl }),
     });

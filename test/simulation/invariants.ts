@@ -4,6 +4,7 @@ import type { KubeObject } from '../../src/adapters/kubernetes/kube.ts';
 import { stampOn } from '../../src/adapters/routes/decision.ts';
 import { ours as ownRule } from '../../src/adapters/routes/temporary-rules.ts';
 import type { Commit } from '../../src/app/ports.ts';
+import { affinityAt, divisions } from '../../src/domain/affinity.ts';
 import { alertsOf } from '../../src/domain/alert.ts';
 import { gatesBefore } from '../../src/domain/gates.ts';
 import { weightAt } from '../../src/domain/plan.ts';
@@ -31,13 +32,38 @@ export const weightsOf = (object: KubeObject): { stable: number; canary: number 
   return { stable: stable?.weight ?? Number.NaN, canary: canary?.weight ?? Number.NaN };
 };
 
-/** An HTTPRoute began with one rule and no filter: all that is more is ours, whatever the mark on it says. */
+/**
+ * One per thing that was added, however many rules it took. An HTTPRoute began with one rule and no filter: all that is more
+ * is ours, whatever the mark on it says.
+ */
 const kindsOn = (object: KubeObject): readonly Temporary['kind'][] => {
   const { http, rules = [] } = rulesOf(object);
-  if (http !== undefined) return http.flatMap(({ name }) => ownRule(name ?? null)?.kind ?? []);
+  const own = (http ?? []).flatMap(({ name }) => ownRule(name ?? null) ?? []);
+  if (http !== undefined) return [...new Map(own.map(({ kind, place }) => [`${kind} ${place}`, kind])).values()];
   return rules.flatMap(({ name, filters = [] }) =>
     name === 'api' ? filters.map(() => 'mirror' as const) : ['headerRoute' as const],
   );
+};
+
+/** Canary's part of what each rule that keeps users divides, in their order. */
+const keepersOn = (object: KubeObject): readonly number[] => {
+  const { http = [] } = object.spec as {
+    http?: { name?: string; route: { destination: { subset: string }; weight?: number }[] }[];
+  };
+  return http
+    .filter(({ name }) => ownRule(name ?? null)?.kind === 'sessionAffinity')
+    .map(({ route }) => {
+      const parts = route.map(({ destination, weight = 100 }) => ({ canary: destination.subset === 'v2', weight }));
+      const sum = parts.reduce((all, { weight }) => all + weight, 0);
+      return parts.reduce((part, { canary, weight }) => part + (canary ? weight / sum : 0), 0);
+    });
+};
+
+const keepersWanted = ({ id, plan, phase }: Rollout): readonly number[] => {
+  const affinity = 'step' in phase && phase.name !== 'rolling_back' ? affinityAt(plan, phase.step) : null;
+  return affinity === null
+    ? []
+    : divisions(id, affinity.weights).map(({ stable, canary }) => canary / (stable + canary));
 };
 
 export function violations(world: World): string[] {
@@ -151,6 +177,18 @@ export function violations(world: World): string[] {
     claim(
       sameKinds(kindsOn(after), wanted),
       `I10: generation ${generation} has ${kindsOn(after).join()} beside the weights, not ${wanted.join()}`,
+    );
+  }
+  // I11: users are divided exactly as the weight of that write says, whoever edited the rules in between.
+  for (const { after } of ours) {
+    const { rollout, generation } = stampOn(after) ?? {};
+    const decided = store.commits.find(
+      (c) => c.next.id === rollout && c.next.generation === generation && desiredWeight(c.next) !== null,
+    );
+    const wanted = decided === undefined ? [] : keepersWanted(decided.next);
+    claim(
+      JSON.stringify(keepersOn(after)) === JSON.stringify(wanted),
+      `I11: generation ${generation} divides users by ${keepersOn(after).join()}, not by ${wanted.join()}`,
     );
   }
   const lastWrite = ours.at(-1);

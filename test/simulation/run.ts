@@ -1,6 +1,7 @@
 /** Runs a range of seeds and reports every violation with the seed that shows it. */
 import type { KubeObject } from '../../src/adapters/kubernetes/kube.ts';
 import type { MeshModule } from '../../src/adapters/mesh.ts';
+import type { Plan } from '../../src/domain/plan.ts';
 import { statusOf } from '../../src/domain/rollout.ts';
 import { violations } from './invariants.ts';
 import { type Sabotage, scriptOf, simulate } from './world.ts';
@@ -56,6 +57,11 @@ export interface Report {
   readonly writes: number;
 }
 
+/** What no plan of that mesh may ask for is not simulated with it. */
+function carried({ sessionAffinity, ...plan }: Plan, { adds = [] }: MeshModule): Plan {
+  return sessionAffinity === undefined || !adds.includes('sessionAffinity') ? plan : { ...plan, sessionAffinity };
+}
+
 export async function simulateSeeds(
   mesh: MeshModule,
   from: number,
@@ -71,7 +77,12 @@ export async function simulateSeeds(
   let writes = 0;
   for (let seed = from; seed < to; seed += 1) {
     const script = scriptOf(seed);
-    const world = await simulate({ ...script, plan: { ...script.plan, target } }, mesh, subject.object, sabotage);
+    const world = await simulate(
+      { ...script, plan: { ...carried(script.plan, mesh), target } },
+      mesh,
+      subject.object,
+      sabotage,
+    );
     const final = world.store.commits.findLast((c) => c.next.reverts === undefined)?.next;
     if (world.store.commits.some((c) => c.next.reverts !== undefined)) ends['reverted'] = (ends['reverted'] ?? 0) + 1;
     const end =

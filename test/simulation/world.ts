@@ -4,6 +4,7 @@
  */
 import type { KubeClient, KubeObject, PatchOp } from '../../src/adapters/kubernetes/kube.ts';
 import type { MeshModule } from '../../src/adapters/mesh.ts';
+import { ours as ownRule } from '../../src/adapters/routes/temporary-rules.ts';
 import { command } from '../../src/app/commands.ts';
 import type {
   Commit,
@@ -17,15 +18,19 @@ import type {
 import { revert } from '../../src/app/revert.ts';
 import { openSweep } from '../../src/app/sweep.ts';
 import { tick } from '../../src/app/tick.ts';
+import type { SessionAffinity } from '../../src/domain/affinity.ts';
 import type { Command } from '../../src/domain/command.ts';
 import type { Reading, Workload } from '../../src/domain/observation.ts';
 import type { GateWebhook, Plan, Step } from '../../src/domain/plan.ts';
 import type { GateDecision } from '../../src/domain/rollout.ts';
 import { isLive } from '../../src/domain/rollout.ts';
+import { anAct, unheard } from '../support/audit.ts';
 import { aCheck, aPlan } from '../support/builders.ts';
 import { memoryKube } from '../support/memory-kube.ts';
 import { type MemoryStore, memoryStore } from '../support/memory-store.ts';
 import { type Scheduler, scheduler } from './scheduler.ts';
+
+const ANA = { id: 'ana', name: 'ana' };
 
 const quiet: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => quiet };
 const deaf: Recorder = {
@@ -98,6 +103,13 @@ const TESTERS: Step = {
   approval: 'none',
   adds: { kind: 'headerRoute', match: { header: 'x-version', exact: 'v2' } },
 };
+const KEPT: SessionAffinity = {
+  cookie: 'sluice-session',
+  maxAge: 3_600_000,
+  path: '/',
+  secure: false,
+  sameSite: 'Lax',
+};
 const COPIES: Step = { weight: 0, hold: 20_000, approval: 'none', adds: { kind: 'mirror', percent: 100 } };
 
 export function scriptOf(seed: number): Script {
@@ -115,6 +127,7 @@ export function scriptOf(seed: number): Script {
   const plan: Plan = {
     ...base,
     steps,
+    ...(seed % 4 === 1 ? { sessionAffinity: KEPT } : {}),
     analysis: {
       ...base.analysis,
       noData: { patience: 120_000, then: random() < 0.5 ? 'pause' : 'rollback' },
@@ -366,6 +379,7 @@ export async function simulate(
       plan: script.plan,
       source: {},
       createdBy: 'test',
+      act: anAct(),
       objectKey: 'default VirtualService production/myapp',
       epochAbove: 0,
       observedWeight: 0,
@@ -380,14 +394,17 @@ export async function simulate(
   await queue.wake(id, 0, 'command');
   time.after(1_000, sweepOnce);
   for (const { at: when, command: wanted } of script.commands) {
-    time.after(when, () => void command({ store, queue, log: quiet }, { id, command: wanted, actor: 'ana' }));
+    time.after(
+      when,
+      () => void command({ store, queue, audit: unheard, log: quiet }, { id, command: wanted, by: ANA }),
+    );
   }
   for (const [i, { at: when, force }] of script.reverts.entries()) {
     const newId = () => `${id}-back${i}`;
-    const asked = { id, reason: 'test', force, principal: { name: 'ana' } };
-    time.after(when, () => void call(() => revert({ store, meshes, queue, log: quiet, newId }, asked)));
+    const asked = { id, reason: 'test', force, principal: ANA };
+    time.after(when, () => void call(() => revert({ store, meshes, queue, audit: unheard, log: quiet, newId }, asked)));
   }
-  for (const edit of script.edits) time.after(edit.at, () => editByHand(kube, edit.weight));
+  for (const edit of script.edits) time.after(edit.at, () => editByHand(kube, edit.weight, script.seed % 8 === 1));
   // A second worker that ticks the same rollout now and then, whatever the queue says.
   for (let i = 0; i < 10; i += 1) time.after(time.random() * 300_000, () => void run(id));
   await time.run(END);
@@ -441,15 +458,22 @@ interface Rule {
   backendRefs?: { weight?: number }[];
 }
 
-/** Someone with kubectl: weights by hand, or an unrelated edit that only moves the resourceVersion. */
-function editByHand(kube: ReturnType<typeof memoryKube>, weight: number | null): void {
+const keepsUsers = ({ name, route }: Rule): boolean =>
+  ownRule(name ?? null)?.kind === 'sessionAffinity' && route?.length === 2;
+
+/**
+ * Someone with kubectl: weights by hand, or an unrelated edit that only moves the resourceVersion. `own`: the weights of a rule
+ * that keeps users, where there is one.
+ */
+function editByHand(kube: ReturnType<typeof memoryKube>, weight: number | null, own: boolean): void {
   const object = kube.object('myapp');
   if (object === undefined) return;
   const copy = structuredClone(object) as unknown as {
     metadata: { labels?: Record<string, string> };
     spec: { http?: Rule[]; rules?: Rule[] };
   };
-  const rule = (copy.spec.http ?? copy.spec.rules)?.find((r) => r.name === 'api');
+  const rules = copy.spec.http ?? copy.spec.rules;
+  const rule = (own ? rules?.find(keepsUsers) : undefined) ?? rules?.find((r) => r.name === 'api');
   const [stable, canary] = rule?.route ?? rule?.backendRefs ?? [];
   if (weight === null || stable === undefined || canary === undefined)
     copy.metadata.labels = { ...copy.metadata.labels, edited: String(Math.random()) };

@@ -119,6 +119,7 @@ async function world(tracing?: Telemetry['tracing']): Promise<World> {
     tokens: { authenticate: async () => ({ id: 't', name: 'token test', role: 'admin' }) },
     recorder: service.recorder,
     tracer: service.tracer,
+    audit: service.audit,
     log: quietLog,
     ready: () => service.ready(),
     version: '1.2.3',

@@ -9,6 +9,7 @@ import type { Measurement } from '../../domain/observation.ts';
 import type { Millis } from '../../domain/plan.ts';
 import type { Fact, FactType } from '../../domain/rollout.ts';
 import { statusOf } from '../../domain/rollout.ts';
+import { appendingFrom, entryJson } from './audit.ts';
 import type { Database, Statement } from './db.ts';
 import { timestamp, timestampOrNull } from './db.ts';
 import type { QueryText, QueryTexts } from './query-texts.ts';
@@ -52,7 +53,7 @@ export const CHANGES = 'sluice_rollout';
  * Everything hangs on `moved`: where the version had gone on, no part writes anything.
  * NOTIFY only with facts: it takes a lock that lets only one commit at a time reach the disk, and most ticks bring none.
  */
-const COMMIT = `
+const commitText = (further: string): string => `
 with moved as (
   update rollout set
     version = $3, commit_id = $4, generation = $5, status = $6, behind = $7, state = $8,
@@ -82,8 +83,12 @@ with moved as (
   insert into outbox (channel, id, rollout_id, fact_seq)
   select channel, told.id, moved.id, seq
   from moved, unnest($14::text[], $15::int[], $23::text[]) as told (channel, seq, id)
-)
+)${further}
 select case when $16 then pg_notify('${CHANGES}', moved.id || ':' || $3) end from moved`;
+
+const COMMIT = commitText('');
+/** Apart, so that ticks do not pay for it. */
+const COMMAND = commitText(`, audited as (${appendingFrom('moved', 24)})`);
 
 const statement = (
   change: Commit,
@@ -91,13 +96,12 @@ const statement = (
   attempt: string,
   texts: readonly QueryText[],
 ): Statement => {
-  const { previous, next, facts, measurements, evidence, at, nextTickAt } = change;
+  const { previous, next, facts, measurements, evidence, at, nextTickAt, act } = change;
   const { phase } = next;
   const closed = evidence?.closed ?? null;
   const posts = [...postsOf(channels, next.id, facts), ...alertPosts(previous, next, facts, usual)];
   return {
-    name: 'rollout_commit',
-    text: COMMIT,
+    ...(act === undefined ? { name: 'rollout_commit', text: COMMIT } : { name: 'rollout_command', text: COMMAND }),
     values: [
       previous.id,
       previous.version,
@@ -122,6 +126,7 @@ const statement = (
       closed === null ? null : storableJson(closed.block),
       closed === null ? null : storableJson(closed.finding),
       posts.map(({ id }) => id),
+      ...(act === undefined ? [] : [entryJson(act)]),
     ],
   };
 };

@@ -1,9 +1,11 @@
 /** The outbox of channels that are told over HTTP: in order for each rollout, given up after days, every attempt kept. */
+import { done } from '../../app/audit/act.ts';
 import type { Attempt, DeliveryFilter, DeliveryLog, LoggedDelivery, Outbox, Page } from '../../app/ports.ts';
 import { BadCursor } from '../../app/ports.ts';
 import { TRACES } from '../../app/traces.ts';
 import type { Instant } from '../../domain/plan.ts';
 import type { Fact } from '../../domain/rollout.ts';
+import { append } from './audit.ts';
 import type { Database } from './db.ts';
 import { timestamp } from './db.ts';
 import { claimOf, deliveredIn } from './outbox.ts';
@@ -121,15 +123,18 @@ export const postgresDeliveryLog = (db: Database): DeliveryLog => ({
     await db.rows({ text: ATTEMPTED, values });
   },
   list: (filter, limit, cursor) => list(db, filter, limit, cursor),
-  async resend(id) {
-    const [channel, message] = partsOf(id);
-    await db.rows({ text: RESEND, values: [channel, message] });
-    const [row] = await db.rows<Row>({
-      text: `${SELECT} where o.channel = $1 and o.id = $2 and o.channel <> '${TRACES}'`,
-      values: [channel, message],
-    });
-    return row === undefined ? null : toDelivery(row);
-  },
+  resend: (id, by) =>
+    db.transaction(async (tx) => {
+      const [channel, message] = partsOf(id);
+      await tx.rows({ text: RESEND, values: [channel, message] });
+      const [row] = await tx.rows<Row>({
+        text: `${SELECT} where o.channel = $1 and o.id = $2 and o.channel <> '${TRACES}'`,
+        values: [channel, message],
+      });
+      if (row === undefined) return null;
+      await append(tx, done(by, { action: 'delivery.resend', id }));
+      return toDelivery(row);
+    }),
 });
 
 async function list(

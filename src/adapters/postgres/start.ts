@@ -1,4 +1,4 @@
-/** A new rollout: idempotency key, target, row, first fact, in one transaction. */
+/** A new rollout: idempotency key, target, row, first fact, its row in the audit, in one transaction. */
 import { randomUUID } from 'node:crypto';
 import type { IdempotencyClaim, NewRevert, NewRollout, Reverted, Started, StartedRevert } from '../../app/ports.ts';
 import { FleetMovedOn, StoreUnavailable } from '../../app/ports.ts';
@@ -9,6 +9,7 @@ import type { Instant, Target } from '../../domain/plan.ts';
 import { targetKey } from '../../domain/plan.ts';
 import type { Rollout } from '../../domain/rollout.ts';
 import { statusOf } from '../../domain/rollout.ts';
+import { append } from './audit.ts';
 import type { Database, Queries } from './db.ts';
 import { timestamp } from './db.ts';
 import type { RolloutRow } from './rows.ts';
@@ -87,7 +88,9 @@ async function within(
   }
   await unless();
   if (wanted.fleet !== undefined) await stillAtWave(tx, wanted.fleet);
-  return { kind: 'created', rollout: await insert(tx, traceOf, wanted, live.at(-1) ?? null) };
+  const rollout = await insert(tx, traceOf, wanted, live.at(-1) ?? null);
+  await append(tx, wanted.act);
+  return { kind: 'created', rollout };
 }
 
 /**

@@ -2,6 +2,7 @@
 import type { FleetCommand, FleetRefusal } from '../../domain/fleet/advance.ts';
 import type { Fleet, FleetFact, FleetSpec } from '../../domain/fleet/fleet.ts';
 import type { Instant, Millis } from '../../domain/plan.ts';
+import type { AuditEntry } from '../audit/act.ts';
 import type { IdempotencyClaim, Page, Principal } from '../ports.ts';
 import type { Finding, Problem } from '../usecases.ts';
 
@@ -9,6 +10,8 @@ export interface NewFleet {
   readonly id: string;
   readonly spec: FleetSpec;
   readonly createdBy: string;
+  /** Written into the audit with it, or neither is. */
+  readonly act: AuditEntry;
   readonly idempotency: IdempotencyClaim | null;
 }
 
@@ -18,6 +21,8 @@ export interface FleetCommit {
   readonly facts: readonly FleetFact[];
   /** In how long to look again; null: never (it has ended). */
   readonly lookIn: Millis | null;
+  /** Whose order it is: written into the audit with it, or neither is. Absent: a look's, which is nobody's. */
+  readonly act?: AuditEntry;
 }
 
 export type FleetStarted =

@@ -4,6 +4,10 @@ import { duration } from '../../domain/format.ts';
 import { abort, nextLookAt } from '../../domain/migration/advance.ts';
 import type { Migration, MigrationFact, MigrationPlan } from '../../domain/migration/migration.ts';
 import { policyWords, scopeWords } from '../../domain/migration/migration.ts';
+import type { What } from '../audit/act.ts';
+import { done } from '../audit/act.ts';
+import type { AuditLog } from '../audit/log.ts';
+import { noteFulfilled } from '../audit/log.ts';
 import type { Principal } from '../ports.ts';
 import { refuses } from '../severity.ts';
 import type { Finding, Problem } from '../usecases.ts';
@@ -41,6 +45,7 @@ export interface MigrationUseCases {
 export interface UseCasePorts {
   readonly store: MigrationStore;
   readonly policies: PolicyGateway;
+  readonly audit: Pick<AuditLog, 'note'>;
   /** Also the name of a policy that the migration makes: lower case, as Kubernetes wants it. */
   readonly newId: () => string;
 }
@@ -53,11 +58,29 @@ export const migrationUseCases = (ports: UseCasePorts): MigrationUseCases => ({
   list: ports.store.list,
 });
 
+type Key = { readonly key: string; readonly hash: string } | null;
+
 async function start(
+  ports: UseCasePorts,
+  sent: unknown,
+  principal: Principal,
+  key: Key,
+): Promise<StartMigrationResult> {
+  const result = await startOrFind(ports, sent, principal, key);
+  if (result.kind === 'replayed')
+    await noteFulfilled(ports.audit, principal, {
+      action: 'migration.start',
+      id: result.migration.id,
+      code: 'replayed',
+    });
+  return result;
+}
+
+async function startOrFind(
   { store, policies, newId }: UseCasePorts,
   sent: unknown,
   principal: Principal,
-  key: { readonly key: string; readonly hash: string } | null,
+  key: Key,
 ): Promise<StartMigrationResult> {
   const idempotency = key === null ? null : { principal: principal.id, ...key };
   // Before the preflight: what it would say now may be different.
@@ -76,6 +99,7 @@ async function start(
     plan,
     source: sent,
     createdBy: principal.name,
+    act: done(principal, { action: 'migration.start', id }),
     epochAbove: survey.epoch,
     idempotency,
     message: `Created by ${principal.name}: ${scopeWords(plan.scope)} of cluster ${plan.cluster} to STRICT by ${policyWords(plan)}${plan.policy.made ? ', which it makes' : ''}, after ${duration(plan.quiet)} without plaintext, watched for ${duration(plan.watch)}`,
@@ -95,6 +119,8 @@ async function abortOne(
   principal: Principal,
   asked: { readonly reason: string | null; readonly giveUp: boolean },
 ): Promise<AbortMigrationResult> {
+  const action = asked.giveUp ? 'migration.give_up' : 'migration.abort';
+  const what: What = { action, id, reason: asked.reason };
   for (;;) {
     const loaded = await store.load(id);
     if (loaded === null) return { kind: 'not_found' };
@@ -103,7 +129,8 @@ async function abortOne(
     if (change === null) return { kind: 'ended', migration };
     const next = { ...change.migration, version: migration.version + 1 };
     const due = nextLookAt(next, now) === null ? null : now;
-    if (await store.commit({ previous: migration, next, facts: change.facts, nextLookAt: due }))
+    const act = done(principal, what);
+    if (await store.commit({ previous: migration, next, facts: change.facts, nextLookAt: due, act }))
       return { kind: 'done', migration: next };
   }
 }

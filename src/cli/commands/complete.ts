@@ -135,7 +135,7 @@ async function rollouts(
   env: Environment,
 ): Promise<readonly Offer[]> {
   const { url, token } = await serverOf(flags, env);
-  const wire = openWire(url, token, 'sluice/completion', env);
+  const wire = openWire(url, token, 'sluice-cli/completion', env);
   try {
     const api = openApi(persistent(wire, { patience: { first: 0, later: 0 }, onTrouble: () => {} }));
     const query = new URLSearchParams(live ? { status: 'pending,progressing,paused,rolling_back' } : {});

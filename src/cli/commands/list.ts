@@ -10,7 +10,7 @@ import type { Line } from '../show/line.ts';
 import { cut, table, toned } from '../show/line.ts';
 import { statusTone } from '../show/marks.ts';
 import { percentOf } from '../show/words.ts';
-import { timeOf } from '../times.ts';
+import { limitOf, timeOf } from '../times.ts';
 import type { RolloutBody } from '../wire/api.ts';
 
 const LIVE = ['pending', 'progressing', 'paused', 'rolling_back'];
@@ -31,12 +31,6 @@ export async function run(call: Call): Promise<Ending> {
     if (more) terminal.note(`there are more: --limit ${limit * 2}`, 'quiet');
   }
   return 'done';
-}
-
-function limitOf(text = '50'): number {
-  const limit = Number(text);
-  if (/^\d{1,5}$/.test(text) && limit >= 1) return limit;
-  throw usage(`--limit: wanted a number from 1 to 99999; found ${JSON.stringify(text)}`);
 }
 
 function queryOf(call: Call): URLSearchParams {

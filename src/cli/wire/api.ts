@@ -68,6 +68,7 @@ export function openApi(persistent: Persistent) {
 
   return {
     wire,
+    read,
     /** null: the limits came first. `wait`: until the version is above `since`, so long at most. */
     rollout: (id: string, limits?: Limits, wait: Millis = 0, since?: number) =>
       get<RolloutBody>(

@@ -331,7 +331,7 @@ export interface FleetRefusal {
   readonly message: string;
 }
 export type FleetCommand =
-  | { readonly name: 'promote' }
+  | { readonly name: 'promote'; readonly reason?: string }
   | { readonly name: 'abort'; readonly reason: string }
   /** A person takes over what could not be brought back. */
   | { readonly name: 'give_up'; readonly reason: string };
@@ -359,7 +359,8 @@ export function orderFleet(
           code: 'not_waiting',
           message: `${waveWords(fleet.spec, phase.wave)} of fleet rollout ${id} is under way: promote the rollouts of its clusters, or wait`,
         };
-      const words = `${actor} let ${waveWords(fleet.spec, phase.wave)} through`;
+      const why = command.reason ?? '';
+      const words = `${actor} let ${waveWords(fleet.spec, phase.wave)} through${why === '' ? '' : `: ${why}`}`;
       return nextWave(tell(same(fleet), at, 'promoted', words, { actor }), at, phase.wave);
     }
     case 'abort': {
