@@ -6,6 +6,10 @@ import type { Fact, Rollout } from '../domain/rollout.ts';
 /** Name of the channel that tells the webhooks `after` of plans. No configured channel has it. */
 export const AFTER = 'after';
 
+/** `dead`: given up after days. */
+export const DELIVERY_STATES = ['pending', 'delivered', 'dead'] as const;
+export type DeliveryState = (typeof DELIVERY_STATES)[number];
+
 export interface Post {
   readonly channel: string;
   /** Unique in the channel, and the same at each attempt. */

@@ -32,6 +32,7 @@ import type {
 import type { Fact, Phase, PodCounts, Rollout, Stamp, Status } from '../domain/rollout.ts';
 import type { FaultRehearsal, Temporary } from '../domain/temporary.ts';
 import type { AuditEntry, Doer, Origin } from './audit/act.ts';
+import type { DeliveryState } from './deliveries.ts';
 import type { Finding } from './usecases.ts';
 
 // ── the mesh ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -600,8 +601,6 @@ export interface Attempt {
   readonly excerpt: string;
 }
 
-export const DELIVERY_STATES = ['pending', 'delivered', 'dead'] as const;
-
 /** A message for one channel, and what became of it. */
 export interface LoggedDelivery {
   /** "<channel>:<message>". */
@@ -609,7 +608,7 @@ export interface LoggedDelivery {
   readonly channel: string;
   readonly rolloutId: string;
   /** `dead`: given up after days. */
-  readonly state: (typeof DELIVERY_STATES)[number];
+  readonly state: DeliveryState;
   readonly fact: Pick<Fact, 'seq' | 'type' | 'message'>;
   readonly attempts: number;
   readonly createdAt: Instant;

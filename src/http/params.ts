@@ -1,7 +1,7 @@
 /** Path, query and header values: text on the wire, checked and turned into what the use cases take. */
 import { z } from 'zod';
 import { PAST } from '../app/backtest.ts';
-import { DELIVERY_STATES } from '../app/ports.ts';
+import { DELIVERY_STATES } from '../app/deliveries.ts';
 import { durationSchema } from '../app/units.ts';
 import type { Millis } from '../domain/plan.ts';
 import { STATUSES } from './schemas.ts';
