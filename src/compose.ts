@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { type Cluster, type Clusters, meshGateway, metricsGateway } from './adapters/clusters.ts';
+import { gateKeeper } from './adapters/gates.ts';
 import { openGuards } from './adapters/guard-post.ts';
 import type { Listing } from './adapters/inspect/check.ts';
 import { type Inspected, loadChecks, openInspector } from './adapters/inspect/inspect.ts';
@@ -17,12 +18,17 @@ import { readWorkload } from './adapters/kubernetes/workloads.ts';
 import type { MeshModule, View } from './adapters/mesh.ts';
 import type directModule from './adapters/metrics/direct.ts';
 import type prometheusModule from './adapters/metrics/prometheus.ts';
+import { afterNotifier, channelNotifier } from './adapters/notify/alerts.ts';
+import { type ChannelSettings, type OpenChannel, openChannels } from './adapters/notify/open-channels.ts';
 import { slackNotifier } from './adapters/notify/slack.ts';
 import { slackApi } from './adapters/notify/slack-api.ts';
 import { slackResponder } from './adapters/notify/slack-respond.ts';
+import type { Allowed } from './adapters/outbound/addresses.ts';
+import { type Outbound, openOutbound } from './adapters/outbound/post.ts';
 import { type MigratedCluster, policyGateway } from './adapters/policies/gateway.ts';
 import { postgresAudit } from './adapters/postgres/audit.ts';
 import { type Database, openDatabase } from './adapters/postgres/db.ts';
+import { giveUpLost, postgresAlertOutbox, postgresDeliveryLog } from './adapters/postgres/deliveries.ts';
 import { postgresFleetStore } from './adapters/postgres/fleet-store.ts';
 import { postgresInboundCommands } from './adapters/postgres/inbound-commands.ts';
 import { postgresMigrationStore } from './adapters/postgres/migration-store.ts';
@@ -40,6 +46,7 @@ import { openQueue, type QueueOptions } from './adapters/queue.ts';
 import {
   capabilityMatrix,
   guardSpecs,
+  loadChannels,
   loadGuards,
   loadMeshes,
   loadPreparations,
@@ -51,6 +58,7 @@ import type { AuditLog } from './app/audit/log.ts';
 import { backTest } from './app/backtest.ts';
 import { command, retry } from './app/commands.ts';
 import { startDelivery } from './app/deliver.ts';
+import { AFTER } from './app/deliveries.ts';
 import { commandFleet, fleetStep } from './app/fleet/look.ts';
 import type { FleetUseCases } from './app/fleet/ports.ts';
 import { dryRunFleet, startFleet } from './app/fleet/start.ts';
@@ -62,11 +70,13 @@ import { type MigrationUseCases, migrationUseCases } from './app/migration/useca
 import { planParser } from './app/plan-schema.ts';
 import {
   type CrashPoint,
+  type DeliveryLog,
   type InboundCommands,
   type Logger,
   type MeshValidator,
   type MetricsProvider,
   type Notifier,
+  type Outbox,
   type Prober,
   type Recorder,
   type TickQueue,
@@ -154,6 +164,10 @@ export interface Settings {
   readonly publicUrl: string | null;
   /** Hosts that fault rehearsals may ask beyond those of the target's namespace. Absent: none. */
   readonly probeHosts?: readonly string[];
+  /** Channels that are told what nobody may miss. Absent: none. */
+  readonly channels?: readonly ChannelSettings[];
+  /** Absent: plans have no gates, and only public addresses are told. */
+  readonly webhooks?: { readonly secrets: readonly string[]; readonly allowed: Allowed };
   /** Absent: nothing is demanded. */
   readonly preflight?: PreflightSettings;
   /** false: this process only looks, and workers with an account of their own write. Absent: true. */
@@ -177,6 +191,7 @@ export interface Service {
   readonly useCases: UseCases;
   readonly migrations: MigrationUseCases;
   readonly fleets: FleetUseCases;
+  readonly deliveries: DeliveryLog;
   readonly tokens: TokenStore;
   readonly audit: AuditLog;
   readonly inbound: InboundCommands;
@@ -190,22 +205,28 @@ export interface Service {
 
 export async function compose(settings: Settings, telemetry: Telemetry): Promise<Service> {
   const { log } = telemetry;
-  const [meshes, providers, checks, guards, ways] = await Promise.all([
+  const [meshes, providers, checks, guards, ways, kinds] = await Promise.all([
     loadMeshes(),
     loadProviders<MetricsModule>(),
     loadChecks(),
     loadGuards(),
     loadPreparations(),
+    loadChannels(),
   ]);
   const { severity, ...demands } = settings.preflight ?? { severity: {}, minVersion: {} };
   knownChecks(Object.keys(severity), [...checks.keys()]);
+  const webhooks = settings.webhooks ?? { secrets: [], allowed: { ranges: [], suffixes: [] } };
+  const usual = (settings.channels ?? []).filter((channel) => channel.usual).map(({ name }) => name);
+  // Before anything is open that would keep the process from ending with the reason.
+  const told = openChannels(settings.channels ?? [], kinds, openOutbound({ allowed: webhooks.allowed }));
   const db = openDatabase({ url: settings.databaseUrl, log });
   const traced = settings.clusters.some(({ jaeger }) => jaeger !== undefined);
   const channels = [...(settings.slack === null ? [] : ['slack']), ...(traced ? [TRACES] : [])];
   // The recorder comes later: it asks the store, which asks the tracer. Until there is work there are no spans.
   const tracing = telemetry.tracing?.({ recorder: { spans: (...counted) => recorder.spans(...counted) }, log });
   const tracer = tracing ?? UNTRACED;
-  const rows = postgresRolloutStore(db, { channels, traceOf: tracer.traceOf, log });
+  const outbound = openOutbound({ allowed: webhooks.allowed, tracer });
+  const rows = postgresRolloutStore(db, { channels, usual, traceOf: tracer.traceOf, log });
   const store = tracing === undefined ? rows : withStepSpans(rows, { tracer, starts: postgresStepStarts(db), log });
   const queue = await openQueue({ backend: settings.queue, log });
   const recorder: Recorder = telemetry.recorder({ gauges: store.gauges, depth: queue.depth });
@@ -230,6 +251,8 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   const audit = postgresAudit(db);
   const commandPorts = { store, queue, audit, log };
   const probes = prober({ allowed: settings.probeHosts ?? [], tracer });
+  const gates = gateKeeper({ outbound, secrets: webhooks.secrets, now: Date.now });
+  const deliveries = postgresDeliveryLog(db);
   const parser = planParser(
     [...meshes.values()],
     [...providers.keys()],
@@ -241,6 +264,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     inspector.checks,
     (asked, target) => stepObjection(meshes, probes, asked, target),
     guardSpecs(guards, meshes),
+    { channels: told.map(({ name }) => name), objection: gates.objection },
   );
   const validator = validatorOf(settings.clusters, tracer);
   const traces = postgresTraceStore(db);
@@ -305,6 +329,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     monotonic: () => performance.now(),
     evaluateWithin: evaluateWithin(settings),
     prober: probes,
+    gates,
     ...(telemetry.crashPoint === undefined ? {} : { crashPoint: telemetry.crashPoint }),
   };
   const migrationPorts: MigrationPorts = {
@@ -319,6 +344,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     useCases,
     migrations: migrationUseCases({ ...migrationPorts, audit, newId: () => `mm_${randomBytes(10).toString('hex')}` }),
     fleets: fleetUseCases,
+    deliveries,
     tokens: postgresTokenStore(db),
     audit,
     inbound,
@@ -334,6 +360,22 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
         loops: [
           () => repeat('fleet rollouts', () => fleetStep(fleetPorts, log), log),
           ...slackLoops(settings, db, { useCases, inbound, store, recorder, audit, tracer, log }),
+          () =>
+            repeat(
+              'channels that are gone',
+              () => lostStep(db, [...channels, ...told.map(({ name }) => name), AFTER], log),
+              log,
+            ),
+          ...alertLoops(db, told, {
+            settings,
+            deliveries,
+            outbound,
+            secrets: webhooks.secrets,
+            store,
+            recorder,
+            tracer,
+            log,
+          }),
           ...migrationLoops({
             store: migrationPorts.store,
             tick: (id) => tickMigration(migrationPorts, id),
@@ -527,6 +569,43 @@ function traceLoops({ clusters }: Settings, ports: Omit<TracePorts, 'sourceOf'> 
   return [() => startTraces({ ...ports, sourceOf: (target) => sources.get(target.cluster) ?? null })];
 }
 
+const LOST_EVERY: Millis = 3_600_000;
+
+async function lostStep(db: Database, configured: readonly string[], log: Logger): Promise<Millis> {
+  const lost = await giveUpLost(db, configured);
+  if (lost > 0) log.warn({ lost }, 'messages of channels that are configured no more were given up');
+  return LOST_EVERY;
+}
+
+interface AlertPorts extends Pick<LoopPorts, 'store' | 'recorder' | 'tracer' | 'log'> {
+  readonly settings: Settings;
+  readonly deliveries: DeliveryLog;
+  readonly outbound: Outbound;
+  readonly secrets: readonly string[];
+}
+
+const linkTo =
+  ({ publicUrl }: Settings) =>
+  (id: string): string | null =>
+    publicUrl === null ? null : `${publicUrl}/ui/rollouts/${id}`;
+
+function alertLoops(db: Database, told: readonly OpenChannel[], ports: AlertPorts) {
+  const { settings, deliveries, outbound, secrets, store, recorder, tracer, log } = ports;
+  const options = { outbound, log: deliveries, link: linkTo(settings), now: Date.now };
+  const delivery = (outbox: Outbox, notifiers: readonly Notifier[]) => () =>
+    startDelivery({ outbox, store, recorder, tracer, log }, notifiers);
+  return [
+    delivery(
+      postgresAlertOutbox(db, { ordered: true }),
+      told.map(({ name, request }) => channelNotifier(name, request, options)),
+    ),
+    // Without secrets no plan has webhooks.
+    ...(secrets.length === 0
+      ? []
+      : [delivery(postgresAlertOutbox(db, { ordered: false }), [afterNotifier(secrets, options)])]),
+  ];
+}
+
 interface LoopPorts {
   readonly useCases: UseCases;
   readonly inbound: InboundCommands;
@@ -537,7 +616,8 @@ interface LoopPorts {
   readonly log: Logger;
 }
 
-function slackLoops({ slack, publicUrl }: Settings, db: Database, ports: LoopPorts) {
+function slackLoops(settings: Settings, db: Database, ports: LoopPorts) {
+  const { slack } = settings;
   if (slack === null) return [];
   const { useCases, inbound, store, recorder, audit, tracer, log } = ports;
   const notifier: Notifier = slackNotifier({
@@ -545,7 +625,7 @@ function slackLoops({ slack, publicUrl }: Settings, db: Database, ports: LoopPor
     channel: slack.channel,
     messages: slackMessages(db),
     store,
-    link: (id) => (publicUrl === null ? null : `${publicUrl}/ui/rollouts/${id}`),
+    link: linkTo(settings),
     log,
   });
   const principals = postgresSlackPrincipals(db);

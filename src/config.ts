@@ -3,6 +3,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { parseAllowed } from './adapters/outbound/addresses.ts';
+import { isWebhookSecret } from './adapters/outbound/standard-webhooks.ts';
 import { SEVERITIES } from './app/severity.ts';
 import { parseDuration } from './app/units.ts';
 import type { Severities } from './domain/plan.ts';
@@ -124,6 +126,17 @@ export interface Topology {
   readonly network: string | null;
 }
 
+/** A channel that is told what nobody may miss. */
+export interface ChannelConfig {
+  readonly name: string;
+  /** Which kinds there are is known once they are loaded, and so is what each may set. */
+  readonly kind: string;
+  /** Is it told of plans that name no channels? */
+  readonly usual: boolean;
+  /** With the values of secrets. */
+  readonly settings: Readonly<Record<string, unknown>>;
+}
+
 export interface Config {
   readonly databaseUrl: string;
   /** As the owner of the schema, for `migrate` alone; null: as databaseUrl. */
@@ -147,6 +160,13 @@ export interface Config {
   readonly preflight: PreflightConfig;
   /** Hosts that fault rehearsals may ask, beyond those of the target's namespace. */
   readonly probeHosts: readonly string[];
+  readonly channels: readonly ChannelConfig[];
+  readonly webhooks: {
+    /** What questions to gates are signed with. Empty: there are no gates. */
+    readonly secrets: readonly string[];
+    /** What webhooks may reach of networks that are not public. */
+    readonly allowed: { readonly ranges: readonly string[]; readonly suffixes: readonly string[] };
+  };
   /** null: none are made. */
   readonly tracing: TracingConfig | null;
   readonly slack: {
@@ -213,6 +233,11 @@ export const VARIABLES = {
   SLUICE_JAEGER_HEADER_NAME: 'auth by a header of this name',
   'SLUICE_JAEGER_HEADER_VALUE*': 'value of that header',
   SLUICE_CLUSTERS_FILE: 'YAML with several clusters, instead of KUBECONFIG and PROMETHEUS_*',
+  SLUICE_CHANNELS_FILE: 'YAML with the channels that are told: webhook, msteams, pagerduty',
+  'SLUICE_WEBHOOK_SECRETS*':
+    'what questions to the webhooks of plans are signed with, whsec_...; several, separated by commas, while one is rotated',
+  SLUICE_WEBHOOK_ALLOW:
+    'what webhooks may reach of networks that are not public, separated by commas, like 10.20.0.0/16,.svc.cluster.local',
   SLUICE_CONCURRENCY: 'ticks at once in one process (300)',
   SLUICE_RETENTION: 'how long ended rollouts are kept, or "forever" (90d)',
   SLUICE_METRICS_OPEN: 'true: /metrics needs no token (false)',
@@ -249,6 +274,7 @@ export function readConfig(env: Env): Read {
   const problems: string[] = [];
   const get = reader(env, problems);
   const used = new Set<string>();
+  const channels = channelsOf(env, get, problems, used);
   const config: Config = {
     databaseUrl: get.required(
       'DATABASE_URL',
@@ -272,13 +298,24 @@ export function readConfig(env: Env): Read {
     metricsOpen: get.oneOf('SLUICE_METRICS_OPEN', ['true', 'false'] as const) === 'true',
     preflight: preflightOf(get),
     probeHosts: (get.text('SLUICE_PROBE_HOSTS') ?? '').split(',').flatMap((host) => host.trim() || []),
+    channels: channels.map(({ secrets: _secrets, ...channel }) => channel),
+    webhooks: webhooksOf(get, problems),
     tracing: tracingOf(get, problems),
     slack: slackOf(get, problems),
     secrets: [],
   };
   problems.push(...misspelt(env, used));
   if (problems.length > 0) return { ok: false, problems: [...new Set(problems)] };
-  return { ok: true, config: deepFreeze({ ...config, secrets: secretsOf(config) }) };
+  return {
+    ok: true,
+    config: deepFreeze({
+      ...config,
+      secrets: secretsOf(
+        config,
+        channels.flatMap(({ secrets }) => secrets),
+      ),
+    }),
+  };
 }
 
 function deepFreeze<T extends object>(value: T): T {
@@ -814,6 +851,89 @@ function fileAuth(auth: FileAuth, secret: (variable: string) => string): Prometh
   }
 }
 
+// ── webhooks and channels ───────────────────────────────────────────────────────────────────────────────────────────
+
+const listed = (text: string | null): string[] => (text ?? '').split(',').flatMap((part) => part.trim() || []);
+
+function webhooksOf(get: Reader, problems: string[]): Config['webhooks'] {
+  const secrets = listed(get.text('SLUICE_WEBHOOK_SECRETS'));
+  if (!secrets.every(isWebhookSecret))
+    problems.push(
+      'SLUICE_WEBHOOK_SECRETS: wanted whsec_ and 24 to 64 bytes in base64; several are separated by commas',
+    );
+  const { wrong, ...allowed } = parseAllowed(listed(get.text('SLUICE_WEBHOOK_ALLOW')));
+  for (const entry of wrong)
+    problems.push(
+      `SLUICE_WEBHOOK_ALLOW: wanted ranges like 10.20.0.0/16 and names like .svc.cluster.local; found ${JSON.stringify(entry)}`,
+    );
+  return { secrets, allowed };
+}
+
+/** Names of channels that are not configured here. */
+const TAKEN = ['slack', 'traces', 'after'];
+
+const channelsFile = z.strictObject({
+  channels: z
+    .record(z.string(), z.looseObject({ kind: z.string().min(1), default: z.boolean().default(true) }))
+    .superRefine((channels, ctx) => {
+      for (const name of Object.keys(channels)) {
+        const message = TAKEN.includes(name)
+          ? 'this name is taken'
+          : NAMESPACE.test(name)
+            ? null
+            : 'wanted a name of a-z, 0-9 and "-"';
+        if (message !== null) ctx.addIssue({ code: 'custom', path: [name], message });
+      }
+    }),
+});
+
+type ReadChannel = ChannelConfig & { readonly secrets: readonly string[] };
+
+function channelsOf(env: Env, get: Reader, problems: string[], used: Set<string>): readonly ReadChannel[] {
+  const file = get.text('SLUICE_CHANNELS_FILE');
+  if (file === null) return [];
+  const say = (what: string): void => void problems.push(`SLUICE_CHANNELS_FILE: ${file}: ${what}`);
+  let document: unknown;
+  try {
+    document = parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    say(`cannot be read: ${(error as Error).message}`);
+    return [];
+  }
+  const parsed = channelsFile.safeParse(document);
+  if (!parsed.success) {
+    for (const issue of parsed.error.issues) say(`/${issue.path.join('/')}: ${issue.message}`);
+    return [];
+  }
+  return Object.entries(parsed.data.channels).map(([name, { kind, default: usual, ...written }]) => {
+    const secrets: string[] = [];
+    const secretOf = (variable: unknown): string => {
+      const value = secretIn(env, String(variable), used);
+      if (value === null) say(`/channels/${name} names the variable ${String(variable)}, which is not set`);
+      else secrets.push(value);
+      return value ?? '';
+    };
+    const settings = Object.entries(written).map(([field, value]): [string, unknown] => {
+      if (!field.endsWith('From')) return [field, value];
+      return [field.slice(0, -'From'.length), Array.isArray(value) ? value.map(secretOf) : secretOf(value)];
+    });
+    return { name, kind, usual, settings: Object.fromEntries(settings), secrets };
+  });
+}
+
+/** `NAME`, or the content of the file that `NAME_FILE` names; null: neither is there. */
+function secretIn(env: Env, name: string, used: Set<string>): string | null {
+  used.add(name);
+  used.add(`${name}_FILE`);
+  const file = given(env[`${name}_FILE`]);
+  if (file === null) return given(env[name]);
+  try {
+    return given(readFileSync(file, 'utf8').trim());
+  } catch {
+    return null;
+  }
+}
+
 // ── traces of our own ───────────────────────────────────────────────────────────────────────────────────────────────
 
 const TRACE_CONTEXTS = [...TRACE_PROPAGATORS, 'baggage', 'none'] as const;
@@ -872,7 +992,7 @@ function slackOf(get: Reader, problems: string[]): Config['slack'] {
   };
 }
 
-function secretsOf(config: Config): readonly string[] {
+function secretsOf(config: Config, ofChannels: readonly string[]): readonly string[] {
   const auth = config.clusters.flatMap(({ prometheus: p }) =>
     p === null ? [] : [...passwordsIn(p.url), ...authSecrets(p.auth)],
   );
@@ -892,6 +1012,8 @@ function secretsOf(config: Config): readonly string[] {
     ...slack,
     ...collector,
     ...session,
+    ...ofChannels,
+    ...config.webhooks.secrets,
   ];
   return [...new Set(all)].filter((secret) => secret.length >= 4);
 }

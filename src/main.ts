@@ -136,6 +136,8 @@ const settingsOf = (config: Config): Settings => ({
   concurrency: config.concurrency,
   retention: config.retention,
   probeHosts: config.probeHosts,
+  channels: config.channels,
+  webhooks: config.webhooks,
   slack:
     config.slack === null
       ? null

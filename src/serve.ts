@@ -43,6 +43,7 @@ export async function serve(
     usecases,
     migrations,
     fleets: service.fleets,
+    deliveries: service.deliveries,
     tokens,
     audit,
     trustedProxies: config.trustedProxies,

@@ -746,3 +746,70 @@ describe('what is demanded of the meshes', () => {
     ]);
   });
 });
+
+describe('channels and webhooks', () => {
+  const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
+  const OTHER = `whsec_${Buffer.alloc(32, 8).toString('base64')}`;
+  const channels = async (text: string, more: Env = {}) =>
+    least({ SLUICE_CHANNELS_FILE: await file('channels.yaml', text), ...more });
+
+  it('are none without settings', () => {
+    expect(config(least())).toMatchObject({
+      channels: [],
+      webhooks: { secrets: [], allowed: { ranges: [], suffixes: [] } },
+    });
+  });
+
+  it('take secrets from the variables that are named, or from the files that those name, and keep them out of the log', async () => {
+    const env = await channels(
+      `channels:
+  ops: { kind: webhook, urlFrom: OPS_URL, secretsFrom: [OPS_SECRET, OPS_OLD] }
+  oncall: { kind: pagerduty, routingKeyFrom: SLUICE_PAGER_KEY, default: false }
+`,
+      {
+        OPS_URL: 'https://hooks.example.com/T123/secret-path',
+        OPS_SECRET: SECRET,
+        OPS_OLD_FILE: await file('old', `${OTHER}\n`),
+        SLUICE_PAGER_KEY: 'R0UTINGKEY0123456789',
+      },
+    );
+    const { channels: read, secrets } = config(env);
+    expect(read).toEqual([
+      {
+        name: 'ops',
+        kind: 'webhook',
+        usual: true,
+        settings: { url: 'https://hooks.example.com/T123/secret-path', secrets: [SECRET, OTHER] },
+      },
+      { name: 'oncall', kind: 'pagerduty', usual: false, settings: { routingKey: 'R0UTINGKEY0123456789' } },
+    ]);
+    for (const secret of ['https://hooks.example.com/T123/secret-path', SECRET, OTHER, 'R0UTINGKEY0123456789'])
+      expect(secrets).toContain(secret);
+  });
+
+  it.each([
+    [
+      'channels:\n  ops: { kind: webhook, urlFrom: NOT_SET }',
+      /\/channels\/ops names the variable NOT_SET, which is not set/,
+    ],
+    ['channels:\n  slack: { kind: webhook }', /this name is taken/],
+    ['channels:\n  Ops: { kind: webhook }', /wanted a name/],
+    ['channels:\n  ops: {}', /kind/],
+    ['chanels: {}', /chanels/],
+    ['{', /cannot be read/],
+  ])('%j is a problem', async (text, words) => {
+    expect((await channels(text).then(problems)).join('\n')).toMatch(words);
+  });
+
+  it('sign with several secrets, and reach what is allowed', () => {
+    const env = least({ SLUICE_WEBHOOK_SECRETS: `${SECRET}, ${OTHER}`, SLUICE_WEBHOOK_ALLOW: '10.0.0.0/8,.web.svc' });
+    expect(config(env)).toMatchObject({
+      webhooks: { secrets: [SECRET, OTHER], allowed: { ranges: ['10.0.0.0/8'], suffixes: ['.web.svc'] } },
+    });
+    expect(config(env).secrets).toEqual(expect.arrayContaining([SECRET, OTHER]));
+    const wrong = problems(least({ SLUICE_WEBHOOK_SECRETS: 'hunter2', SLUICE_WEBHOOK_ALLOW: '10.0.0.1' })).join();
+    expect(wrong).toMatch(/SLUICE_WEBHOOK_SECRETS: wanted whsec_/);
+    expect(wrong).toMatch(/SLUICE_WEBHOOK_ALLOW: wanted ranges .* found "10.0.0.1"/);
+    expect(wrong).not.toContain('hunter2');
+  });
+});

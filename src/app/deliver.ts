@@ -1,6 +1,6 @@
 /**
  * From the outbox to people: claims a message, hands it to the channel's notifier, and strikes it off or puts it back.
- * Nothing is ever dropped, and nothing here is on the way of a tick: with Slack down for a day, rollouts go on and the
+ * Nothing is dropped here (an outbox may give up after days, and shows it), and nothing here is on the way of a tick: with Slack down for a day, rollouts go on and the
  * messages follow when it is back.
  */
 import type { Millis } from '../domain/plan.ts';
@@ -16,6 +16,8 @@ export interface DeliverPorts {
   /** Absent: nothing is traced. */
   readonly tracer?: Tracer;
   readonly log: Logger;
+  /** From 0 to 1. Absent: chance. */
+  readonly random?: () => number;
 }
 
 /** Thrown by a notifier that was told, or knows, when to try again. */
@@ -76,13 +78,14 @@ export async function deliverNext(ports: DeliverPorts, notifier: Notifier): Prom
 const stepOf = ({ rolloutId, fact }: Message): StepAt => ({ rollout: rolloutId, step: fact.step });
 
 async function putBack(
-  { outbox, recorder, log }: DeliverPorts,
+  { outbox, recorder, log, random = Math.random }: DeliverPorts,
   channel: string,
   message: Message,
   error: unknown,
 ): Promise<Delivery> {
   const told = error instanceof TryLater ? error : null;
-  const delay = told?.after ?? backOff(message.attempts ?? 0);
+  // Half of it is chance: what failed together must not come back together.
+  const delay = told?.after ?? Math.round(backOff(message.attempts ?? 0) * (0.5 + random() / 2));
   const reason = error instanceof Error ? error.message : String(error);
   await outbox.postpone(channel, message.id, delay, reason);
   recorder.notification(channel, 'postponed');

@@ -66,11 +66,11 @@ export async function decide(lookout: Lookout, rollout: Rollout, seen: Observati
 export const goesBack = ({ phase }: Rollout): boolean =>
   phase.name === 'rolling_back' || (phase.name === 'ended' && phase.status !== 'succeeded');
 
-/** What metrics say cannot change it: the deadline, a later rollout, or a canary that cannot run. */
+/** What metrics and gates say cannot change it: the deadline, a later rollout, or a canary that cannot run. */
 export const goesBackWhateverIsMeasured = (rollout: Rollout): boolean =>
   goesBack(rollout) && !(rollout.phase.name === 'rolling_back' && MEASURED.has(rollout.phase.reason));
 
-const MEASURED: ReadonlySet<RollbackReason> = new Set(['analysis', 'no_data', 'unproven']);
+const MEASURED: ReadonlySet<RollbackReason> = new Set(['analysis', 'no_data', 'unproven', 'gate']);
 
 function restsOn(before: Rollout, after: Rollout, seen: Observation): { route: boolean; pods: boolean } {
   if (seen.route === null) return { route: false, pods: false };

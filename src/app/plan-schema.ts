@@ -10,6 +10,7 @@ import type { InspectStep } from './step-schema.ts';
 import { canonicalSteps, MOST_STEPS, stepProblems, steps, stepsAsPublished } from './step-schema.ts';
 import { durationSchema, percentSchema } from './units.ts';
 import type { Problem } from './usecases.ts';
+import { ANYTHING, notify, outsideProblems, webhooks } from './webhook-schema.ts';
 
 export const LIMITS = { steps: MOST_STEPS, checks: 20, labels: 32, queryLength: 4000 } as const;
 
@@ -296,6 +297,8 @@ const restOf = (guards: readonly GuardSpec[]) => ({
         ),
     })
     .optional(),
+  webhooks,
+  notify,
 });
 
 export interface TargetSchema {
@@ -329,6 +332,8 @@ export function planParser(
   /** Absent: every mesh can carry every step. */
   inspectStep: InspectStep = () => null,
   guards: readonly GuardSpec[] = [],
+  /** Absent: any channel, any address. */
+  outside = ANYTHING,
 ): PlanParser {
   const rest = restOf(guards);
   const known = meshes.map((mesh) => mesh.kind);
@@ -359,6 +364,7 @@ export function planParser(
         problems.push(...stepProblems(plan.steps, target, inspectStep));
         problems.push(...affinityProblems(plan, target, inspectStep));
         problems.push(...severityProblems(plan.preflight?.severity ?? {}, meshChecks));
+        problems.push(...outsideProblems(plan, outside));
         if (target !== null && problems.length === 0) return { ok: true, plan };
       }
       return { ok: false, problems: unique(problems) };
@@ -523,6 +529,8 @@ function canonical(written: Outer, target: Target, usual: string): Plan {
     labels,
     preflight,
     rollbackWindow,
+    webhooks,
+    notify,
     sessionAffinity: affinity,
   } = written;
   const rising = canonicalSteps(all, target);
@@ -550,6 +558,8 @@ function canonical(written: Outer, target: Target, usual: string): Plan {
     rollbackWindow,
     labels,
     ...(preflight === undefined ? {} : { preflight }),
+    ...(webhooks === undefined ? {} : { webhooks }),
+    ...(notify === undefined ? {} : { notify: [...new Set(notify)] }),
   };
 }
 

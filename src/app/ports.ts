@@ -5,7 +5,9 @@
 import type { History } from '../domain/evidence/calibrate.ts';
 import type { CounterSeries } from '../domain/evidence/increments.ts';
 import type { EvidenceSetup, JudgedBlock, Ledger } from '../domain/evidence/ledger.ts';
+import type { GateQuestion } from '../domain/gates.ts';
 import type {
+  GateAnswer,
   Measurement,
   NoValueCode,
   PreparationLook,
@@ -33,6 +35,7 @@ import type { PreparationTask } from '../domain/preparation.ts';
 import type { Fact, Phase, PodCounts, Rollout, Stamp, Status } from '../domain/rollout.ts';
 import type { FaultRehearsal, Temporary } from '../domain/temporary.ts';
 import type { AuditEntry, Doer, Origin } from './audit/act.ts';
+import type { DeliveryState } from './deliveries.ts';
 import type { Finding } from './usecases.ts';
 
 // ── the mesh ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -595,6 +598,8 @@ export interface StoreGauges {
   readonly rollbackStuckSeconds: number;
   readonly maxTickLagSeconds: number;
   readonly outboxPending: number;
+  /** Messages that were given up within a day: an alert about older ones would never end. */
+  readonly deliveriesDead: number;
 }
 
 export interface Outbox {
@@ -603,6 +608,56 @@ export interface Outbox {
   delivered(channel: string, id: string): Promise<void>;
   /** Not now: again after `delay`. */
   postpone(channel: string, id: string, delay: Millis, error: string): Promise<void>;
+}
+
+/** One attempt to tell a channel. */
+export interface Attempt {
+  readonly attempt: number;
+  readonly at: Instant;
+  readonly took: Millis;
+  /** HTTP; null: no answer. */
+  readonly status: number | null;
+  readonly delivered: boolean;
+  /** Why it was not; '' where it was. Never the address. */
+  readonly message: string;
+  /** The beginning of the answer. */
+  readonly excerpt: string;
+}
+
+/** A message for one channel, and what became of it. */
+export interface LoggedDelivery {
+  /** "<channel>:<message>". */
+  readonly id: string;
+  readonly channel: string;
+  readonly rolloutId: string;
+  /** `dead`: given up after days. */
+  readonly state: DeliveryState;
+  readonly fact: Pick<Fact, 'seq' | 'type' | 'message'>;
+  readonly attempts: number;
+  readonly createdAt: Instant;
+  /** null: it is tried no more. */
+  readonly nextAt: Instant | null;
+  readonly deliveredAt: Instant | null;
+  readonly deadAt: Instant | null;
+  readonly lastError: string | null;
+  /** The last attempts, the oldest first. Slack's are only counted. */
+  readonly log: readonly Attempt[];
+}
+
+export interface DeliveryFilter {
+  readonly rollout?: string | undefined;
+  readonly channel?: string | undefined;
+  readonly state?: LoggedDelivery['state'] | undefined;
+}
+
+export interface DeliveryLog {
+  attempted(
+    attempt: Attempt & { readonly channel: string; readonly id: string; readonly rolloutId: string },
+  ): Promise<void>;
+  /** Newest first. */
+  list(filter: DeliveryFilter, limit: number, cursor: string | null): Promise<Page<LoggedDelivery>>;
+  /** Sends it once more, whatever became of it, under the same id. null: there is no such delivery. */
+  resend(id: string, by: Doer): Promise<LoggedDelivery | null>;
 }
 
 /** Who administers, and why. */
@@ -633,6 +688,14 @@ export interface TokenStore {
       lastUsedAt: Instant | null;
     }[]
   >;
+}
+
+/** Asks the webhooks of a plan that stand before its steps. */
+export interface GateKeeper {
+  /** Why this address is never asked; null: it may be. */
+  objection(url: string): string | null;
+  /** Never throws for what the far side does: no answer is `unavailable`. */
+  ask(question: GateQuestion, body: string): Promise<Pick<GateAnswer, 'decision' | 'message'>>;
 }
 
 // ── the clock, the queue, the people ────────────────────────────────────────────────────────────────────────────────

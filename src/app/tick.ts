@@ -31,11 +31,13 @@ import { checksDue, nextTickAt, READ_BACK, windowAt } from '../domain/schedule.t
 import type { Doubt } from '../domain/share.ts';
 import { doubtOf, NO_DOUBT } from '../domain/share.ts';
 import { count } from './count.ts';
+import { askGates } from './gates.ts';
 import { type Decided, decide, glance, goesBack, goesBackWhateverIsMeasured, type Lookout } from './look.ts';
 import type {
   Applied,
   CrashPoint,
   Decision,
+  GateKeeper,
   GuardFinding,
   GuardGateway,
   Loaded,
@@ -74,6 +76,8 @@ export interface TickPorts {
   readonly evaluateWithin?: Millis;
   /** Absent: this process makes nothing ready beside routes, and a plan that wants it goes nowhere. */
   readonly preparations?: PreparationGateway;
+  /** Absent: this process asks no gates, and none opens. */
+  readonly gates?: GateKeeper;
   /** Absent: this process sends no probes, and a rehearsal cannot be made. */
   readonly prober?: Prober;
   readonly crashPoint?: CrashPoint;
@@ -207,7 +211,7 @@ async function look(
   }
   const deadline = startDeadline(ports);
   const { route } = seen;
-  const [{ share, doubt, judged }, rehearsed, evidence, preparations] = await Promise.all([
+  const [{ share, doubt, judged }, rehearsed, evidence, preparations, gates] = await Promise.all([
     evaluate(ports, rollout, route, at, deadline),
     route === null ? [] : rehearse(ports, rollout, at),
     route === null || !comparisonDue(rollout, at)
@@ -216,10 +220,11 @@ async function look(
         ? withoutLedger(rollout, at)
         : count(ports, rollout, ledger, route, at, deadline.orElse),
     seen.preparations ?? deadline.orElse(lookBeside(beside, rollout, seen, ports.log), () => []),
+    askGates(ports, rollout, at, deadline.orElse),
   ]);
   deadline.clear();
   const measurements = route === null ? [] : [...judged(doubt(route)), ...rehearsed];
-  return decide(lookout, rollout, { ...seen, measurements, share, evidence, preparations });
+  return decide(lookout, rollout, { ...seen, measurements, share, evidence, preparations, gates });
 }
 
 interface Evaluated {

@@ -272,6 +272,27 @@ export const COMMANDS: readonly CommandSpec[] = [
     outputs: DOCUMENT,
   },
   {
+    name: 'deliveries list',
+    args: [],
+    summary: 'what channels outside were told, newest first, and what became of it',
+    examples: ['sluice deliveries list --state dead', 'sluice deliveries list --rollout ro_9mTfVbBgCtw8jQ0y -o json'],
+    options: [
+      { name: 'rollout', value: 'ID', summary: 'only about this rollout' },
+      { name: 'channel', value: 'NAME', summary: 'only to this channel' },
+      { name: 'state', value: 'STATE', oneOf: ['pending', 'delivered', 'dead'], summary: 'only these' },
+      { name: 'limit', value: 'N', summary: 'at most so many (50)' },
+    ],
+    outputs: ALL,
+  },
+  {
+    name: 'deliveries resend',
+    args: [{ name: 'DELIVERY', complete: 'none' }],
+    summary: 'send a message to its channel once more',
+    examples: ['sluice deliveries resend ops:ro_9mTfVbBgCtw8jQ0y:7'],
+    options: [],
+    outputs: ALL,
+  },
+  {
     name: 'audit list',
     args: [],
     summary: 'every act, the newest first: who, how, from where, what, why (role admin)',

@@ -61,6 +61,7 @@ export const ENDING_OF_PROBLEM: Readonly<Record<ProblemCode, Ending>> = {
   cluster_not_found: 'not_found',
   migration_not_found: 'not_found',
   fleet_not_found: 'not_found',
+  delivery_not_found: 'not_found',
   method_not_allowed: 'not_offered',
   rollout_in_progress: 'conflict',
   migration_in_progress: 'conflict',

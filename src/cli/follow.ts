@@ -34,6 +34,8 @@ const NEEDS_A_PERSON: Readonly<Record<PauseCause, boolean>> = {
   operator: true,
   unproven: true,
   approval: true,
+  gate: false,
+  gate_overdue: true,
   guard: true,
   drift: true,
   fighting: true,

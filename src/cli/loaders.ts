@@ -18,6 +18,8 @@ export const LOADERS: Readonly<Record<string, () => Promise<CommandModule>>> = {
   'plan dry-run': () => import('./commands/plan-dry-run.ts'),
   'plan backtest': () => import('./commands/plan-backtest.ts'),
   mesh: () => import('./commands/mesh.ts'),
+  'deliveries list': () => import('./commands/deliveries-list.ts'),
+  'deliveries resend': () => import('./commands/deliveries-resend.ts'),
   'audit list': () => import('./commands/audit-list.ts'),
   'audit verify': () => import('./commands/audit-verify.ts'),
   doctor: () => import('./commands/doctor.ts'),

@@ -22,6 +22,16 @@ import {
 } from './change.ts';
 import { compared, comparisonBlind, gate, holdOf, isHeard, neverCompares, provenBad } from './comparison.ts';
 import { duration, plain } from './format.ts';
+import {
+  answered,
+  isGatePause,
+  overdueWords,
+  refusalAhead,
+  standingBefore,
+  stepAhead,
+  tellOverdue,
+  wantGates,
+} from './gates.ts';
 import { guardsAllow, guardsHeard, trippedGuard, watchWords } from './guard.ts';
 import type { Observation, Route, RouteReading, RouteTrouble, Workloads } from './observation.ts';
 import { isMissing, isRefusal } from './observation.ts';
@@ -39,12 +49,12 @@ export function observe(rollout: Rollout, seen: Observation): Change {
     case 'ended':
       return unchanged(rollout);
     case 'pending':
-      return whilePending(noteRoute(notePods(unchanged(rollout), seen), seen), seen);
+      return whilePending(answered(noteRoute(notePods(unchanged(rollout), seen), seen), seen), seen);
     case 'rolling_back':
       return whileRollingBack(noteRoute(unchanged(rollout), seen), seen);
     case 'progressing':
     case 'paused':
-      return atStep(noteRoute(notePods(unchanged(rollout), seen), seen), seen);
+      return atStep(answered(noteRoute(notePods(unchanged(rollout), seen), seen), seen), seen);
     default:
       return rollout.phase satisfies never;
   }
@@ -148,11 +158,11 @@ function whilePending(change: Change, seen: Observation): Change {
     const message = `the rollout before this one (${phase.behind}) has ended`;
     return record(patch(change, { phase: { name: 'pending', behind: null } }), at, 'unblocked', message);
   }
-  const crashed = canaryCrashed(change, workloads, at);
-  if (crashed !== null) return crashed;
+  const stopped = canaryCrashed(change, workloads, at) ?? refusedByGate(change, seen);
+  if (stopped !== null) return stopped;
   const waitingFor = notReadyToStart(route, workloads);
-  if (waitingFor === null) return enterStep(change, at, 0);
-  return waitForCanary(change, seen, waitingFor);
+  if (waitingFor !== null) return waitForCanary(change, seen, waitingFor);
+  return throughGates(readyAgain(change, seen), seen, 0, (open) => enterStep(open, at, 0));
 }
 
 /** null: the first weight may be set; otherwise what is waited for. */
@@ -194,6 +204,7 @@ function atStep(change: Change, seen: Observation): Change {
     failedCheck(judged, seen) ??
     foundBad(judged, seen) ??
     failedGuard(judged, seen) ??
+    refusedByGate(judged, seen) ??
     canaryCrashed(judged, seen.workloads, seen.at) ??
     tooLongBlind(judged, seen) ??
     routeStopped(judged, seen) ??
@@ -295,7 +306,49 @@ function guardStops(change: Change, { at }: Observation): Change | null {
   return pauseAt(change, at, 'guard', `Paused ${positionWords(rollout, at)}: ${words}. ${ask}`);
 }
 
-const GIVES_WAY: ReadonlySet<PauseCause> = new Set(['approval', 'no_data', 'unproven']);
+const GIVES_WAY: ReadonlySet<PauseCause> = new Set(['approval', 'no_data', 'unproven', 'gate', 'gate_overdue']);
+
+/** Somebody outside says no to the next step. */
+function refusedByGate(change: Change, { at, workloads }: Observation): Change | null {
+  const { rollout } = change;
+  const refusal = refusalAhead(rollout);
+  if (refusal === null) return null;
+  const { gate, words } = refusal;
+  const message = `Rolled back ${positionWords(rollout, at)}: ${words}`;
+  return rollBack(change, workloads, at, 'gate', { code: 'gate_refused', message, check: gate.webhook.name });
+}
+
+/** Enters a step once every gate before it approves; until then it waits, visibly, and by the plan not for ever. */
+function throughGates(change: Change, seen: Observation, to: number, enter: (open: Change) => Change): Change {
+  const { at, workloads } = seen;
+  const asked = wantGates(change, at, to);
+  const { rollout } = asked;
+  const standing = standingBefore(rollout, to, at);
+  switch (standing.kind) {
+    case 'open':
+      return enter(asked);
+    case 'asked':
+      return asked;
+    case 'waits':
+      return pauseAt(asked, at, 'gate', `Waiting: ${standing.words}. ${GATE_WAYS}`);
+    case 'overdue': {
+      const { gate, words } = standing;
+      const late = `${words}; it ${overdueWords(gate)}`;
+      if (gate.webhook.then === 'rollback') {
+        const message = `Rolled back ${positionWords(rollout, at)}: ${late}`;
+        return rollBack(asked, workloads, at, 'gate', { code: 'gate_overdue', message, check: gate.webhook.name });
+      }
+      const message = `Waiting for a person: ${late}. ${GATE_WAYS}`;
+      return rollout.phase.name === 'pending'
+        ? tellOverdue(asked, at, gate, message)
+        : pauseAt(asked, at, 'gate_overdue', message);
+    }
+    default:
+      return standing satisfies never;
+  }
+}
+
+const GATE_WAYS = 'It goes on by itself when the gate approves; promote to go on without it, abort to go back';
 
 function canaryCrashed(change: Change, workloads: Workloads | null, at: Instant): Change | null {
   const { rollout } = change;
@@ -480,6 +533,15 @@ function healed(change: Change, seen: Observation): Change {
       return again(phase.cause, routeOk && rollout.meshTrouble === null, 'the mesh can be reached again');
     case 'no_data':
       return again(phase.cause, conclusive(rollout) && isHeard(rollout), 'every check can be judged again');
+    case 'gate':
+    case 'gate_overdue': {
+      const to = stepAhead(rollout);
+      return again(
+        phase.cause,
+        to !== null && standingBefore(rollout, to, seen.at).kind === 'open',
+        'every gate approves',
+      );
+    }
     case 'guard':
       return again(phase.cause, trippedGuard(rollout, 'pause') === null, 'no guard objects any more');
     case 'unproven':
@@ -620,6 +682,8 @@ function moveOn(change: Change, seen: Observation): Change {
   if (phase.name !== 'progressing' && phase.name !== 'paused') return change;
   const { at } = seen;
   if (phase.go !== null) return nextStep(change, seen, phase.go.full ? plan.steps.length : phase.step + 1);
+  if (phase.name === 'paused' && isGatePause(phase.cause))
+    return throughGates(change, seen, phase.step + 1, (open) => open);
   if (phase.name === 'paused' || phase.reachedAt === null) return change;
   const step = plan.steps[phase.step];
   const hold = holdOf(rollout, phase.step);
@@ -632,7 +696,7 @@ function moveOn(change: Change, seen: Observation): Change {
     const held = `${stepWords(rollout, phase.step)} held ${duration(at - phase.reachedAt)} and every check passes`;
     return pauseAt(change, at, 'approval', `Waiting for approval: ${held}. Promote to go on, abort to go back`);
   }
-  if (proof.kind === 'unproven') return nextStep(byPolicy(change), seen, phase.step + 1);
+  if (proof.kind === 'unproven') return nextStep(change, seen, phase.step + 1, byPolicy);
   return nextStep(change, seen, phase.step + 1);
 }
 
@@ -669,15 +733,19 @@ const allPassed = (rollout: Rollout): boolean =>
     return isNeeded(asked) ? last === 'pass' : last !== 'fail';
   });
 
-function nextStep(change: Change, seen: Observation, step: number): Change {
-  const { rollout } = change;
+function nextStep(change: Change, seen: Observation, step: number, by: (change: Change) => Change = byPerson): Change {
   const notReady = canaryNotReady(seen.workloads);
   if (notReady !== null) return waitForCanary(change, seen, notReady);
-  const { phase } = rollout;
-  if ((phase.name !== 'progressing' && phase.name !== 'paused') || phase.go === null)
-    return enterStep(change, seen.at, step);
-  const moved = `${phase.go.actor} at ${weightAt(rollout.plan, phase.step)} %`;
-  return enterStep(patch(change, { movedBy: [...rollout.movedBy, moved] }), seen.at, step, phase.go.actor);
+  const { phase } = change.rollout;
+  const go = phase.name === 'progressing' || phase.name === 'paused' ? phase.go : null;
+  return throughGates(change, seen, step, (open) => enterStep(by(open), seen.at, step, go?.actor));
+}
+
+/** Who moves it on before its time is in the history, and in the sentence of its end. */
+function byPerson(change: Change): Change {
+  const { phase, plan, movedBy } = change.rollout;
+  if ((phase.name !== 'progressing' && phase.name !== 'paused') || phase.go === null) return change;
+  return patch(change, { movedBy: [...movedBy, `${phase.go.actor} at ${weightAt(plan, phase.step)} %`] });
 }
 
 // ── rolling back ────────────────────────────────────────────────────────────────────────────────────────────────────

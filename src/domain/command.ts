@@ -3,6 +3,7 @@
 import { anew } from './advance.ts';
 import type { Change } from './change.ts';
 import { end, patch, pauseAt, positionWords, record, startRollback, stepWords, unchanged, unpause } from './change.ts';
+import { isGatePause, waived } from './gates.ts';
 import type { Instant } from './plan.ts';
 import { besideWords } from './prepared.ts';
 import type { PauseCause, Rollout } from './rollout.ts';
@@ -105,11 +106,22 @@ function promote(
 ): Change | Refusal {
   const { phase } = rollout;
   switch (phase.name) {
-    case 'pending':
+    case 'pending': {
+      const past = waived(rollout, actor);
+      if (past !== null)
+        return record(
+          patch(unchanged(rollout), past),
+          at,
+          'promote_requested',
+          `${actor} lets it start past its gates`,
+          { full: false },
+          actor,
+        );
       return {
         code: 'not_started',
         message: `rollout ${rollout.id} has not started: it waits for ${phase.behind === null ? 'the canary to be ready' : `rollout ${phase.behind}`}`,
       };
+    }
     case 'rolling_back':
       return goingBack(rollout);
     case 'ended':
@@ -121,15 +133,17 @@ function promote(
           code: 'resume_first',
           message: `rollout ${rollout.id} stands still for another reason (${phase.cause}): ${phase.message}. Resume or abort it first`,
         };
-      if (phase.go !== null && (phase.go.full || !full)) return unchanged(rollout);
+      // At a gate an earlier word was heard already: this one is about the gate.
+      const past = phase.name === 'paused' && isGatePause(phase.cause) ? waived(rollout, actor) : null;
+      if (past === null && phase.go !== null && (phase.go.full || !full)) return unchanged(rollout);
       if (phase.step >= rollout.plan.steps.length && phase.name === 'progressing') return unchanged(rollout);
       const going =
         phase.name === 'paused' && phase.cause !== 'approval'
-          ? unpause(unchanged(rollout), at, `${actor} promoted`, actor)
+          ? unpause(patch(unchanged(rollout), past ?? {}), at, `${actor} promoted`, actor)
           : unchanged(rollout);
       const at_ = going.rollout.phase;
       if (at_.name !== 'progressing' && at_.name !== 'paused') return going;
-      const next = patch(going, { phase: { ...at_, go: { actor, at, full } } });
+      const next = patch(going, { phase: { ...at_, go: { actor, at, full: full || (phase.go?.full ?? false) } } });
       return record(
         next,
         at,
@@ -192,6 +206,11 @@ function resume(rollout: Rollout, { actor, at }: Order, reason?: string): Change
     case 'ended':
       return finished(rollout);
     case 'paused': {
+      if (isGatePause(phase.cause))
+        return {
+          code: 'not_paused',
+          message: `rollout ${rollout.id} waits for a gate: promote it to go on without. ${phase.message}`,
+        };
       if (phase.cause === 'approval')
         return { code: 'not_paused', message: `rollout ${rollout.id} waits for approval: promote it to go on` };
       const going = unpause(unchanged(rollout), at, `Resumed by ${actor}${because(reason)}`, actor);

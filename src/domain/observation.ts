@@ -2,7 +2,7 @@
 import type { JudgedBlock, Ledger } from './evidence/ledger.ts';
 import type { Instant, Role } from './plan.ts';
 import type { Leaving, Preparation } from './preparation.ts';
-import type { Stamp, Verdict } from './rollout.ts';
+import type { GateDecision, Stamp, Verdict } from './rollout.ts';
 import type { Standing } from './temporary.ts';
 
 /** The mesh object as read. */
@@ -195,6 +195,14 @@ export type PreparationLook = {
     }
 );
 
+export interface GateAnswer {
+  /** Id of the question. */
+  readonly question: string;
+  readonly decision: GateDecision;
+  /** The gate's own words, or why there are none. */
+  readonly message: string;
+}
+
 /** One tick's look at the world: the reducer's input. Parts that were not looked at are null. */
 export interface Observation {
   /** Database clock at the start of the tick. */
@@ -213,6 +221,8 @@ export interface Observation {
   readonly blocked: boolean;
   /** A later rollout of the same target that is to take its place; null: none. */
   readonly supersededBy: string | null;
+  /** Answers of gates that were asked in this look. Absent: none was. */
+  readonly gates?: readonly GateAnswer[];
 }
 
 export type ByRole<T> = { readonly [role in Role]: T };

@@ -1,5 +1,6 @@
 /** When to look again, and which checks are due. Pure: time comes in. */
 import { compares, comparisonDue, holdOf, provenBad } from './comparison.ts';
+import { questionAt } from './gates.ts';
 import type { Check, Instant, Millis } from './plan.ts';
 import { weightAt } from './plan.ts';
 import type { Rollout } from './rollout.ts';
@@ -79,6 +80,12 @@ export function rehearsalDue({ phase, plan, evaluatedAt, tallies }: Rollout, now
 
 /** When the next tick of `rollout` should come. null: never (it has ended). */
 export function nextTickAt(rollout: Rollout, now: Instant): Instant | null {
+  const next = nextLookAt(rollout, now);
+  const question = questionAt(rollout);
+  return next === null || question === null ? next : Math.min(next, Math.max(now, question));
+}
+
+function nextLookAt(rollout: Rollout, now: Instant): Instant | null {
   const { phase, plan, attempts } = rollout;
   const { interval } = plan.analysis;
   switch (phase.name) {

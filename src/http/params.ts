@@ -1,6 +1,7 @@
 /** Path, query and header values: text on the wire, checked and turned into what the use cases take. */
 import { z } from 'zod';
 import { PAST } from '../app/backtest.ts';
+import { DELIVERY_STATES } from '../app/deliveries.ts';
 import { durationSchema } from '../app/units.ts';
 import type { Millis } from '../domain/plan.ts';
 import { STATUSES } from './schemas.ts';
@@ -155,6 +156,34 @@ export const sinceVersion = parameterOf(
 export const rolloutId = z.object({ id: parameterOf('The id of the rollout.', { type: 'string' }, z.string()) });
 
 export const fleetId = z.object({ id: parameterOf('The id of the fleet rollout.', { type: 'string' }, z.string()) });
+
+export const deliveryId = z.object({ id: parameterOf('The id of the delivery.', { type: 'string' }, z.string()) });
+
+/** "<channel>:<rollout>:<...>". */
+export const isDeliveryId = (id: string): boolean =>
+  /^[a-z0-9-]{1,63}:[A-Za-z0-9_-]{1,64}:[A-Za-z0-9:-]{1,100}$/.test(id);
+
+export const ofRollout = parameterOf(
+  'Only deliveries about this rollout.',
+  { type: 'string' },
+  matching(/^[A-Za-z0-9_-]{1,64}$/, 'the id of a rollout').optional(),
+);
+
+export const channel = parameterOf(
+  'Only deliveries to this channel.',
+  { type: 'string' },
+  matching(/^[a-z0-9-]{1,63}$/, 'the name of a channel').optional(),
+);
+
+export const deliveryState = parameterOf(
+  'Only deliveries in this state.',
+  { type: 'string', enum: DELIVERY_STATES },
+  z
+    .enum(DELIVERY_STATES, {
+      error: ({ input }) => `wanted one of ${DELIVERY_STATES.join(', ')}; found ${quote(input)}`,
+    })
+    .optional(),
+);
 
 /** Only such ids are ever given out; anything else names no rollout, and need not reach the database. */
 export const isRolloutId = (id: string): boolean => /^[A-Za-z0-9_-]{1,64}$/.test(id);

@@ -4,7 +4,7 @@ import express from 'express';
 import type { AuditLog } from '../app/audit/log.ts';
 import type { FleetUseCases } from '../app/fleet/ports.ts';
 import type { MigrationUseCases } from '../app/migration/usecases.ts';
-import type { Logger, Recorder, TokenStore } from '../app/ports.ts';
+import type { DeliveryLog, Logger, Recorder, TokenStore } from '../app/ports.ts';
 import { BadCursor, StoreUnavailable } from '../app/ports.ts';
 import type { Tracer } from '../app/tracer.ts';
 import { UNTRACED } from '../app/tracer.ts';
@@ -17,6 +17,7 @@ import type { Services } from './bind.ts';
 import { bind, expressPath } from './bind.ts';
 import { clusterRoutes } from './clusters.ts';
 import { commandRoutes } from './commands.ts';
+import { deliveryRoutes } from './deliveries.ts';
 import { fleetRoutes } from './fleets.ts';
 import { requestId, securityHeaders } from './headers.ts';
 import { historyRoutes } from './history.ts';
@@ -58,6 +59,8 @@ export interface ServerOptions {
   readonly extraRouters?: readonly RequestHandler[];
   /** Rollouts over several clusters; absent: no calls for them. */
   readonly fleets?: FleetUseCases;
+  /** What channels outside were told; absent: no calls for it. */
+  readonly deliveries?: Pick<DeliveryLog, 'list' | 'resend'>;
   /** /metrics without a token. Closed by default: metrics name clusters, meshes and load. */
   readonly metricsOpen?: boolean;
   /** Addresses and networks of proxies whose X-Forwarded-For is believed; absent: none. */
@@ -100,6 +103,7 @@ export function apiRoutes(options: ServerOptions, life: Lifecycle): readonly Rou
     ...commandRoutes({ usecases, publicUrl }),
     ...revertRoutes({ usecases, publicUrl }),
     ...(options.fleets === undefined ? [] : fleetRoutes({ fleets: options.fleets, publicUrl })),
+    ...(options.deliveries === undefined ? [] : deliveryRoutes({ deliveries: options.deliveries, publicUrl })),
     ...analysisRoutes({ usecases }),
     ...clusterRoutes({ usecases }),
     ...auditRoutes({ audit: options.audit, publicUrl }),

@@ -394,3 +394,59 @@ describe('steps that make something ready', () => {
     );
   });
 });
+
+describe('webhooks and notify', () => {
+  const outside = {
+    channels: ['ops', 'oncall'],
+    objection: (url: string) => (url.includes('169.254') ? 'no public address' : null),
+  };
+  const own = planParser(meshes, ['prometheus'], () => null, undefined, null, undefined, [], outside);
+  const parsed = (more: Record<string, unknown>) => own.parse({ ...plan(), ...more });
+  const webhook = { name: 'window', url: 'https://gates.example.com/x', gate: 'beforeStep' };
+
+  it('fill in what is not said; a plan that says nothing has neither', () => {
+    expect(
+      parsed({ webhooks: [webhook, { ...webhook, name: 'tickets', gate: 'after' }], notify: ['ops'] }),
+    ).toMatchObject({
+      ok: true,
+      plan: {
+        webhooks: [
+          {
+            ...webhook,
+            timeout: 3_000,
+            interval: 10_000,
+            deadline: 1_800_000,
+            then: 'pause',
+            onUnavailable: 'wait',
+          },
+          { ...webhook, name: 'tickets', gate: 'after' },
+        ],
+        notify: ['ops'],
+      },
+    });
+    const bare = parsed({});
+    expect(bare.ok && [bare.plan.webhooks, bare.plan.notify]).toEqual([undefined, undefined]);
+  });
+
+  it.each([
+    [{ webhooks: [{ ...webhook, url: 'https://169.254.169.254/' }] }, '/webhooks/0/url', 'no public address'],
+    [{ webhooks: [webhook, webhook] }, '/webhooks/1/name', 'already'],
+    [{ webhooks: [{ ...webhook, url: 'file:///etc/passwd' }] }, '/webhooks/0/url', 'https'],
+    [
+      { webhooks: [{ ...webhook, gate: 'sometimes' }] },
+      '/webhooks/0/gate',
+      'beforeStart, beforeStep, beforePromotion, after',
+    ],
+    [{ webhooks: [{ ...webhook, gate: 'after', deadline: '1h' }] }, '/webhooks/0/deadline', 'unknown field'],
+    [{ webhooks: [{ ...webhook, timeout: '1m' }] }, '/webhooks/0/timeout', '100ms to 5s'],
+    [{ webhooks: [{ ...webhook, secret: 'x' }] }, '/webhooks/0/secret', 'unknown field'],
+    [{ webhooks: [{ ...webhook, onUnavailable: 'approve' }] }, '/webhooks/0/onUnavailable', 'wait'],
+    [{ notify: ['ops', 'pigeon'] }, '/notify/1', 'known: ops, oncall'],
+  ])('%j is refused at %s', (more, pointer, words) => {
+    const result = parsed(more);
+    expect(result.ok).toBe(false);
+    expect(result.ok ? [] : result.problems).toEqual([
+      expect.objectContaining({ pointer, message: expect.stringContaining(words) }),
+    ]);
+  });
+});

@@ -800,6 +800,7 @@ export function storeContract(name: string, open: () => Promise<OpenStore>): voi
           rollbackStuckSeconds: 0,
           maxTickLagSeconds: 0,
           outboxPending: 0,
+          deliveriesDead: 0,
         });
       });
     });

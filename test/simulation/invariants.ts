@@ -5,6 +5,8 @@ import { stampOn } from '../../src/adapters/routes/decision.ts';
 import { ours as ownRule } from '../../src/adapters/routes/temporary-rules.ts';
 import type { Commit } from '../../src/app/ports.ts';
 import { affinityAt, divisions } from '../../src/domain/affinity.ts';
+import { alertsOf } from '../../src/domain/alert.ts';
+import { gatesBefore } from '../../src/domain/gates.ts';
 import { weightAt } from '../../src/domain/plan.ts';
 import type { Rollout } from '../../src/domain/rollout.ts';
 import { compareStamps, desiredTemporary, desiredWeight, isLive, statusOf, stepOf } from '../../src/domain/rollout.ts';
@@ -199,6 +201,24 @@ export function violations(world: World): string[] {
 
   found.push(...besideViolations(world, final));
 
+  // I11: a step is entered only with the approval of each of its gates, given by that gate, or past it by a person's word;
+  // and nothing on the way back waits for one.
+  for (const { previous, next } of commits) {
+    const [before, to] = [stepOf(previous), stepOf(next)];
+    if (to === null || to === before || next.phase.name !== 'progressing') continue;
+    for (const { id, tally } of gatesBefore(previous, to)) {
+      const approved = world.asked.some(({ question, decision }) => question === id && decision === 'approve');
+      claim(approved || (tally?.waivedBy ?? null) !== null, `I11: entered ${to} without the word of ${id}`);
+    }
+  }
+
+  // I12: every end and every need for a person is told by exactly one fact of the commit that brought it about.
+  for (const commit of store.commits) {
+    const told = alertsOf(commit.previous, commit.next, commit.facts).map(({ type }) => type);
+    for (const [type, due] of Object.entries(duties(commit)))
+      claim(told.filter((one) => one === type).length === (due ? 1 : 0), `I12: ${type} told ${told.join()} times`);
+  }
+
   // An end says the truth about the object at the time of the end.
   if (end === 'succeeded')
     claim(
@@ -206,6 +226,19 @@ export function violations(world: World): string[] {
       'succeeded without 100 % ever written',
     );
   return found;
+}
+
+/** Which alerts the change of one commit calls for, by the states alone. */
+function duties({ previous, next, facts }: Commit): Readonly<Record<string, boolean>> {
+  const [before, after] = [previous.phase, next.phase];
+  const stands = (phase: Rollout['phase']) => (phase.name === 'paused' && phase.cause !== 'gate' ? phase.cause : null);
+  // One that takes another back is born on its way: its first look tells.
+  const born = before.name === 'rolling_back' && facts.some(({ type }) => type === 'rollback_started');
+  return {
+    ended: after.name === 'ended' && before.name !== 'ended',
+    rollback_started: (after.name === 'rolling_back' && before.name !== 'rolling_back') || born,
+    paused: stands(after) !== null && stands(after) !== stands(before),
+  };
 }
 
 /** R: what took the promotion back went only down, once, after the promotion, and came to its end. */

@@ -8,15 +8,24 @@ import { openPreparations } from '../../src/adapters/preparation-post.ts';
 import { loadPreparations } from '../../src/adapters/registry.ts';
 import { ours as ownRule } from '../../src/adapters/routes/temporary-rules.ts';
 import { command } from '../../src/app/commands.ts';
-import type { Commit, Logger, MeshGateway, MetricsProvider, Recorder, TickQueue } from '../../src/app/ports.ts';
+import type {
+  Commit,
+  GateKeeper,
+  Logger,
+  MeshGateway,
+  MetricsProvider,
+  Recorder,
+  TickQueue,
+} from '../../src/app/ports.ts';
 import { revert } from '../../src/app/revert.ts';
 import { openSweep } from '../../src/app/sweep.ts';
 import { tick } from '../../src/app/tick.ts';
 import type { SessionAffinity } from '../../src/domain/affinity.ts';
 import type { Command } from '../../src/domain/command.ts';
 import type { Reading, Workload } from '../../src/domain/observation.ts';
-import type { Plan, Step } from '../../src/domain/plan.ts';
+import type { GateWebhook, Plan, Step } from '../../src/domain/plan.ts';
 import type { ScaleTo } from '../../src/domain/preparation.ts';
+import type { GateDecision } from '../../src/domain/rollout.ts';
 import { isLive } from '../../src/domain/rollout.ts';
 import { anAct, unheard } from '../support/audit.ts';
 import { aCheck, aPlan } from '../support/builders.ts';
@@ -65,18 +74,33 @@ export interface Script {
   readonly hang: readonly [number, number] | null;
   /** Until when the canary's pods are not ready. */
   readonly readyFrom: number;
+  /** From when on each gate of the plan approves; until then it says one thing or another. By its name. */
+  readonly gates: Readonly<Record<string, { readonly from: number; readonly before: GateDecision }>>;
   /** A person asks to take the promotion back; too early, it is refused. */
   readonly reverts: readonly { readonly at: number; readonly force: boolean }[];
 }
 
 /** A guard taken away on purpose: shows that the invariants notice. */
-export type Sabotage = 'no_row_version' | 'no_resource_version' | 'no_fresh_reads' | 'no_token_beside';
+export type Sabotage =
+  | 'no_row_version'
+  | 'no_resource_version'
+  | 'no_fresh_reads'
+  | 'no_token_beside'
+  | 'any_answer_approves';
 
 export interface World {
   readonly script: Script;
   readonly store: MemoryStore;
   readonly kube: ReturnType<typeof memoryKube>;
   readonly time: Scheduler;
+  /** Every question that reached its gate, in order. */
+  readonly asked: readonly Asked[];
+}
+
+export interface Asked {
+  readonly question: string;
+  readonly at: number;
+  readonly decision: GateDecision;
 }
 
 /** After this the world is calm: no new faults, so that everything must come to rest. */
@@ -164,11 +188,13 @@ export function scriptOf(seed: number): Script {
     at: span(300_000),
     command: verbs[span(verbs.length)] ?? { name: 'resume' as const },
   }));
+  const gated = gatesOf(seed);
   const outageAt = span(240_000);
   const blindAt = span(200_000);
   return {
     seed,
-    plan,
+    plan: { ...plan, ...(gated.webhooks.length === 0 ? {} : { webhooks: gated.webhooks }) },
+    gates: gated.says,
     badFrom: maybe(0.4, () => span(250_000)),
     crashAt: maybe(0.1, () => span(250_000)),
     blind: maybe(0.2, () => [blindAt, blindAt + span(300_000)] as const),
@@ -197,6 +223,32 @@ function revertsOf(seed: number): Script['reverts'] {
     at: Math.floor(random() * FAULTS_UNTIL),
     force: random() < 0.3,
   }));
+}
+
+/** From a chance of their own, too. */
+function gatesOf(seed: number): { readonly webhooks: readonly GateWebhook[]; readonly says: Script['gates'] } {
+  const { random } = scheduler(seed ^ 0x6a7e);
+  if (random() < 0.7) return { webhooks: [], says: {} };
+  const said: readonly GateDecision[] = ['wait', 'wait', 'unavailable', 'unavailable', 'refuse'];
+  const webhooks = (['beforeStart', 'beforeStep', 'beforePromotion'] as const)
+    .filter(() => random() < 0.6)
+    .map(
+      (gate): GateWebhook => ({
+        name: `at-${gate.toLowerCase()}`,
+        url: 'https://gates.example.com/',
+        gate,
+        timeout: 3_000,
+        interval: 5_000,
+        deadline: 30_000 + Math.floor(random() * 120_000),
+        then: random() < 0.5 ? 'pause' : 'rollback',
+        onUnavailable: random() < 0.7 ? 'wait' : 'refuse',
+      }),
+    );
+  const says = webhooks.map(({ name }) => {
+    const before = said[Math.floor(random() * said.length)] ?? 'wait';
+    return [name, { from: random() < 0.4 ? 0 : Math.floor(random() * 400_000), before }] as const;
+  });
+  return { webhooks, says: Object.fromEntries(says) };
 }
 
 const window = (from: number, length: number) => [from, from + length] as const;
@@ -327,8 +379,21 @@ export async function simulate(
     preparations,
     writesHere: true,
   });
+  const asked: Asked[] = [];
+  const gates: GateKeeper = {
+    objection: () => null,
+    ask: ({ id, webhook }) =>
+      call(async () => {
+        const { from, before } = script.gates[webhook.name] ?? { from: 0, before: 'wait' };
+        const decision = time.now() >= from ? 'approve' : before;
+        asked.push({ question: id, at: time.now(), decision });
+        return { decision: sabotage === 'any_answer_approves' ? 'approve' : decision, message: '' };
+      }),
+  };
+
   const ports = {
     store,
+    gates,
     meshes,
     preparations: gateway,
     metrics: { provider: () => provider },
@@ -394,7 +459,7 @@ export async function simulate(
   // A second worker that ticks the same rollout now and then, whatever the queue says.
   for (let i = 0; i < 10; i += 1) time.after(time.random() * 300_000, () => void run(id));
   await time.run(END);
-  return { script, store, kube, time };
+  return { script, store, kube, time, asked };
 }
 
 const withoutPrecondition = (

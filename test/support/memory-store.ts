@@ -300,6 +300,7 @@ export function memoryStore(now: () => number, keep: (act: AuditEntry) => void =
         rollbackStuckSeconds: Math.max(0, ...stuck) / 1000,
         maxTickLagSeconds: Math.max(0, ...lags) / 1000,
         outboxPending: 0,
+        deliveriesDead: 0,
       };
     },
     async prune(before, limit) {

@@ -4,6 +4,7 @@ import { jaegerSource } from '../../src/adapters/jaeger/client.ts';
 import { kialiValidator } from '../../src/adapters/kiali/client.ts';
 import { openKube } from '../../src/adapters/kubernetes/client.ts';
 import { slackApi } from '../../src/adapters/notify/slack-api.ts';
+import { openOutbound } from '../../src/adapters/outbound/post.ts';
 import { prober } from '../../src/adapters/prober.ts';
 import { openClient } from '../../src/adapters/prometheus/client.ts';
 import { deliverNext } from '../../src/app/deliver.ts';
@@ -20,6 +21,7 @@ import { virtualService } from '../support/kube-objects.ts';
 import { type OtlpReceiver, otlpReceiver } from '../support/otlp-receiver.ts';
 import { fakePrometheus } from '../support/prometheus-fake.ts';
 import { deafRecorder, quietLog } from '../support/quiet.ts';
+import { receiver } from '../support/receiver.ts';
 import { CHANNEL, slackFake, TOKEN } from '../support/slack-fake.ts';
 import { memoryOutbox, slackWorld } from '../support/slack-memory.ts';
 
@@ -90,6 +92,14 @@ const WAYS: Readonly<Record<string, () => Promise<Called>>> = {
       call: (tracer) => prober({ allowed: [], tracer }).probe('ro_1', { probe } as never),
     };
   },
+  async 'webhook.post'() {
+    const { proxy, url } = await watched(await receiver());
+    const outbound = (tracer: Tracer) => openOutbound({ allowed: { ranges: ['127.0.0.1/32'], suffixes: [] }, tracer });
+    return {
+      proxy,
+      call: (tracer) => outbound(tracer).post(`${url}?sig=x`, { headers: {}, body: '{}', timeout: 5_000 }),
+    };
+  },
   async 'slack.chat.postMessage'() {
     const fake = await slackFake();
     const { proxy, url } = await watched({ url: fake.apiUrl, close: () => fake.close() });
@@ -102,19 +112,22 @@ const WAYS: Readonly<Record<string, () => Promise<Called>>> = {
   },
 };
 
-it.each(Object.entries(WAYS))('%s is a span, and what it sends says so, but to Slack', async (name, open) => {
-  const { proxy, call } = await open();
-  await tracing.step(STEP, 'rollout.tick', {}, () => call(tracing));
-  const span = await collector.span((one) => one.name === name);
-  expect(span).toMatchObject({ traceId, kind: 3 });
-  expect(Object.values(span.attributes).join()).not.toMatch(/[?]|xoxb|Bearer/);
-  const sent = new Set(proxy.seen.map(({ headers }) => headers['traceparent']?.slice(3, 35)));
-  expect(sent).toEqual(new Set([name.startsWith('slack.') ? undefined : traceId]));
-  const before = proxy.seen.length;
-  await call(UNTRACED);
-  expect(proxy.seen.length).toBeGreaterThan(before);
-  for (const { headers } of proxy.seen.slice(before)) expect(headers['traceparent']).toBeUndefined();
-});
+it.each(Object.entries(WAYS))(
+  '%s is a span, and what it sends says so, but to Slack and to webhooks',
+  async (name, open) => {
+    const { proxy, call } = await open();
+    await tracing.step(STEP, 'rollout.tick', {}, () => call(tracing));
+    const span = await collector.span((one) => one.name === name);
+    expect(span).toMatchObject({ traceId, kind: 3 });
+    expect(Object.values(span.attributes).join()).not.toMatch(/[?]|xoxb|Bearer/);
+    const sent = new Set(proxy.seen.map(({ headers }) => headers['traceparent']?.slice(3, 35)));
+    expect(sent).toEqual(new Set([/^(slack|webhook)\./.test(name) ? undefined : traceId]));
+    const before = proxy.seen.length;
+    await call(UNTRACED);
+    expect(proxy.seen.length).toBeGreaterThan(before);
+    for (const { headers } of proxy.seen.slice(before)) expect(headers['traceparent']).toBeUndefined();
+  },
+);
 
 it('a watch that a tick began reads in no trace, while the tick itself does', async () => {
   const api = await startKubeApi();

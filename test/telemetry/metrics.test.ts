@@ -8,6 +8,7 @@ const GAUGES: StoreGauges = {
   rollbackStuckSeconds: 12.5,
   maxTickLagSeconds: 0.25,
   outboxPending: 4,
+  deliveriesDead: 0,
 };
 const DEPTH = { waiting: 1, delayed: 20, active: 2 };
 

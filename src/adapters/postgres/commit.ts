@@ -1,6 +1,7 @@
 /** Writing one version of a rollout: row, facts, measurements (with their queries), evidence and messages in one statement, one round trip. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { alertPosts, type Post } from '../../app/deliveries.ts';
 import type { Commit } from '../../app/ports.ts';
 import type { Tracer } from '../../app/tracer.ts';
 import { TRACES } from '../../app/traces.ts';
@@ -18,8 +19,10 @@ import { storable, storableJson } from './text.ts';
 import { brokenConstraint, isCollision, isOutcomeUnknown, isPassing, isRefusal } from './trouble.ts';
 
 export interface CommitOptions {
-  /** Names of the channels that are told about a rollout. */
+  /** Names of the channels that are told everything that people are told. */
   readonly channels: readonly string[];
+  /** Those of plans that name none: they are told what nobody may miss. */
+  readonly usual: readonly string[];
   readonly traceOf: Tracer['traceOf'];
 }
 
@@ -31,6 +34,7 @@ const TOLD: ReadonlySet<FactType> = new Set([
   'verdict_changed',
   'evidence_changed',
   'promote_requested',
+  'gate_overdue',
   'paused',
   'resumed',
   'mesh_trouble',
@@ -78,25 +82,25 @@ with moved as (
   select moved.id, $19, $13::timestamptz, $20, $21, $22 from moved where $19::int is not null
 ), posted as (
   insert into outbox (channel, id, rollout_id, fact_seq)
-  select channel, moved.id || ':' || seq, moved.id, seq
-  from moved, unnest($14::text[], $15::int[]) as told (channel, seq)
+  select channel, told.id, moved.id, seq
+  from moved, unnest($14::text[], $15::int[], $23::text[]) as told (channel, seq, id)
 )${further}
 select case when $16 then pg_notify('${CHANGES}', moved.id || ':' || $3) end from moved`;
 
 const COMMIT = commitText('');
 /** Apart, so that ticks do not pay for it. */
-const COMMAND = commitText(`, audited as (${appendingFrom('moved', 23)})`);
+const COMMAND = commitText(`, audited as (${appendingFrom('moved', 24)})`);
 
 const statement = (
   change: Commit,
-  { channels, traceOf }: CommitOptions,
+  { channels, usual, traceOf }: CommitOptions,
   attempt: string,
   texts: readonly QueryText[],
 ): Statement => {
   const { previous, next, facts, measurements, evidence, at, nextTickAt, act } = change;
   const { phase } = next;
   const closed = evidence?.closed ?? null;
-  const posts = postsOf(channels, facts);
+  const posts = [...postsOf(channels, next.id, facts), ...alertPosts(previous, next, facts, usual)];
   return {
     ...(act === undefined ? { name: 'rollout_commit', text: COMMIT } : { name: 'rollout_command', text: COMMAND }),
     values: [
@@ -122,6 +126,7 @@ const statement = (
       closed?.weight ?? null,
       closed === null ? null : storableJson(closed.block),
       closed === null ? null : storableJson(closed.finding),
+      posts.map(({ id }) => id),
       ...(act === undefined ? [] : [entryJson(act)]),
     ],
   };
@@ -133,9 +138,13 @@ const seqsOf = (facts: readonly Fact[], told: ReadonlySet<FactType>): readonly n
 export const toldOf = (facts: readonly Fact[]): readonly number[] => seqsOf(facts, TOLD);
 
 /** The search for traces hears of rollbacks only; every other channel of all that people are told about. */
-const postsOf = (channels: readonly string[], facts: readonly Fact[]) =>
+const postsOf = (channels: readonly string[], id: string, facts: readonly Fact[]): readonly Post[] =>
   channels.flatMap((channel) =>
-    (channel === TRACES ? seqsOf(facts, ROLLBACKS) : toldOf(facts)).map((seq) => ({ channel, seq })),
+    (channel === TRACES ? seqsOf(facts, ROLLBACKS) : toldOf(facts)).map((seq) => ({
+      channel,
+      id: `${id}:${seq}`,
+      seq,
+    })),
   );
 
 const measurementRow = ({ check, step, verdict, code, reason, canary, stable, threshold, window }: Measurement) => ({

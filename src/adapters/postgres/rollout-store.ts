@@ -26,6 +26,8 @@ import { watchChanges } from './watch.ts';
 export interface RolloutStoreOptions {
   /** Names of the channels that are told about a rollout: each gets every message once, through the outbox. */
   readonly channels: readonly string[];
+  /** Channels that are told what nobody may miss, of plans that name none. Absent: none. */
+  readonly usual?: readonly string[];
   /** Which trace a fact belongs to. Absent: none. */
   readonly traceOf?: Tracer['traceOf'];
   readonly log: Logger;
@@ -41,7 +43,7 @@ const LEDGERS = 4_096;
 
 export function postgresRolloutStore(
   db: Database,
-  { channels, traceOf = UNTRACED.traceOf, log }: RolloutStoreOptions,
+  { channels, usual = [], traceOf = UNTRACED.traceOf, log }: RolloutStoreOptions,
 ): PostgresRolloutStore {
   const plans = planCache(PLANS);
   const texts = queryTexts();
@@ -54,7 +56,7 @@ export function postgresRolloutStore(
     childrenOf: (fleet) => childrenOf(db, fleet),
     revertOf: (id) => revertOf(db, present, id),
     async commit(change) {
-      const written = await commit(db, { channels, traceOf }, texts, change);
+      const written = await commit(db, { channels, usual, traceOf }, texts, change);
       if (written) remember(ledgers, change);
       return written;
     },

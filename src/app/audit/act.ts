@@ -22,6 +22,7 @@ export const AUDIT_ACTIONS = [
   'migration.start',
   'migration.abort',
   'migration.give_up',
+  'delivery.resend',
   'token.create',
   'token.revoke',
   'slack.map',

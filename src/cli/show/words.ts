@@ -55,6 +55,7 @@ function factTone({ type, data }: FactBody) {
     case 'rollback_started':
       return 'bad';
     case 'paused':
+    case 'gate_overdue':
     case 'mesh_trouble':
     case 'drift_seen':
     case 'stable_short':

@@ -1,7 +1,7 @@
 /** The calls of the API that the command line makes. */
 import type { Millis } from '../../domain/plan.ts';
 import type { DryRunBody } from '../../http/analysis-schemas.ts';
-import type { FactBody, MeasurementBody, MeshBody, RolloutBody, WriteBody } from '../../http/schemas.ts';
+import type { DeliveryBody, FactBody, MeasurementBody, MeshBody, RolloutBody, WriteBody } from '../../http/schemas.ts';
 import { Failure } from '../failure.ts';
 import type { Limits, Persistent } from './persist.ts';
 import type { ProblemBody } from './problem.ts';
@@ -102,6 +102,14 @@ export function openApi(persistent: Persistent) {
     plan: (id: string) => read<Record<string, unknown>>(at(id, 'plan'), `the plan of ${id}`),
     mesh: (cluster: string, query: URLSearchParams) =>
       read<MeshBody>(`/clusters/${encodeURIComponent(cluster)}/mesh?${query}`, `the mesh of cluster ${cluster}`),
+    deliveries: (query: URLSearchParams, most: number) =>
+      pages<DeliveryBody>(query.size === 0 ? '/deliveries' : `/deliveries?${query}`, 'the deliveries', most),
+    async resend(id: string): Promise<DeliveryBody> {
+      const of = `delivery ${id}`;
+      const heard = await post(`/deliveries/${encodeURIComponent(id)}/resend`, {}, undefined);
+      if (heard === null) throw new Failure('unreachable', `${of}: no answer`);
+      return bodyOf<DeliveryBody>(heard.answer, of);
+    },
     start: async (plan: PlanText, key: string, limits: Limits) =>
       post('/rollouts', { 'Content-Type': plan.type, 'Idempotency-Key': key }, plan.text, limits),
     dryRun: async (plan: PlanText) => post('/rollouts?dryRun=true', { 'Content-Type': plan.type }, plan.text),

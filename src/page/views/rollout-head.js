@@ -9,10 +9,13 @@ import { COMPARISON, isLive, sentence, stepWords, weightOfStep } from '../words.
 
 /** @typedef {import('./rollout.js').State} State */
 
+/** Facts that say why a rollout has not started. @type {ReadonlySet<string>} */
+const WAITS = new Set(['waiting_for_canary', 'gate_answered', 'gate_overdue']);
+
 /** @param {State} state @param {import('../types.d.ts').Session} session */
 export function headSection(state, session) {
   const { rollout, plan, facts } = state;
-  const waiting = facts.findLast(({ type }) => type === 'waiting_for_canary')?.message ?? null;
+  const waiting = facts.findLast(({ type }) => WAITS.has(type))?.message ?? null;
   return h(
     'section',
     { class: `card head head-${rollout.status}`, 'data-key': 'head', 'aria-labelledby': 'service' },

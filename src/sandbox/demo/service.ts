@@ -13,6 +13,8 @@ export interface ServiceOptions {
   readonly redisUrl?: string;
   /** host:port that fault rehearsals may ask. */
   readonly probeHost?: string;
+  /** Further settings, by the names of variables. */
+  readonly settings?: Readonly<Record<string, string>>;
   readonly logFile: string;
   /** Default: a free one. */
   readonly port?: number;
@@ -79,6 +81,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     DATABASE_URL: options.databaseUrl,
     ...clustersOf(options),
     ...(options.probeHost === undefined ? {} : { SLUICE_PROBE_HOSTS: options.probeHost }),
+    ...options.settings,
     HOST: '127.0.0.1',
     PORT: String(port),
     ...(options.redisUrl === undefined ? {} : { REDIS_URL: options.redisUrl }),
