@@ -67,7 +67,7 @@ import { tick } from './app/tick.ts';
 import { startTraces, TRACES, type TracePorts } from './app/traces.ts';
 import type { OutsideLinks, UseCases } from './app/usecases.ts';
 import { startWorker, type Worker } from './app/worker.ts';
-import { missingCapability } from './domain/capabilities.ts';
+import { meshesWith, missingCapability } from './domain/capabilities.ts';
 import type { Millis, Severities, Target } from './domain/plan.ts';
 import type { Rollout } from './domain/rollout.ts';
 import type { Temporary } from './domain/temporary.ts';
@@ -254,7 +254,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   const fleetUseCases: FleetUseCases = {
     start: (document, principal, idempotency) => startFleet(fleetStart, document, principal, idempotency),
     dryRun: (document) => dryRunFleet(fleetStart, document),
-    command: (id, wanted, principal) => commandFleet(fleetPorts, id, wanted, principal),
+    command: (id, wanted, principal, expected) => commandFleet(fleetPorts, id, wanted, principal, expected),
     async get(id) {
       const found = await fleets.load(id);
       return found === null ? null : { fleet: found.fleet, facts: await fleets.facts(id) };
@@ -274,7 +274,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   };
   const migrationPorts: MigrationPorts = {
     store: postgresMigrationStore(db),
-    policies: policyGateway(migratedClusters(settings, inspected)),
+    policies: policyGateway(migratedClusters(settings, inspected), meshesWith(useCases.capabilities, 'mtlsMigration')),
     recorder,
     log,
     monotonic: () => performance.now(),

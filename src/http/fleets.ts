@@ -2,9 +2,10 @@
 import { z } from 'zod';
 import type { FleetCommandResult, FleetStartResult, FleetUseCases } from '../app/fleet/ports.ts';
 import { refuses } from '../app/severity.ts';
-import type { FleetCommand } from '../domain/fleet/advance.ts';
-import type { Fleet, FleetFact } from '../domain/fleet/fleet.ts';
-import { FLEET_ENDS, FLEET_FACTS, fleetStatus } from '../domain/fleet/fleet.ts';
+import type { FleetCommand, FleetExpectation } from '../domain/fleet/advance.ts';
+import { fleetAwaits } from '../domain/fleet/advance.ts';
+import type { Fleet, FleetFact, FleetSpec } from '../domain/fleet/fleet.ts';
+import { FLEET_FACTS, FLEET_STATUSES, fleetStatus } from '../domain/fleet/fleet.ts';
 import type { Instant } from '../domain/plan.ts';
 import { forbidden } from './auth.ts';
 import { reason } from './commands.ts';
@@ -42,7 +43,11 @@ const fleetSchema = named(
     id: z.string(),
     status: described(
       'running: rollouts of a wave are under way. baking: the wave is promoted and watched. failed: some cluster could not be brought back.',
-      z.enum(['running', 'baking', 'paused', 'rolling_back', ...FLEET_ENDS]),
+      z.enum(FLEET_STATUSES),
+    ),
+    target: described(
+      'Of the plan, without the cluster.',
+      z.object({ namespace: z.string(), service: z.string(), mesh: z.string() }),
     ),
     wave: described('Index of the present wave, from 0.', z.int()),
     message: described('Why it stands still, goes back or ended; null: none of these.', z.string().nullable()),
@@ -83,6 +88,8 @@ const detailSchema = named(
     ),
   }),
 );
+export type FleetBody = z.input<typeof detailSchema>;
+export type FleetSummary = z.input<typeof fleetSchema>;
 const listSchema = named(
   'FleetRolloutList',
   'Fleet rollouts, newest first.',
@@ -112,14 +119,33 @@ const COMMANDS = [
   'finished',
   'rolling_back',
   'not_rolling_back',
+  'moved_on',
 ] as const;
 
-const plain = named('FleetPromoteBody', 'May be left out.', z.strictObject({}));
+const expecting = {
+  expectedWave: described(
+    'Index of the wave that the decision rests on, from 0. At another one the answer is 412, and nothing happens.',
+    z.int().min(0).max(19).optional(),
+  ),
+  expectedAwaiting: described(
+    'The question that the decision answers (the field awaiting; null: none). Where another one is open the answer is 412.',
+    z.enum(['approval', 'failed']).nullable().optional(),
+  ),
+};
+const expectedBy = ({
+  expectedWave,
+  expectedAwaiting,
+}: {
+  expectedWave?: number | undefined;
+  expectedAwaiting?: FleetExpectation['awaiting'];
+}) => ({ wave: expectedWave, awaiting: expectedAwaiting });
+const plain = named('FleetPromoteBody', 'May be left out.', z.strictObject(expecting));
 const abortion = named(
   'FleetAbortBody',
   'May be left out.',
   z.strictObject({
     reason,
+    ...expecting,
     giveUp: described(
       'A person has taken over what could not be brought back: it ends as failed. Role: admin.',
       z.boolean().optional(),
@@ -167,7 +193,11 @@ export function fleetRoutes({ fleets, publicUrl }: FleetRoutes): readonly Route[
       operationId: 'listFleetRollouts',
       summary: 'List fleet rollouts, newest first',
       can: 'read',
-      query: z.strictObject({ limit: params.limit(50), cursor: params.cursor }),
+      query: z.strictObject({
+        status: params.statesOf('fleet rollouts', FLEET_STATUSES),
+        limit: params.limit(50),
+        cursor: params.cursor,
+      }),
       responses: {
         200: {
           description: 'One page.',
@@ -176,13 +206,13 @@ export function fleetRoutes({ fleets, publicUrl }: FleetRoutes): readonly Route[
         },
       },
       problems: [],
-      async handle({ query: { limit, cursor } }) {
-        const { items, nextCursor } = await fleets.list(limit, cursor ?? null);
+      async handle({ query: { limit, cursor, status } }) {
+        const { items, nextCursor } = await fleets.list({ status }, limit, cursor ?? null);
         return {
           status: 200 as const,
           headers: linkToNext(
             urlOf('/fleet-rollouts', publicUrl),
-            nextCursor === null ? null : { limit, cursor: nextCursor },
+            nextCursor === null ? null : { ...(status === undefined ? {} : { status }), limit, cursor: nextCursor },
           ),
           body: { items: items.map((fleet) => presentFleet(fleet, publicUrl)), nextCursor },
         };
@@ -215,8 +245,8 @@ export function fleetRoutes({ fleets, publicUrl }: FleetRoutes): readonly Route[
       body: { schema: plain, required: false },
       responses: accepted202,
       problems: COMMANDS,
-      async handle({ params: { id }, principal }) {
-        return answered(await fleets.command(id, { name: 'promote' }, principal), id, publicUrl);
+      async handle({ params: { id }, body, principal }) {
+        return answered(await fleets.command(id, { name: 'promote' }, principal, expectedBy(body)), id, publicUrl);
       },
     }),
     route({
@@ -234,7 +264,7 @@ export function fleetRoutes({ fleets, publicUrl }: FleetRoutes): readonly Route[
         const name = body.giveUp === true ? 'give_up' : 'abort';
         const command: FleetCommand = { name, reason: body.reason ?? '' };
         const refused = name === 'give_up' ? forbidden(principal, 'give_up') : null;
-        return refused ?? answered(await fleets.command(id, command, principal), id, publicUrl);
+        return refused ?? answered(await fleets.command(id, command, principal, expectedBy(body)), id, publicUrl);
       },
     }),
   ];
@@ -284,6 +314,13 @@ const accepted = (fleet: Fleet, publicUrl: string | undefined) => ({
   body: presentFleet(fleet, publicUrl),
 });
 
+/** The plan was checked with every cluster before it was stored. */
+function targetOf({ plan }: FleetSpec) {
+  const target = plan['target'] as Readonly<Record<'namespace' | 'service' | 'mesh', string>>;
+  const { namespace, service, mesh } = target;
+  return { namespace, service, mesh };
+}
+
 const timeOf = (at: Instant): string => new Date(at).toISOString();
 
 function presentFleet(fleet: Fleet, publicUrl: string | undefined): z.input<typeof fleetSchema> {
@@ -291,9 +328,10 @@ function presentFleet(fleet: Fleet, publicUrl: string | undefined): z.input<type
   return {
     id,
     status: fleetStatus(fleet),
+    target: targetOf(spec),
     wave: phase.wave,
     message: 'message' in phase ? phase.message : null,
-    awaiting: phase.name === 'paused' ? phase.cause : null,
+    awaiting: fleetAwaits(fleet),
     onFailure: spec.onFailure,
     waves: spec.waves.map(({ name, approval, bake }, i) => ({
       name,

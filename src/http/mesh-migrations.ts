@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { AbortMigrationResult, MigrationUseCases, StartMigrationResult } from '../app/migration/usecases.ts';
 import { refuses } from '../app/severity.ts';
 import { everyOf } from '../domain/migration/advance.ts';
-import type { Migration, MigrationFact } from '../domain/migration/migration.ts';
+import type { Before, Migration, MigrationFact } from '../domain/migration/migration.ts';
 import { isLive, MIGRATION_FACTS, MIGRATION_STATUSES, statusOf, wantedOf } from '../domain/migration/migration.ts';
 import { forbidden } from './auth.ts';
 import { hashOf } from './document.ts';
@@ -66,6 +66,24 @@ const fields = {
   patienceMs: z.number(),
   callers: described('Who called in plaintext and keeps STRICT from being written.', z.array(caller)),
   pause: z.object({ cause: z.string(), message: z.string(), since: time }).nullable(),
+  before: described(
+    'What STRICT is judged against, as it was found just before; null: STRICT was not wanted yet, or it has ended.',
+    z
+      .object({
+        mode: described('Of the policy; null: it said none.', z.string().nullable()),
+        windowMs: z.number(),
+        calls: z.number(),
+        failures: described('Of these, calls that did not connect (503 with UF or URX).', z.number()),
+        callers: z.array(
+          z.object({
+            source_workload: z.string(),
+            source_workload_namespace: z.string(),
+            perSecond: described('Of its calls, arrived.', z.number()),
+          }),
+        ),
+      })
+      .nullable(),
+  ),
   inForceAt: described('When STRICT was read back: the watch counts from here.', time.nullable()),
   trouble: z.object({ code: z.string(), message: z.string(), since: time }).nullable(),
   outcome: z.object({ code: z.string(), message: z.string() }).nullable(),
@@ -82,6 +100,8 @@ const migrationDetail = named(
   z.object({ ...fields, facts: z.array(factSchema) }),
 );
 type Body = z.input<typeof migrationBody>;
+export type MigrationBody = z.input<typeof migrationDetail>;
+export type MigrationSummary = Body;
 
 const listBody = named(
   'MeshMigrationList',
@@ -113,16 +133,6 @@ const migrationId = z.object({
 const only = (what: string) =>
   params.parameterOf(`Only migrations of this ${what}.`, { type: 'string' }, z.string().max(253).optional());
 
-const statuses = params.parameterOf(
-  'Only migrations in these states; repeatable, or separated by commas.',
-  { type: 'array', items: { type: 'string', enum: [...MIGRATION_STATUSES] } },
-  z
-    .union([z.string(), z.array(z.string())])
-    .transform((given) => [given].flat().flatMap((part) => part.split(',')))
-    .pipe(z.array(z.enum(MIGRATION_STATUSES)))
-    .optional(),
-);
-
 const abortion = named(
   'AbortMigrationBody',
   'May be left out.',
@@ -131,6 +141,10 @@ const abortion = named(
     giveUp: described(
       'A person has taken over a way back that cannot be written: it ends as failed. Role: admin.',
       z.boolean().optional(),
+    ),
+    expectedStatus: described(
+      'The state that the decision rests on. In another one the answer is 412, and nothing happens.',
+      z.enum(MIGRATION_STATUSES).optional(),
     ),
   }),
 );
@@ -188,7 +202,7 @@ export function migrationRoutes({ migrations, publicUrl }: MigrationRoutes): rea
       summary: 'List migrations of mTLS, newest first',
       can: 'read',
       query: z.strictObject({
-        status: statuses,
+        status: params.statesOf('migrations', MIGRATION_STATUSES),
         cluster: only('cluster'),
         namespace: only('namespace'),
         limit: params.limit(50),
@@ -249,12 +263,13 @@ export function migrationRoutes({ migrations, publicUrl }: MigrationRoutes): rea
       responses: {
         202: { description: 'Accepted, or on its way back already.', body: migrationBody, headers: HEADERS },
       },
-      problems: ['migration_not_found', 'migration_ended', 'forbidden'],
-      async handle({ params: { id }, body: { reason, giveUp = false }, principal }) {
+      problems: ['migration_not_found', 'migration_ended', 'moved_on', 'forbidden'],
+      async handle({ params: { id }, body: { reason, giveUp = false, expectedStatus }, principal }) {
         const refused = giveUp ? forbidden(principal, 'give_up') : null;
         if (refused !== null) return refused;
         if (!params.isRolloutId(id)) return notFound(id);
-        return aborted(await migrations.abort(id, principal, { reason: reason ?? null, giveUp }), id, accepted);
+        const asked = { reason: reason ?? null, giveUp, expected: expectedStatus };
+        return aborted(await migrations.abort(id, principal, asked), id, accepted);
       },
     }),
   ];
@@ -270,6 +285,8 @@ function aborted(
       return accepted(result.migration);
     case 'ended':
       return refuse('migration_ended', `migration ${id} is ${statusOf(result.migration)}`);
+    case 'moved_on':
+      return refuse('moved_on', `migration ${id} is ${statusOf(result.migration)} by now; nothing was done`);
     case 'not_found':
       return notFound(id);
     default:
@@ -343,6 +360,7 @@ function present(migration: Migration, publicUrl: string | undefined): Body {
     callers: phase.name === 'guarding' || phase.name === 'paused' ? phase.callers.map(presentCaller) : [],
     pause:
       phase.name === 'paused' ? { cause: phase.cause, message: phase.message, since: timeOf(phase.pausedAt) } : null,
+    before: phase.name === 'strict' || phase.name === 'rolling_back' ? presentBefore(phase.before) : null,
     inForceAt: strict === null ? null : timeOf(strict),
     trouble: trouble === null ? null : { code: trouble.code, message: trouble.message, since: timeOf(trouble.since) },
     outcome: phase.name === 'rolling_back' || phase.name === 'ended' ? { ...phase.outcome } : null,
@@ -361,6 +379,18 @@ const presentCaller = ({ workload, namespace, called, protocol, calls }: Plainte
   called,
   protocol,
   calls,
+});
+
+const presentBefore = ({ mode, traffic }: Before): Body['before'] => ({
+  mode,
+  windowMs: traffic.window,
+  calls: traffic.calls,
+  failures: traffic.failures,
+  callers: traffic.callers.map(({ workload, namespace, rps }) => ({
+    source_workload: workload,
+    source_workload_namespace: namespace,
+    perSecond: rps,
+  })),
 });
 
 const presentFact = ({ at, data, ...fact }: MigrationFact) => ({ ...fact, at: timeOf(at), data: { ...data } });
