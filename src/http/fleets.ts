@@ -5,11 +5,12 @@ import { refuses } from '../app/severity.ts';
 import type { FleetCommand, FleetExpectation } from '../domain/fleet/advance.ts';
 import { fleetAwaits } from '../domain/fleet/advance.ts';
 import type { Fleet, FleetFact, FleetSpec } from '../domain/fleet/fleet.ts';
-import { FLEET_FACTS, FLEET_STATUSES, fleetStatus } from '../domain/fleet/fleet.ts';
+import { FLEET_STATUSES, fleetStatus } from '../domain/fleet/fleet.ts';
 import type { Instant } from '../domain/plan.ts';
 import { forbidden } from './auth.ts';
 import { reason } from './commands.ts';
 import { hashOf } from './document.ts';
+import { detailSchema, dryRunSchema, fleetSchema, listSchema } from './fleet-schemas.ts';
 import * as params from './params.ts';
 import type { Refused } from './problem.ts';
 import { refuse } from './problem.ts';
@@ -17,89 +18,12 @@ import { linkOf, presentFinding, urlOf } from './resource.ts';
 import { EXAMPLE, invalidPlan, linkToNext } from './rollouts.ts';
 import type { Context, Route } from './route.ts';
 import { route } from './route.ts';
-import { described, finding, named, STATUSES } from './schemas.ts';
+import { described, named } from './schemas.ts';
 
 export interface FleetRoutes {
   readonly fleets: FleetUseCases;
   readonly publicUrl: string | undefined;
 }
-
-const time = z.iso.datetime();
-const childSchema = z.object({
-  cluster: z.string(),
-  rollout: described('Its rollout; null: not started.', z.string().nullable()),
-  status: described('Of its rollout, when last seen.', z.enum(STATUSES).nullable()),
-  message: z.string(),
-  refused: described('Why no rollout could be started; null: one could, or was not tried yet.', z.string().nullable()),
-  revert: described('The rollout that takes its promotion back; null: none.', z.string().nullable()),
-  revertStatus: z.enum(STATUSES).nullable(),
-  held: described('Why its promotion cannot be taken back; null: it can, or was not tried.', z.string().nullable()),
-  link: z.string().nullable(),
-});
-const fleetSchema = named(
-  'FleetRollout',
-  'One plan, cluster after cluster in waves.',
-  z.object({
-    id: z.string(),
-    status: described(
-      'running: rollouts of a wave are under way. baking: the wave is promoted and watched. failed: some cluster could not be brought back.',
-      z.enum(FLEET_STATUSES),
-    ),
-    target: described(
-      'Of the plan, without the cluster.',
-      z.object({ namespace: z.string(), service: z.string(), mesh: z.string() }),
-    ),
-    wave: described('Index of the present wave, from 0.', z.int()),
-    message: described('Why it stands still, goes back or ended; null: none of these.', z.string().nullable()),
-    awaiting: described(
-      'A person is asked: to let the next wave begin, or what to do about a wave that failed.',
-      z.enum(['approval', 'failed']).nullable(),
-    ),
-    onFailure: z.enum(['wave', 'all', 'pause']),
-    waves: z.array(
-      z.object({
-        name: z.string(),
-        approval: z.enum(['none', 'required']),
-        bakeMs: z.number(),
-        clusters: z.array(childSchema),
-      }),
-    ),
-    createdAt: time,
-    createdBy: z.string(),
-    endedAt: time.nullable(),
-    version: z.int(),
-    link: z.string(),
-  }),
-);
-const detailSchema = named(
-  'FleetRolloutDetail',
-  'A fleet rollout with everything that happened, the oldest first.',
-  fleetSchema.extend({
-    history: z.array(
-      z.object({
-        seq: z.int(),
-        at: time,
-        type: z.enum(FLEET_FACTS),
-        actor: z.string(),
-        wave: z.int().nullable(),
-        cluster: z.string().nullable(),
-        message: z.string(),
-      }),
-    ),
-  }),
-);
-export type FleetBody = z.input<typeof detailSchema>;
-export type FleetSummary = z.input<typeof fleetSchema>;
-const listSchema = named(
-  'FleetRolloutList',
-  'Fleet rollouts, newest first.',
-  z.object({ items: z.array(fleetSchema), nextCursor: z.string().nullable() }),
-);
-const dryRunSchema = named(
-  'FleetDryRun',
-  'What every cluster says of its plan; nothing is written.',
-  z.object({ accepted: z.boolean(), findings: z.array(finding) }),
-);
 
 const { cluster: _, ...anyTarget } = EXAMPLE.target;
 const FLEET_EXAMPLE = {
@@ -173,7 +97,13 @@ export function fleetRoutes({ fleets, publicUrl }: FleetRoutes): readonly Route[
       query: z.strictObject({ dryRun: params.flag('Only check every cluster: nothing is written.') }),
       headers: z.object({ 'idempotency-key': params.idempotencyKey }),
       body: { schema: z.unknown(), required: true, example: FLEET_EXAMPLE },
-      responses: { 200: { description: 'With dryRun: what the clusters say.', body: dryRunSchema }, ...accepted202 },
+      responses: {
+        200: { description: 'With dryRun: what the clusters say.', body: dryRunSchema },
+        202: {
+          ...accepted202[202],
+          headers: { ...accepted202[202].headers, 'Idempotent-Replayed': 'true: this key had started it before.' },
+        },
+      },
       problems: START,
       async handle({ query, headers, body, principal, locate }) {
         if (query.dryRun) {
@@ -280,8 +210,9 @@ function started(
 ) {
   switch (result.kind) {
     case 'created':
-    case 'replayed':
       return accepted(result.fleet, publicUrl);
+    case 'replayed':
+      return accepted(result.fleet, publicUrl, { 'Idempotent-Replayed': 'true' });
     case 'invalid':
       return invalidPlan(result.problems, locate);
     case 'preflight_failed': {
@@ -308,9 +239,9 @@ function answered(result: FleetCommandResult, id: string, publicUrl: string | un
   }
 }
 
-const accepted = (fleet: Fleet, publicUrl: string | undefined) => ({
+const accepted = (fleet: Fleet, publicUrl: string | undefined, more: Readonly<Record<string, string>> = {}) => ({
   status: 202 as const,
-  headers: { Location: urlOf(`/fleet-rollouts/${fleet.id}`, publicUrl) },
+  headers: { Location: urlOf(`/fleet-rollouts/${fleet.id}`, publicUrl), ...more },
   body: presentFleet(fleet, publicUrl),
 });
 

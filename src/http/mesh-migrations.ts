@@ -4,9 +4,11 @@ import type { AbortMigrationResult, MigrationUseCases, StartMigrationResult } fr
 import { refuses } from '../app/severity.ts';
 import { everyOf } from '../domain/migration/advance.ts';
 import type { Before, Migration, MigrationFact } from '../domain/migration/migration.ts';
-import { isLive, MIGRATION_FACTS, MIGRATION_STATUSES, statusOf, wantedOf } from '../domain/migration/migration.ts';
+import { isLive, MIGRATION_STATUSES, statusOf, wantedOf } from '../domain/migration/migration.ts';
 import { forbidden } from './auth.ts';
 import { hashOf } from './document.ts';
+import type { MigrationSummary } from './mesh-migration-schemas.ts';
+import { listBody, migrationBody, migrationDetail } from './mesh-migration-schemas.ts';
 import * as params from './params.ts';
 import type { Fault, Refused } from './problem.ts';
 import { refuse } from './problem.ts';
@@ -21,93 +23,6 @@ export interface MigrationRoutes {
   readonly migrations: MigrationUseCases;
   readonly publicUrl: string | undefined;
 }
-
-const time = z.iso.datetime();
-
-const caller = z.object({
-  source_workload: described('"unknown": it has no proxy, and nobody can name it.', z.string()),
-  source_workload_namespace: z.string(),
-  called: z.string(),
-  protocol: z.enum(['http', 'tcp']),
-  calls: described('Within quiet, extrapolated as Prometheus does.', z.number()),
-});
-
-const factSchema = named(
-  'MigrationFact',
-  'Something that happened to a migration.',
-  z.object({
-    seq: z.int(),
-    at: time,
-    type: z.enum(MIGRATION_FACTS),
-    actor: z.string(),
-    message: z.string(),
-    data: z.record(z.string(), z.unknown()),
-  }),
-);
-
-const fields = {
-  id: z.string(),
-  status: z.enum(MIGRATION_STATUSES),
-  cluster: z.string(),
-  mesh: z.string(),
-  scope: z.object({
-    kind: z.enum(['workload', 'namespace', 'mesh']),
-    namespace: z.string(),
-    workload: z.string().nullable(),
-  }),
-  policy: z.object({
-    namespace: z.string(),
-    name: z.string(),
-    made: described('The migration makes it, and removes it on the way back.', z.boolean()),
-  }),
-  wantedMode: described('Mode that the policy is to have now; null: Sluice leaves it alone.', z.string().nullable()),
-  quietMs: z.number(),
-  watchMs: z.number(),
-  patienceMs: z.number(),
-  callers: described('Who called in plaintext and keeps STRICT from being written.', z.array(caller)),
-  pause: z.object({ cause: z.string(), message: z.string(), since: time }).nullable(),
-  before: described(
-    'What STRICT is judged against, as it was found just before; null: STRICT was not wanted yet, or it has ended.',
-    z
-      .object({
-        mode: described('Of the policy; null: it said none.', z.string().nullable()),
-        windowMs: z.number(),
-        calls: z.number(),
-        failures: described('Of these, calls that did not connect (503 with UF or URX).', z.number()),
-        callers: z.array(
-          z.object({
-            source_workload: z.string(),
-            source_workload_namespace: z.string(),
-            perSecond: described('Of its calls, arrived.', z.number()),
-          }),
-        ),
-      })
-      .nullable(),
-  ),
-  inForceAt: described('When STRICT was read back: the watch counts from here.', time.nullable()),
-  trouble: z.object({ code: z.string(), message: z.string(), since: time }).nullable(),
-  outcome: z.object({ code: z.string(), message: z.string() }).nullable(),
-  createdAt: time,
-  createdBy: z.string(),
-  endedAt: time.nullable(),
-  version: z.int(),
-  links: z.object({ self: z.string() }),
-};
-const migrationBody = named('MeshMigration', 'One migration from PERMISSIVE to STRICT.', z.object(fields));
-const migrationDetail = named(
-  'MeshMigrationDetail',
-  'One migration with all that happened to it.',
-  z.object({ ...fields, facts: z.array(factSchema) }),
-);
-type Body = z.input<typeof migrationBody>;
-export type MigrationBody = z.input<typeof migrationDetail>;
-export type MigrationSummary = Body;
-
-const listBody = named(
-  'MeshMigrationList',
-  'Migrations, newest first.',
-  z.object({ items: z.array(migrationBody), nextCursor: z.string().nullable() }),
-);
 
 /** Read by the use case, which points at what is wrong in it. */
 const planBody = named(
@@ -278,7 +193,7 @@ export function migrationRoutes({ migrations, publicUrl }: MigrationRoutes): rea
 function aborted(
   result: AbortMigrationResult,
   id: string,
-  accepted: (migration: Migration) => { status: 202; headers: Record<string, string>; body: Body },
+  accepted: (migration: Migration) => { status: 202; headers: Record<string, string>; body: MigrationSummary },
 ) {
   switch (result.kind) {
     case 'done':
@@ -337,7 +252,7 @@ function refusal(result: NotStarted, publicUrl: string | undefined, locate: Loca
 
 const timeOf = (at: number): string => new Date(at).toISOString();
 
-function present(migration: Migration, publicUrl: string | undefined): Body {
+function present(migration: Migration, publicUrl: string | undefined): MigrationSummary {
   const { id, plan, phase, trouble } = migration;
   const { scope } = plan;
   const strict = phase.name === 'strict' ? phase.inForceAt : null;
@@ -381,7 +296,7 @@ const presentCaller = ({ workload, namespace, called, protocol, calls }: Plainte
   calls,
 });
 
-const presentBefore = ({ mode, traffic }: Before): Body['before'] => ({
+const presentBefore = ({ mode, traffic }: Before): MigrationSummary['before'] => ({
   mode,
   windowMs: traffic.window,
   calls: traffic.calls,
