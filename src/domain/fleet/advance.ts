@@ -219,7 +219,9 @@ function letThrough(change: FleetChange, at: Instant, wave: number): FleetChange
   const { spec } = change.fleet;
   const isLast = wave + 1 >= spec.waves.length;
   if (spec.waves[wave]?.approval !== 'required' || isLast) return nextWave(change, at, wave);
-  const message = `Waiting for approval: ${waveWords(spec, wave)} is promoted and has baked ${duration(spec.waves[wave]?.bake ?? 0)}. Promote to begin the next wave, abort to take everything back`;
+  const bake = spec.waves[wave]?.bake ?? 0;
+  const baked = bake === 0 ? '' : ` and has baked ${duration(bake)}`;
+  const message = `Waiting for approval: ${waveWords(spec, wave)} is promoted${baked}. Promote to begin the next wave, abort to take everything back`;
   return tell(into(change, { name: 'paused', wave, since: at, cause: 'approval', message }), at, 'paused', message);
 }
 
