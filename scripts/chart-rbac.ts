@@ -6,9 +6,9 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { loadChecks } from '../src/adapters/inspect/inspect.ts';
 import type { PolicyRule } from '../src/adapters/mesh.ts';
-import { MIGRATED_MESHES } from '../src/adapters/policies/gateway.ts';
 import { MIGRATION_RIGHTS } from '../src/adapters/policies/peer-authentication.ts';
-import { loadMeshes, loadPreparations } from '../src/adapters/registry.ts';
+import { capabilityMatrix, loadMeshes, loadPreparations } from '../src/adapters/registry.ts';
+import { meshesWith } from '../src/domain/capabilities.ts';
 import type { Preparation } from '../src/domain/preparation.ts';
 import { PREPARATIONS } from '../src/domain/preparation.ts';
 
@@ -60,7 +60,8 @@ export async function chartRights(): Promise<ChartRights> {
     ),
   };
   const inspect = { meshes: Object.fromEntries(kinds.map(({ kind }) => [kind, joined(looked(kind), [])])) };
-  const migrations = { meshes: Object.fromEntries(MIGRATED_MESHES.map((kind) => [kind, MIGRATION_RIGHTS])) };
+  const migrated = meshesWith(capabilityMatrix(meshes), 'mtlsMigration');
+  const migrations = { meshes: Object.fromEntries(migrated.map((kind) => [kind, MIGRATION_RIGHTS])) };
   const preparations = Object.fromEntries(
     PREPARATIONS.map((kind) => {
       const rules = joined(

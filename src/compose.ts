@@ -92,7 +92,7 @@ import { type Tracer, UNTRACED } from './app/tracer.ts';
 import { startTraces, TRACES, type TracePorts } from './app/traces.ts';
 import type { OutsideLinks, UseCases } from './app/usecases.ts';
 import { startWorker, type Worker } from './app/worker.ts';
-import { missingCapability } from './domain/capabilities.ts';
+import { meshesWith, missingCapability } from './domain/capabilities.ts';
 import type { Millis, Severities, Target } from './domain/plan.ts';
 import type { Preparation } from './domain/preparation.ts';
 import { PREPARATIONS } from './domain/preparation.ts';
@@ -311,7 +311,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   const fleetUseCases: FleetUseCases = {
     start: (document, principal, idempotency) => startFleet(fleetStart, document, principal, idempotency),
     dryRun: (document) => dryRunFleet(fleetStart, document),
-    command: (id, wanted, principal) => commandFleet(fleetPorts, id, wanted, principal),
+    command: (id, wanted, principal, expected) => commandFleet(fleetPorts, id, wanted, principal, expected),
     async get(id) {
       const found = await fleets.load(id);
       return found === null ? null : { fleet: found.fleet, facts: await fleets.facts(id) };
@@ -334,7 +334,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   };
   const migrationPorts: MigrationPorts = {
     store: postgresMigrationStore(db),
-    policies: policyGateway(migratedClusters(settings, inspected)),
+    policies: policyGateway(migratedClusters(settings, inspected), meshesWith(useCases.capabilities, 'mtlsMigration')),
     recorder,
     log,
     monotonic: () => performance.now(),

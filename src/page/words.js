@@ -18,6 +18,15 @@ export const STATUS = {
   failed: 'Failed',
 };
 
+/** States of all kinds there are. @type {Readonly<Record<string, string>>} */
+export const STATE = {
+  ...STATUS,
+  running: 'Running',
+  baking: 'Baking',
+  guarding: 'Guarding',
+  strict: 'Strict',
+};
+
 /** @type {readonly Status[]} */
 export const LIVE = ['pending', 'progressing', 'paused', 'rolling_back'];
 /** @type {readonly Status[]} */

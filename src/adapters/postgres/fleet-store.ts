@@ -70,13 +70,14 @@ export function postgresFleetStore(db: Database): FleetStore {
       });
       return rows.map(({ id }) => id);
     },
-    async list(limit, cursor) {
+    async list({ status }, limit, cursor) {
       const place = cursor === null ? null : placeOf(cursor);
       const rows = await db.read<Row>({
         text: `select ${COLUMNS} from fleet_rollout f
-          where $2::timestamptz is null or (f.created_at, f.id) < ($2::timestamptz, $3)
+          where ($2::timestamptz is null or (f.created_at, f.id) < ($2::timestamptz, $3))
+            and ($4::text[] is null or f.status = any($4))
           order by f.created_at desc, f.id desc limit $1`,
-        values: [limit + 1, place === null ? null : timestamp(place.at), place?.id ?? null],
+        values: [limit + 1, place === null ? null : timestamp(place.at), place?.id ?? null, status ?? null],
       });
       const items = rows.slice(0, limit).map(toFleet);
       const last = items.at(-1);
