@@ -1,6 +1,6 @@
 /** A running process: API, worker or both; ready when its parts are; gone within ten seconds of SIGTERM. */
 import type { Logger } from './app/ports.ts';
-import { compose, type Service, type Settings } from './compose.ts';
+import { compose, type Service, type Settings, type Telemetry } from './compose.ts';
 import type { Config } from './config.ts';
 import type { Millis } from './domain/plan.ts';
 import { listen } from './http/listen.ts';
@@ -31,20 +31,24 @@ export async function serve(
   // The chart gives the API an account of its own, which only looks.
   const service = await compose(
     { ...settings, writesHere: role !== 'api' },
-    { log, recorder: (sources) => openRecorder({ ...sources, log }) },
+    { log, recorder: (sources) => openRecorder({ ...sources, log }), ...(await tracingOf(config)) },
   );
-  const { useCases: usecases, migrations, tokens, recorder, inbound } = service;
+  const { useCases: usecases, migrations, tokens, recorder, inbound, audit } = service;
   const slack =
     config.slack === null || role === 'worker'
       ? []
       : [slackRouter({ signingSecrets: config.slack.signingSecrets, accept: inbound.accept, now: Date.now, log })];
-  const page = role === 'worker' ? null : openPage(config, service);
+  const page = role === 'worker' ? null : openPage(config, service, log);
   const app = createServer({
     usecases,
     migrations,
     fleets: service.fleets,
+    deliveries: service.deliveries,
     tokens,
+    audit,
+    trustedProxies: config.trustedProxies,
     recorder,
+    tracer: service.tracer,
     log,
     ready: () => service.ready(),
     version: VERSION,
@@ -94,7 +98,15 @@ export async function serve(
   return 0;
 }
 
-function openPage(config: Config, { tokens, recorder }: Service) {
+/** Loaded only where it is wanted: who has no collector pays nothing for it. */
+async function tracingOf({ tracing }: Config): Promise<Pick<Telemetry, 'tracing'>> {
+  if (tracing === null) return {};
+  const { openTracing } = await import('./telemetry/tracing.ts');
+  const resource = { ...tracing.resource, 'service.version': VERSION };
+  return { tracing: (ports) => openTracing({ ...tracing, ...ports, resource, version: VERSION }) };
+}
+
+function openPage(config: Config, { tokens, recorder, audit }: Service, log: Logger) {
   const authenticate: Service['tokens']['authenticate'] = (token) => tokens.authenticate(token);
   const sessions = openSessions({
     key: config.sessionKey,
@@ -103,7 +115,8 @@ function openPage(config: Config, { tokens, recorder }: Service) {
     now: Date.now,
   });
   const links = { prometheus: prometheusLinks(config), tools: [] };
-  const router = pageRouter({ sessions, authenticate, recorder, version: VERSION, heartbeat: LIMITS.heartbeat, links });
+  const heartbeat = LIMITS.heartbeat;
+  const router = pageRouter({ sessions, authenticate, audit, log, recorder, version: VERSION, heartbeat, links });
   return { sessions, router };
 }
 

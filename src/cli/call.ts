@@ -4,6 +4,7 @@ import type { Millis } from '../domain/plan.ts';
 import type { Call, Values } from './command.ts';
 import type { Environment } from './environment.ts';
 import { usage } from './failure.ts';
+import { userAgent } from './pipeline.ts';
 import type { Output } from './show/data.ts';
 import { OUTPUTS } from './show/data.ts';
 import type { Terminal } from './show/terminal.ts';
@@ -47,7 +48,7 @@ export function callOf(parts: CallParts): Call & { close(): void } {
         import('./wire/api.ts'),
       ]);
       const { url, token } = await serverOf(values as Record<string, string>, env);
-      const wire = openWire(url, token, `sluice/${version}`, env);
+      const wire = openWire(url, token, userAgent(version, env), env);
       closers.push(() => wire.close());
       return openApi(
         persistent(wire, { patience, onTrouble: (words) => terminal.note(`${url.host}: ${words}`, 'warn') }),

@@ -194,7 +194,9 @@ const gatewayApi = (group: 'gateway.networking.k8s.io' | 'policy.linkerd.io', pr
       },
     ],
     canaryWeight(route) {
-      const [stable, canary] = (route.spec as HttpRouteSpec).rules[0]?.backendRefs ?? [];
+      // A rollout's own rule for testers stands before it, with one backend.
+      const { rules } = route.spec as HttpRouteSpec;
+      const [stable, canary] = rules.find(({ backendRefs }) => backendRefs.length === 2)?.backendRefs ?? [];
       return share(stable?.weight ?? 1, canary?.weight ?? 1);
     },
     atRest(route) {

@@ -230,7 +230,7 @@ it('a canary that cannot be read whole is not counted, nor is a stable version o
   });
 });
 
-it('the survey knows the histogram and the traffic, and says that it knows no past', async () => {
+it('the survey knows the histogram, the traffic and how often it reads, and says that it knows no past', async () => {
   const { world, open } = start();
   const asked = { ok: 50, failed: 0, slow: 0 };
   const busy = await pod(world, 'istio', 'shop-v1', asked);
@@ -244,7 +244,8 @@ it('the survey knows the histogram and the traffic, and says that it knows no pa
   expect(survey).toMatchObject({
     ok: true,
     view: 'destination',
-    resolution: 1_000,
+    // Blocks are whole multiples of it: of a second, a plan that asks for shorter ones would not get them.
+    resolution: INTERVAL,
     bounds: [250],
     history: null,
     message: expect.stringContaining('has no past'),

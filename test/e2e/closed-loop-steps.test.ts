@@ -1,13 +1,12 @@
 /** Steps beside weights, with real proxies' behaviour: who reaches the canary before it has a weight, and what is left of it. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openApi } from '../../src/sandbox/data-plane/api.ts';
-import type { RolloutView, Service } from '../../src/sandbox/demo/service.ts';
-import { TERMINAL } from '../../src/sandbox/demo/service.ts';
+import type { Service } from '../../src/sandbox/demo/service.ts';
 import { NAMESPACE, SEEDS } from '../../src/sandbox/seeds.ts';
-import { SERVED_BY } from '../../src/sandbox/traffic.ts';
 import type { Loop } from './closed-loop.ts';
 import { plan, startLoop } from './closed-loop.ts';
+import type { Steps } from './steps.ts';
+import { learnt, stepsOf } from './steps.ts';
 
 const SEED = SEEDS.istio;
 const ABORTED = { abort: { percent: '100%', status: 503 } };
@@ -15,16 +14,17 @@ const ABORTED = { abort: { percent: '100%', status: 503 } };
 describe('steps beside weights', () => {
   let loop: Loop;
   let service: Service;
+  let steps: Steps;
   beforeAll(async () => {
     loop = await startLoop('istio');
     service = await loop.service('postgres');
+    steps = stepsOf(loop, service);
   }, 90_000);
   afterAll(async () => {
     await service?.stop();
     await loop?.stop();
   });
 
-  const entry = (path = '/api/items'): string => `${loop.sandbox.entryUrl}${path}`;
   const rules = async (): Promise<readonly Record<string, unknown>[]> => {
     const api = openApi(loop.sandbox.kubeApiUrl, NAMESPACE, 'test');
     const { spec } = await api.get(SEED.route.kind, SEED.route.name);
@@ -32,44 +32,21 @@ describe('steps beside weights', () => {
   };
   const ownRules = async (): Promise<readonly string[]> =>
     (await rules()).map(({ name }) => String(name)).filter((name) => name.startsWith('sluice-'));
-  const servedBy = async (headers: Record<string, string>): Promise<string | null> =>
-    (await fetch(entry(), { headers })).headers.get(SERVED_BY);
-  const asked = async (headers: Record<string, string>, times: number): Promise<readonly (string | null)[]> =>
-    Promise.all(Array.from({ length: times }, () => servedBy(headers)));
-  const started = (steps: readonly object[], more: object = {}): Promise<RolloutView> =>
-    service.start({ ...plan(loop.sandbox), steps, ...more });
-  const until = async (id: string, wanted: (rollout: RolloutView) => boolean): Promise<RolloutView> => {
-    let rollout = await service.get(id);
-    while (!wanted(rollout)) {
-      if (TERMINAL.has(rollout.status)) throw new Error(`${rollout.status}: ${rollout.outcome?.message}`);
-      rollout = await service.next(id, rollout.version, 20);
-    }
-    return rollout;
-  };
-  const ended = (id: string): Promise<RolloutView> => until(id, ({ status }) => TERMINAL.has(status));
-  /** The step's own rules were read back. */
-  const reached = async (id: string, step: number): Promise<void> => {
-    while (!(await service.events(id)).some((fact) => fact.type === 'weight_reached' && fact.step === step))
-      await sleep(50);
-    // The proxies learn of it a moment later.
-    await sleep(400);
-  };
-
   it('a route by header takes testers to the canary, nobody else, and is gone after the promotion', {
     timeout: 90_000,
   }, async () => {
     await loop.sandbox.release('myapp:header');
     const before = await rules();
-    const { id } = await started([
+    const { id } = await steps.started([
       { headerRoute: { header: 'X-Version', exact: 'v2' }, hold: '3s' },
       { weight: 50, hold: '2s' },
     ]);
-    await reached(id, 0);
+    await steps.reached(id, 0);
     expect(await ownRules()).toEqual([`sluice-${id}-header-0`]);
-    expect(new Set(await asked({ 'x-version': 'v2' }, 20))).toEqual(new Set(['myapp-v2']));
-    expect(new Set(await asked({}, 20))).toEqual(new Set(['myapp-v1']));
+    expect(new Set(await steps.asked({ 'x-version': 'v2' }, 20))).toEqual(new Set(['myapp-v2']));
+    expect(new Set(await steps.asked({}, 20))).toEqual(new Set(['myapp-v1']));
     expect(await loop.sandbox.weight()).toBe(0);
-    const rollout = await ended(id);
+    const rollout = await steps.ended(id);
     expect(rollout.status, rollout.outcome?.message).toBe('succeeded');
     expect(await ownRules()).toEqual([]);
     expect((await rules()).length).toBe(before.length);
@@ -77,17 +54,17 @@ describe('steps beside weights', () => {
 
   it('a route by header is gone after a rollback too', { timeout: 90_000 }, async () => {
     await loop.sandbox.release('myapp:header-bad');
-    const { id } = await started([
+    const { id } = await steps.started([
       { headerRoute: { cookie: 'canary', exact: 'yes' }, hold: '1m' },
       { weight: 50, hold: '2s' },
     ]);
-    await reached(id, 0);
-    expect(new Set(await asked({ cookie: 'a=b; canary=yes' }, 10))).toEqual(new Set(['myapp-v2']));
+    await steps.reached(id, 0);
+    expect(new Set(await steps.asked({ cookie: 'a=b; canary=yes' }, 10))).toEqual(new Set(['myapp-v2']));
     await service.abort(id);
-    expect((await ended(id)).status).toBe('aborted');
+    expect((await steps.ended(id)).status).toBe('aborted');
     expect(await ownRules()).toEqual([]);
-    await sleep(400);
-    expect(new Set(await asked({ cookie: 'canary=yes' }, 10))).toEqual(new Set(['myapp-v1']));
+    await learnt();
+    expect(new Set(await steps.asked({ cookie: 'canary=yes' }, 10))).toEqual(new Set(['myapp-v1']));
   });
 
   it('a mirror brings the canary copies that are judged, and users notice nothing of its failures', {
@@ -95,11 +72,11 @@ describe('steps beside weights', () => {
   }, async () => {
     await loop.sandbox.release('myapp:mirror', { errorRate: 0.5 });
     const before = loop.sandbox.users();
-    const { id } = await started([
+    const { id } = await steps.started([
       { mirror: { percent: '100%' }, hold: '5s' },
       { weight: 50, hold: '2s' },
     ]);
-    const rollout = await ended(id);
+    const rollout = await steps.ended(id);
     expect(rollout, rollout.outcome?.message).toMatchObject({ status: 'rolled_back', outcome: { check: 'errors' } });
     expect(rollout.outcome?.message).toContain('at 0 %');
     expect(loop.sandbox.users().failed - before.failed).toBe(0);
@@ -112,17 +89,20 @@ describe('steps beside weights', () => {
   }, async () => {
     await loop.sandbox.release('myapp:rehearsed');
     const before = loop.sandbox.users();
-    const { id } = await started([
-      { faultRehearsal: { ...ABORTED, probe: { url: entry(), maxFailed: '100%', minFailed: '50%' } }, hold: '0s' },
+    const { id } = await steps.started([
+      {
+        faultRehearsal: { ...ABORTED, probe: { url: steps.entry(), maxFailed: '100%', minFailed: '50%' } },
+        hold: '0s',
+      },
       { weight: 50, hold: '2s' },
     ]);
-    await reached(id, 0);
+    await steps.reached(id, 0);
     expect(await ownRules()).toEqual([`sluice-${id}-fault-0`]);
-    expect((await fetch(entry(), { headers: { 'x-sluice-rehearsal': id } })).status).toBe(503);
-    await until(id, ({ step }) => step === 1);
-    await reached(id, 1);
+    expect((await fetch(steps.entry(), { headers: { 'x-sluice-rehearsal': id } })).status).toBe(503);
+    await steps.until(id, ({ step }) => step === 1);
+    await steps.reached(id, 1);
     expect(await ownRules()).toEqual([]);
-    const rollout = await ended(id);
+    const rollout = await steps.ended(id);
     expect(rollout.status, rollout.outcome?.message).toBe('succeeded');
     expect(loop.sandbox.users().failed - before.failed).toBe(0);
     const verdict = (await service.events(id)).find(({ type }) => type === 'verdict_changed');
@@ -133,11 +113,11 @@ describe('steps beside weights', () => {
 
   it('a caller that does not stand the faults sends the canary back', { timeout: 90_000 }, async () => {
     await loop.sandbox.release('myapp:fragile');
-    const { id } = await started([
-      { faultRehearsal: { ...ABORTED, probe: { url: entry(), maxFailed: '0%' } }, hold: '0s' },
+    const { id } = await steps.started([
+      { faultRehearsal: { ...ABORTED, probe: { url: steps.entry(), maxFailed: '0%' } }, hold: '0s' },
       { weight: 50, hold: '2s' },
     ]);
-    const rollout = await ended(id);
+    const rollout = await steps.ended(id);
     expect(rollout).toMatchObject({ status: 'rolled_back', outcome: { check: 'fault-rehearsal' } });
     expect(rollout.outcome?.message).toMatch(
       /20 of 20 rehearsed requests to .* failed \(status 503\), at most 0 % may/,
@@ -147,30 +127,33 @@ describe('steps beside weights', () => {
 
   it('the faults are taken away though the worker is killed in the middle', { timeout: 90_000 }, async () => {
     await loop.sandbox.release('myapp:killed');
-    const { id } = await started([
-      { faultRehearsal: { ...ABORTED, probe: { url: entry(), maxFailed: '100%', minFailed: '50%' } }, hold: '0s' },
+    const { id } = await steps.started([
+      {
+        faultRehearsal: { ...ABORTED, probe: { url: steps.entry(), maxFailed: '100%', minFailed: '50%' } },
+        hold: '0s',
+      },
       { weight: 50, hold: '2s' },
     ]);
-    await reached(id, 0);
+    await steps.reached(id, 0);
     await service.kill();
     expect(await ownRules()).toEqual([`sluice-${id}-fault-0`]);
     await service.restart();
-    const rollout = await ended(id);
+    const rollout = await steps.ended(id);
     expect(rollout.status, rollout.outcome?.message).toBe('succeeded');
     expect(await ownRules()).toEqual([]);
   });
 
   it('the template safe has all of them, in this order', { timeout: 120_000 }, async () => {
     await loop.sandbox.release('myapp:safe');
-    const probe = { url: entry(), maxFailed: '100%', minFailed: '50%' };
-    const { id, steps } = await service.start({
+    const probe = { url: steps.entry(), maxFailed: '100%', minFailed: '50%' };
+    const { id, steps: count } = await service.start({
       ...plan(loop.sandbox),
       // One per cent of this traffic is too little for any limit in three seconds.
       analysis: { interval: '1s', evidence: { mode: 'off' }, checks: [] },
       steps: { template: 'safe', hold: '3s', faultRehearsal: { ...ABORTED, probe } },
     });
-    expect(steps).toBe(7);
-    const rollout = await ended(id);
+    expect(count).toBe(7);
+    const rollout = await steps.ended(id);
     expect(rollout.status, rollout.outcome?.message).toBe('succeeded');
     const wanted = (await service.events(id))
       .filter(({ type }) => type === 'weight_wanted')

@@ -104,7 +104,7 @@ describe('the warm-up', () => {
     const cold = blocks(3, (i) => block(i, side(50, 2, [50, 50, 50]), side(950, 0)));
     expect(replay(DEFAULTS, cold).crossed).toBeNull();
     // Two of fifty failing is not outright failure; all else may win its head start and no more.
-    expect(Math.exp(logTotal(replay(DEFAULTS, cold), DEFAULTS))).toBeLessThan(2.5);
+    expect(Math.exp(logTotal(replay(DEFAULTS, cold), DEFAULTS))).toBeLessThan(DEFAULTS.errors.deposits.headStart ?? 0);
   });
 
   it('is not lost: with a head start the same canary has more evidence behind it', () => {

@@ -2,8 +2,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
-import { loadMeshes } from '../../src/adapters/registry.ts';
+import { capabilityMatrix, loadMeshes } from '../../src/adapters/registry.ts';
 import { VARIABLES } from '../../src/config.ts';
+import { missingCapability } from '../../src/domain/capabilities.ts';
 import { chartFile, ROOT } from '../support/chart.ts';
 
 const page = (name: string): string => readFileSync(join(ROOT, 'docs', name), 'utf8');
@@ -26,6 +27,25 @@ describe('docs/seed.md', () => {
     expect(practices).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     expect(rows.filter((line) => !/^\| (\d+ |section|practice|---)/.test(line)).length).toBeGreaterThanOrEqual(18);
   });
+});
+
+describe('docs/plan.md', () => {
+  it.each(['headerRoute', 'mirror', 'faultRehearsal'] as const)(
+    'says who carries a %s step as the matrix does',
+    async (step) => {
+      const matrix = capabilityMatrix(await loadMeshes());
+      const carriers = [
+        { mesh: 'istio' },
+        { mesh: 'gateway-api', proxy: 'istio' },
+        { mesh: 'gateway-api', proxy: 'linkerd' },
+        { mesh: 'linkerd-smi' },
+      ];
+      const able = carriers.map((carrier) => (missingCapability(matrix, carrier, step) === null ? 'yes' : 'no'));
+      const head = '| step | `istio` | `gateway-api`, proxy Istio | `gateway-api`, proxy Linkerd | `linkerd-smi` |';
+      expect(page('plan.md')).toContain(head);
+      expect(page('plan.md')).toContain(`| \`${step}\` | ${able.join(' | ')} |`);
+    },
+  );
 });
 
 describe('docs/operations.md', () => {

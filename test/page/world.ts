@@ -5,6 +5,8 @@ import { pageRouter } from '../../src/http/page.ts';
 import type { PageLinks } from '../../src/http/page-session.ts';
 import { createServer } from '../../src/http/server.ts';
 import { sessions as openSessions } from '../../src/http/session.ts';
+import { type FakeFleets, fakeFleets } from '../support/fleets-fake.ts';
+import { type FakeMigrations, fakeMigrations } from '../support/migrations-fake.ts';
 import type { FakeUseCases } from '../support/usecases-fake.ts';
 import { fakeUseCases, quietLog } from '../support/usecases-fake.ts';
 
@@ -25,6 +27,8 @@ const principals = new Map<string, Principal>(
 export interface World {
   readonly url: string;
   readonly fake: FakeUseCases;
+  readonly fleets: FakeFleets;
+  readonly migrations: FakeMigrations;
   readonly revoked: Set<string>;
   readonly key: string;
   /** Stops the server; `start` brings it back on the same port. */
@@ -46,6 +50,7 @@ export interface WorldOptions {
 
 export async function pageWorld(options: WorldOptions = {}): Promise<World> {
   const { fake = fakeUseCases(), heartbeat = 15_000, promised = heartbeat, publicUrl, now = Date.now } = options;
+  const [fleets, migrations] = [fakeFleets(fake), fakeMigrations()];
   const key = options.key ?? 'a key for tests, long enough for all of them';
   const links = options.links ?? { prometheus: { default: 'http://127.0.0.1:9/prom' }, tools: [] };
   const revoked = new Set<string>();
@@ -56,6 +61,9 @@ export async function pageWorld(options: WorldOptions = {}): Promise<World> {
     const sessions = openSessions({ key, authenticate, publicUrl, now });
     const app = createServer({
       usecases: fake,
+      audit: fake.audit,
+      fleets,
+      migrations,
       tokens: { authenticate },
       recorder,
       log: quietLog,
@@ -64,7 +72,16 @@ export async function pageWorld(options: WorldOptions = {}): Promise<World> {
       limits: { heartbeat },
       sessions,
       extraRouters: [
-        pageRouter({ sessions, authenticate, recorder, version: '0.1.0-test', heartbeat: promised, links }),
+        pageRouter({
+          sessions,
+          authenticate,
+          audit: fake.audit,
+          log: quietLog,
+          recorder,
+          version: '0.1.0-test',
+          heartbeat: promised,
+          links,
+        }),
       ],
       ...(publicUrl === undefined ? {} : { publicUrl }),
     });
@@ -75,6 +92,8 @@ export async function pageWorld(options: WorldOptions = {}): Promise<World> {
   return {
     url: `http://127.0.0.1:${port}`,
     fake,
+    fleets,
+    migrations,
     revoked,
     key,
     stop: () => server.close(300),

@@ -128,6 +128,19 @@ describe('a mirror', () => {
     expect(await requests(plane, { reporter: 'source', response_code: '200' })).toBe(200);
   });
 
+  it('that an HTTPRoute asks for gets copies too', async () => {
+    const requestMirror = { backendRef: { name: 'myapp-v2', port: 80 } };
+    const backendRefs = [{ name: 'myapp-v1', port: 80 }];
+    const copied = httpRoute([{ filters: [{ type: 'RequestMirror', requestMirror }], backendRefs }]);
+    const plane = await start('istio', { httpRoutes: [copied] });
+    expect(counted(await send(plane, 20), '200 v1')).toBe(20);
+    await until(
+      async () => v2.requests,
+      (found) => found === 20,
+    );
+    expect(await requests(plane, { reporter: 'source', destination_workload: 'myapp-v2' })).toBe(0);
+  });
+
   it('that is slow slows nobody', async () => {
     const plane = await start('istio', route({ mirrors: [{ destination: { host: 'myapp', subset: 'v2' } }] }));
     v2.delay = 1000;

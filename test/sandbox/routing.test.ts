@@ -172,9 +172,37 @@ describe('HTTPRoute', () => {
     expect(decide('linkerd', { httpRoutes: [young, old] }, asked('/'))).toBe('rule 1: old 100');
   });
 
-  it('refuses a filter, and names it', () => {
-    const filtered = httpRoute([{ filters: [{ type: 'RequestMirror' }], backendRefs: to('myapp-v1') }]);
-    expect(() => table('linkerd', { httpRoutes: [filtered] })).toThrow('does not know rules[0].filters');
+  it('takes the first of equally specific rules of one route, and a header more before none', () => {
+    const tester = (name: string) => ({
+      name,
+      matches: [{ headers: [{ type: 'RegularExpression', name: 'cookie', value: '(.*; )?canary=yes' }] }],
+      backendRefs: to(name),
+    });
+    const testers = httpRoute([{ name: 'all', backendRefs: to('all') }, tester('one'), tester('two')]);
+    const cookie = (value: string) => asked('/', { headers: { cookie: value } });
+    expect(decide('istio', { httpRoutes: [testers] }, cookie('a=b; canary=yes'))).toBe('rule one: one 100');
+    expect(decide('istio', { httpRoutes: [testers] }, cookie('canary=yesterday'))).toBe('rule all: all 100');
+  });
+
+  it.each([
+    ['all requests', {}, 1],
+    ['a percentage', { percent: 25 }, 0.25],
+    ['a fraction', { fraction: { numerator: 1, denominator: 8 } }, 0.125],
+    ['a fraction of a hundred', { fraction: { numerator: 5 } }, 0.05],
+  ])('mirrors %s with Istio', (_, part, share) => {
+    const filter = { type: 'RequestMirror', requestMirror: { backendRef: { name: 'copies', port: 80 }, ...part } };
+    const [rule] =
+      table('istio', { httpRoutes: [httpRoute([{ filters: [filter], backendRefs: to('all') }])] }).rules('myapp') ?? [];
+    const destination = { service: 'copies', namespace: 'production', subset: null };
+    expect(rule?.mirrors).toEqual([{ destination, share }]);
+  });
+
+  it.each([
+    ['linkerd', 'RequestMirror', 'the filter RequestMirror for Linkerd, which refuses it'],
+    ['istio', 'URLRewrite', 'the filter URLRewrite'],
+  ] as const)('refuses with %s the filter %s, and names it', (proxies, type, words) => {
+    const filtered = httpRoute([{ filters: [{ type }], backendRefs: to('myapp-v1') }]);
+    expect(() => table(proxies, { httpRoutes: [filtered] })).toThrow(`does not know ${words}`);
   });
 });
 

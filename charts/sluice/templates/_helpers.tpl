@@ -60,9 +60,15 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- /* Without it every API pod seals the page's sessions with a key of its own. */}}
 {{ include "sluice.fromSecret" (dict "root" . "name" "SLUICE_SESSION_KEY" "optional" true) }}
+{{- if .Values.webhooks.signed }}
+{{ include "sluice.fromSecret" (dict "root" . "name" "SLUICE_WEBHOOK_SECRETS") }}
+{{- end }}
 {{- if .Values.slack.enabled }}
 {{ include "sluice.fromSecret" (dict "root" . "name" "SLACK_BOT_TOKEN") }}
 {{ include "sluice.fromSecret" (dict "root" . "name" "SLACK_SIGNING_SECRET") }}
+{{- end }}
+{{- if and .Values.tracing.endpoint .Values.tracing.authenticated }}
+{{ include "sluice.fromSecret" (dict "root" . "name" "OTEL_EXPORTER_OTLP_HEADERS") }}
 {{- end }}
 {{- if not .Values.clusters }}
 {{- $secret := get (dict "basic" "PROMETHEUS_PASSWORD" "bearer" "PROMETHEUS_BEARER_TOKEN" "header" "PROMETHEUS_HEADER_VALUE") .Values.prometheus.auth.kind }}
@@ -78,7 +84,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end }}
 {{- range .Values.extraEnv }}
-{{- if and (hasKey . "value") (has .name (list "DATABASE_URL" "REDIS_URL" "SLUICE_SESSION_KEY" "SLACK_BOT_TOKEN" "SLACK_SIGNING_SECRET" "PROMETHEUS_PASSWORD" "PROMETHEUS_BEARER_TOKEN" "PROMETHEUS_HEADER_VALUE" "SLUICE_KIALI_TOKEN" "SLUICE_JAEGER_TOKEN" "SLUICE_JAEGER_HEADER_VALUE")) }}
+{{- if and (hasKey . "value") (has .name (list "DATABASE_URL" "DATABASE_OWNER_URL" "REDIS_URL" "SLUICE_SESSION_KEY" "SLUICE_WEBHOOK_SECRETS" "SLACK_BOT_TOKEN" "SLACK_SIGNING_SECRET" "PROMETHEUS_PASSWORD" "PROMETHEUS_BEARER_TOKEN" "PROMETHEUS_HEADER_VALUE" "SLUICE_KIALI_TOKEN" "SLUICE_JAEGER_TOKEN" "SLUICE_JAEGER_HEADER_VALUE" "OTEL_EXPORTER_OTLP_HEADERS")) }}
 {{- fail (printf "extraEnv: %s is a secret; put it into existingSecret, not into values" .name) }}
 {{- end }}
 {{- end }}
@@ -177,6 +183,11 @@ spec:
           mountPath: /etc/sluice
           readOnly: true
         {{- end }}
+        {{- if $root.Values.channels }}
+        - name: channels
+          mountPath: /etc/sluice-channels
+          readOnly: true
+        {{- end }}
         {{- with $root.Values.extraVolumeMounts }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -188,6 +199,11 @@ spec:
     - name: clusters
       configMap:
         name: {{ include "sluice.fullname" $root }}-clusters
+    {{- end }}
+    {{- if $root.Values.channels }}
+    - name: channels
+      configMap:
+        name: {{ include "sluice.fullname" $root }}-channels
     {{- end }}
     {{- with $root.Values.extraVolumes }}
     {{- toYaml . | nindent 4 }}

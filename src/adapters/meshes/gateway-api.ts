@@ -3,11 +3,14 @@ import { z } from 'zod';
 import { no, partly, yes } from '../../domain/capabilities.ts';
 import type { RouteTrouble } from '../../domain/observation.ts';
 import type { Role } from '../../domain/plan.ts';
+import type { Temporary } from '../../domain/temporary.ts';
 import * as able from '../capabilities/common.ts';
 import { rowsFor } from '../capabilities/rows.ts';
 import type { KubeObject } from '../kubernetes/kube.ts';
 import type { RoutePlace, View } from '../mesh.ts';
 import { defineMesh } from '../mesh.ts';
+import { ownIn } from '../routes/http-route-marks.ts';
+import { httpRouteTemporary } from '../routes/http-route-temporary.ts';
 import { isRecord, listAt, numberAt, textAt } from '../routes/json.ts';
 import { common, label, portNumber, ruleIndex, ruleName, ruleNames, subdomain } from '../routes/names.ts';
 import { pointer } from '../routes/pointer.ts';
@@ -154,8 +157,11 @@ function destinationOf(backend: unknown, path: readonly (string | number)[], t: 
   };
 }
 
-const rulesOf = (object: KubeObject, t: GatewayApiTarget): readonly Rule[] =>
-  listAt(object.spec, 'rules').map((rule, index): Rule => {
+function rulesOf(object: KubeObject, t: GatewayApiTarget): readonly Rule[] {
+  const own = ownIn(object).rules;
+  return listAt(object.spec, 'rules').flatMap((rule, index): Rule | readonly Rule[] => {
+    // Rules of our own are no choice of the plan's, and positions are counted without them.
+    if (own.has(index)) return [];
     const name = textAt(rule, 'name');
     return {
       index,
@@ -167,6 +173,7 @@ const rulesOf = (object: KubeObject, t: GatewayApiTarget): readonly Rule[] =>
       tests: name === null ? [] : [{ op: 'test', path: pointer('spec', 'rules', index, 'name'), value: name }],
     };
   });
+}
 
 const selectionOf = ({ httpRoute: { rule, rules, index } }: GatewayApiTarget): Selection => ({
   ...(rule === undefined ? {} : { names: [rule] }),
@@ -195,6 +202,11 @@ function carriesAllTraffic(object: KubeObject, split: Split, t: GatewayApiTarget
   );
 }
 
+/** Linkerd refuses a route that has a RequestMirror filter, and its traffic then goes to the Service as if there were none. */
+const CARRIED = { linkerd: ['headerRoute'], istio: ['headerRoute', 'mirror'] } as const satisfies Readonly<
+  Record<GatewayApiTarget['proxy'], readonly Temporary['kind'][]>
+>;
+
 const kindOf = (t: GatewayApiTarget): RouteKind => ({
   naming: namingOf(t),
   group: t.httpRoute.group,
@@ -206,6 +218,7 @@ const kindOf = (t: GatewayApiTarget): RouteKind => ({
   versions: (served) => (TALKED[t.httpRoute.group] ?? []).filter((talked) => served.includes(talked)),
   split: (object, goingBack) => splitIn(object, t, goingBack),
   carriesAllTraffic: (object, split) => carriesAllTraffic(object, split, t),
+  temporary: httpRouteTemporary(namingOf(t), CARRIED[t.proxy]),
   parts: (_object, _split, canary) => wholeParts(canary),
 });
 
@@ -221,7 +234,9 @@ const viewsOf = (t: GatewayApiTarget): readonly View[] =>
 
 const inRoutes = {
   weights: yes('backendRefs[].weight; absent is 1.'),
-  headerRoute: yes('A rule that matches the header: the most specific match wins, not the first.'),
+  headerRoute: yes(
+    'A copy of the moved rule with one header more: the most specific match wins, not the first. A prefix or a cookie is a regular expression of the whole value.',
+  ),
   sessionAffinity: no(
     'sessionPersistence is in the experimental channel only, and no mesh carries it out between versions',
   ),
@@ -238,7 +253,7 @@ const capabilities = [
         ...able.everywhere,
         ...able.linkerd,
         ...inRoutes,
-        mirror: no('Linkerd refuses a route with a RequestMirror filter'),
+        mirror: no('Linkerd has no mirrors: it refuses a route with a RequestMirror filter'),
         retries: yes('Annotations retry.linkerd.io/*; a retry may go to the other version.'),
         retryBudget: partly('No budget; retry.linkerd.io/limit limits the attempts of one request.'),
         timeouts: yes('rules[].timeouts, or annotations timeout.linkerd.io/*.'),
@@ -268,7 +283,9 @@ const capabilities = [
         ...able.everywhere,
         ...able.istio,
         ...inRoutes,
-        mirror: yes('A RequestMirror filter.'),
+        mirror: yes(
+          'A RequestMirror filter of the moved rule. Less than all requests needs percent, which the Gateway API has from 1.3 on.',
+        ),
         faultRehearsal: no('an HTTPRoute has no faults, and a VirtualService beside it is not supported'),
         ensureSubset: no('an HTTPRoute knows no subsets: each version is a Service of its own'),
         retries: partly('rules[].retry is in the experimental channel only.'),
@@ -281,7 +298,11 @@ const capabilities = [
     },
     [
       { apiVersion: `${STANDARD}/v1`, served: 'current Istio' },
-      { apiVersion: `${STANDARD}/v1beta1`, served: 'clusters whose Gateway API is older than 1.0' },
+      {
+        apiVersion: `${STANDARD}/v1beta1`,
+        served: 'clusters whose Gateway API is older than 1.0',
+        unlike: { mirror: partly('A RequestMirror filter, of all requests: there is no percent.') },
+      },
     ],
   ),
 ];
@@ -299,6 +320,7 @@ export default defineMesh({
     stable: { service: 'myapp-v1' },
     canary: { service: 'myapp-v2' },
   },
+  adds: CARRIED.istio,
   rbac: [{ apiGroups: [STANDARD, POLICY], resources: ['httproutes'], verbs: ['get', 'list', 'watch', 'patch'] }],
   capabilities,
   views: (t) => viewsOf(target.parse(t)),

@@ -251,8 +251,7 @@ function open(options: DirectOptions): DirectProvider {
       if ('code' in found) return found;
       const message = `the provider ${NAME} has no past: it reads the pods (${found.words}) from now on`;
       const { bounds, rps } = found;
-      const resolution = Math.max(1_000, intervalMs);
-      return { ok: true, view: counting.view.name, resolution, bounds, history: null, rps, message };
+      return { ok: true, view: counting.view.name, resolution: intervalMs, bounds, history: null, rps, message };
     },
 
     ping: () => kube.ping(),

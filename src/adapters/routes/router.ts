@@ -133,12 +133,18 @@ export class RouteRouter implements TrafficRouter {
     const alone = split.rules.find((rule) => rule.stable === null);
     if (alone !== undefined && decision.canaryWeight !== 100)
       return { kind: 'trouble', trouble: refuse.stableAbsent(this.#kind.naming, alone.rule) };
+    const doubt = this.#kind.temporary?.doubt?.(decision.temporary) ?? null;
+    if (doubt !== null && !dryRun) {
+      const tried = await this.#write(decision, token, true);
+      if (tried.kind !== 'applied') return tried;
+    }
     const answer = await this.#kube.patch(this.#ref(this.#version ?? ''), this.#ops(object, split, decision, token), {
       dryRun,
     });
     if (!answer.ok) return this.#refused(answer, decision, token, split.canaryWeight, dryRun);
     if (!dryRun) this.#last = answer.value;
-    const wrong = this.#notKept(answer.value, decision);
+    const wrong =
+      doubt !== null && !this.#hasTemporary(answer.value, decision) ? doubt : this.#notKept(answer.value, decision);
     return wrong === null
       ? { ...applied, token: dryRun ? token : tokenOf(answer.value) }
       : { kind: 'trouble', trouble: wrong };
@@ -153,7 +159,8 @@ export class RouteRouter implements TrafficRouter {
 
   #ops(object: KubeObject, split: Split, decision: Decision, token: string): readonly PatchOp[] {
     const parts = this.#kind.parts(object, split, decision.canaryWeight);
-    const value = encodeDecision(decision, split.canaryWeight);
+    const seal = this.#kind.temporary?.seal?.(object, split, decision) ?? null;
+    const value = encodeDecision(decision, split.canaryWeight, seal);
     return [
       // `replace`, not `test`: a stale one answers 409 instead of a 422 that does not say which operation failed.
       { op: 'replace', path: '/metadata/resourceVersion', value: token },

@@ -1,7 +1,7 @@
 /** HTTPRoute of gateway.networking.k8s.io and policy.linkerd.io: the most specific match wins, whatever the list order. */
 import type { KubeObject } from '../../adapters/kubernetes/kube.ts';
 import { objectOf } from './istio-route.ts';
-import type { Asked, RouteObject, Rule, Weighted } from './routing.ts';
+import type { Asked, Destination, Mirror, RouteObject, Rule, Weighted } from './routing.ts';
 import { elementPrefix, milliseconds, PLAIN, UnsupportedRoute, wholeMatch } from './routing.ts';
 
 interface ValueMatch {
@@ -26,9 +26,19 @@ interface BackendRef {
   readonly weight?: number;
 }
 
+interface Filter {
+  readonly type: string;
+  readonly requestMirror?: {
+    readonly backendRef: BackendRef;
+    readonly percent?: number;
+    readonly fraction?: { readonly numerator: number; readonly denominator?: number };
+  };
+}
+
 interface HttpRouteRule {
   readonly name?: string;
   readonly matches?: readonly Match[];
+  readonly filters?: readonly Filter[];
   readonly backendRefs?: readonly BackendRef[];
   readonly timeouts?: { readonly request?: string };
 }
@@ -38,7 +48,7 @@ interface Spec {
   readonly rules?: readonly HttpRouteRule[];
 }
 
-const RULE_FIELDS = new Set(['name', 'matches', 'backendRefs', 'timeouts']);
+const RULE_FIELDS = new Set(['name', 'matches', 'filters', 'backendRefs', 'timeouts']);
 
 export const isRouteOf = (httpRoute: KubeObject, service: string, namespace: string): boolean =>
   ((httpRoute.spec ?? {}) as Spec).parentRefs?.some(
@@ -47,6 +57,13 @@ export const isRouteOf = (httpRoute: KubeObject, service: string, namespace: str
       parent.name === service &&
       (parent.namespace ?? httpRoute.metadata.namespace ?? 'default') === namespace,
   ) ?? false;
+
+/** Linkerd's policy controller takes no route with such a filter. Throws UnsupportedRoute. */
+export function refuseMirrors(httpRoute: KubeObject): void {
+  const { rules = [] } = (httpRoute.spec ?? {}) as Spec;
+  if (rules.some(({ filters = [] }) => filters.some(({ type }) => type === 'RequestMirror')))
+    throw new UnsupportedRoute(objectOf(httpRoute), 'the filter RequestMirror for Linkerd, which refuses it');
+}
 
 interface Ranked extends Rule {
   /** Compared from left to right, the larger one first. */
@@ -86,6 +103,7 @@ function rankedRules(httpRoute: KubeObject): readonly Ranked[] {
       matches: (asked: Asked) => fits(match, asked),
       rank: rankOf(match),
       backends: backends(object, rule.backendRefs ?? []),
+      mirrors: (rule.filters ?? []).map((filter) => mirror(object, filter)),
       timeout: rule.timeouts?.request === undefined ? null : milliseconds(rule.timeouts.request),
     }));
   });
@@ -120,12 +138,20 @@ function pathFits(wanted: Match['path'], path: string): boolean {
 const valueFits = ({ type = 'Exact', value }: ValueMatch, found: string | undefined): boolean =>
   found !== undefined && (type === 'Exact' ? found === value : wholeMatch(value).test(found));
 
-function backends(object: RouteObject, refs: readonly BackendRef[]): readonly Weighted[] {
-  return refs
-    .map((ref) => {
-      if ((ref.kind ?? 'Service') !== 'Service') throw new UnsupportedRoute(object, `a backend of kind ${ref.kind}`);
-      const destination = { service: ref.name, namespace: ref.namespace ?? object.namespace, subset: null };
-      return { destination, weight: ref.weight ?? 1, headers: null };
-    })
+const backends = (object: RouteObject, refs: readonly BackendRef[]): readonly Weighted[] =>
+  refs
+    .map((ref) => ({ destination: destinationOf(object, ref), weight: ref.weight ?? 1, headers: null }))
     .filter(({ weight }) => weight > 0);
+
+function destinationOf(object: RouteObject, { kind = 'Service', name, namespace }: BackendRef): Destination {
+  if (kind !== 'Service') throw new UnsupportedRoute(object, `a backend of kind ${kind}`);
+  return { service: name, namespace: namespace ?? object.namespace, subset: null };
+}
+
+/** Without a part of the requests it is all of them. */
+function mirror(object: RouteObject, { type, requestMirror }: Filter): Mirror {
+  if (type !== 'RequestMirror' || requestMirror === undefined) throw new UnsupportedRoute(object, `the filter ${type}`);
+  const { backendRef, percent = 100, fraction } = requestMirror;
+  const share = fraction === undefined ? percent / 100 : fraction.numerator / (fraction.denominator ?? 100);
+  return { destination: destinationOf(object, backendRef), share };
 }

@@ -8,7 +8,7 @@ import type { Endpoint } from './endpoints.ts';
 import { endpointsOf } from './endpoints.ts';
 import type { Accrual } from './failure-accrual.ts';
 import { accrualOf } from './failure-accrual.ts';
-import { httpRouteRules, isRouteOf } from './http-route.ts';
+import { httpRouteRules, isRouteOf, refuseMirrors } from './http-route.ts';
 import { istioRules, speaksOf, subsetLabels } from './istio-route.ts';
 import type { InboundVerdict } from './linkerd-policy.ts';
 import { compileInbound } from './linkerd-policy.ts';
@@ -164,7 +164,9 @@ function istioTable({ virtualServices, httpRoutes }: MeshObjects): Find {
 /** A TrafficSplit becomes a ServiceProfile, and a profile takes precedence over routes. */
 function linkerdTable({ trafficSplits, httpRoutes, policyRoutes }: MeshObjects): Find {
   const compiled = trafficSplits.toSorted(byAge).map((object) => ({ object, rules: splitRules(object) }));
-  const routes = gatewayRoutes([...httpRoutes, ...policyRoutes]);
+  const all = [...httpRoutes, ...policyRoutes];
+  all.forEach(refuseMirrors);
+  const routes = gatewayRoutes(all);
   return (service) => {
     const host = fqdn(service.service, service.namespace);
     return compiled.find(({ object }) => splits(object, host))?.rules ?? routes(service);

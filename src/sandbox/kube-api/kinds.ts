@@ -186,17 +186,19 @@ export const TRAFFIC_SPLIT_LATER = trafficSplit(
   'v1alpha4',
 );
 
-export const GATEWAY_HTTP_ROUTE = custom({
-  group: 'gateway.networking.k8s.io',
-  plural: 'httproutes',
-  kind: 'HTTPRoute',
-  versions: [
-    { name: 'v1', schema: httproute.gateway },
-    { name: 'v1beta1', schema: httproute.gateway },
-  ],
-  storage: 'v1',
-  statusSubresource: true,
-});
+const gatewayRoute = (schema: Schema): Kind =>
+  custom({
+    group: 'gateway.networking.k8s.io',
+    plural: 'httproutes',
+    kind: 'HTTPRoute',
+    versions: ['v1', 'v1beta1'].map((name) => ({ name, schema })),
+    storage: 'v1',
+    statusSubresource: true,
+  });
+
+export const GATEWAY_HTTP_ROUTE = gatewayRoute(httproute.gateway);
+/** As clusters have it whose CRDs are older: not among `KINDS`. */
+export const GATEWAY_HTTP_ROUTE_BEFORE_1_3 = gatewayRoute(httproute.gatewayBefore13);
 
 export const LINKERD_HTTP_ROUTE = custom({
   group: 'policy.linkerd.io',

@@ -162,49 +162,60 @@ export const linkerd = route(LINKERD, portNumber, {
 
 // ── Gateway API: gateway.networking.k8s.io, v1 and v1beta1 alike ─────────────────────────────────────────────────────
 
-const gatewayFilters = list(
-  object(
-    {
-      cors: object({
-        allowCredentials: flag,
-        allowHeaders: list(text),
-        allowMethods: list(text),
-        allowOrigins: list(text),
-        exposeHeaders: list(text),
-        maxAge: withDefault(int32, 5),
-      }),
-      extensionRef: object({ group: text, kind: text, name: text }, 'group', 'kind', 'name'),
-      requestHeaderModifier: headerModifier,
-      requestMirror: object(
-        {
-          backendRef: object(reference, 'name'),
-          fraction: object({ denominator: withDefault(int32, 100), numerator: int32 }, 'numerator'),
-          percent: { ...int32, minimum: 0, maximum: 100 },
-        },
-        'backendRef',
-      ),
-      requestRedirect: redirect,
-      responseHeaderModifier: headerModifier,
-      type: oneOf(
-        'RequestHeaderModifier',
-        'ResponseHeaderModifier',
-        'RequestMirror',
-        'RequestRedirect',
-        'URLRewrite',
-        'ExtensionRef',
-        'CORS',
-      ),
-      urlRewrite: object({ hostname: text, path }),
-    },
-    'type',
-  ),
-  { maxItems: 16 },
-);
+const filtersWith = (share: Record<string, Schema>): Schema =>
+  list(
+    object(
+      {
+        cors: object({
+          allowCredentials: flag,
+          allowHeaders: list(text),
+          allowMethods: list(text),
+          allowOrigins: list(text),
+          exposeHeaders: list(text),
+          maxAge: withDefault(int32, 5),
+        }),
+        extensionRef: object({ group: text, kind: text, name: text }, 'group', 'kind', 'name'),
+        requestHeaderModifier: headerModifier,
+        requestMirror: object(
+          {
+            backendRef: object(reference, 'name'),
+            ...share,
+          },
+          'backendRef',
+        ),
+        requestRedirect: redirect,
+        responseHeaderModifier: headerModifier,
+        type: oneOf(
+          'RequestHeaderModifier',
+          'ResponseHeaderModifier',
+          'RequestMirror',
+          'RequestRedirect',
+          'URLRewrite',
+          'ExtensionRef',
+          'CORS',
+        ),
+        urlRewrite: object({ hostname: text, path }),
+      },
+      'type',
+    ),
+    { maxItems: 16 },
+  );
 
-export const gateway = route('gateway.networking.k8s.io', portNumber, {
-  backendRefs: list(object({ ...reference, filters: gatewayFilters, weight }, 'name'), { maxItems: 16 }),
-  filters: gatewayFilters,
-  matches: matches(64),
-  name: text,
-  timeouts: object({ backendRequest: text, request: text }),
-});
+const gatewayRoute = (filters: Schema, rule: Record<string, Schema>): Schema =>
+  route('gateway.networking.k8s.io', portNumber, {
+    backendRefs: list(object({ ...reference, filters, weight }, 'name'), { maxItems: 16 }),
+    filters,
+    matches: matches(64),
+    timeouts: object({ backendRequest: text, request: text }),
+    ...rule,
+  });
+
+const mirrorShare = {
+  fraction: object({ denominator: withDefault(int32, 100), numerator: int32 }, 'numerator'),
+  percent: { ...int32, minimum: 0, maximum: 100 },
+};
+
+export const gateway = gatewayRoute(filtersWith(mirrorShare), { name: text });
+
+/** The standard channel before 1.3: a mirror of all requests or none, and rules without names. */
+export const gatewayBefore13 = gatewayRoute(filtersWith({}), {});
