@@ -8,47 +8,8 @@ import * as params from './params.ts';
 import type { Refused } from './problem.ts';
 import { refuse } from './problem.ts';
 import type { Context } from './route.ts';
-import { described, named } from './schemas.ts';
-
-const pointer = described('JSON pointer.', z.string());
-
-export const importSchema = named(
-  'Import',
-  'What was made of documents of Flagger or Argo Rollouts: every field of theirs, and what they do not say.',
-  z.object({
-    notes: z.array(
-      z.object({
-        source: z.object({
-          document: described('Index of the document among those sent, from 0.', z.int()),
-          kind: z.string(),
-          name: z.string(),
-          pointer,
-          line: described('From 1, in the text that was sent; null: not known.', z.int().nullable()),
-        }),
-        verdict: described(
-          'maps: it means the same. differs: it becomes something that behaves otherwise. unsupported: it is lost. ignored: it has no part in a rollout.',
-          z.enum(['maps', 'differs', 'unsupported', 'ignored']),
-        ),
-        message: z.string(),
-        blocks: described(
-          'Without it the rollout would be less safe: it is started only with lenient=true.',
-          z.boolean(),
-        ),
-      }),
-    ),
-    questions: described(
-      'What stands in the plan until somebody says better.',
-      z.array(
-        z.object({
-          pointer: described('JSON pointer into the plan.', z.string()),
-          assumed: described('null: nothing stands there.', z.string().nullable()),
-          message: z.string(),
-        }),
-      ),
-    ),
-  }),
-);
-export type ImportBody = z.input<typeof importSchema>;
+import type { ImportBody } from './schemas.ts';
+import { named } from './schemas.ts';
 
 /** For the document: the objects are described by their own CRDs. */
 export const foreignSchema = named(

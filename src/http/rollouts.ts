@@ -8,15 +8,15 @@ import { isLive, statusOf, stepOf } from '../domain/rollout.ts';
 import { presentDryRun } from './analysis-resource.ts';
 import { dryRunSchema } from './analysis-schemas.ts';
 import { hashOf } from './document.ts';
-import type { ImportBody } from './imports.ts';
-import { foreignSchema, givenPlan, importParameters, importSchema, mayBeSeveral } from './imports.ts';
+import { foreignSchema, givenPlan, importParameters, mayBeSeveral } from './imports.ts';
 import * as params from './params.ts';
 import type { Fault, ProblemCode, Refused } from './problem.ts';
 import { refuse } from './problem.ts';
 import { etagOf, linkOf, present, presentFinding, urlOf } from './resource.ts';
 import type { Context, Route } from './route.ts';
 import { route } from './route.ts';
-import { described, named, rolloutListSchema, rolloutSchema } from './schemas.ts';
+import type { ImportBody } from './schemas.ts';
+import { described, importSchema, named, rolloutListSchema, rolloutSchema } from './schemas.ts';
 import { told } from './validate.ts';
 import { waited } from './wait.ts';
 

@@ -51,7 +51,7 @@ describe('the start', () => {
       ['yaml', 'zod'],
     ],
     [
-      ['import', '-f', canary],
+      ['import', '--lenient', '-f', canary],
       ['yaml', 'zod'],
     ],
   ])('of %j loads no package but %j', async (args, packages) => {

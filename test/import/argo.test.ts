@@ -168,8 +168,9 @@ describe('the steps', () => {
     expect(parser.parse(plan)).toMatchObject({ ok: true });
   });
 
-  it('testers and copies come before the weights', () => {
+  it('pods, testers and copies come before the weights', () => {
     expect(planOf(sample('argo-istio-subsets.yaml'))?.steps).toEqual([
+      { scale: { percent: 25 }, hold: '0s' },
       { headerRoute: { header: 'x-channel', exact: 'beta' }, hold: '0s' },
       { headerRoute: { header: 'x-team', regex: 'qa-.*' }, hold: '2m' },
       { mirror: { percent: '30%' }, hold: '1m30s' },
@@ -187,6 +188,16 @@ describe('the steps', () => {
     [`${STEPS}/6/setMirrorRoute`, ['unsupported!']],
   ])('what a plan cannot do at %s is told: %j', (pointer, verdicts) => {
     expect(verdictsAt(sample('argo-istio-hosts.yaml'), pointer)).toEqual(verdicts);
+  });
+
+  it.each([
+    [{ replicas: 3 }, { scale: { replicas: 3 } }],
+    [{ weight: 40 }, { scale: { percent: 40 } }],
+    [{ matchTrafficWeight: true }, { scale: { match: 'nextWeight' } }],
+    [{ replicas: 0 }, undefined],
+  ])('the size of the canary %j becomes %j', (setCanaryScale, step) => {
+    const steps = planOf(rollout({ steps: [{ setCanaryScale }, { setWeight: 5 }] }))?.steps ?? [];
+    expect(steps.find((one) => 'scale' in one)).toEqual(step && { ...step, hold: '0s' });
   });
 
   it('weights are parts of the total', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { NOT_YET } from '../../src/app/import/not-yet.ts';
+import { BY_HAND } from '../../src/app/import/by-hand.ts';
 import { isBlocked } from '../../src/app/import/note.ts';
 import { imported, noteAt, parser, sample } from './support.ts';
 
@@ -236,17 +236,24 @@ describe('metrics', () => {
   });
 });
 
-describe('what a plan has not', () => {
-  it.each<[keyof typeof NOT_YET, object, string]>([
+it('sessions are kept by an Istio VirtualService, and elsewhere told to be lost', () => {
+  const analysis = { stepWeight: 10, sessionAffinity: { cookieName: 'cart', maxAge: 3600 } };
+  expect(imported(canary(analysis)).plan).toMatchObject({ sessionAffinity: { cookie: 'cart', maxAge: '1h' } });
+  const linkerd = imported(canary(analysis, { provider: 'linkerd' }));
+  expect(linkerd.plan).not.toHaveProperty('sessionAffinity');
+  expect(noteAt(linkerd.notes, '/spec/analysis/sessionAffinity')).toMatchObject([{ blocks: true }]);
+});
+
+describe('what a person has to choose', () => {
+  it.each<[keyof typeof BY_HAND, object, string]>([
     ['blueGreen', { iterations: 4 }, '/spec/analysis/iterations'],
-    ['sessionAffinity', { sessionAffinity: { cookieName: 'a' } }, '/spec/analysis/sessionAffinity'],
     [
       'webhookGate',
       { webhooks: [{ name: 'a', type: 'pre-rollout', url: 'http://a.shop/' }] },
       '/spec/analysis/webhooks/0',
     ],
   ])('%s is told in the words of the one table', (wish, analysis, pointer) => {
-    expect(noteAt(imported(canary(analysis)).notes, pointer)).toMatchObject([{ blocks: true, message: NOT_YET[wish] }]);
+    expect(noteAt(imported(canary(analysis)).notes, pointer)).toMatchObject([{ blocks: true, message: BY_HAND[wish] }]);
   });
 });
 

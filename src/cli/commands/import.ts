@@ -77,7 +77,7 @@ function meshOf(named: string | undefined): MeshName | undefined {
 
 function changed(plan: unknown, call: Call): unknown {
   const set = call.texts('set').reduce((at, given) => setField(at, given), plan);
-  return call.texts('label').reduce((at, given) => label(at, given), set);
+  return call.texts('label').reduce((at, given) => label(at, given, ['labels']), set);
 }
 
 async function print(call: Call, outcomes: readonly Outcome[], documents: readonly FileDocument[]): Promise<void> {

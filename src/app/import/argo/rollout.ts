@@ -1,9 +1,10 @@
 /** A Rollout of Argo, with its AnalysisTemplates -> a plan. Pure. */
+
+import { BY_HAND } from '../by-hand.ts';
 import { checks } from '../checks.ts';
 import { clamped, DAY, SECOND, written } from '../durations.ts';
 import type { Field } from '../field.ts';
 import { applyRules, readingOf } from '../field.ts';
-import { NOT_YET } from '../not-yet.ts';
 import type { Answers, Imported, PlanDocument, SourceDocument } from '../note.ts';
 import { WHOLE } from '../weights.ts';
 import type { Analyses } from './analysis.ts';
@@ -43,7 +44,7 @@ function planOf(root: Field, target: ArgoTarget, judged: Analyses): PlanDocument
   const image = imageNote(spec);
   const control = controlNotes(spec);
   const strategy = spec.at('strategy');
-  strategy.at('blueGreen').blocks(`${NOT_YET.blueGreen}; and no mesh object is named that could be moved`);
+  strategy.at('blueGreen').blocks(`${BY_HAND.blueGreen}; and no mesh object is named that could be moved`);
   const canary = strategy.at('canary');
   canaryNotes(canary);
   const background = canary.at('analysis');

@@ -3,7 +3,6 @@ import type { Millis } from '../../../domain/plan.ts';
 import { DAY, goDuration, SECOND, written } from '../durations.ts';
 import type { Field } from '../field.ts';
 import { headerMatch } from '../headers.ts';
-import { NOT_YET } from '../not-yet.ts';
 import type { MeshName, PlanDocument } from '../note.ts';
 import { WHOLE } from '../weights.ts';
 
@@ -42,7 +41,7 @@ export function argoSteps(steps: Field, of: StepsOf): readonly PlanDocument[] {
     analysis(step.at('analysis'), way, of);
     headerRoute(step.at('setHeaderRoute'), way, of.mesh);
     mirrorRoute(step.at('setMirrorRoute'), way, of.mesh);
-    step.at('setCanaryScale').unsupported(NOT_YET.scale);
+    canaryScale(step.at('setCanaryScale'), way);
     step
       .at('experiment')
       .blocks('Sluice starts no further versions beside the two: judge by a headerRoute or a low weight');
@@ -124,13 +123,28 @@ function analysis(field: Field, way: Way, { analyse }: StepsOf): void {
   last.hold += time;
 }
 
+/** Argo sizes the canary by pods, by a part of all, or by the weight; a plan by the same three. */
+function canaryScale(field: Field, way: Way): void {
+  if (!field.has()) return;
+  const [replicas, weight] = [field.at('replicas').number(), field.at('weight').number()];
+  const scale = (to: PlanDocument, words: string): void => {
+    way.drafts.push({ action: { scale: to }, hold: 0, approval: false });
+    field.differs(`a scale step, ${words}: Sluice adds pods for the canary and takes none away on the way up`);
+  };
+  if (replicas !== undefined && replicas >= 1) scale({ replicas }, `${replicas} pods`);
+  else if (weight !== undefined && weight >= 1)
+    scale({ percent: weight }, `${weight} % of what the stable version has, where Argo takes it of spec.replicas`);
+  else if (field.at('matchTrafficWeight').flag()) scale({ match: 'nextWeight' }, 'as many as the next weight asks for');
+  else field.ignored('the canary keeps the pods that it has: Sluice takes none away');
+}
+
 function headerRoute(field: Field, way: Way, mesh: MeshName | null): void {
   if (!field.has()) return;
   const matches = field.at('match').items();
   field.at('name').ignored('Sluice names its rules by the rollout');
   if (matches.length === 0)
     field.differs('testers are routed to the canary until the promotion: there is no step that ends it');
-  else if (mesh !== 'istio') field.unsupported('Sluice routes testers by Istio only: the step is left out');
+  else if (mesh === 'linkerd-smi') field.unsupported('a TrafficSplit has no header routes: the step is left out');
   else if (way.weight > 0)
     field.unsupported('in a plan testers come before the first weight: the step is left out. Write it there by hand');
   else for (const match of matches) tester(match, way);
@@ -150,7 +164,10 @@ function mirrorRoute(field: Field, way: Way, mesh: MeshName | null): void {
   if (!field.has()) return;
   const matches = field.at('match').items();
   if (matches.length === 0) field.maps('a mirror step ends with the next step');
-  else if (mesh !== 'istio') field.blocks('Sluice mirrors requests by Istio only: the step is left out');
+  else if (mesh !== 'istio')
+    field.blocks(
+      'mirrors are taken over for a VirtualService only: the step is left out. Where Istio carries the HTTPRoute out, add it by hand',
+    );
   else if (way.weight > 0) field.blocks('in a plan a mirror comes before the first weight: the step is left out');
   else if (!matches.some(isEverything))
     field.blocks(

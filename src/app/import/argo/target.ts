@@ -1,7 +1,8 @@
 /** Who is moved: an Argo Rollout runs both versions itself, so that Deployments have to be made of it. */
+
+import { BY_HAND } from '../by-hand.ts';
 import type { Field, Reading } from '../field.ts';
 import { applyRules } from '../field.ts';
-import { NOT_YET } from '../not-yet.ts';
 import type { Answers, MeshName, PlanDocument, Question } from '../note.ts';
 import { MESHES } from '../note.ts';
 import { isRecord } from '../pointer.ts';
@@ -133,7 +134,7 @@ function byIstio(common: Common): Routed | null {
     const versions = { stable: { host: stable }, canary: { host: canary } };
     return { mesh: 'istio', service: stable, fields: { virtualService }, versions };
   }
-  rule.at('name').differs(NOT_YET.ensureSubset);
+  rule.at('name').differs(BY_HAND.ensureSubset);
   rule.at('stableSubsetName').maps(`target.stable.subset: ${stableSubset}`);
   rule.at('canarySubsetName').maps(`target.canary.subset: ${canarySubset}`);
   rule.at('additionalSubsetNames').ignored('Sluice leaves other subsets alone, as Argo does');

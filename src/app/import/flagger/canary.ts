@@ -4,6 +4,7 @@ import { clamped, DAY, SECOND, written } from '../durations.ts';
 import type { Field, Reading } from '../field.ts';
 import { applyRules, readingOf } from '../field.ts';
 import type { Answers, Imported, PlanDocument, SourceDocument } from '../note.ts';
+import { flaggerAffinity } from './affinity.ts';
 import { alertNotes, flaggerHooks } from './hooks.ts';
 import { flaggerMetrics } from './metrics.ts';
 import { serviceNotes } from './service.ts';
@@ -64,6 +65,7 @@ function planOf(
   const steps = flaggerHooks(analysis.at('webhooks'), flaggerSteps(analysis, timing.interval, target.mesh, object));
   readyNotes(analysis);
   alertNotes(analysis);
+  const sessionAffinity = flaggerAffinity(analysis.at('sessionAffinity'), target.mesh);
   if (target.target === null) return null;
   const list = found.list();
   return {
@@ -71,6 +73,7 @@ function planOf(
     steps,
     analysis: { ...timing.analysis, ...(list.length === 0 ? {} : { checks: list }) },
     ...(readyDeadline === null ? {} : { readyDeadline }),
+    ...(sessionAffinity === null ? {} : { sessionAffinity }),
   };
 }
 

@@ -1,6 +1,7 @@
-/** Webhooks, alerts and sessions of a Canary. */
+/** Webhooks and alerts of a Canary. */
+
+import { BY_HAND } from '../by-hand.ts';
 import type { Field } from '../field.ts';
-import { NOT_YET } from '../not-yet.ts';
 import type { PlanDocument } from '../note.ts';
 
 type Step = PlanDocument;
@@ -24,21 +25,25 @@ export function flaggerHooks(webhooks: Field, steps: readonly Step[]): readonly 
         asked = asked.map((step) => (step['weight'] === undefined ? step : approved(step)));
         break;
       case 'event':
-        hook.unsupported('read the events of a rollout instead: GET /rollouts/{id}/events, or Slack');
+        hook.unsupported(
+          'a channel of the installation is told instead (docs/webhooks.md), or read GET /rollouts/{id}/events',
+        );
         break;
       case 'post-rollout':
-        hook.unsupported('call it from the pipeline when `sluice run` has ended: its exit code says how');
+        hook.unsupported(
+          'write it into the plan as webhooks with gate: after, which is told the outcome; or call it when `sluice run` has ended',
+        );
         break;
       case 'rollout':
         if (makesLoad(hook))
           hook.unsupported('it only makes load: start that yourself, so that the canary has requests to be judged by');
-        else hook.blocks(NOT_YET.webhookGate);
+        else hook.blocks(BY_HAND.webhookGate);
         break;
       case 'rollback':
         hook.blocks('have it call `sluice abort` instead: Sluice asks no address whether to go back');
         break;
       default:
-        hook.blocks(NOT_YET.webhookGate);
+        hook.blocks(BY_HAND.webhookGate);
     }
   }
   return asked;
@@ -52,6 +57,7 @@ const makesLoad = (hook: Field): boolean =>
   (hook.at('metadata', 'type').text() ?? 'cmd') === 'cmd' && LOAD.test(hook.at('metadata', 'cmd').text() ?? '');
 
 export function alertNotes(analysis: Field): void {
-  analysis.at('alerts').unsupported("who is told is a setting of Sluice's (Slack), not of one rollout: docs/slack.md");
-  analysis.at('sessionAffinity').blocks(NOT_YET.sessionAffinity);
+  analysis
+    .at('alerts')
+    .unsupported('who is told is a setting of Sluice (Slack, channels): docs/slack.md, docs/webhooks.md');
 }

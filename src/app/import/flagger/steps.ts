@@ -1,9 +1,9 @@
 /** The way of the weight, of testers and of copies, as Flagger goes it. */
 import type { Millis } from '../../../domain/plan.ts';
+import { BY_HAND } from '../by-hand.ts';
 import { written } from '../durations.ts';
 import type { Field } from '../field.ts';
 import { headerMatch } from '../headers.ts';
-import { NOT_YET } from '../not-yet.ts';
 import type { MeshName, PlanDocument } from '../note.ts';
 import { MOST_STEPS, thinned, WHOLE } from '../weights.ts';
 
@@ -103,7 +103,9 @@ function mirrored(analysis: Field, hold: Millis, mesh: MeshName | null): readonl
     return [];
   }
   if (mesh !== 'istio') {
-    mirror.blocks('Sluice mirrors requests by Istio only: the step is left out');
+    mirror.blocks(
+      'mirrors are taken over for a VirtualService only: the step is left out. Where Istio carries the HTTPRoute out, add it by hand',
+    );
     part.ignored('the step is left out');
     return [];
   }
@@ -117,7 +119,7 @@ function mirrored(analysis: Field, hold: Millis, mesh: MeshName | null): readonl
 // ── iterations ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 function blueGreen(analysis: Field, time: Millis, mesh: MeshName | null): readonly Step[] {
-  analysis.at('iterations').blocks(NOT_YET.blueGreen);
+  analysis.at('iterations').blocks(BY_HAND.blueGreen);
   return [...mirrored(analysis, time, mesh), { weight: HALF, hold: written(time) }];
 }
 
@@ -136,8 +138,8 @@ function experiment(analysis: Field, time: Millis, mesh: MeshName | null, object
 }
 
 function testerRoutes(matches: Field, mesh: MeshName | null, object: string): readonly PlanDocument[] {
-  if (mesh !== 'istio') {
-    matches.blocks('Sluice routes testers by Istio only: the step is left out');
+  if (mesh === 'linkerd-smi') {
+    matches.blocks('a TrafficSplit has no header routes: the step is left out');
     return [];
   }
   const routes: PlanDocument[] = [];
