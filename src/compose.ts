@@ -19,6 +19,9 @@ import type prometheusModule from './adapters/metrics/prometheus.ts';
 import { slackNotifier } from './adapters/notify/slack.ts';
 import { slackApi } from './adapters/notify/slack-api.ts';
 import { slackResponder } from './adapters/notify/slack-respond.ts';
+import { openFederation } from './adapters/oidc/federation.ts';
+import { openIssuer } from './adapters/oidc/issuer.ts';
+import { openSignOn } from './adapters/oidc/sign-on.ts';
 import { type MigratedCluster, policyGateway } from './adapters/policies/gateway.ts';
 import { type Database, openDatabase } from './adapters/postgres/db.ts';
 import { postgresFleetStore } from './adapters/postgres/fleet-store.ts';
@@ -38,6 +41,7 @@ import type { CountView } from './adapters/series/counting.ts';
 import { backTest } from './app/backtest.ts';
 import { command, retry } from './app/commands.ts';
 import { startDelivery } from './app/deliver.ts';
+import { parseFleet } from './app/fleet/document.ts';
 import { commandFleet, fleetStep } from './app/fleet/look.ts';
 import type { FleetUseCases } from './app/fleet/ports.ts';
 import { dryRunFleet, startFleet } from './app/fleet/start.ts';
@@ -46,6 +50,7 @@ import { meshStatus } from './app/mesh.ts';
 import { migrationLoops } from './app/migration/loop.ts';
 import { type MigrationPorts, tickMigration } from './app/migration/tick.ts';
 import { type MigrationUseCases, migrationUseCases } from './app/migration/usecases.ts';
+import { parse } from './app/parse.ts';
 import { planParser } from './app/plan-schema.ts';
 import {
   type CrashPoint,
@@ -65,9 +70,14 @@ import { revert } from './app/revert.ts';
 import { dryRun, type StartPorts, start } from './app/start.ts';
 import { tick } from './app/tick.ts';
 import { startTraces, TRACES, type TracePorts } from './app/traces.ts';
+import { type People, principalOfPerson } from './app/trust/login.ts';
+import { CALLBACK_PATH, type Federation, type SignOn } from './app/trust/ports.ts';
+import { scopedFleets, scopedMigrations, scopedUseCases } from './app/trust/scope.ts';
+import type { Trust } from './app/trust/trust.ts';
 import type { OutsideLinks, UseCases } from './app/usecases.ts';
 import { startWorker, type Worker } from './app/worker.ts';
 import { missingCapability } from './domain/capabilities.ts';
+import { childDocument } from './domain/fleet/fleet.ts';
 import type { Millis, Severities, Target } from './domain/plan.ts';
 import type { Rollout } from './domain/rollout.ts';
 import type { Temporary } from './domain/temporary.ts';
@@ -133,6 +143,8 @@ export interface Settings {
   readonly slack: SlackSettings | null;
   /** Where people reach the service; null: messages carry no links. */
   readonly publicUrl: string | null;
+  /** Whose id tokens are accepted. Signing in wants publicUrl. Absent: nobody's. */
+  readonly trust?: Trust & { readonly clientSecret: string | null };
   /** Hosts that fault rehearsals may ask beyond those of the target's namespace. Absent: none. */
   readonly probeHosts?: readonly string[];
   /** Absent: nothing is demanded. */
@@ -158,6 +170,10 @@ export interface Service {
   readonly fleets: FleetUseCases;
   readonly tokens: TokenStore;
   readonly inbound: InboundCommands;
+  /** null: pipelines come with API tokens. */
+  readonly federation: Federation | null;
+  /** null: people sign in by API token alone. */
+  readonly signOn: { readonly provider: SignOn; readonly people: People } | null;
   readonly recorder: Recorder;
   /** What is missing and what to do; empty: ready. */
   ready(): Promise<readonly { readonly part: string; readonly message: string }[]>;
@@ -222,7 +238,11 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     remotes: remotesOf(settings.clusters),
     newId: () => newId('ro'),
   };
-  const useCases: UseCases = {
+  const targetIn = (document: unknown) => {
+    const parsed = parse(startPorts, document);
+    return parsed.ok ? parsed.plan.target : null;
+  };
+  const unscoped: UseCases = {
     start: (document, principal, idempotency) => start(startPorts, { document, principal, idempotency }),
     dryRun: (document) => dryRun(startPorts, document),
     backTest: (document, past) => backTest(startPorts, document, past),
@@ -248,10 +268,11 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     traces: (id) => traces.of(id),
     capabilities: capabilityMatrix(meshes),
   };
+  const useCases = scopedUseCases(unscoped, targetIn);
   const fleets = postgresFleetStore(db);
   const fleetPorts = { fleets, start: startPorts };
   const fleetStart = { ...fleetPorts, newFleetId: () => newId('fr') };
-  const fleetUseCases: FleetUseCases = {
+  const unscopedFleets: FleetUseCases = {
     start: (document, principal, idempotency) => startFleet(fleetStart, document, principal, idempotency),
     dryRun: (document) => dryRunFleet(fleetStart, document),
     command: (id, wanted, principal) => commandFleet(fleetPorts, id, wanted, principal),
@@ -261,6 +282,14 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     },
     list: fleets.list,
   };
+  const fleetUseCases = scopedFleets(
+    unscopedFleets,
+    (document) => {
+      const parsed = parseFleet(startPorts, document);
+      return parsed.ok ? (parsed.plans[0]?.plan.target ?? null) : null;
+    },
+    ({ spec }) => targetIn(childDocument(spec, 0, spec.waves[0]?.clusters[0] ?? '')),
+  );
   const inbound = postgresInboundCommands(db);
   const tickPorts = {
     ...gateways,
@@ -282,10 +311,13 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   };
   return {
     useCases,
-    migrations: migrationUseCases({ ...migrationPorts, newId: () => `mm_${randomBytes(10).toString('hex')}` }),
+    migrations: scopedMigrations(
+      migrationUseCases({ ...migrationPorts, newId: () => `mm_${randomBytes(10).toString('hex')}` }),
+    ),
     fleets: fleetUseCases,
     tokens: postgresTokenStore(db),
     inbound,
+    ...trustParts(settings),
     recorder,
     ready: () => missing(store, queue, clusters),
     startWorker: () =>
@@ -318,6 +350,27 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
       await store.close();
       await db.close();
     },
+  };
+}
+
+function trustParts({ trust, publicUrl }: Settings): Pick<Service, 'federation' | 'signOn'> {
+  const open = (issuer: string) => openIssuer({ issuer, now: Date.now });
+  const login = trust?.login ?? null;
+  const ci = trust?.ci ?? null;
+  return {
+    federation: ci === null ? null : openFederation(ci, open),
+    signOn:
+      login === null
+        ? null
+        : {
+            provider: openSignOn({
+              trust: login,
+              issuer: open(login.issuer),
+              clientSecret: trust?.clientSecret ?? null,
+              redirectUri: `${publicUrl ?? ''}${CALLBACK_PATH}`,
+            }),
+            people: { principalOf: (person) => principalOfPerson(login, person), lasts: login.session },
+          },
   };
 }
 

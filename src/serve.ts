@@ -7,6 +7,7 @@ import { listen } from './http/listen.ts';
 import { pageRouter } from './http/page.ts';
 import { createServer, LIMITS } from './http/server.ts';
 import { sessions as openSessions } from './http/session.ts';
+import { SIGN_ON_PATH, signOnRouter } from './http/sign-on.ts';
 import { slackRouter } from './http/slack.ts';
 import { shutDown } from './shutdown.ts';
 import { openRecorder } from './telemetry/metrics.ts';
@@ -38,7 +39,7 @@ export async function serve(
     config.slack === null || role === 'worker'
       ? []
       : [slackRouter({ signingSecrets: config.slack.signingSecrets, accept: inbound.accept, now: Date.now, log })];
-  const page = role === 'worker' ? null : openPage(config, service);
+  const page = role === 'worker' ? null : openPage(config, service, log);
   const app = createServer({
     usecases,
     migrations,
@@ -49,8 +50,9 @@ export async function serve(
     ready: () => service.ready(),
     version: VERSION,
     metricsOpen: config.metricsOpen,
-    extraRouters: page === null ? slack : [...slack, page.router],
+    extraRouters: page === null ? slack : [...slack, ...page.routers],
     ...(page === null ? {} : { sessions: page.sessions }),
+    ...(service.federation === null ? {} : { federation: service.federation }),
     ...(config.publicUrl === null ? {} : { publicUrl: config.publicUrl }),
   });
   const server = await listen(app, { host: config.host, port: config.port });
@@ -94,17 +96,29 @@ export async function serve(
   return 0;
 }
 
-function openPage(config: Config, { tokens, recorder }: Service) {
+function openPage(config: Config, { tokens, recorder, signOn }: Service, log: Logger) {
   const authenticate: Service['tokens']['authenticate'] = (token) => tokens.authenticate(token);
   const sessions = openSessions({
     key: config.sessionKey,
     authenticate,
+    ...(signOn === null ? {} : { people: signOn.people }),
     publicUrl: config.publicUrl ?? undefined,
     now: Date.now,
   });
   const links = { prometheus: prometheusLinks(config), tools: [] };
-  const router = pageRouter({ sessions, authenticate, recorder, version: VERSION, heartbeat: LIMITS.heartbeat, links });
-  return { sessions, router };
+  const router = pageRouter({
+    sessions,
+    authenticate,
+    recorder,
+    version: VERSION,
+    heartbeat: LIMITS.heartbeat,
+    links,
+    signOn: signOn === null ? null : { label: signOn.provider.label, href: SIGN_ON_PATH },
+  });
+  if (signOn === null) return { sessions, routers: [router] };
+  const { sessionKey: key, publicUrl } = config;
+  const routes = { signOn: signOn.provider, sessions, key, publicUrl: publicUrl ?? '', now: Date.now, log };
+  return { sessions, routers: [signOnRouter(routes), router] };
 }
 
 /** Whoever is signed in sees these addresses: without the passwords in them. */

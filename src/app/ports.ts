@@ -362,6 +362,16 @@ export interface Principal {
   /** For people and the history: "token ci-deployer", "slack U012 (ana)". */
   readonly name: string;
   readonly role: PrincipalRole;
+  /** What kind of caller it is; absent: its token does not say. */
+  readonly kind?: 'person' | 'ci';
+  /** What it may change; absent: everything that its role may. */
+  readonly scope?: Scope;
+}
+
+/** Where a caller may change something. null: anywhere. */
+export interface Scope {
+  readonly namespaces: readonly string[] | null;
+  readonly services: readonly string[] | null;
 }
 export const PRINCIPAL_ROLES = ['viewer', 'deployer', 'approver', 'admin'] as const;
 export type PrincipalRole = (typeof PRINCIPAL_ROLES)[number];

@@ -4,6 +4,7 @@
  */
 import type { Request, Response } from 'express';
 import type { Logger, Principal, Recorder } from '../app/ports.ts';
+import { OutOfScope } from '../app/trust/scope.ts';
 import type { Millis } from '../domain/plan.ts';
 import type { Identify } from './auth.ts';
 import { forbidden } from './auth.ts';
@@ -119,7 +120,17 @@ async function serve(
       return connection.slot !== null;
     },
   };
-  return route.handle(context);
+  return within(() => route.handle(context));
+}
+
+/** Only the use case knows what is asked to be changed; a caller's scope is held against that. */
+async function within<T>(handle: () => Promise<T>): Promise<T | Refused<'forbidden'>> {
+  try {
+    return await handle();
+  } catch (error) {
+    if (error instanceof OutOfScope) return refuse('forbidden', error.message);
+    throw error;
+  }
 }
 
 /** The caller, where they may make this call now. */

@@ -29,6 +29,8 @@ export interface PageOptions {
   /** Longest silence of a live stream: after twice that the page calls itself stale. */
   readonly heartbeat: Millis;
   readonly links: PageLinks;
+  /** Absent: people sign in by API token alone. */
+  readonly signOn?: SessionBody['signOn'];
 }
 
 const FILES = fileURLToPath(new URL('../page', import.meta.url));
@@ -131,7 +133,7 @@ async function showSession(options: PageOptions, req: Request, res: Response): P
 }
 
 function sessionBody(
-  { heartbeat, version, links }: PageOptions,
+  { heartbeat, version, links, signOn = null }: PageOptions,
   principal: Principal | null,
   expiresAt: number | null,
 ): SessionBody {
@@ -149,6 +151,7 @@ function sessionBody(
     heartbeatMs: heartbeat,
     version: principal === null ? null : version,
     links: principal === null ? NO_LINKS : links,
+    signOn,
   };
 }
 

@@ -232,6 +232,11 @@ export const PROBLEMS = {
     suggestion:
       'Try again after the time in Retry-After; or send force: true, and it is written once the cluster answers.',
   },
+  issuer_unavailable: {
+    status: 503,
+    title: 'The issuer of the id token does not answer',
+    suggestion: 'Try again after the time in Retry-After; API tokens (slc_...) are accepted meanwhile.',
+  },
   not_ready: { status: 503, title: 'The server is not ready', suggestion: 'Do what the parts under missing say.' },
 } as const satisfies Record<string, Kind>;
 
@@ -290,6 +295,8 @@ export function problemDocument(refused: Refused, requestId: string): Record<str
 }
 
 const TOKEN = /slc_[A-Za-z0-9_.~+/=-]*/g;
+const JWT = /eyJ[\w-]{5,}\.[\w-]+\.[\w-]*/g;
 
 /** People paste tokens where they do not belong, and messages quote what was found. */
-export const withoutTokens = (text: string): string => text.replace(TOKEN, 'slc_[removed]');
+export const withoutTokens = (text: string): string =>
+  text.replace(TOKEN, 'slc_[removed]').replace(JWT, 'eyJ[removed]');

@@ -5,6 +5,7 @@ import type { FleetUseCases } from '../app/fleet/ports.ts';
 import type { MigrationUseCases } from '../app/migration/usecases.ts';
 import type { Logger, Recorder, TokenStore } from '../app/ports.ts';
 import { BadCursor, StoreUnavailable } from '../app/ports.ts';
+import type { Federation } from '../app/trust/ports.ts';
 import type { UseCases } from '../app/usecases.ts';
 import type { Millis } from '../domain/plan.ts';
 import { analysisRoutes } from './analysis.ts';
@@ -55,6 +56,8 @@ export interface ServerOptions {
   readonly limits?: Partial<Limits>;
   /** Requests without an Authorization header may come with the page's cookie; absent: there is no page. */
   readonly sessions?: Pick<Sessions, 'identify'>;
+  /** Pipelines that come with an id token; absent: only API tokens are accepted. */
+  readonly federation?: Federation;
 }
 
 export interface Limits {
@@ -116,7 +119,9 @@ export function createServer(options: ServerOptions): Express {
     identify: async (req) => {
       const { authorization } = req.headers;
       const byCookie = authorization === undefined ? await sessions?.identify(req) : undefined;
-      return byCookie ?? authenticated((token) => tokens.authenticate(token), authorization);
+      return (
+        byCookie ?? authenticated((token) => tokens.authenticate(token), options.federation ?? null, authorization)
+      );
     },
     recorder,
     log,
