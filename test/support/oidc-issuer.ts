@@ -115,7 +115,11 @@ export async function oidcIssuer({ audience, clientSecret, port = 0 }: IssuerWis
     const known = codes.get(form.get('code') ?? '');
     // A code is good once.
     codes.delete(form.get('code') ?? '');
-    const basic = `Basic ${Buffer.from(`${audience}:${clientSecret}`).toString('base64')}`;
+    // Both halves are form-encoded first (RFC 6749, 2.3.1).
+    const pair = [audience, clientSecret ?? '']
+      .map((half) => encodeURIComponent(half).replaceAll('%20', '+'))
+      .join(':');
+    const basic = `Basic ${Buffer.from(pair).toString('base64')}`;
     const isClient =
       clientSecret === undefined
         ? form.get('client_id') === audience
