@@ -1,4 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
@@ -149,9 +151,10 @@ describe.skipIf(helm === null).each(EXAMPLES)(`${when}the chart with %s values`,
         ]),
       );
       // In a pod the service account is there; here a file stands for it. The clusters file is mounted there, not here.
-      const { SLUICE_CLUSTERS_FILE: file, ...data } = config.data;
+      const { SLUICE_CLUSTERS_FILE: file, SLUICE_TRUST_FILE: mounted, ...data } = config.data;
       const stand = file === undefined ? {} : { PROMETHEUS_URL: 'http://prometheus:9090' };
-      const read = readConfig({ ...data, ...stand, ...env, KUBECONFIG: import.meta.filename });
+      const trust = mounted === undefined ? {} : { SLUICE_TRUST_FILE: trustFile(objects) };
+      const read = readConfig({ ...data, ...stand, ...trust, ...env, KUBECONFIG: import.meta.filename });
       expect(read).toMatchObject({ ok: true, config: { port: 8080, host: '0.0.0.0' } });
     }
   });
@@ -287,3 +290,11 @@ describe.skipIf(helm === null)(`${when}choices`, () => {
     expect(refused(args)).toContain(message);
   });
 });
+
+/** The trust policy as it is mounted, in a file of this machine. */
+function trustFile(objects: readonly Manifest[]): string {
+  const config = of(objects, 'ConfigMap').find(({ metadata }) => metadata.name === 'r-sluice-trust') as Manifest;
+  const path = join(mkdtempSync(join(tmpdir(), 'sluice-trust-')), 'trust.yaml');
+  writeFileSync(path, config.data['trust.yaml'] ?? '');
+  return path;
+}

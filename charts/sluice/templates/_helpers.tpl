@@ -60,6 +60,9 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- /* Without it every API pod seals the page's sessions with a key of its own. */}}
 {{ include "sluice.fromSecret" (dict "root" . "name" "SLUICE_SESSION_KEY" "optional" true) }}
+{{- if .Values.trust.login }}
+{{ include "sluice.fromSecret" (dict "root" . "name" "SLUICE_OIDC_CLIENT_SECRET" "optional" true) }}
+{{- end }}
 {{- if .Values.slack.enabled }}
 {{ include "sluice.fromSecret" (dict "root" . "name" "SLACK_BOT_TOKEN") }}
 {{ include "sluice.fromSecret" (dict "root" . "name" "SLACK_SIGNING_SECRET") }}
@@ -78,7 +81,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end }}
 {{- range .Values.extraEnv }}
-{{- if and (hasKey . "value") (has .name (list "DATABASE_URL" "REDIS_URL" "SLUICE_SESSION_KEY" "SLACK_BOT_TOKEN" "SLACK_SIGNING_SECRET" "PROMETHEUS_PASSWORD" "PROMETHEUS_BEARER_TOKEN" "PROMETHEUS_HEADER_VALUE" "SLUICE_KIALI_TOKEN" "SLUICE_JAEGER_TOKEN" "SLUICE_JAEGER_HEADER_VALUE")) }}
+{{- if and (hasKey . "value") (has .name (list "DATABASE_URL" "REDIS_URL" "SLUICE_SESSION_KEY" "SLUICE_OIDC_CLIENT_SECRET" "SLACK_BOT_TOKEN" "SLACK_SIGNING_SECRET" "PROMETHEUS_PASSWORD" "PROMETHEUS_BEARER_TOKEN" "PROMETHEUS_HEADER_VALUE" "SLUICE_KIALI_TOKEN" "SLUICE_JAEGER_TOKEN" "SLUICE_JAEGER_HEADER_VALUE")) }}
 {{- fail (printf "extraEnv: %s is a secret; put it into existingSecret, not into values" .name) }}
 {{- end }}
 {{- end }}
@@ -177,6 +180,11 @@ spec:
           mountPath: /etc/sluice
           readOnly: true
         {{- end }}
+        {{- if or $root.Values.trust.login $root.Values.trust.ci }}
+        - name: trust
+          mountPath: /etc/sluice-trust
+          readOnly: true
+        {{- end }}
         {{- with $root.Values.extraVolumeMounts }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -188,6 +196,11 @@ spec:
     - name: clusters
       configMap:
         name: {{ include "sluice.fullname" $root }}-clusters
+    {{- end }}
+    {{- if or $root.Values.trust.login $root.Values.trust.ci }}
+    - name: trust
+      configMap:
+        name: {{ include "sluice.fullname" $root }}-trust
     {{- end }}
     {{- with $root.Values.extraVolumes }}
     {{- toYaml . | nindent 4 }}
