@@ -72,7 +72,7 @@ import { tick } from './app/tick.ts';
 import { startTraces, TRACES, type TracePorts } from './app/traces.ts';
 import { type People, principalOfPerson } from './app/trust/login.ts';
 import { CALLBACK_PATH, type Federation, type SignOn } from './app/trust/ports.ts';
-import { scopedFleets, scopedMigrations, scopedUseCases } from './app/trust/scope.ts';
+import { type Places, scopedFleets, scopedMigrations, scopedUseCases } from './app/trust/scope.ts';
 import type { Trust } from './app/trust/trust.ts';
 import type { OutsideLinks, UseCases } from './app/usecases.ts';
 import { startWorker, type Worker } from './app/worker.ts';
@@ -238,9 +238,16 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     remotes: remotesOf(settings.clusters),
     newId: () => newId('ro'),
   };
-  const targetIn = (document: unknown) => {
-    const parsed = parse(startPorts, document);
-    return parsed.ok ? parsed.plan.target : null;
+  const places: Places = {
+    sent(document) {
+      const parsed = parse(startPorts, document);
+      return parsed.ok ? places.of(parsed.plan.target) : null;
+    },
+    of(target) {
+      if (!clusters.has(target.cluster)) return null;
+      const object = gateways.meshes.router(target).object.split('/').at(-1) ?? '';
+      return { namespace: target.namespace, service: target.service, object };
+    },
   };
   const unscoped: UseCases = {
     start: (document, principal, idempotency) => start(startPorts, { document, principal, idempotency }),
@@ -268,7 +275,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     traces: (id) => traces.of(id),
     capabilities: capabilityMatrix(meshes),
   };
-  const useCases = scopedUseCases(unscoped, targetIn);
+  const useCases = scopedUseCases(unscoped, places);
   const fleets = postgresFleetStore(db);
   const fleetPorts = { fleets, start: startPorts };
   const fleetStart = { ...fleetPorts, newFleetId: () => newId('fr') };
@@ -282,14 +289,14 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     },
     list: fleets.list,
   };
-  const fleetUseCases = scopedFleets(
-    unscopedFleets,
-    (document) => {
+  const fleetUseCases = scopedFleets(unscopedFleets, {
+    sent(document) {
       const parsed = parseFleet(startPorts, document);
-      return parsed.ok ? (parsed.plans[0]?.plan.target ?? null) : null;
+      const [first] = parsed.ok ? parsed.plans : [];
+      return first === undefined ? null : places.of(first.plan.target);
     },
-    ({ spec }) => targetIn(childDocument(spec, 0, spec.waves[0]?.clusters[0] ?? '')),
-  );
+    of: ({ spec }) => places.sent(childDocument(spec, 0, spec.waves[0]?.clusters[0] ?? '')),
+  });
   const inbound = postgresInboundCommands(db);
   const tickPorts = {
     ...gateways,

@@ -94,6 +94,8 @@ async function asked(path: string, body: unknown, claims: object = {}) {
   return { status: response.status, body: (await response.json()) as { code?: string; detail?: string } };
 }
 
+/** Another's object under the name of our service. */
+const disguised = () => ({ ...planDocument(), target: { ...target, virtualService: { name: 'payments' } } });
 const elsewhere = () => ({ ...planDocument(), target: { ...target, namespace: 'elsewhere' } });
 const fleetOf = (plan: Record<string, unknown>) => {
   const { cluster: _, ...place } = plan['target'] as Record<string, unknown>;
@@ -112,7 +114,9 @@ it('a pipeline reads, and starts what its rule names: here the cluster refuses, 
 it.each([
   ['/rollouts', elsewhere()],
   ['/rollouts?dryRun=true', elsewhere()],
+  ['/rollouts', disguised()],
   ['/fleet-rollouts', fleetOf(elsewhere())],
+  ['/fleet-rollouts', fleetOf(disguised())],
   ['/mesh-migrations', { any: 'thing' }],
   ['/mesh-migrations/mm_1/abort', {}],
 ])('a pipeline changes nothing beyond its scope: POST %s', async (path, body) => {

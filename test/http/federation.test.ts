@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Principal } from '../../src/app/ports.ts';
 import type { Federated } from '../../src/app/trust/ports.ts';
 import { scopedUseCases } from '../../src/app/trust/scope.ts';
+import type { Target } from '../../src/domain/plan.ts';
 import { fakeUseCases, planDocument } from '../support/usecases-fake.ts';
 import { harness } from './harness.ts';
 
@@ -83,7 +84,12 @@ describe('a caller with a scope', () => {
   const target = planDocument()['target'] as { namespace: string; service: string };
   const open = async (scope: NonNullable<Principal['scope']>) => {
     const fake = fakeUseCases();
-    const usecases = scopedUseCases(fake, (document) => (document as { target: typeof target }).target);
+    const of = (t: Target) => ({
+      namespace: t.namespace,
+      service: t.service,
+      object: (t['virtualService'] as { name: string }).name,
+    });
+    const usecases = scopedUseCases(fake, { sent: (document) => of((document as { target: Target }).target), of });
     const h = await harness({
       usecases,
       federation: { authenticate: async () => ({ kind: 'principal', principal: { ...CI, scope } }) },
@@ -114,7 +120,8 @@ describe('a caller with a scope', () => {
     ] as const) {
       const response = await post(path, body);
       expect([path, response.status === 403]).toEqual([path, !allowed]);
-      if (!allowed) expect(response.body.detail).toMatch(/may act only in the .*; this is \S+ in \S+$/);
+      if (!allowed)
+        expect(response.body.detail).toMatch(/may act only in the .*; this is \S+, by the mesh object \S+, in \S+$/);
     }
   });
 

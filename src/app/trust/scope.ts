@@ -12,7 +12,14 @@ export class OutOfScope extends Error {
   override readonly name = 'OutOfScope';
 }
 
-type Place = Pick<Target, 'namespace' | 'service'>;
+/** What would be changed. A plan may call its service as it likes: whose traffic moves, the mesh object decides. */
+export interface Place {
+  /** Of both. */
+  readonly namespace: string;
+  readonly service: string;
+  /** Name of the mesh object. */
+  readonly object: string;
+}
 
 /** Throws OutOfScope. `place` null: nothing of its kind can be said to be within a scope. */
 export function assertWithin({ name, scope }: Principal, place: Place | null): void {
@@ -23,24 +30,29 @@ export function assertWithin({ name, scope }: Principal, place: Place | null): v
   const limits = `${name} may act only in ${words.join(' and ')}`;
   if (place === null) throw new OutOfScope(`${limits}; this reaches beyond`);
   const fits = (limit: readonly string[] | null, found: string): boolean => limit === null || limit.includes(found);
-  if (fits(scope.namespaces, place.namespace) && fits(scope.services, place.service)) return;
-  throw new OutOfScope(`${limits}; this is ${place.service} in ${place.namespace}`);
+  const { namespace, service, object } = place;
+  if (fits(scope.namespaces, namespace) && fits(scope.services, service) && fits(scope.services, object)) return;
+  throw new OutOfScope(`${limits}; this is ${service}, by the mesh object ${object}, in ${namespace}`);
 }
 
 const allowed = (what: string, limit: readonly string[] | null): string | null =>
   limit === null ? null : `the ${what} ${limit.join(', ')}`;
 
-/** The target of a plan; null: it is not valid, which whoever reads it will say. */
-export type TargetIn = (document: unknown) => Place | null;
+export interface Places {
+  /** Of a plan as it was sent; null: it is not valid, which whoever reads it will say. */
+  sent(document: unknown): Place | null;
+  /** Of a rollout; null: its cluster is known no more. */
+  of(target: Target): Place | null;
+}
 
-export const scopedUseCases = (inner: UseCases, targetIn: TargetIn): UseCases => {
+export const scopedUseCases = (inner: UseCases, places: Places): UseCases => {
   const toPlan = (document: unknown, principal: Principal): void => {
-    const target = principal.scope === undefined ? null : targetIn(document);
-    if (target !== null) assertWithin(principal, target);
+    const place = principal.scope === undefined ? null : places.sent(document);
+    if (place !== null) assertWithin(principal, place);
   };
   const toRollout = async (id: string, principal: Principal): Promise<void> => {
     const rollout = principal.scope === undefined ? null : await inner.get(id);
-    if (rollout !== null) assertWithin(principal, rollout.plan.target);
+    if (rollout !== null) assertWithin(principal, places.of(rollout.plan.target));
   };
   return {
     ...inner,
@@ -63,21 +75,24 @@ export const scopedUseCases = (inner: UseCases, targetIn: TargetIn): UseCases =>
   };
 };
 
-/** All clusters of a fleet rollout have the same target, but for the cluster. `targetOf` null: its plan is valid no more. */
-export const scopedFleets = (
-  inner: FleetUseCases,
-  targetIn: TargetIn,
-  targetOf: (fleet: Fleet) => Place | null,
-): FleetUseCases => ({
+export interface FleetPlaces {
+  /** null: not valid. */
+  sent(document: unknown): Place | null;
+  /** null: its plan is valid no more. */
+  of(fleet: Fleet): Place | null;
+}
+
+/** All clusters of a fleet rollout have the same target, but for the cluster. */
+export const scopedFleets = (inner: FleetUseCases, places: FleetPlaces): FleetUseCases => ({
   ...inner,
   async start(document, principal, idempotency) {
-    const target = principal.scope === undefined ? null : targetIn(document);
-    if (target !== null) assertWithin(principal, target);
+    const place = principal.scope === undefined ? null : places.sent(document);
+    if (place !== null) assertWithin(principal, place);
     return inner.start(document, principal, idempotency);
   },
   async command(id, command, principal) {
     const found = principal.scope === undefined ? null : await inner.get(id);
-    if (found !== null) assertWithin(principal, targetOf(found.fleet));
+    if (found !== null) assertWithin(principal, places.of(found.fleet));
     return inner.command(id, command, principal);
   },
 });
