@@ -197,6 +197,18 @@ describe('an answer', () => {
     await refused(world, back, kept, 'refused');
   });
 
+  it('is brought to the provider only so often', async () => {
+    const world = await open();
+    const jar: Cookies = new Map();
+    const back = await answered(world, jar);
+    back.searchParams.set('code', 'guessed');
+    const results = await Promise.all(Array.from({ length: 100 }, () => go(back.href, new Map(jar))));
+    const brought = results.filter(({ to }) => to === '/ui/login?trouble=refused').length;
+    expect(brought).toBe(idp.asked.get('/token'));
+    expect(brought).toBeLessThan(100);
+    expect(results.filter(({ to }) => to === '/ui/login?trouble=unavailable')).toHaveLength(100 - brought);
+  });
+
   it('comes within ten minutes', async () => {
     let time = Date.now();
     const world = await open({ now: () => time });

@@ -14,7 +14,6 @@ export class OutOfScope extends Error {
 
 /** What would be changed. A plan may call its service as it likes: whose traffic moves, the mesh object decides. */
 export interface Place {
-  /** Of both. */
   readonly namespace: string;
   readonly service: string;
   /** Name of the mesh object. */
