@@ -1,8 +1,10 @@
 /** The commands of an operator that write to the database directly: tokens, and who is who in Slack. */
+import { hostname, userInfo } from 'node:os';
 import { openDatabase } from './adapters/postgres/db.ts';
 import { postgresSlackPrincipals } from './adapters/postgres/slack-principals.ts';
 import { postgresTokenStore } from './adapters/postgres/tokens.ts';
-import { PRINCIPAL_ROLES, type PrincipalRole } from './app/ports.ts';
+import type { Doer } from './app/audit/act.ts';
+import { type Administering, PRINCIPAL_ROLES, type PrincipalRole } from './app/ports.ts';
 import { parseDuration } from './app/units.ts';
 import { openLog } from './telemetry/log.ts';
 
@@ -13,6 +15,7 @@ interface Flags {
   readonly id?: string | undefined;
   readonly team?: string | undefined;
   readonly user?: string | undefined;
+  readonly reason?: string | undefined;
 }
 
 type Wrong = new (message: string) => Error;
@@ -31,22 +34,46 @@ export async function administer(
     if (value === undefined || value.trim() === '') throw new Usage(`${what} ${verb}: wanted --${name}`);
     return value;
   };
+  const by: Administering = { doer: operator(), reason: flags.reason ?? null };
   try {
     return what === 'token'
-      ? await tokens(postgresTokenStore(db), verb, flags, wanted, Usage)
-      : await slack(postgresSlackPrincipals(db), verb, wanted, Usage);
+      ? await tokens(postgresTokenStore(db), verb, flags, by, wanted, Usage)
+      : await slack(postgresSlackPrincipals(db), verb, by, wanted, Usage);
   } finally {
     await db.close();
+  }
+}
+
+/** Whoever has the database's password and a shell: all that is known of them is where they are. */
+function operator(): Doer {
+  const name = `${userName()}@${hostname()}`;
+  const origin = { via: 'cli', address: null, userAgent: null, requestId: null } as const;
+  return { id: `operator:${name}`, name: `operator ${name}`, origin };
+}
+
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `uid ${process.getuid?.() ?? 'unknown'}`; // containers: a user without an entry in passwd
   }
 }
 
 type Tokens = ReturnType<typeof postgresTokenStore>;
 type Wanted = (name: keyof Flags) => string;
 
-async function tokens(store: Tokens, verb: string, flags: Flags, wanted: Wanted, Usage: Wrong): Promise<string> {
+async function tokens(
+  store: Tokens,
+  verb: string,
+  flags: Flags,
+  by: Administering,
+  wanted: Wanted,
+  Usage: Wrong,
+): Promise<string> {
   switch (verb) {
     case 'create': {
-      const { token } = await store.create(wanted('name'), roleOf(wanted('role'), Usage), expiry(flags.expires, Usage));
+      const role = roleOf(wanted('role'), Usage);
+      const { token } = await store.create(wanted('name'), role, expiry(flags.expires, Usage), by);
       return `${token}\n`;
     }
     case 'list': {
@@ -61,7 +88,7 @@ async function tokens(store: Tokens, verb: string, flags: Flags, wanted: Wanted,
       return `${['id\trole\tstate\tname', ...all.map(line)].join('\n')}\n`;
     }
     case 'revoke':
-      if (!(await store.revoke(wanted('id'))))
+      if (!(await store.revoke(wanted('id'), by)))
         throw new Usage(
           `token revoke: no valid token has the id ${JSON.stringify(flags.id)}; sluice token list shows them`,
         );
@@ -74,6 +101,7 @@ async function tokens(store: Tokens, verb: string, flags: Flags, wanted: Wanted,
 async function slack(
   principals: ReturnType<typeof postgresSlackPrincipals>,
   verb: string,
+  by: Administering,
   wanted: Wanted,
   Usage: Wrong,
 ): Promise<string> {
@@ -84,11 +112,12 @@ async function slack(
         wanted('user'),
         wanted('name'),
         roleOf(wanted('role'), Usage),
+        by,
       );
       return `mapped: ${name}, ${role}\n`;
     }
     case 'unmap':
-      if (!(await principals.unmap(wanted('team'), wanted('user'))))
+      if (!(await principals.unmap(wanted('team'), wanted('user'), by)))
         throw new Usage('slack unmap: this person is not mapped');
       return 'unmapped\n';
     default:

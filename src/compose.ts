@@ -2,12 +2,14 @@
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { type Cluster, type Clusters, meshGateway, metricsGateway } from './adapters/clusters.ts';
+import { gateKeeper } from './adapters/gates.ts';
 import { openGuards } from './adapters/guard-post.ts';
+import type { Listing } from './adapters/inspect/check.ts';
 import { type Inspected, loadChecks, openInspector } from './adapters/inspect/inspect.ts';
 import type { Policy } from './adapters/inspect/policy.ts';
 import { openQuery } from './adapters/inspect/query.ts';
 import { type JaegerOptions, jaegerSource } from './adapters/jaeger/client.ts';
-import { searchLink } from './adapters/jaeger/links.ts';
+import { jaegerLinks } from './adapters/jaeger/links.ts';
 import { type KialiOptions, kialiValidator } from './adapters/kiali/client.ts';
 import { kialiLinks } from './adapters/kiali/links.ts';
 import { type KubeOptions, openKube } from './adapters/kubernetes/client.ts';
@@ -16,14 +18,20 @@ import { readWorkload } from './adapters/kubernetes/workloads.ts';
 import type { MeshModule, View } from './adapters/mesh.ts';
 import type directModule from './adapters/metrics/direct.ts';
 import type prometheusModule from './adapters/metrics/prometheus.ts';
+import { afterNotifier, channelNotifier } from './adapters/notify/alerts.ts';
+import { type ChannelSettings, type OpenChannel, openChannels } from './adapters/notify/open-channels.ts';
 import { slackNotifier } from './adapters/notify/slack.ts';
 import { slackApi } from './adapters/notify/slack-api.ts';
 import { slackResponder } from './adapters/notify/slack-respond.ts';
 import { openFederation } from './adapters/oidc/federation.ts';
 import { openIssuer } from './adapters/oidc/issuer.ts';
 import { openSignOn } from './adapters/oidc/sign-on.ts';
+import type { Allowed } from './adapters/outbound/addresses.ts';
+import { type Outbound, openOutbound } from './adapters/outbound/post.ts';
 import { type MigratedCluster, policyGateway } from './adapters/policies/gateway.ts';
+import { postgresAudit } from './adapters/postgres/audit.ts';
 import { type Database, openDatabase } from './adapters/postgres/db.ts';
+import { giveUpLost, postgresAlertOutbox, postgresDeliveryLog } from './adapters/postgres/deliveries.ts';
 import { postgresFleetStore } from './adapters/postgres/fleet-store.ts';
 import { postgresInboundCommands } from './adapters/postgres/inbound-commands.ts';
 import { postgresMigrationStore } from './adapters/postgres/migration-store.ts';
@@ -31,16 +39,29 @@ import { postgresOutbox } from './adapters/postgres/outbox.ts';
 import { postgresRolloutStore } from './adapters/postgres/rollout-store.ts';
 import { postgresSlackMessages as slackMessages } from './adapters/postgres/slack-messages.ts';
 import { postgresSlackPrincipals } from './adapters/postgres/slack-principals.ts';
+import { postgresStepStarts } from './adapters/postgres/step-starts.ts';
 import { postgresTokenStore } from './adapters/postgres/tokens.ts';
 import { postgresTraceStore } from './adapters/postgres/traces.ts';
+import { openPreparations } from './adapters/preparation-post.ts';
 import { prober } from './adapters/prober.ts';
 import { inspectCheck } from './adapters/prometheus/inspect.ts';
 import { openQueue, type QueueOptions } from './adapters/queue.ts';
-import { capabilityMatrix, guardSpecs, loadGuards, loadMeshes, loadProviders, meshFor } from './adapters/registry.ts';
+import {
+  capabilityMatrix,
+  guardSpecs,
+  loadChannels,
+  loadGuards,
+  loadMeshes,
+  loadPreparations,
+  loadProviders,
+  meshFor,
+} from './adapters/registry.ts';
 import type { CountView } from './adapters/series/counting.ts';
+import type { AuditLog } from './app/audit/log.ts';
 import { backTest } from './app/backtest.ts';
 import { command, retry } from './app/commands.ts';
 import { startDelivery } from './app/deliver.ts';
+import { AFTER } from './app/deliveries.ts';
 import { parseFleet } from './app/fleet/document.ts';
 import { commandFleet, fleetStep } from './app/fleet/look.ts';
 import type { FleetUseCases } from './app/fleet/ports.ts';
@@ -54,11 +75,13 @@ import { parse } from './app/parse.ts';
 import { planParser } from './app/plan-schema.ts';
 import {
   type CrashPoint,
+  type DeliveryLog,
   type InboundCommands,
   type Logger,
   type MeshValidator,
   type MetricsProvider,
   type Notifier,
+  type Outbox,
   type Prober,
   type Recorder,
   type TickQueue,
@@ -68,7 +91,9 @@ import {
 import { repeat } from './app/repeat.ts';
 import { revert } from './app/revert.ts';
 import { dryRun, type StartPorts, start } from './app/start.ts';
+import { withStepSpans } from './app/step-spans.ts';
 import { tick } from './app/tick.ts';
+import { type Tracer, UNTRACED } from './app/tracer.ts';
 import { startTraces, TRACES, type TracePorts } from './app/traces.ts';
 import { type People, principalOfPerson } from './app/trust/login.ts';
 import { CALLBACK_PATH, type Federation, type SignOn } from './app/trust/ports.ts';
@@ -76,14 +101,18 @@ import { type Places, scopedFleets, scopedMigrations, scopedUseCases } from './a
 import type { Trust } from './app/trust/trust.ts';
 import type { OutsideLinks, UseCases } from './app/usecases.ts';
 import { startWorker, type Worker } from './app/worker.ts';
-import { missingCapability } from './domain/capabilities.ts';
+import { meshesWith, missingCapability } from './domain/capabilities.ts';
 import { childDocument } from './domain/fleet/fleet.ts';
 import type { Millis, Severities, Target } from './domain/plan.ts';
+import type { Preparation } from './domain/preparation.ts';
+import { PREPARATIONS } from './domain/preparation.ts';
 import type { Rollout } from './domain/rollout.ts';
 import type { Temporary } from './domain/temporary.ts';
+import type { Tracing } from './telemetry/tracing.ts';
 
 /** What every provider is opened with, beside its own settings. */
 interface MetricsPorts {
+  readonly tracer: Tracer;
   readonly kube: KubeClient;
   viewsOf(target: Target): readonly View[];
   countingOf(target: Target): readonly CountView[];
@@ -110,7 +139,7 @@ export interface ClusterSettings {
   /** Namespaces of the control planes. Absent: where the meshes' installers put them. */
   readonly meshNamespaces?: Inspected['controlPlanes'];
   /** Its part in a mesh of several clusters. Absent: every cluster reads its own objects. */
-  readonly topology?: { readonly role: 'primary' | 'remote' | 'config'; readonly meshID: string | null };
+  readonly topology?: Omit<Listing, 'peers'>;
   /** Absent: there is none. */
   readonly kiali?: KialiSettings;
   readonly jaeger?: JaegerOptions;
@@ -147,6 +176,10 @@ export interface Settings {
   readonly trust?: Trust & { readonly clientSecret: string | null };
   /** Hosts that fault rehearsals may ask beyond those of the target's namespace. Absent: none. */
   readonly probeHosts?: readonly string[];
+  /** Channels that are told what nobody may miss. Absent: none. */
+  readonly channels?: readonly ChannelSettings[];
+  /** Absent: plans have no gates, and only public addresses are told. */
+  readonly webhooks?: { readonly secrets: readonly string[]; readonly allowed: Allowed };
   /** Absent: nothing is demanded. */
   readonly preflight?: PreflightSettings;
   /** false: this process only looks, and workers with an account of their own write. Absent: true. */
@@ -158,6 +191,8 @@ export interface Telemetry {
   readonly recorder: (
     sources: Pick<TickQueue, 'depth'> & { gauges: ReturnType<typeof postgresRolloutStore>['gauges'] },
   ) => Recorder;
+  /** Absent: nothing is traced. */
+  readonly tracing?: (ports: { readonly recorder: Pick<Recorder, 'spans'>; readonly log: Logger }) => Tracing;
   /** Tests only: named places at which a process may be made to die. */
   readonly crashPoint?: CrashPoint;
   /** The same within the ticks of migrations. */
@@ -168,13 +203,16 @@ export interface Service {
   readonly useCases: UseCases;
   readonly migrations: MigrationUseCases;
   readonly fleets: FleetUseCases;
+  readonly deliveries: DeliveryLog;
   readonly tokens: TokenStore;
+  readonly audit: AuditLog;
   readonly inbound: InboundCommands;
   /** null: pipelines come with API tokens. */
   readonly federation: Federation | null;
   /** null: people sign in by API token alone. */
   readonly signOn: { readonly provider: SignOn; readonly people: People } | null;
   readonly recorder: Recorder;
+  readonly tracer: Tracer;
   /** What is missing and what to do; empty: ready. */
   ready(): Promise<readonly { readonly part: string; readonly message: string }[]>;
   startWorker(): Worker;
@@ -183,27 +221,40 @@ export interface Service {
 
 export async function compose(settings: Settings, telemetry: Telemetry): Promise<Service> {
   const { log } = telemetry;
-  const [meshes, providers, checks, guards] = await Promise.all([
+  const [meshes, providers, checks, guards, ways, kinds] = await Promise.all([
     loadMeshes(),
     loadProviders<MetricsModule>(),
     loadChecks(),
     loadGuards(),
+    loadPreparations(),
+    loadChannels(),
   ]);
   const { severity, ...demands } = settings.preflight ?? { severity: {}, minVersion: {} };
   knownChecks(Object.keys(severity), [...checks.keys()]);
+  const webhooks = settings.webhooks ?? { secrets: [], allowed: { ranges: [], suffixes: [] } };
+  const usual = (settings.channels ?? []).filter((channel) => channel.usual).map(({ name }) => name);
+  // Before anything is open that would keep the process from ending with the reason.
+  const told = openChannels(settings.channels ?? [], kinds, openOutbound({ allowed: webhooks.allowed }));
   const db = openDatabase({ url: settings.databaseUrl, log });
   const traced = settings.clusters.some(({ jaeger }) => jaeger !== undefined);
   const channels = [...(settings.slack === null ? [] : ['slack']), ...(traced ? [TRACES] : [])];
-  const store = postgresRolloutStore(db, { channels, log });
+  // The recorder comes later: it asks the store, which asks the tracer. Until there is work there are no spans.
+  const tracing = telemetry.tracing?.({ recorder: { spans: (...counted) => recorder.spans(...counted) }, log });
+  const tracer = tracing ?? UNTRACED;
+  const outbound = openOutbound({ allowed: webhooks.allowed, tracer });
+  const rows = postgresRolloutStore(db, { channels, usual, traceOf: tracer.traceOf, log });
+  const store = tracing === undefined ? rows : withStepSpans(rows, { tracer, starts: postgresStepStarts(db), log });
   const queue = await openQueue({ backend: settings.queue, log });
-  const recorder = telemetry.recorder({ gauges: store.gauges, depth: queue.depth });
-  const clusters = await openClusters(settings.clusters, meshes, providers, recorder, log).catch(async (error) => {
-    // What is open already would keep the process from ending with the reason.
-    await Promise.all([queue.close(), store.close().then(() => db.close())]);
-    throw error;
-  });
+  const recorder: Recorder = telemetry.recorder({ gauges: store.gauges, depth: queue.depth });
+  const clusters = await openClusters(settings.clusters, meshes, providers, { recorder, tracer, log }).catch(
+    async (error) => {
+      // What is open already would keep the process from ending with the reason.
+      await Promise.all([queue.close(), store.close().then(() => db.close())]);
+      throw error;
+    },
+  );
   const gateways = { meshes: meshGateway(clusters, meshes, readWorkload), metrics: metricsGateway(clusters) };
-  const inspected = inspectedClusters(settings.clusters, clusters, recorder);
+  const inspected = inspectedClusters(settings.clusters, clusters, { recorder, tracer });
   const inspector = openInspector({
     clusters: inspected,
     meshes,
@@ -212,8 +263,12 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     severity,
     log,
   });
-  const commandPorts = { store, queue, log };
-  const probes = prober({ allowed: settings.probeHosts ?? [] });
+  const preparations = openPreparations({ clusters, preparations: ways, writesHere: settings.writesHere ?? true });
+  const audit = postgresAudit(db);
+  const commandPorts = { store, queue, audit, log };
+  const probes = prober({ allowed: settings.probeHosts ?? [], tracer });
+  const gates = gateKeeper({ outbound, secrets: webhooks.secrets, now: Date.now });
+  const deliveries = postgresDeliveryLog(db);
   const parser = planParser(
     [...meshes.values()],
     [...providers.keys()],
@@ -223,15 +278,17 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
       return found === undefined ? null : { known: [...found.providers.keys()], usual: found.defaultProvider };
     },
     inspector.checks,
-    (adds, target) => stepObjection(meshes, probes, adds, target),
+    (asked, target) => stepObjection(meshes, probes, asked, target),
     guardSpecs(guards, meshes),
+    { channels: told.map(({ name }) => name), objection: gates.objection },
   );
-  const validator = validatorOf(settings.clusters);
+  const validator = validatorOf(settings.clusters, tracer);
   const traces = postgresTraceStore(db);
   const startPorts: StartPorts = {
     ...gateways,
     ...commandPorts,
     inspector,
+    preparations,
     ...(validator === null ? {} : { validator }),
     parser,
     clusters: [...clusters.keys()],
@@ -255,7 +312,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     backTest: (document, past) => backTest(startPorts, document, past),
     mesh: (question) => meshStatus({ inspector }, question),
     async command(id, wanted, principal, { step, version }) {
-      const request = { id, command: wanted, actor: principal.name, expectedStep: step, expectedVersion: version };
+      const request = { id, command: wanted, by: principal, expectedStep: step, expectedVersion: version };
       return wanted.name === 'retry'
         ? retry(commandPorts, startPorts, request, principal)
         : command(commandPorts, request);
@@ -282,7 +339,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   const unscopedFleets: FleetUseCases = {
     start: (document, principal, idempotency) => startFleet(fleetStart, document, principal, idempotency),
     dryRun: (document) => dryRunFleet(fleetStart, document),
-    command: (id, wanted, principal) => commandFleet(fleetPorts, id, wanted, principal),
+    command: (id, wanted, principal, expected) => commandFleet(fleetPorts, id, wanted, principal, expected),
     async get(id) {
       const found = await fleets.load(id);
       return found === null ? null : { fleet: found.fleet, facts: await fleets.facts(id) };
@@ -302,15 +359,18 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     ...gateways,
     ...commandPorts,
     guards: openGuards({ clusters, meshes, guards }),
+    preparations,
     recorder,
+    tracer,
     monotonic: () => performance.now(),
     evaluateWithin: evaluateWithin(settings),
     prober: probes,
+    gates,
     ...(telemetry.crashPoint === undefined ? {} : { crashPoint: telemetry.crashPoint }),
   };
   const migrationPorts: MigrationPorts = {
     store: postgresMigrationStore(db),
-    policies: policyGateway(migratedClusters(settings, inspected)),
+    policies: policyGateway(migratedClusters(settings, inspected), meshesWith(useCases.capabilities, 'mtlsMigration')),
     recorder,
     log,
     monotonic: () => performance.now(),
@@ -319,22 +379,42 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   return {
     useCases,
     migrations: scopedMigrations(
-      migrationUseCases({ ...migrationPorts, newId: () => `mm_${randomBytes(10).toString('hex')}` }),
+      migrationUseCases({ ...migrationPorts, audit, newId: () => `mm_${randomBytes(10).toString('hex')}` }),
     ),
     fleets: fleetUseCases,
+    deliveries,
     tokens: postgresTokenStore(db),
+    audit,
     inbound,
     ...trustParts(settings),
     recorder,
+    tracer,
     ready: () => missing(store, queue, clusters),
     startWorker: () =>
       startWorker({
         store,
         work: (handler) => queue.work(handler, { concurrency: settings.concurrency }),
-        tick: (id) => tick(tickPorts, id),
+        // A queue may call from within the work that woke it.
+        tick: (id) => tracer.apart(() => tick(tickPorts, id)),
         loops: [
           () => repeat('fleet rollouts', () => fleetStep(fleetPorts, log), log),
-          ...slackLoops(settings, db, { useCases, inbound, store, recorder, log }),
+          ...slackLoops(settings, db, { useCases, inbound, store, recorder, audit, tracer, log }),
+          () =>
+            repeat(
+              'channels that are gone',
+              () => lostStep(db, [...channels, ...told.map(({ name }) => name), AFTER], log),
+              log,
+            ),
+          ...alertLoops(db, told, {
+            settings,
+            deliveries,
+            outbound,
+            secrets: webhooks.secrets,
+            store,
+            recorder,
+            tracer,
+            log,
+          }),
           ...migrationLoops({
             store: migrationPorts.store,
             tick: (id) => tickMigration(migrationPorts, id),
@@ -342,14 +422,14 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
             retention: settings.retention,
             now: Date.now,
           }),
-          ...traceLoops(settings, { outbox: postgresOutbox(db), store, traces, log }),
+          ...traceLoops(settings, { outbox: postgresOutbox(db), store, traces, tracer, log }),
         ],
         log,
         retention: settings.retention,
         now: Date.now,
       }),
     async close() {
-      await queue.close();
+      await Promise.all([queue.close(), tracing?.close()]);
       for (const { kube, providers: opened } of clusters.values()) {
         for (const provider of opened.values()) provider.close?.();
         kube.close();
@@ -397,19 +477,23 @@ const newId = (kind: 'ro' | 'fr'): string =>
 function stepObjection(
   meshes: ReadonlyMap<string, MeshModule>,
   { objection }: Prober,
-  adds: Temporary,
+  asked: Temporary | Preparation,
   target: Target,
 ): string | null {
-  const { kind } = adds;
+  const { kind } = asked;
   const missing = missingCapability(capabilityMatrix(meshes), { mesh: target.mesh, proxy: target['proxy'] }, kind);
   if (missing !== null) return missing.message;
   const mesh = meshFor(meshes, target.mesh);
-  if (!(mesh.adds ?? []).includes(kind)) {
-    const able = [...meshes.values()].filter((one) => one.adds?.includes(kind)).map((one) => one.kind);
+  if (isPreparation(asked)) return null;
+  if (!(mesh.adds ?? []).includes(asked.kind)) {
+    const able = [...meshes.values()].filter((one) => one.adds?.includes(asked.kind)).map((one) => one.kind);
     return `a ${kind} step is not written to the object of mesh ${target.mesh} by this version of Sluice; it is for ${able.join(', ')}. Take the step out of the plan`;
   }
-  return adds.kind === 'faultRehearsal' ? objection(adds.probe.url, target) : null;
+  return asked.kind === 'faultRehearsal' ? objection(asked.probe.url, target) : null;
 }
+
+const isPreparation = (asked: Temporary | Preparation): asked is Preparation =>
+  PREPARATIONS.some((kind) => kind === asked.kind);
 
 /** A misspelt name in the policy would leave the check that is meant without one. */
 function knownChecks(named: readonly string[], known: readonly string[]): void {
@@ -422,16 +506,24 @@ const MESH_NAMESPACES: Inspected['controlPlanes'] = { istio: 'istio-system', lin
 const inspectedClusters = (
   settings: readonly ClusterSettings[],
   clusters: Clusters,
-  recorder: Recorder,
+  telemetry: { readonly recorder: Recorder; readonly tracer: Tracer },
 ): ReadonlyMap<string, Inspected> =>
   new Map(
     settings.flatMap(({ name, prometheus, meshNamespaces = MESH_NAMESPACES }) => {
       const kube = clusters.get(name)?.kube;
       if (kube === undefined) return [];
-      const query = prometheus === null ? null : openQuery({ ...prometheus, recorder });
-      return [[name, { kube, query, controlPlanes: meshNamespaces }] as const];
+      const query = prometheus === null ? null : openQuery({ ...prometheus, ...telemetry });
+      return [[name, { kube, query, controlPlanes: meshNamespaces, listing: listingOf(name, settings) }] as const];
     }),
   );
+
+function listingOf(name: string, settings: readonly ClusterSettings[]): Listing | null {
+  const topology = settings.find((one) => one.name === name)?.topology;
+  if (topology === undefined) return null;
+  const { meshID } = topology;
+  const peers = settings.filter((one) => one.name !== name && meshID !== null && one.topology?.meshID === meshID);
+  return { ...topology, peers: peers.map((one) => one.name) };
+}
 
 const SCRAPE_INTERVAL: Millis = 15_000;
 
@@ -455,18 +547,16 @@ async function openClusters(
   settings: readonly ClusterSettings[],
   meshes: ReadonlyMap<string, MeshModule>,
   providers: ReadonlyMap<string, MetricsModule>,
-  recorder: Recorder,
-  log: Logger,
+  telemetry: Pick<MetricsPorts, 'recorder' | 'tracer' | 'log'>,
 ): Promise<Clusters> {
   const opened = settings.map(
     async ({ name, kube, prometheus, direct, defaultProvider }): Promise<[string, Cluster]> => {
-      const client = await openKube({ cluster: name, log, ...kube });
+      const client = await openKube({ cluster: name, log: telemetry.log, tracer: telemetry.tracer, ...kube });
       const ports: MetricsPorts = {
         kube: client,
         viewsOf: (target) => meshFor(meshes, target.mesh).views(target),
         countingOf: (target) => meshFor(meshes, target.mesh).counting(target),
-        recorder,
-        log,
+        ...telemetry,
       };
       // By the module's name. A provider without settings here is not opened: this cluster has none.
       const own: Readonly<Record<string, object | null | undefined>> = { prometheus, direct: direct ?? {} };
@@ -507,10 +597,10 @@ const clusterOf =
     clusters.find((cluster) => cluster.name === name);
 
 /** null: no cluster has a Kiali whose word counts. */
-function validatorOf(clusters: readonly ClusterSettings[]): MeshValidator | null {
+function validatorOf(clusters: readonly ClusterSettings[], tracer: Tracer): MeshValidator | null {
   const validators = new Map(
     clusters.flatMap(({ name, kiali }): [string, MeshValidator][] =>
-      kiali?.validations === true ? [[name, kialiValidator(kiali)]] : [],
+      kiali?.validations === true ? [[name, kialiValidator({ ...kiali, tracer })]] : [],
     ),
   );
   if (validators.size === 0) return null;
@@ -524,18 +614,56 @@ function outsideLinks(clusters: readonly ClusterSettings[]): (rollout: Rollout) 
     const until = phase.name === 'ended' ? phase.at : null;
     return {
       kiali: kiali === undefined ? null : kialiLinks({ ...kiali, url: kiali.publicUrl ?? kiali.url }, target),
-      jaeger:
-        jaeger === undefined ? null : { search: searchLink(jaeger.publicUrl ?? jaeger.url, target, createdAt, until) },
+      jaeger: jaeger === undefined ? null : jaegerLinks(jaeger.publicUrl ?? jaeger.url, target, createdAt, until),
     };
   };
 }
 
-function traceLoops({ clusters }: Settings, ports: Omit<TracePorts, 'sourceOf'>) {
+function traceLoops({ clusters }: Settings, ports: Omit<TracePorts, 'sourceOf'> & { readonly tracer: Tracer }) {
   const sources = new Map(
-    clusters.flatMap(({ name, jaeger }) => (jaeger === undefined ? [] : [[name, jaegerSource(jaeger)] as const])),
+    clusters.flatMap(({ name, jaeger }) =>
+      jaeger === undefined ? [] : [[name, jaegerSource({ ...jaeger, tracer: ports.tracer })] as const],
+    ),
   );
   if (sources.size === 0) return [];
   return [() => startTraces({ ...ports, sourceOf: (target) => sources.get(target.cluster) ?? null })];
+}
+
+const LOST_EVERY: Millis = 3_600_000;
+
+async function lostStep(db: Database, configured: readonly string[], log: Logger): Promise<Millis> {
+  const lost = await giveUpLost(db, configured);
+  if (lost > 0) log.warn({ lost }, 'messages of channels that are configured no more were given up');
+  return LOST_EVERY;
+}
+
+interface AlertPorts extends Pick<LoopPorts, 'store' | 'recorder' | 'tracer' | 'log'> {
+  readonly settings: Settings;
+  readonly deliveries: DeliveryLog;
+  readonly outbound: Outbound;
+  readonly secrets: readonly string[];
+}
+
+const linkTo =
+  ({ publicUrl }: Settings) =>
+  (id: string): string | null =>
+    publicUrl === null ? null : `${publicUrl}/ui/rollouts/${id}`;
+
+function alertLoops(db: Database, told: readonly OpenChannel[], ports: AlertPorts) {
+  const { settings, deliveries, outbound, secrets, store, recorder, tracer, log } = ports;
+  const options = { outbound, log: deliveries, link: linkTo(settings), now: Date.now };
+  const delivery = (outbox: Outbox, notifiers: readonly Notifier[]) => () =>
+    startDelivery({ outbox, store, recorder, tracer, log }, notifiers);
+  return [
+    delivery(
+      postgresAlertOutbox(db, { ordered: true }),
+      told.map(({ name, request }) => channelNotifier(name, request, options)),
+    ),
+    // Without secrets no plan has webhooks.
+    ...(secrets.length === 0
+      ? []
+      : [delivery(postgresAlertOutbox(db, { ordered: false }), [afterNotifier(secrets, options)])]),
+  ];
 }
 
 interface LoopPorts {
@@ -543,24 +671,27 @@ interface LoopPorts {
   readonly inbound: InboundCommands;
   readonly store: ReturnType<typeof postgresRolloutStore>;
   readonly recorder: Recorder;
+  readonly tracer: Tracer;
+  readonly audit: AuditLog;
   readonly log: Logger;
 }
 
-function slackLoops({ slack, publicUrl }: Settings, db: Database, ports: LoopPorts) {
+function slackLoops(settings: Settings, db: Database, ports: LoopPorts) {
+  const { slack } = settings;
   if (slack === null) return [];
-  const { useCases, inbound, store, recorder, log } = ports;
+  const { useCases, inbound, store, recorder, audit, tracer, log } = ports;
   const notifier: Notifier = slackNotifier({
-    api: slackApi({ token: slack.token, apiUrl: slack.apiUrl, log }),
+    api: slackApi({ token: slack.token, apiUrl: slack.apiUrl, tracer, log }),
     channel: slack.channel,
     messages: slackMessages(db),
     store,
-    link: (id) => (publicUrl === null ? null : `${publicUrl}/ui/rollouts/${id}`),
+    link: linkTo(settings),
     log,
   });
   const principals = postgresSlackPrincipals(db);
   const respond = slackResponder({ apiUrl: slack.apiUrl });
   return [
-    () => startDelivery({ outbox: postgresOutbox(db), store, recorder, log }, [notifier]),
-    () => repeat('commands from Slack', () => inboundStep({ useCases, principals, respond, inbound, log }), log),
+    () => startDelivery({ outbox: postgresOutbox(db), store, recorder, tracer, log }, [notifier]),
+    () => repeat('commands from Slack', () => inboundStep({ useCases, principals, audit, respond, inbound, log }), log),
   ];
 }

@@ -1,7 +1,10 @@
 /** The only reader of the environment: checked at once, every problem listed, secrets never shown. */
 import { existsSync, readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { parseAllowed } from './adapters/outbound/addresses.ts';
+import { isWebhookSecret } from './adapters/outbound/standard-webhooks.ts';
 import { SEVERITIES } from './app/severity.ts';
 import { readTrust } from './app/trust/schema.ts';
 import type { Trust } from './app/trust/trust.ts';
@@ -71,6 +74,28 @@ export interface JaegerConfig {
     | null;
 }
 
+/** Where the service's own traces go, and which there are. */
+export interface TracingConfig {
+  readonly endpoint: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** What the traces say of this process, "service.name" among it. */
+  readonly resource: Readonly<Record<string, string>>;
+  /** `ratio`: of the traces, 0..1. */
+  readonly sampler: { readonly name: (typeof TRACE_SAMPLERS)[number]; readonly ratio: number };
+  readonly propagators: readonly (typeof TRACE_PROPAGATORS)[number][];
+}
+
+/** Names and values by the specification of OpenTelemetry. */
+export const TRACE_SAMPLERS = [
+  'always_on',
+  'always_off',
+  'traceidratio',
+  'parentbased_always_on',
+  'parentbased_always_off',
+  'parentbased_traceidratio',
+] as const;
+export const TRACE_PROPAGATORS = ['tracecontext', 'b3', 'b3multi'] as const;
+
 export const KIALI_OBJECT_PATHS = ['gvk', 'legacy'] as const;
 export const JAEGER_APIS = ['auto', 'v1', 'v3'] as const;
 export const METRICS_PROVIDERS = ['prometheus', 'direct'] as const;
@@ -103,14 +128,29 @@ export interface Topology {
   readonly network: string | null;
 }
 
+/** A channel that is told what nobody may miss. */
+export interface ChannelConfig {
+  readonly name: string;
+  /** Which kinds there are is known once they are loaded, and so is what each may set. */
+  readonly kind: string;
+  /** Is it told of plans that name no channels? */
+  readonly usual: boolean;
+  /** With the values of secrets. */
+  readonly settings: Readonly<Record<string, unknown>>;
+}
+
 export interface Config {
   readonly databaseUrl: string;
+  /** As the owner of the schema, for `migrate` alone; null: as databaseUrl. */
+  readonly databaseOwnerUrl: string | null;
   /** null: BullMQ runs on Postgres. */
   readonly redisUrl: string | null;
   readonly clusters: readonly ClusterConfig[];
   readonly host: string;
   readonly port: number;
   readonly publicUrl: string | null;
+  /** Addresses and networks of proxies whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly string[];
   /** Seals the sessions of the page; null: made up by each process. */
   readonly sessionKey: string | null;
   /** Whose id tokens are accepted, of people and of pipelines; null: only API tokens are. */
@@ -126,6 +166,15 @@ export interface Config {
   readonly preflight: PreflightConfig;
   /** Hosts that fault rehearsals may ask, beyond those of the target's namespace. */
   readonly probeHosts: readonly string[];
+  readonly channels: readonly ChannelConfig[];
+  readonly webhooks: {
+    /** What questions to gates are signed with. Empty: there are no gates. */
+    readonly secrets: readonly string[];
+    /** What webhooks may reach of networks that are not public. */
+    readonly allowed: { readonly ranges: readonly string[]; readonly suffixes: readonly string[] };
+  };
+  /** null: none are made. */
+  readonly tracing: TracingConfig | null;
   readonly slack: {
     readonly signingSecrets: readonly string[];
     readonly token: string;
@@ -143,10 +192,14 @@ export type Read =
 /** What is known, and what it is for: also printed by `--help`. Names ending in * may be given as NAME_FILE instead. */
 export const VARIABLES = {
   'DATABASE_URL*': 'Postgres, like postgres://user:password@host:5432/sluice (required)',
+  'DATABASE_OWNER_URL*':
+    'the same database as the owner of its tables, for migrate alone; the user of DATABASE_URL then gets only the rights it needs',
   'REDIS_URL*': 'Redis for the queue; without it the queue runs on Postgres',
   HOST: 'address to listen on (0.0.0.0)',
   PORT: 'port to listen on (8080)',
   SLUICE_PUBLIC_URL: 'where people reach the service, for links',
+  SLUICE_TRUSTED_PROXIES:
+    'addresses or networks of proxies, separated by commas, whose X-Forwarded-For the audit believes, like 10.0.0.0/8 (none)',
   'SLUICE_SESSION_KEY*':
     'at least 32 characters that seal the sessions of the page; without it they end with the process',
   SLUICE_TRUST_FILE:
@@ -189,10 +242,27 @@ export const VARIABLES = {
   SLUICE_JAEGER_HEADER_NAME: 'auth by a header of this name',
   'SLUICE_JAEGER_HEADER_VALUE*': 'value of that header',
   SLUICE_CLUSTERS_FILE: 'YAML with several clusters, instead of KUBECONFIG and PROMETHEUS_*',
+  SLUICE_CHANNELS_FILE: 'YAML with the channels that are told: webhook, msteams, pagerduty',
+  'SLUICE_WEBHOOK_SECRETS*':
+    'what questions to the webhooks of plans are signed with, whsec_...; several, separated by commas, while one is rotated',
+  SLUICE_WEBHOOK_ALLOW:
+    'what webhooks may reach of networks that are not public, separated by commas, like 10.20.0.0/16,.svc.cluster.local',
   SLUICE_CONCURRENCY: 'ticks at once in one process (300)',
   SLUICE_RETENTION: 'how long ended rollouts are kept, or "forever" (90d)',
   SLUICE_METRICS_OPEN: 'true: /metrics needs no token (false)',
   LOG_LEVEL: 'debug, info, warn or error (info)',
+  OTEL_EXPORTER_OTLP_ENDPOINT:
+    "collector for the service's own traces, like http://otel-collector.observability:4318; without it none are made",
+  'OTEL_EXPORTER_OTLP_HEADERS*': 'headers for it, like authorization=Bearer%20..., separated by commas',
+  OTEL_EXPORTER_OTLP_PROTOCOL: 'how they are sent: http/protobuf, nothing else (http/protobuf)',
+  OTEL_SERVICE_NAME: 'name of this service in its traces (sluice)',
+  OTEL_RESOURCE_ATTRIBUTES: 'what else its traces say of this process, like deployment.environment.name=prod',
+  OTEL_TRACES_SAMPLER:
+    'which traces are made: always_on, always_off, traceidratio, or with parentbased_ before it (parentbased_always_on)',
+  OTEL_TRACES_SAMPLER_ARG: 'part of the traces that a sampler by ratio takes, 0 to 1 (1)',
+  OTEL_PROPAGATORS:
+    'how the context of a trace is read and passed on: tracecontext, b3, b3multi, or none (tracecontext)',
+  OTEL_SDK_DISABLED: 'true: no traces, whatever else is set (false)',
   'SLACK_SIGNING_SECRET*': "the app's signing secret; several, separated by commas, while one is rotated",
   'SLACK_BOT_TOKEN*': 'the bot token, xoxb-...',
   SLACK_CHANNEL: 'id of the channel that is told, like C0123ABCD',
@@ -219,17 +289,20 @@ export function readConfig(env: Env): Read {
   const problems: string[] = [];
   const get = reader(env, problems);
   const used = new Set<string>();
+  const channels = channelsOf(env, get, problems, used);
   const config: Config = {
     databaseUrl: get.required(
       'DATABASE_URL',
       'a Postgres URL, like postgres://user:password@host:5432/sluice',
       get.url('DATABASE_URL', ['postgres:', 'postgresql:']),
     ),
+    databaseOwnerUrl: get.url('DATABASE_OWNER_URL', ['postgres:', 'postgresql:']),
     redisUrl: get.url('REDIS_URL', ['redis:', 'rediss:']),
     clusters: clustersOf(env, get, problems, used),
     host: get.text('HOST') ?? '0.0.0.0',
     port: get.integer('PORT', 0, 65_535) ?? 8080,
     publicUrl: get.url('SLUICE_PUBLIC_URL', ['http:', 'https:'])?.replace(/\/+$/, '') ?? null,
+    trustedProxies: get.networks('SLUICE_TRUSTED_PROXIES') ?? [],
     sessionKey: get.secret('SLUICE_SESSION_KEY', 32),
     trust: trustOf(get, problems),
     oidcClientSecret: get.text('SLUICE_OIDC_CLIENT_SECRET'),
@@ -242,12 +315,24 @@ export function readConfig(env: Env): Read {
     metricsOpen: get.oneOf('SLUICE_METRICS_OPEN', ['true', 'false'] as const) === 'true',
     preflight: preflightOf(get),
     probeHosts: (get.text('SLUICE_PROBE_HOSTS') ?? '').split(',').flatMap((host) => host.trim() || []),
+    channels: channels.map(({ secrets: _secrets, ...channel }) => channel),
+    webhooks: webhooksOf(get, problems),
+    tracing: tracingOf(get, problems),
     slack: slackOf(get, problems),
     secrets: [],
   };
   problems.push(...misspelt(env, used));
   if (problems.length > 0) return { ok: false, problems: [...new Set(problems)] };
-  return { ok: true, config: deepFreeze({ ...config, secrets: secretsOf(config) }) };
+  return {
+    ok: true,
+    config: deepFreeze({
+      ...config,
+      secrets: secretsOf(
+        config,
+        channels.flatMap(({ secrets }) => secrets),
+      ),
+    }),
+  };
 }
 
 function deepFreeze<T extends object>(value: T): T {
@@ -273,6 +358,14 @@ function misspelt(env: Env, used: ReadonlySet<string>): string[] {
 }
 
 type Reader = ReturnType<typeof reader>;
+
+function isNetwork(text: string): boolean {
+  const [address = '', bits, ...rest] = text.split('/');
+  const longest = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1;
+  return (
+    longest > 0 && rest.length === 0 && (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= longest))
+  );
+}
 
 /** Compose and charts set what nobody filled in to the empty text. */
 const given = (value: string | undefined): string | null => (value === undefined || value === '' ? null : value);
@@ -313,6 +406,11 @@ function reader(env: Env, problems: string[]) {
       checked(name, `a URL that begins with ${protocols.map((p) => `${p}//`).join(' or ')}`, (found) =>
         URL.canParse(found) && protocols.includes(new URL(found).protocol) ? found : null,
       ),
+    networks: (name: string) =>
+      checked(name, 'addresses or networks like 10.0.0.0/8, separated by commas', (found) => {
+        const networks = found.split(',').map((network) => network.trim());
+        return networks.every(isNetwork) ? networks : null;
+      }),
     secret: (name: string, least: number) =>
       checked(name, `at least ${least} characters`, (found) => (found.length >= least ? found : null)),
     integer: (name: string, min: number, max: number) =>
@@ -352,9 +450,40 @@ function reader(env: Env, problems: string[]) {
         },
       );
     },
+    /** Pairs as OpenTelemetry writes them: `name=value`, values percent-encoded, so that a value may have a comma. */
+    assignments: (name: string) =>
+      checked(name, 'pairs like name=value, separated by commas, with values percent-encoded', (found) => {
+        const pairs = found.split(',').map((pair): [string, string] | null => {
+          const at = pair.indexOf('=');
+          const key = pair.slice(0, Math.max(at, 0)).trim();
+          const value = decoded(pair.slice(at + 1).trim());
+          return key === '' || value === null ? null : [key, value];
+        });
+        const good = pairs.filter((pair) => pair !== null);
+        return good.length === pairs.length ? (Object.fromEntries(good) as Readonly<Record<string, string>>) : null;
+      }),
+    ratio: (name: string) =>
+      checked(name, 'a number from 0 to 1', (found) => {
+        const number = Number(found);
+        return /^[\d.]+$/.test(found) && number >= 0 && number <= 1 ? number : null;
+      }),
+    listOf: <T extends string>(name: string, values: readonly T[]) =>
+      checked(name, `some of ${values.join(', ')}, separated by commas`, (found): readonly T[] | null => {
+        const parts = found.split(',').map((part) => values.find((value) => value === part.trim()) ?? null);
+        const good = parts.filter((part) => part !== null);
+        return good.length === parts.length ? good : null;
+      }),
     oneOf: <T extends string>(name: string, values: readonly T[]) =>
       checked(name, `one of ${values.join(', ')}`, (found) => values.find((value) => value === found) ?? null),
   };
+}
+
+function decoded(text: string): string | null {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return null;
+  }
 }
 
 // ── preflight ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -767,6 +896,123 @@ function trustIn(file: string, problems: string[]): Trust | null {
   return null;
 }
 
+// ── webhooks and channels ───────────────────────────────────────────────────────────────────────────────────────────
+
+const listed = (text: string | null): string[] => (text ?? '').split(',').flatMap((part) => part.trim() || []);
+
+function webhooksOf(get: Reader, problems: string[]): Config['webhooks'] {
+  const secrets = listed(get.text('SLUICE_WEBHOOK_SECRETS'));
+  if (!secrets.every(isWebhookSecret))
+    problems.push(
+      'SLUICE_WEBHOOK_SECRETS: wanted whsec_ and 24 to 64 bytes in base64; several are separated by commas',
+    );
+  const { wrong, ...allowed } = parseAllowed(listed(get.text('SLUICE_WEBHOOK_ALLOW')));
+  for (const entry of wrong)
+    problems.push(
+      `SLUICE_WEBHOOK_ALLOW: wanted ranges like 10.20.0.0/16 and names like .svc.cluster.local; found ${JSON.stringify(entry)}`,
+    );
+  return { secrets, allowed };
+}
+
+/** Names of channels that are not configured here. */
+const TAKEN = ['slack', 'traces', 'after'];
+
+const channelsFile = z.strictObject({
+  channels: z
+    .record(z.string(), z.looseObject({ kind: z.string().min(1), default: z.boolean().default(true) }))
+    .superRefine((channels, ctx) => {
+      for (const name of Object.keys(channels)) {
+        const message = TAKEN.includes(name)
+          ? 'this name is taken'
+          : NAMESPACE.test(name)
+            ? null
+            : 'wanted a name of a-z, 0-9 and "-"';
+        if (message !== null) ctx.addIssue({ code: 'custom', path: [name], message });
+      }
+    }),
+});
+
+type ReadChannel = ChannelConfig & { readonly secrets: readonly string[] };
+
+function channelsOf(env: Env, get: Reader, problems: string[], used: Set<string>): readonly ReadChannel[] {
+  const file = get.text('SLUICE_CHANNELS_FILE');
+  if (file === null) return [];
+  const say = (what: string): void => void problems.push(`SLUICE_CHANNELS_FILE: ${file}: ${what}`);
+  let document: unknown;
+  try {
+    document = parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    say(`cannot be read: ${(error as Error).message}`);
+    return [];
+  }
+  const parsed = channelsFile.safeParse(document);
+  if (!parsed.success) {
+    for (const issue of parsed.error.issues) say(`/${issue.path.join('/')}: ${issue.message}`);
+    return [];
+  }
+  return Object.entries(parsed.data.channels).map(([name, { kind, default: usual, ...written }]) => {
+    const secrets: string[] = [];
+    const secretOf = (variable: unknown): string => {
+      const value = secretIn(env, String(variable), used);
+      if (value === null) say(`/channels/${name} names the variable ${String(variable)}, which is not set`);
+      else secrets.push(value);
+      return value ?? '';
+    };
+    const settings = Object.entries(written).map(([field, value]): [string, unknown] => {
+      if (!field.endsWith('From')) return [field, value];
+      return [field.slice(0, -'From'.length), Array.isArray(value) ? value.map(secretOf) : secretOf(value)];
+    });
+    return { name, kind, usual, settings: Object.fromEntries(settings), secrets };
+  });
+}
+
+/** `NAME`, or the content of the file that `NAME_FILE` names; null: neither is there. */
+function secretIn(env: Env, name: string, used: Set<string>): string | null {
+  used.add(name);
+  used.add(`${name}_FILE`);
+  const file = given(env[`${name}_FILE`]);
+  if (file === null) return given(env[name]);
+  try {
+    return given(readFileSync(file, 'utf8').trim());
+  } catch {
+    return null;
+  }
+}
+
+// ── traces of our own ───────────────────────────────────────────────────────────────────────────────────────────────
+
+const TRACE_CONTEXTS = [...TRACE_PROPAGATORS, 'baggage', 'none'] as const;
+const RATIO_SAMPLERS: readonly string[] = ['traceidratio', 'parentbased_traceidratio'];
+
+/** Operators inject these names into every pod: where no traces are made, the others are nobody's mistake. */
+function tracingOf(get: Reader, problems: string[]): TracingConfig | null {
+  const endpoint = get.url('OTEL_EXPORTER_OTLP_ENDPOINT', HTTP);
+  const headers = get.assignments('OTEL_EXPORTER_OTLP_HEADERS') ?? {};
+  if (endpoint === null || get.text('OTEL_SDK_DISABLED')?.toLowerCase() === 'true') return null;
+  if (new URL(endpoint).username !== '')
+    problems.push(
+      'OTEL_EXPORTER_OTLP_ENDPOINT: wanted an address without user and password; OTEL_EXPORTER_OTLP_HEADERS may carry them',
+    );
+  get.oneOf('OTEL_EXPORTER_OTLP_PROTOCOL', ['http/protobuf']);
+  const named = get.text('OTEL_SERVICE_NAME');
+  const resource = {
+    'service.name': 'sluice',
+    ...get.assignments('OTEL_RESOURCE_ATTRIBUTES'),
+    ...(named === null ? {} : { 'service.name': named }),
+  };
+  const name = get.oneOf('OTEL_TRACES_SAMPLER', TRACE_SAMPLERS) ?? 'parentbased_always_on';
+  const ratio = get.ratio('OTEL_TRACES_SAMPLER_ARG');
+  if (ratio !== null && !RATIO_SAMPLERS.includes(name))
+    problems.push(
+      `OTEL_TRACES_SAMPLER_ARG: has no effect with the sampler ${name}; wanted one of ${RATIO_SAMPLERS.join(', ')}`,
+    );
+  const contexts = get.listOf('OTEL_PROPAGATORS', TRACE_CONTEXTS) ?? ['tracecontext'];
+  if (contexts.includes('none') && contexts.length > 1)
+    problems.push('OTEL_PROPAGATORS: wanted none alone, or others without it');
+  const propagators = TRACE_PROPAGATORS.filter((known) => contexts.includes(known));
+  return { endpoint, headers, resource, sampler: { name, ratio: ratio ?? 1 }, propagators };
+}
+
 // ── Slack, secrets ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 function slackOf(get: Reader, problems: string[]): Config['slack'] {
@@ -791,7 +1037,7 @@ function slackOf(get: Reader, problems: string[]): Config['slack'] {
   };
 }
 
-function secretsOf(config: Config): readonly string[] {
+function secretsOf(config: Config, ofChannels: readonly string[]): readonly string[] {
   const auth = config.clusters.flatMap(({ prometheus: p }) =>
     p === null ? [] : [...passwordsIn(p.url), ...authSecrets(p.auth)],
   );
@@ -800,14 +1046,19 @@ function secretsOf(config: Config): readonly string[] {
     ...(jaeger === undefined ? [] : [...passwordsIn(jaeger.url), ...authSecrets(jaeger.auth)]),
   ]);
   const slack = config.slack === null ? [] : [...config.slack.signingSecrets, config.slack.token];
+  const collector = config.tracing === null ? [] : Object.values(config.tracing.headers).flatMap(spokenOf);
   const session = [config.sessionKey, config.oidcClientSecret].filter((secret) => secret !== null);
   const all = [
     ...passwordsIn(config.databaseUrl),
+    ...passwordsIn(config.databaseOwnerUrl),
     ...passwordsIn(config.redisUrl),
     ...auth,
     ...links,
     ...slack,
+    ...collector,
     ...session,
+    ...ofChannels,
+    ...config.webhooks.secrets,
   ];
   return [...new Set(all)].filter((secret) => secret.length >= 4);
 }
@@ -817,6 +1068,9 @@ function authSecrets(auth: PrometheusAuth): readonly string[] {
   if (auth.kind !== 'basic') return [auth.kind === 'bearer' ? auth.token : auth.value];
   return [auth.password, Buffer.from(`${auth.username}:${auth.password}`).toString('base64')];
 }
+
+/** A header's value, and what follows its scheme ("Bearer ..."). */
+const spokenOf = (value: string): readonly string[] => [value, value.slice(value.indexOf(' ') + 1)];
 
 /** As it stands in the URL, and as it is sent. */
 function passwordsIn(url: string | null): readonly string[] {

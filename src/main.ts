@@ -17,6 +17,7 @@ const HELP = `Sluice: progressive delivery for Istio and Linkerd
                          print a new API token (shown once)
   token list | token revoke --id ID
   slack map --team T --user U --name NAME --role ROLE | slack unmap --team T --user U
+                         --reason TEXT is kept in the audit with any of them
 
 Configuration, by environment (* may be given as NAME_FILE, the path of a file with the value):
 ${Object.entries(VARIABLES)
@@ -35,6 +36,7 @@ const OPTIONS = {
   id: { type: 'string' },
   team: { type: 'string' },
   user: { type: 'string' },
+  reason: { type: 'string' },
 } as const;
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -58,7 +60,12 @@ async function main(argv: readonly string[]): Promise<number> {
     case 'migrate': {
       const { migrate } = await import('./adapters/postgres/migrate.ts');
       return withDatabase(async (env) => {
-        const ran = await migrate(databaseUrl(env), { direction: 'up', log: () => undefined });
+        const { owner, application } = databaseUsers(env);
+        const ran = await migrate(owner, {
+          direction: 'up',
+          ...(application === null ? {} : { application }),
+          log: () => undefined,
+        });
         process.stdout.write(ran.length === 0 ? 'the schema is up to date\n' : `migrated: ${ran.join(', ')}\n`);
         return 0;
       });
@@ -104,10 +111,19 @@ function checked(env: Env): Config {
 }
 
 /** What needs only the database must not ask for clusters. */
-function databaseUrl(env: Env): string {
-  const own = Object.entries(env).filter(([name]) => name.startsWith('DATABASE_URL'));
-  return checked({ KUBECONFIG: import.meta.filename, PROMETHEUS_URL: 'http://unused', ...Object.fromEntries(own) })
-    .databaseUrl;
+function databaseConfig(env: Env): Config {
+  const own = Object.entries(env).filter(([name]) => name.startsWith('DATABASE_'));
+  return checked({ KUBECONFIG: import.meta.filename, PROMETHEUS_URL: 'http://unused', ...Object.fromEntries(own) });
+}
+const databaseUrl = (env: Env): string => databaseConfig(env).databaseUrl;
+
+/** Who migrates, and whom the rights are for; null: the same. */
+function databaseUsers(env: Env): { readonly owner: string; readonly application: string | null } {
+  const { databaseUrl: url, databaseOwnerUrl } = databaseConfig(env);
+  const userOf = (address: string): string => decodeURIComponent(new URL(address).username);
+  if (databaseOwnerUrl === null || userOf(databaseOwnerUrl) === userOf(url))
+    return { owner: databaseOwnerUrl ?? url, application: null };
+  return { owner: databaseOwnerUrl, application: userOf(url) };
 }
 
 const logOf = ({ logLevel, secrets }: Config) => openLog({ level: logLevel, secrets });
@@ -120,6 +136,8 @@ const settingsOf = (config: Config): Settings => ({
   concurrency: config.concurrency,
   retention: config.retention,
   probeHosts: config.probeHosts,
+  channels: config.channels,
+  webhooks: config.webhooks,
   slack:
     config.slack === null
       ? null

@@ -1,6 +1,6 @@
 /** A running process: API, worker or both; ready when its parts are; gone within ten seconds of SIGTERM. */
 import type { Logger } from './app/ports.ts';
-import { compose, type Service, type Settings } from './compose.ts';
+import { compose, type Service, type Settings, type Telemetry } from './compose.ts';
 import type { Config } from './config.ts';
 import type { Millis } from './domain/plan.ts';
 import { listen } from './http/listen.ts';
@@ -32,9 +32,9 @@ export async function serve(
   // The chart gives the API an account of its own, which only looks.
   const service = await compose(
     { ...settings, writesHere: role !== 'api' },
-    { log, recorder: (sources) => openRecorder({ ...sources, log }) },
+    { log, recorder: (sources) => openRecorder({ ...sources, log }), ...(await tracingOf(config)) },
   );
-  const { useCases: usecases, migrations, tokens, recorder, inbound } = service;
+  const { useCases: usecases, migrations, tokens, recorder, inbound, audit } = service;
   const slack =
     config.slack === null || role === 'worker'
       ? []
@@ -44,8 +44,12 @@ export async function serve(
     usecases,
     migrations,
     fleets: service.fleets,
+    deliveries: service.deliveries,
     tokens,
+    audit,
+    trustedProxies: config.trustedProxies,
     recorder,
+    tracer: service.tracer,
     log,
     ready: () => service.ready(),
     version: VERSION,
@@ -96,7 +100,15 @@ export async function serve(
   return 0;
 }
 
-function openPage(config: Config, { tokens, recorder, signOn }: Service, log: Logger) {
+/** Loaded only where it is wanted: who has no collector pays nothing for it. */
+async function tracingOf({ tracing }: Config): Promise<Pick<Telemetry, 'tracing'>> {
+  if (tracing === null) return {};
+  const { openTracing } = await import('./telemetry/tracing.ts');
+  const resource = { ...tracing.resource, 'service.version': VERSION };
+  return { tracing: (ports) => openTracing({ ...tracing, ...ports, resource, version: VERSION }) };
+}
+
+function openPage(config: Config, { tokens, recorder, audit, signOn }: Service, log: Logger) {
   const authenticate: Service['tokens']['authenticate'] = (token) => tokens.authenticate(token);
   const sessions = openSessions({
     key: config.sessionKey,
@@ -109,6 +121,8 @@ function openPage(config: Config, { tokens, recorder, signOn }: Service, log: Lo
   const router = pageRouter({
     sessions,
     authenticate,
+    audit,
+    log,
     recorder,
     version: VERSION,
     heartbeat: LIMITS.heartbeat,
@@ -117,7 +131,8 @@ function openPage(config: Config, { tokens, recorder, signOn }: Service, log: Lo
   });
   if (signOn === null) return { sessions, routers: [router] };
   const { sessionKey: key, publicUrl } = config;
-  const routes = { signOn: signOn.provider, sessions, key, publicUrl: publicUrl ?? '', now: Date.now, log };
+  const { provider, people } = signOn;
+  const routes = { signOn: provider, people, audit, sessions, key, publicUrl: publicUrl ?? '', now: Date.now, log };
   return { sessions, routers: [signOnRouter(routes), router] };
 }
 

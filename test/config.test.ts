@@ -636,6 +636,78 @@ describe('the list of secrets', () => {
   });
 });
 
+describe('traces of our own', () => {
+  const ENDPOINT = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318' };
+
+  it('are made where there is a collector, by the names and defaults of OpenTelemetry', () => {
+    expect(config(least()).tracing).toBeNull();
+    expect(config(least(ENDPOINT)).tracing).toEqual({
+      endpoint: 'http://collector:4318',
+      headers: {},
+      resource: { 'service.name': 'sluice' },
+      sampler: { name: 'parentbased_always_on', ratio: 1 },
+      propagators: ['tracecontext'],
+    });
+  });
+
+  it('are as they are described, and what the collector is told is a secret', () => {
+    const found = config(
+      least({
+        ...ENDPOINT,
+        OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer%20otlp-secret, x-tenant=a%2Cb==',
+        OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf',
+        OTEL_SERVICE_NAME: 'delivery',
+        OTEL_RESOURCE_ATTRIBUTES: 'service.name=other,deployment.environment.name=prod',
+        OTEL_TRACES_SAMPLER: 'parentbased_traceidratio',
+        OTEL_TRACES_SAMPLER_ARG: '0.25',
+        OTEL_PROPAGATORS: 'tracecontext,baggage,b3',
+      }),
+    );
+    expect(found.tracing).toEqual({
+      endpoint: 'http://collector:4318',
+      headers: { authorization: 'Bearer otlp-secret', 'x-tenant': 'a,b==' },
+      resource: { 'service.name': 'delivery', 'deployment.environment.name': 'prod' },
+      sampler: { name: 'parentbased_traceidratio', ratio: 0.25 },
+      propagators: ['tracecontext', 'b3'],
+    });
+    expect(found.secrets).toEqual(expect.arrayContaining(['Bearer otlp-secret', 'otlp-secret', 'a,b==']));
+  });
+
+  it.each([
+    ['the standard switch', { ...ENDPOINT, OTEL_SDK_DISABLED: 'true' }],
+    ['no collector, whatever an operator sets besides', { OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc', OTEL_PROPAGATORS: 'x' }],
+  ])('are not made with %s', (_, env) => {
+    expect(config(least(env)).tracing).toBeNull();
+  });
+
+  it('pass nothing on where that is said', () => {
+    expect(config(least({ ...ENDPOINT, OTEL_PROPAGATORS: 'none' })).tracing?.propagators).toEqual([]);
+  });
+
+  it.each([
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector:4318'],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'http://ana:hidden-1@collector'],
+    ['OTEL_EXPORTER_OTLP_PROTOCOL', 'grpc'],
+    ['OTEL_EXPORTER_OTLP_HEADERS', 'hidden-1'],
+    ['OTEL_EXPORTER_OTLP_HEADERS', 'authorization=hidden-1%'],
+    ['OTEL_RESOURCE_ATTRIBUTES', '=prod'],
+    ['OTEL_TRACES_SAMPLER', 'sometimes'],
+    ['OTEL_TRACES_SAMPLER_ARG', '1.5'],
+    ['OTEL_PROPAGATORS', 'tracecontext,jaeger'],
+    ['OTEL_PROPAGATORS', 'none,b3'],
+  ])('are refused with %s=%s', (name, value) => {
+    const sampler = name === 'OTEL_TRACES_SAMPLER_ARG' ? { OTEL_TRACES_SAMPLER: 'traceidratio' } : {};
+    const found = problems(least({ ...ENDPOINT, ...sampler, [name]: value }));
+    expect(found).toEqual([expect.stringMatching(new RegExp(`^${name}: wanted `))]);
+    expect(found.join()).not.toContain('hidden');
+  });
+
+  it('are not sampled by a ratio that the sampler does not look at', () => {
+    const found = problems(least({ ...ENDPOINT, OTEL_TRACES_SAMPLER_ARG: '0.5' }));
+    expect(found).toEqual([expect.stringMatching(/^OTEL_TRACES_SAMPLER_ARG: has no effect with .*always_on; wanted/)]);
+  });
+});
+
 describe('what is demanded of the meshes', () => {
   it('is nothing unless it is said', () => {
     expect(config(least()).preflight).toEqual({ severity: {}, minVersion: {}, sidecarResources: null });
@@ -713,5 +785,72 @@ describe('the trust policy', () => {
   it('that cannot be read is told', () => {
     expect(problems(least({ SLUICE_TRUST_FILE: '/nowhere/trust.yaml' })).join()).toContain('cannot read /nowhere');
     expect(problems(least({ SLUICE_OIDC_CLIENT_SECRET: 'x' })).join()).toContain('no effect without SLUICE_TRUST_FILE');
+  });
+});
+
+describe('channels and webhooks', () => {
+  const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
+  const OTHER = `whsec_${Buffer.alloc(32, 8).toString('base64')}`;
+  const channels = async (text: string, more: Env = {}) =>
+    least({ SLUICE_CHANNELS_FILE: await file('channels.yaml', text), ...more });
+
+  it('are none without settings', () => {
+    expect(config(least())).toMatchObject({
+      channels: [],
+      webhooks: { secrets: [], allowed: { ranges: [], suffixes: [] } },
+    });
+  });
+
+  it('take secrets from the variables that are named, or from the files that those name, and keep them out of the log', async () => {
+    const env = await channels(
+      `channels:
+  ops: { kind: webhook, urlFrom: OPS_URL, secretsFrom: [OPS_SECRET, OPS_OLD] }
+  oncall: { kind: pagerduty, routingKeyFrom: SLUICE_PAGER_KEY, default: false }
+`,
+      {
+        OPS_URL: 'https://hooks.example.com/T123/secret-path',
+        OPS_SECRET: SECRET,
+        OPS_OLD_FILE: await file('old', `${OTHER}\n`),
+        SLUICE_PAGER_KEY: 'R0UTINGKEY0123456789',
+      },
+    );
+    const { channels: read, secrets } = config(env);
+    expect(read).toEqual([
+      {
+        name: 'ops',
+        kind: 'webhook',
+        usual: true,
+        settings: { url: 'https://hooks.example.com/T123/secret-path', secrets: [SECRET, OTHER] },
+      },
+      { name: 'oncall', kind: 'pagerduty', usual: false, settings: { routingKey: 'R0UTINGKEY0123456789' } },
+    ]);
+    for (const secret of ['https://hooks.example.com/T123/secret-path', SECRET, OTHER, 'R0UTINGKEY0123456789'])
+      expect(secrets).toContain(secret);
+  });
+
+  it.each([
+    [
+      'channels:\n  ops: { kind: webhook, urlFrom: NOT_SET }',
+      /\/channels\/ops names the variable NOT_SET, which is not set/,
+    ],
+    ['channels:\n  slack: { kind: webhook }', /this name is taken/],
+    ['channels:\n  Ops: { kind: webhook }', /wanted a name/],
+    ['channels:\n  ops: {}', /kind/],
+    ['chanels: {}', /chanels/],
+    ['{', /cannot be read/],
+  ])('%j is a problem', async (text, words) => {
+    expect((await channels(text).then(problems)).join('\n')).toMatch(words);
+  });
+
+  it('sign with several secrets, and reach what is allowed', () => {
+    const env = least({ SLUICE_WEBHOOK_SECRETS: `${SECRET}, ${OTHER}`, SLUICE_WEBHOOK_ALLOW: '10.0.0.0/8,.web.svc' });
+    expect(config(env)).toMatchObject({
+      webhooks: { secrets: [SECRET, OTHER], allowed: { ranges: ['10.0.0.0/8'], suffixes: ['.web.svc'] } },
+    });
+    expect(config(env).secrets).toEqual(expect.arrayContaining([SECRET, OTHER]));
+    const wrong = problems(least({ SLUICE_WEBHOOK_SECRETS: 'hunter2', SLUICE_WEBHOOK_ALLOW: '10.0.0.1' })).join();
+    expect(wrong).toMatch(/SLUICE_WEBHOOK_SECRETS: wanted whsec_/);
+    expect(wrong).toMatch(/SLUICE_WEBHOOK_ALLOW: wanted ranges .* found "10.0.0.1"/);
+    expect(wrong).not.toContain('hunter2');
   });
 });

@@ -8,6 +8,7 @@ import { encodeDecision } from '../../src/adapters/routes/decision.ts';
 import { decisionOf } from '../../src/app/tick.ts';
 import type { Rollout } from '../../src/domain/rollout.ts';
 import { openLog } from '../../src/telemetry/log.ts';
+import { anAct } from '../../test/support/audit.ts';
 import type { SeededService } from '../processes/cluster.ts';
 import { type PlanOptions, planFor, serviceName, setupOf, WEIGHT } from '../world.ts';
 import type { Stage } from './stage.ts';
@@ -54,6 +55,7 @@ async function underWay(store: Store, n: number, options: PlanOptions): Promise<
       plan,
       source: {},
       createdBy: 'token bench',
+      act: anAct(),
       objectKey: service,
       epochAbove: 0,
       observedWeight: 0,

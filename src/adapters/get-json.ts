@@ -1,5 +1,7 @@
 /** One GET of a JSON API, with bounds on time and size. Never throws for what the far side or the network does. */
 
+import type { TraceHeaders, Tracer } from '../app/tracer.ts';
+import { UNTRACED } from '../app/tracer.ts';
 import type { Millis } from '../domain/plan.ts';
 import { bodyWithin } from './body-within.ts';
 
@@ -24,16 +26,30 @@ export interface GetJson {
   readonly timeout: Millis;
   /** After decompression. */
   readonly maxBytes: number;
+  /** Name of the call in traces: "jaeger.get". */
+  readonly call: string;
+  /** Absent: nothing is traced. */
+  readonly tracer?: Tracer | undefined;
 }
 
-export async function getJson(
+export const getJson = (url: URL, how: GetJson): Promise<Fetched | NotFetched> =>
+  // Neither path nor query: the one names objects of others, the other says what is searched for.
+  (how.tracer ?? UNTRACED).call(how.call, { 'server.address': url.host }, async (span, trace) => {
+    const answer = await fetched(url, how, trace);
+    if (answer.ok) span.set({ 'http.response.status_code': answer.status });
+    else span.fail(answer.code);
+    return answer;
+  });
+
+async function fetched(
   url: URL,
   { server, headers, timeout, maxBytes }: GetJson,
+  trace: TraceHeaders,
 ): Promise<Fetched | NotFetched> {
   const signal = AbortSignal.timeout(timeout);
   try {
     const response = await fetch(url, {
-      headers: { accept: 'application/json', ...headers },
+      headers: { accept: 'application/json', ...trace, ...headers },
       // A redirect leads to a login, which is no answer; and the token is for this address only.
       redirect: 'manual',
       signal,

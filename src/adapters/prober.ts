@@ -3,6 +3,8 @@
  * only this process can reach: only hosts of the target's namespace are asked, and those that the installation allows.
  */
 import type { Probed, Prober } from '../app/ports.ts';
+import type { TraceHeaders, Tracer } from '../app/tracer.ts';
+import { UNTRACED } from '../app/tracer.ts';
 import type { Millis, Target } from '../domain/plan.ts';
 import type { FaultRehearsal } from '../domain/temporary.ts';
 import { REHEARSAL_HEADER } from '../domain/temporary.ts';
@@ -10,12 +12,14 @@ import { REHEARSAL_HEADER } from '../domain/temporary.ts';
 export interface ProberOptions {
   /** Hosts beyond those of the target's namespace, with the port where it is not the usual one: "frontend.web", "127.0.0.1:8080". */
   readonly allowed: readonly string[];
+  /** Absent: nothing is traced. */
+  readonly tracer?: Tracer;
 }
 
-export const prober = ({ allowed }: ProberOptions): Prober => ({
+export const prober = ({ allowed, tracer = UNTRACED }: ProberOptions): Prober => ({
   objection: (url, target) => objection(url, target, allowed),
   async probe(rollout, { probe: { url, requests, timeout } }: FaultRehearsal) {
-    const answers = await Promise.all(Array.from({ length: requests }, () => ask(url, rollout, timeout)));
+    const answers = await Promise.all(Array.from({ length: requests }, () => ask(tracer, url, rollout, timeout)));
     return summed(answers);
   },
 });
@@ -42,12 +46,19 @@ interface Answer {
   readonly took: Millis;
 }
 
-async function ask(url: string, rollout: string, timeout: Millis): Promise<Answer> {
+const ask = (tracer: Tracer, url: string, rollout: string, timeout: Millis): Promise<Answer> =>
+  tracer.call('probe.get', { 'server.address': new URL(url).host }, async (span, trace) => {
+    const answer = await probed(url, { ...trace, [REHEARSAL_HEADER]: rollout }, timeout);
+    if (answer.failed !== null) span.fail(answer.failed);
+    return answer;
+  });
+
+async function probed(url: string, headers: TraceHeaders, timeout: Millis): Promise<Answer> {
   const began = performance.now();
   const signal = AbortSignal.timeout(timeout);
   const took = (): Millis => performance.now() - began;
   try {
-    const response = await fetch(url, { headers: { [REHEARSAL_HEADER]: rollout }, redirect: 'manual', signal });
+    const response = await fetch(url, { headers, redirect: 'manual', signal });
     // What the answer says is nobody's business here; unread it would keep the connection.
     await response.body?.cancel();
     return { failed: response.status >= 500 ? `status ${response.status}` : null, took: took() };

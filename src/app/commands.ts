@@ -2,6 +2,10 @@
 import type { Command } from '../domain/command.ts';
 import { isRefused, movedOn, order } from '../domain/command.ts';
 import { isLive } from '../domain/rollout.ts';
+import type { Doer, What } from './audit/act.ts';
+import { done } from './audit/act.ts';
+import type { AuditLog } from './audit/log.ts';
+import { noteFulfilled } from './audit/log.ts';
 import type { Logger, Principal, RolloutStore, TickQueue } from './ports.ts';
 import { StoreUnavailable } from './ports.ts';
 import type { StartPorts } from './start.ts';
@@ -11,13 +15,14 @@ import type { CommandResult } from './usecases.ts';
 export interface CommandPorts {
   readonly store: RolloutStore;
   readonly queue: TickQueue;
+  readonly audit: Pick<AuditLog, 'note'>;
   readonly log: Logger;
 }
 
 export interface CommandRequest {
   readonly id: string;
   readonly command: Command;
-  readonly actor: string;
+  readonly by: Doer;
   readonly expectedStep?: number | undefined;
   readonly expectedVersion?: number | undefined;
 }
@@ -30,10 +35,15 @@ export async function command(ports: CommandPorts, request: CommandRequest): Pro
     const loaded = await ports.store.load(request.id);
     if (loaded === null) return { kind: 'not_found' };
     const { rollout, now } = loaded;
-    const { command: wanted, actor, expectedStep, expectedVersion } = request;
+    const { command: wanted, by, expectedStep, expectedVersion } = request;
+    const actor = by.name;
+    const what = whatOf(request);
     const decided = order(rollout, { command: wanted, actor, at: now, expectedStep, expectedVersion });
     if (isRefused(decided)) return { kind: 'refused', refusal: decided, rollout };
-    if (decided.rollout === rollout) return { kind: 'done', rollout };
+    if (decided.rollout === rollout) {
+      await noteFulfilled(ports.audit, by, { ...what, code: 'unchanged' });
+      return { kind: 'done', rollout };
+    }
     const next = { ...decided.rollout, version: rollout.version + 1 };
     const committed = await ports.store.commit({
       previous: rollout,
@@ -43,6 +53,7 @@ export async function command(ports: CommandPorts, request: CommandRequest): Pro
       evidence: null,
       at: now,
       nextTickAt: isLive(next) ? now : null,
+      act: done(by, what),
     });
     if (!committed) continue;
     ports.log.info({ rolloutId: rollout.id, command: wanted.name, actor }, `${wanted.name} by ${actor}`);
@@ -55,6 +66,8 @@ export async function command(ports: CommandPorts, request: CommandRequest): Pro
   );
 }
 
+const whatOf = ({ id, command: { name, reason } }: CommandRequest): What => ({ action: `rollout.${name}`, id, reason });
+
 /** A retry of an ended rollout is a new rollout of the same plan; of a live one, a look at once. */
 export async function retry(
   ports: CommandPorts,
@@ -66,7 +79,8 @@ export async function retry(
   if (loaded === null) return { kind: 'not_found' };
   const { rollout, now } = loaded;
   if (rollout.phase.name !== 'ended' || rollout.phase.status === 'succeeded') return command(ports, request);
-  const { actor, expectedStep, expectedVersion } = request;
+  const { by, expectedStep, expectedVersion } = request;
+  const actor = by.name;
   const moved = movedOn(rollout, { command: request.command, actor, at: now, expectedStep, expectedVersion });
   if (moved !== null) return { kind: 'refused', refusal: moved, rollout };
   if (rollout.reverts !== undefined)
@@ -82,6 +96,7 @@ export async function retry(
     document: await ports.store.source(request.id),
     principal,
     idempotency: null,
+    retries: whatOf(request),
   });
   return result.kind === 'created' || result.kind === 'joined'
     ? { kind: 'started', rollout: result.rollout }

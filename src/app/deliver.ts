@@ -1,18 +1,23 @@
 /**
  * From the outbox to people: claims a message, hands it to the channel's notifier, and strikes it off or puts it back.
- * Nothing is ever dropped, and nothing here is on the way of a tick: with Slack down for a day, rollouts go on and the
+ * Nothing is dropped here (an outbox may give up after days, and shows it), and nothing here is on the way of a tick: with Slack down for a day, rollouts go on and the
  * messages follow when it is back.
  */
 import type { Millis } from '../domain/plan.ts';
 import type { Logger, Message, Notifier, Outbox, Recorder, RolloutStore } from './ports.ts';
 import type { Repeating } from './repeat.ts';
 import { repeat } from './repeat.ts';
+import { type StepAt, type Tracer, UNTRACED } from './tracer.ts';
 
 export interface DeliverPorts {
   readonly outbox: Outbox;
   readonly store: Pick<RolloutStore, 'load'>;
   readonly recorder: Pick<Recorder, 'notification'>;
+  /** Absent: nothing is traced. */
+  readonly tracer?: Tracer;
   readonly log: Logger;
+  /** From 0 to 1. Absent: chance. */
+  readonly random?: () => number;
 }
 
 /** Thrown by a notifier that was told, or knows, when to try again. */
@@ -46,13 +51,16 @@ export type Delivery =
 
 /** Delivers the oldest message of the notifier's channel that is due. Throws only where the outbox itself fails. */
 export async function deliverNext(ports: DeliverPorts, notifier: Notifier): Promise<Delivery> {
-  const { outbox, store, recorder, log } = ports;
+  const { outbox, store, recorder, tracer = UNTRACED, log } = ports;
   const { channel } = notifier;
   const [message] = await outbox.claim(channel, 1, LEASE);
   if (message === undefined) return { kind: 'idle' };
   try {
     const loaded = await store.load(message.rolloutId);
-    if (loaded !== null) await notifier.deliver(message, loaded.rollout);
+    if (loaded !== null)
+      await tracer.step(stepOf(message), `${channel}.deliver`, { 'sluice.fact': message.fact.type }, () =>
+        notifier.deliver(message, loaded.rollout),
+      );
     else
       log.info(
         { rolloutId: message.rolloutId, channel },
@@ -66,14 +74,18 @@ export async function deliverNext(ports: DeliverPorts, notifier: Notifier): Prom
   return { kind: 'delivered' };
 }
 
+/** Told late or not, it belongs to the step that it tells of. */
+const stepOf = ({ rolloutId, fact }: Message): StepAt => ({ rollout: rolloutId, step: fact.step });
+
 async function putBack(
-  { outbox, recorder, log }: DeliverPorts,
+  { outbox, recorder, log, random = Math.random }: DeliverPorts,
   channel: string,
   message: Message,
   error: unknown,
 ): Promise<Delivery> {
   const told = error instanceof TryLater ? error : null;
-  const delay = told?.after ?? backOff(message.attempts ?? 0);
+  // Half of it is chance: what failed together must not come back together.
+  const delay = told?.after ?? Math.round(backOff(message.attempts ?? 0) * (0.5 + random() / 2));
   const reason = error instanceof Error ? error.message : String(error);
   await outbox.postpone(channel, message.id, delay, reason);
   recorder.notification(channel, 'postponed');

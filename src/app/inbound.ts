@@ -12,6 +12,9 @@ import type { Instant, Millis } from '../domain/plan.ts';
 import { weightAt } from '../domain/plan.ts';
 import type { Rollout, Status } from '../domain/rollout.ts';
 import { isLive, stepOf } from '../domain/rollout.ts';
+import type { AuditAction, Origin } from './audit/act.ts';
+import { refused as refusedAct } from './audit/act.ts';
+import type { AuditLog } from './audit/log.ts';
 import { backOff } from './deliver.ts';
 import type { InboundCommand, InboundCommands, Logger, Principal, SlackPrincipals } from './ports.ts';
 import { PRINCIPAL_ROLES } from './ports.ts';
@@ -27,6 +30,7 @@ export type Respond = (responseUrl: string, text: string) => Promise<boolean>;
 export interface InboundPorts {
   readonly useCases: Pick<UseCases, 'command' | 'get' | 'list' | 'facts'>;
   readonly principals: Pick<SlackPrincipals, 'find'>;
+  readonly audit: Pick<AuditLog, 'note'>;
   readonly respond: Respond;
   readonly log: Logger;
 }
@@ -69,8 +73,8 @@ export async function handleInbound(ports: InboundPorts, command: InboundCommand
     ports.log.error({ kind: command.kind }, 'a stored command is of no form that this version knows; dropped');
     return;
   }
-  const text = await carryOut(ports, command, asked);
-  await answer(ports, command, asked.responseUrl, text);
+  const outcome = await carryOut(ports, command, asked);
+  await answer(ports, command, asked.responseUrl, outcome.text);
 }
 
 interface Asked {
@@ -108,27 +112,60 @@ async function answer(
 
 // ── who, and what ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-async function carryOut(ports: InboundPorts, command: InboundCommand, { teamId, userId, ask }: Asked): Promise<string> {
-  const principal = await ports.principals.find(teamId, userId);
+/** What is answered; and where an order was refused, why, for the audit. */
+interface Outcome {
+  readonly text: string;
+  readonly refused?: string;
+  /** Id of the rollout that it was about. */
+  readonly about?: string;
+}
+
+async function carryOut(ports: InboundPorts, command: InboundCommand, asked: Asked): Promise<Outcome> {
+  const { teamId, userId, ask } = asked;
+  const known = await ports.principals.find(teamId, userId);
+  const origin: Origin = { via: 'slack', address: null, userAgent: null, requestId: command.id };
+  const outcome = await decided(ports, command, asked, known === null ? null : { ...known, origin });
+  if (outcome.refused !== undefined && (ask.name === 'promote' || ask.name === 'abort')) {
+    const action: AuditAction = `rollout.${ask.name}`;
+    const doer = known ?? { id: `slack:${teamId}:${userId}`, name: `slack ${userId}` };
+    const reason = ask.name === 'abort' ? ask.reason : null;
+    const what = { action, id: outcome.about ?? ask.subject, reason, code: outcome.refused };
+    await ports.audit.note(refusedAct({ ...doer, origin }, what));
+  }
+  return outcome;
+}
+
+async function decided(
+  ports: InboundPorts,
+  command: InboundCommand,
+  { teamId, userId, ask }: Asked,
+  principal: Principal | null,
+): Promise<Outcome> {
   if (principal === null) {
     ports.log.warn({ teamId, userId, ask: ask.name }, 'refused a person of Slack who is mapped to no principal');
-    return notMapped(teamId, userId);
+    return { text: notMapped(teamId, userId), refused: 'unauthenticated' };
   }
-  if (ask.name === 'help') return help(ask.why);
+  if (ask.name === 'help') return { text: help(ask.why) };
   const act: Act = ask.name === 'status' ? 'read' : ask.name;
   if (!may(principal, act)) {
     ports.log.warn(
       { principal: principal.name, role: principal.role, act },
       'refused a person of Slack whose role may not do this',
     );
-    return notAllowed(principal, act);
+    return { text: notAllowed(principal, act), refused: 'forbidden' };
   }
-  if (ask.name === 'status') return await status(ports, ask.subject);
+  if (ask.name === 'status') return { text: await status(ports, ask.subject) };
   const found = await find(ports, ask.subject);
-  if (found.kind !== 'one') return notFound(found, ask.subject, ask.name);
-  return ask.name === 'promote'
-    ? await promote(ports, command, principal, found.rollout, ask.step)
-    : await abort(ports, command, principal, found.rollout, ask.step, ask.reason);
+  if (found.kind !== 'one')
+    return {
+      text: notFound(found, ask.subject, ask.name),
+      refused: found.kind === 'none' ? 'rollout_not_found' : 'several_rollouts',
+    };
+  const outcome =
+    ask.name === 'promote'
+      ? await promote(ports, command, principal, found.rollout, ask.step)
+      : await abort(ports, command, principal, found.rollout, ask.step, ask.reason);
+  return { ...outcome, about: found.rollout.id };
 }
 
 const notMapped = (teamId: string, userId: string): string =>
@@ -204,22 +241,25 @@ async function promote(
   principal: Principal,
   rollout: Rollout,
   seen: number | null,
-): Promise<string> {
+): Promise<Outcome> {
   const { acceptedAt, age } = command;
   const earlier = await promotedSince(ports, rollout, principal, seen, acceptedAt);
-  if (earlier !== null) return promoted(rollout, earlier);
+  if (earlier !== null) return { text: promoted(rollout, earlier) };
   if (age > PROMOTE_WITHIN)
-    return `Nothing was done: you asked ${duration(age)} ago, and I could only look now. Promote again if you still want to.\n${summary(rollout)}`;
+    return {
+      text: `Nothing was done: you asked ${duration(age)} ago, and I could only look now. Promote again if you still want to.\n${summary(rollout)}`,
+      refused: 'too_late',
+    };
   const newer = seen === null ? begunAfter(rollout, acceptedAt) : null;
-  if (newer !== null) return `Nothing was done: ${newer}\n${summary(rollout)}`;
+  if (newer !== null) return { text: `Nothing was done: ${newer}\n${summary(rollout)}`, refused: 'moved_on' };
   const step = seen ?? stepOf(rollout);
   const expected = { step: step ?? undefined };
   const result = await ports.useCases.command(rollout.id, { name: 'promote', full: false }, principal, expected);
-  if (result.kind === 'done') return promoted(result.rollout, step);
+  if (result.kind === 'done') return { text: promoted(result.rollout, step) };
   if (result.kind !== 'refused') return vanished(rollout);
   // The second click: the first one has moved the rollout on between our look and our command.
   const first = await promotedSince(ports, result.rollout, principal, step, acceptedAt);
-  return first === null ? refused(result.rollout, result.refusal, null) : promoted(result.rollout, first);
+  return first === null ? refused(result.rollout, result.refusal, null) : { text: promoted(result.rollout, first) };
 }
 
 const promoted = (rollout: Rollout, step: number | null): string =>
@@ -232,14 +272,17 @@ async function abort(
   rollout: Rollout,
   seen: number | null,
   reason: string,
-): Promise<string> {
+): Promise<Outcome> {
   if (seen === null && rollout.createdAt > acceptedAt)
-    return `Nothing was done: this rollout started after you asked.\n${summary(rollout)}`;
+    return {
+      text: `Nothing was done: this rollout started after you asked.\n${summary(rollout)}`,
+      refused: 'moved_on',
+    };
   const command = { name: 'abort', reason } as const;
   const result = await ports.useCases.command(rollout.id, command, principal, { step: seen ?? undefined });
   if (result.kind === 'done') {
     const words = isLive(result.rollout) ? 'Done: all traffic goes back to the stable version.' : 'It has ended.';
-    return `${words}\n${summary(result.rollout)}`;
+    return { text: `${words}\n${summary(result.rollout)}` };
   }
   if (result.kind !== 'refused') return vanished(rollout);
   return refused(result.rollout, result.refusal, `To abort it all the same: \`/rollout abort ${rollout.id}\`.`);
@@ -249,13 +292,17 @@ function refused(
   rollout: Rollout,
   { code, message }: { readonly code: string; readonly message: string },
   allTheSame: string | null,
-): string {
-  if (code !== 'moved_on') return `Nothing was done: ${told(message)}.\n${summary(rollout)}`;
+): Outcome {
+  if (code !== 'moved_on') return { text: `Nothing was done: ${told(message)}.\n${summary(rollout)}`, refused: code };
   const over = allTheSame === null || !isLive(rollout) || rollout.phase.name === 'rolling_back';
-  return `Nothing was done: this rollout ${movedOn(rollout)}.${over ? '' : ` ${allTheSame}`}\n${summary(rollout)}`;
+  const more = over ? '' : ` ${allTheSame}`;
+  return { text: `Nothing was done: this rollout ${movedOn(rollout)}.${more}\n${summary(rollout)}`, refused: code };
 }
 
-const vanished = (rollout: Rollout): string => `Nothing was done: rollout \`${rollout.id}\` is not there any more.`;
+const vanished = (rollout: Rollout): Outcome => ({
+  text: `Nothing was done: rollout \`${rollout.id}\` is not there any more.`,
+  refused: 'rollout_not_found',
+});
 
 /** null: the step was in force when the person asked. */
 function begunAfter(rollout: Rollout, acceptedAt: Instant): string | null {

@@ -4,11 +4,13 @@
  */
 import { z } from 'zod';
 import type { Check, EvidencePlan, Guard, Millis, Plan, Severities, Target } from '../domain/plan.ts';
+import { affinityProblems, sessionAffinity } from './affinity-schema.ts';
 import { SEVERITIES } from './severity.ts';
 import type { InspectStep } from './step-schema.ts';
 import { canonicalSteps, MOST_STEPS, stepProblems, steps, stepsAsPublished } from './step-schema.ts';
 import { durationSchema, percentSchema } from './units.ts';
 import type { Problem } from './usecases.ts';
+import { ANYTHING, notify, outsideProblems, webhooks } from './webhook-schema.ts';
 
 export const LIMITS = { steps: MOST_STEPS, checks: 20, labels: 32, queryLength: 4000 } as const;
 
@@ -256,6 +258,11 @@ const analysisSchema = (guards: readonly GuardSpec[]) =>
 
 const restOf = (guards: readonly GuardSpec[]) => ({
   steps,
+  sessionAffinity: sessionAffinity
+    .optional()
+    .describe(
+      'Users stay with the version that they met, by a cookie; at every weight just that share of them is with the canary. Absent: every request is divided by itself.',
+    ),
   analysis: analysisSchema(guards).prefault({}),
   drift: z
     .strictObject({
@@ -290,6 +297,8 @@ const restOf = (guards: readonly GuardSpec[]) => ({
         ),
     })
     .optional(),
+  webhooks,
+  notify,
 });
 
 export interface TargetSchema {
@@ -323,6 +332,8 @@ export function planParser(
   /** Absent: every mesh can carry every step. */
   inspectStep: InspectStep = () => null,
   guards: readonly GuardSpec[] = [],
+  /** Absent: any channel, any address. */
+  outside = ANYTHING,
 ): PlanParser {
   const rest = restOf(guards);
   const known = meshes.map((mesh) => mesh.kind);
@@ -351,7 +362,9 @@ export function planParser(
         const plan = guards.length === 0 ? bare : { ...bare, analysis: { ...bare.analysis, guards: watch.guards } };
         problems.push(...crossChecks(plan, known, target === null ? () => null : inspect));
         problems.push(...stepProblems(plan.steps, target, inspectStep));
+        problems.push(...affinityProblems(plan, target, inspectStep));
         problems.push(...severityProblems(plan.preflight?.severity ?? {}, meshChecks));
+        problems.push(...outsideProblems(plan, outside));
         if (target !== null && problems.length === 0) return { ok: true, plan };
       }
       return { ok: false, problems: unique(problems) };
@@ -461,7 +474,7 @@ type Written = z.output<typeof check>;
 
 /**
  * The checks that are named, and what none of them does; an empty list is what it says. With a step of 100 % nothing can be
- * relative to the stable version.
+ * relative to the stable version, and no limit that suits every service is known.
  */
 function checksOf(
   named: readonly Written[] | undefined,
@@ -472,7 +485,7 @@ function checksOf(
     .array(check)
     .parse(GUARDRAIL)
     .map((one) => ({ ...one, guardrail: true as const }));
-  if (named === undefined) return compared ? guardrail : z.array(check).parse(DEFAULT_CHECKS);
+  if (named === undefined) return !compared ? z.array(check).parse(DEFAULT_CHECKS) : whole ? [] : guardrail;
   if (!compared || whole || named.length === 0 || named.some(({ kind }) => kind === 'error-rate')) return named;
   const taken = new Set(named.map((one) => one.name));
   return [...named, ...guardrail.map((one) => ({ ...one, name: free(one.name, taken) }))];
@@ -485,12 +498,13 @@ function free(name: string, taken: ReadonlySet<string>): string {
   return own;
 }
 
-function canonicalEvidence(e: z.output<typeof evidence>, usual: string): EvidencePlan | null {
+function canonicalEvidence(e: z.output<typeof evidence>, usual: string, byUser: boolean): EvidencePlan | null {
   const { mode, provider, alpha, beta, block, warmUp, errors, latency: slow, safety, bake, unproven } = e;
   if (mode === 'off') return null;
   return {
     provider: provider ?? usual,
-    mode,
+    // One user's requests go to one version: the past, divided by pods, says nothing of how alike they are.
+    mode: mode === 'auto' && byUser ? 'robust' : mode,
     alpha,
     beta,
     block: block ?? null,
@@ -515,17 +529,21 @@ function canonical(written: Outer, target: Target, usual: string): Plan {
     labels,
     preflight,
     rollbackWindow,
+    webhooks,
+    notify,
+    sessionAffinity: affinity,
   } = written;
   const rising = canonicalSteps(all, target);
   return {
     target,
     steps: rising,
+    ...(affinity === undefined ? {} : { sessionAffinity: affinity }),
     analysis: {
       interval: a.interval,
       settle: a.settle,
       noData: a.noData,
       trafficShare: a.trafficShare,
-      evidence: canonicalEvidence(a.evidence, usual),
+      evidence: canonicalEvidence(a.evidence, usual, affinity !== undefined),
       checks: checksOf(
         a.checks,
         a.evidence.mode !== 'off',
@@ -540,6 +558,8 @@ function canonical(written: Outer, target: Target, usual: string): Plan {
     rollbackWindow,
     labels,
     ...(preflight === undefined ? {} : { preflight }),
+    ...(webhooks === undefined ? {} : { webhooks }),
+    ...(notify === undefined ? {} : { notify: [...new Set(notify)] }),
   };
 }
 
@@ -649,13 +669,13 @@ function evidenceProblems({ analysis, steps }: Plan, providers: readonly string[
       message: `unknown metrics provider ${JSON.stringify(evidence.provider)}; known: ${providers.join(', ')}`,
     });
   const whole = steps.findIndex((s) => s.weight === 100);
-  // Relative limits say the same of the same step.
-  if (whole >= 0 && !analysis.checks.some((c) => c.threshold.relative !== undefined))
+  // Relative limits are refused at the same step, and limits of the canary's own judge there.
+  if (whole >= 0 && analysis.checks.length === 0)
     problems.push({
       pointer: `/steps/${whole}/weight`,
       code: 'nothing_to_compare',
       message:
-        'at 100 % the stable version has no requests to compare with: leave this step out (a rollout ends at 100 % anyway), or set analysis.evidence.mode to off',
+        'at 100 % the stable version has no requests to compare with, so only limits of the canary\'s own judge there, and the plan has none: give analysis.checks one with max or min, like { name: errors, kind: error-rate, max: "1%" }; or leave this step out (a rollout ends at 100 % anyway), or set analysis.evidence.mode to off',
     });
   const bounds = evidence.latency?.bounds ?? [];
   if (bounds.some((bound, i) => i > 0 && bound <= (bounds[i - 1] ?? 0)))

@@ -5,9 +5,12 @@
 import type { History } from '../domain/evidence/calibrate.ts';
 import type { CounterSeries } from '../domain/evidence/increments.ts';
 import type { EvidenceSetup, JudgedBlock, Ledger } from '../domain/evidence/ledger.ts';
+import type { GateQuestion } from '../domain/gates.ts';
 import type {
+  GateAnswer,
   Measurement,
   NoValueCode,
+  PreparationLook,
   Reading,
   Route,
   RouteReading,
@@ -22,13 +25,17 @@ import type {
   Guard,
   Instant,
   Millis,
+  Plan,
   Role,
   Severities,
   Target,
   Weight,
 } from '../domain/plan.ts';
+import type { PreparationTask } from '../domain/preparation.ts';
 import type { Fact, Phase, PodCounts, Rollout, Stamp, Status } from '../domain/rollout.ts';
 import type { FaultRehearsal, Temporary } from '../domain/temporary.ts';
+import type { AuditEntry, Doer, Origin } from './audit/act.ts';
+import type { DeliveryState } from './deliveries.ts';
 import type { Finding } from './usecases.ts';
 
 // ── the mesh ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -83,6 +90,26 @@ export interface MeshGateway {
   workload(target: Target, role: Role, options?: Pick<ReadOptions, 'fresh'>): Promise<Workload>;
 }
 
+/** What stands beside the route: pods, subsets. Each write is one request, on condition of the version that was read. */
+export interface PreparationGateway {
+  /** Straight from the API server. Trouble is a value. */
+  look(task: PreparationTask): Promise<PreparationLook>;
+  /** Makes it stand. `token`: the version that was committed with the wish; no other one is written. */
+  bring(task: PreparationTask, token: string): Promise<PreparationWritten>;
+  /** Takes one thing of ours away, or puts one value back. What somebody else has changed since stays. */
+  takeBack(task: PreparationTask, token: string): Promise<PreparationWritten>;
+  /** Changes the object in some harmless way, so that no write that is still held back can land; taken back by the next look. */
+  fence(task: PreparationTask, token: string): Promise<PreparationWritten>;
+  /** What would be written for a plan, and what stands against it. Nothing is written. */
+  preview(plan: Plan): Promise<readonly Finding[]>;
+}
+
+export type PreparationWritten =
+  | { readonly kind: 'written' }
+  /** The object changed since it was read: looked at again by the next tick. */
+  | { readonly kind: 'conflict' }
+  | { readonly kind: 'trouble'; readonly message: string };
+
 /** Values that a finding rests on, for machines; its message says them in words. */
 export type Evidence = Readonly<
   Record<string, string | number | boolean | null | readonly (string | number | boolean)[]>
@@ -131,6 +158,8 @@ export interface MeshInspector {
   readonly checks: readonly string[];
   /** Every check of the target's mesh, by name. `stricter`: the plan's wishes. Answers within a deadline of its own. */
   target(target: Target, stricter: Severities): Promise<readonly MeshFinding[]>;
+  /** Do the clusters of one mesh have the same route object for one service? Empty: no two of them are of one mesh. */
+  alike(targets: readonly Target[]): Promise<readonly MeshFinding[]>;
   /** Throws UnknownName for an unknown cluster or mesh. */
   cluster(question: MeshQuestion): Promise<MeshReport>;
 }
@@ -366,6 +395,8 @@ export interface Principal {
   readonly kind?: 'person' | 'ci';
   /** What it may change; absent: everything that its role may. */
   readonly scope?: Scope;
+  /** How the request came; absent: the service asks by itself. */
+  readonly origin?: Origin;
 }
 
 /** Where a caller may change something. null: anywhere. */
@@ -395,6 +426,12 @@ export interface StoredMeasurement {
   readonly stableQuery: string | null;
 }
 
+/** A fact as stored. */
+export interface StoredFact extends Fact {
+  /** Trace of the step that it belongs to, 32 hexadecimal digits; null: that was not traced. */
+  readonly traceId: string | null;
+}
+
 /** One write to the mesh, or one attempt that failed. Append-only. */
 export interface MeshWrite {
   readonly at: Instant;
@@ -405,6 +442,8 @@ export interface MeshWrite {
   readonly result: 'applied' | 'conflict' | 'superseded' | 'trouble';
   readonly message: string;
   readonly tookMs: number;
+  /** Trace of the step that it was made for, 32 hexadecimal digits; null: that was not traced. */
+  readonly traceId: string | null;
 }
 
 /** Something to tell people: delivered at least once, by id, from the outbox. */
@@ -440,6 +479,8 @@ export interface Commit {
   readonly evidence: { readonly ledger: Ledger; readonly closed: JudgedBlock | null } | null;
   readonly at: Instant;
   readonly nextTickAt: Instant | null;
+  /** Whose order it is: written into the audit with it, or neither is. Absent: a tick's, which is nobody's. */
+  readonly act?: AuditEntry;
 }
 
 /** A request that made a rollout, kept so that a repeat gets the same answer. */
@@ -456,6 +497,8 @@ export interface NewRollout {
   /** The plan as it was sent. */
   readonly source: unknown;
   readonly createdBy: string;
+  /** Written into the audit with it, or neither is. */
+  readonly act: AuditEntry;
   /** Name of the mesh object, unique over clusters: one live rollout moves it at a time, whatever their services are called. */
   readonly objectKey: string;
   /** The epoch must be above this one: that of the stamp found on the object, 0 if none. */
@@ -540,7 +583,7 @@ export interface RolloutStore {
   /** Live rollouts whose tick is overdue by `grace`, rollbacks first; claims them by moving their next tick to now + `claim`. */
   overdue(grace: Millis, claim: Millis, limit: number): Promise<readonly string[]>;
   list(filter: ListFilter, limit: number, cursor: string | null): Promise<Page<Rollout>>;
-  facts(id: string, afterSeq: number, limit: number): Promise<readonly Fact[]>;
+  facts(id: string, afterSeq: number, limit: number): Promise<readonly StoredFact[]>;
   measurements(id: string, limit: number, cursor: string | null): Promise<Page<StoredMeasurement>>;
   writes(id: string, limit: number, cursor: string | null): Promise<Page<MeshWrite>>;
   /** The blocks that the comparison judged, the oldest first: each verdict can be computed again from those up to it. */
@@ -563,6 +606,8 @@ export interface StoreGauges {
   readonly rollbackStuckSeconds: number;
   readonly maxTickLagSeconds: number;
   readonly outboxPending: number;
+  /** Messages that were given up within a day: an alert about older ones would never end. */
+  readonly deliveriesDead: number;
 }
 
 export interface Outbox {
@@ -573,15 +618,73 @@ export interface Outbox {
   postpone(channel: string, id: string, delay: Millis, error: string): Promise<void>;
 }
 
+/** One attempt to tell a channel. */
+export interface Attempt {
+  readonly attempt: number;
+  readonly at: Instant;
+  readonly took: Millis;
+  /** HTTP; null: no answer. */
+  readonly status: number | null;
+  readonly delivered: boolean;
+  /** Why it was not; '' where it was. Never the address. */
+  readonly message: string;
+  /** The beginning of the answer. */
+  readonly excerpt: string;
+}
+
+/** A message for one channel, and what became of it. */
+export interface LoggedDelivery {
+  /** "<channel>:<message>". */
+  readonly id: string;
+  readonly channel: string;
+  readonly rolloutId: string;
+  /** `dead`: given up after days. */
+  readonly state: DeliveryState;
+  readonly fact: Pick<Fact, 'seq' | 'type' | 'message'>;
+  readonly attempts: number;
+  readonly createdAt: Instant;
+  /** null: it is tried no more. */
+  readonly nextAt: Instant | null;
+  readonly deliveredAt: Instant | null;
+  readonly deadAt: Instant | null;
+  readonly lastError: string | null;
+  /** The last attempts, the oldest first. Slack's are only counted. */
+  readonly log: readonly Attempt[];
+}
+
+export interface DeliveryFilter {
+  readonly rollout?: string | undefined;
+  readonly channel?: string | undefined;
+  readonly state?: LoggedDelivery['state'] | undefined;
+}
+
+export interface DeliveryLog {
+  attempted(
+    attempt: Attempt & { readonly channel: string; readonly id: string; readonly rolloutId: string },
+  ): Promise<void>;
+  /** Newest first. */
+  list(filter: DeliveryFilter, limit: number, cursor: string | null): Promise<Page<LoggedDelivery>>;
+  /** Sends it once more, whatever became of it, under the same id. null: there is no such delivery. */
+  resend(id: string, by: Doer): Promise<LoggedDelivery | null>;
+}
+
+/** Who administers, and why. */
+export interface Administering {
+  readonly doer: Doer;
+  readonly reason: string | null;
+}
+
 export interface TokenStore {
   /** null: unknown, expired or revoked. Constant time in the secret. */
   authenticate(token: string): Promise<Principal | null>;
+  /** With its row in the audit, as `revoke`. `by` absent: the service itself. */
   create(
     name: string,
     role: PrincipalRole,
     expiresAt: Instant | null,
+    by?: Administering,
   ): Promise<{ readonly id: string; readonly token: string }>;
-  revoke(id: string): Promise<boolean>;
+  revoke(id: string, by?: Administering): Promise<boolean>;
   list(): Promise<
     readonly {
       id: string;
@@ -593,6 +696,14 @@ export interface TokenStore {
       lastUsedAt: Instant | null;
     }[]
   >;
+}
+
+/** Asks the webhooks of a plan that stand before its steps. */
+export interface GateKeeper {
+  /** Why this address is never asked; null: it may be. */
+  objection(url: string): string | null;
+  /** Never throws for what the far side does: no answer is `unavailable`. */
+  ask(question: GateQuestion, body: string): Promise<Pick<GateAnswer, 'decision' | 'message'>>;
 }
 
 // ── the clock, the queue, the people ────────────────────────────────────────────────────────────────────────────────
@@ -636,6 +747,8 @@ export interface Recorder {
   metricsQuery(provider: string, result: string, took: Millis): void;
   notification(channel: string, result: 'delivered' | 'postponed'): void;
   httpRequest(route: string, method: string, status: number, took: Millis): void;
+  /** Spans of our own traces; `dropped`: the queue was full, `failed`: the collector did not take them. */
+  spans(result: 'exported' | 'failed' | 'dropped', count: number): void;
   /** Text exposition; asks the store and the queue for their gauges. */
   expose(): Promise<{ readonly contentType: string; readonly body: string }>;
 }
@@ -674,10 +787,10 @@ export interface InboundCommands {
 export interface SlackPrincipals {
   /** null: this person is not mapped and may do nothing. */
   find(teamId: string, userId: string): Promise<Principal | null>;
-  /** Maps, or changes the mapping. */
-  map(teamId: string, userId: string, name: string, role: PrincipalRole): Promise<Principal>;
+  /** Maps, or changes the mapping; with its row in the audit, as `unmap`. `by` absent: the service itself. */
+  map(teamId: string, userId: string, name: string, role: PrincipalRole, by?: Administering): Promise<Principal>;
   /** false: was not mapped. */
-  unmap(teamId: string, userId: string): Promise<boolean>;
+  unmap(teamId: string, userId: string, by?: Administering): Promise<boolean>;
 }
 
 /** A message that stands, or may stand, in Slack. */

@@ -1,4 +1,8 @@
 /** What the cluster says of a plan before anything is written: named findings, the timeline, what each check measures now. */
+
+import { affinityAt } from '../domain/affinity.ts';
+import { canaryShortage } from '../domain/capacity.ts';
+import { neverCompares } from '../domain/comparison.ts';
 import { plain } from '../domain/format.ts';
 import type { Route, RouteReading } from '../domain/observation.ts';
 import type { Millis, Plan } from '../domain/plan.ts';
@@ -7,13 +11,15 @@ import type { Stamp } from '../domain/rollout.ts';
 import { temporaryAt } from '../domain/temporary.ts';
 import type { Prepared } from './evidence-setup.ts';
 import { prepareEvidence } from './evidence-setup.ts';
-import type { MeshGateway, MeshInspector, MeshValidator, MetricsGateway } from './ports.ts';
+import type { MeshGateway, MeshInspector, MeshValidator, MetricsGateway, PreparationGateway } from './ports.ts';
 import type { CheckPreview, Finding, TimelineEntry } from './usecases.ts';
 
 export interface PreflightPorts {
   readonly meshes: MeshGateway;
-  readonly inspector: Pick<MeshInspector, 'target'>;
+  readonly inspector: Pick<MeshInspector, 'target' | 'alike'>;
   readonly metrics: MetricsGateway;
+  /** Absent: nothing is made ready beside routes. */
+  readonly preparations?: Pick<PreparationGateway, 'preview'>;
   /** Absent: nobody else is asked. */
   readonly validator?: MeshValidator;
 }
@@ -35,7 +41,7 @@ const finding = (check: string, level: Finding['level'], message: string): Findi
 export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Preflight> {
   const { target } = plan;
   const router = ports.meshes.router(target);
-  const [route, stable, canary, inspected, metrics, queries, prepared, validated] = await Promise.all([
+  const [route, stable, canary, inspected, metrics, queries, prepared, validated, beside] = await Promise.all([
     router.read({ fresh: true }),
     ports.meshes.workload(target, 'stable'),
     ports.meshes.workload(target, 'canary'),
@@ -44,13 +50,16 @@ export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Pref
     queryFindings(ports, plan),
     prepareEvidence(ports, plan),
     ports.validator?.findings(target) ?? [],
+    ports.preparations?.preview(plan) ?? [],
   ]);
   const findings = [
     await routeFinding(router, plan, route),
     ...startingPoint(plan, route, stable),
     workloadFinding('stable', stable),
     workloadFinding('canary', canary),
-    ...inspected,
+    ...capacityFindings(plan, { stable, canary }),
+    ...inspected.map((one) => asPrepared(plan, one)),
+    ...beside,
     ...validated,
     ...metrics,
     ...queries,
@@ -65,6 +74,14 @@ export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Pref
   };
 }
 
+/** A subset that the plan itself defines is missing by intention. */
+function asPrepared({ steps }: Plan, found: Finding): Finding {
+  const defines = steps.some(({ prepares }) => prepares?.kind === 'ensureSubset');
+  if (!defines || found.level !== 'fail' || found.evidence?.['missing'] !== 'subset') return found;
+  const { remediation: _, ...rest } = found;
+  return { ...rest, level: 'pass', message: `${found.message}: the ensureSubset step defines it first` };
+}
+
 type Router = ReturnType<MeshGateway['router']>;
 
 async function routeFinding(router: Router, plan: Plan, route: Route): Promise<Finding> {
@@ -73,9 +90,7 @@ async function routeFinding(router: Router, plan: Plan, route: Route): Promise<F
     const level = route.code === 'timeout' || route.code === 'unavailable' ? 'unknown' : 'fail';
     return finding('route', level, route.message);
   }
-  // The first write, and every one that brings rules of our own.
-  const wanted = [0, ...plan.steps.flatMap(({ adds }, step) => (adds === undefined || step === 0 ? [] : [step]))];
-  for (const step of wanted) {
+  for (const step of toRehearse(plan)) {
     const rehearsed = await rehearse(router, plan, step, route.token);
     if (rehearsed.kind !== 'trouble') continue;
     const { code, message } = rehearsed.trouble;
@@ -85,6 +100,13 @@ async function routeFinding(router: Router, plan: Plan, route: Route): Promise<F
     return finding('route', code === 'timeout' || code === 'unavailable' ? 'unknown' : 'fail', message);
   }
   return readable(router, route, '');
+}
+
+/** The first write, and every one that brings rules of our own: those that keep users are most at the last weight. */
+function toRehearse(plan: Plan): readonly number[] {
+  const adding = plan.steps.flatMap(({ adds }, step) => (adds === undefined ? [] : [step]));
+  const keeping = plan.steps.findLastIndex((_, step) => affinityAt(plan, step) !== null);
+  return [...new Set([0, ...adding, ...(keeping < 0 ? [] : [keeping])])];
 }
 
 const rehearse = (router: Router, plan: Plan, step: number, token: string): ReturnType<Router['rehearse']> =>
@@ -130,6 +152,12 @@ function startingPoint(plan: Plan, route: Route, stable: Workload): readonly Fin
     ? 'the traffic goes down to it first'
     : 'the stable version has no ready pod to take the difference; scale it up';
   return [finding('starting-point', ready ? 'warn' : 'fail', `${has}: ${advice}`)];
+}
+
+/** Who has to take everything at once. */
+function capacityFindings({ steps }: Plan, workloads: Parameters<typeof canaryShortage>[0]): readonly Finding[] {
+  const short = steps.some(({ weight }) => weight === 100) ? canaryShortage(workloads) : null;
+  return short === null ? [] : [finding('canary-capacity', 'warn', short)];
 }
 
 type Workload = Awaited<ReturnType<MeshGateway['workload']>>;
@@ -190,6 +218,14 @@ function planFindings(plan: Plan): readonly Finding[] {
   if (plan.analysis.checks.length === 0 && plan.analysis.evidence === null)
     findings.push(
       finding('analysis', 'warn', 'the plan has no checks and no comparison: only time and pod health decide'),
+    );
+  if (plan.analysis.evidence !== null && plan.steps.some(({ weight }) => weight === 100))
+    findings.push(
+      finding(
+        'comparison',
+        'warn',
+        `at 100 % the stable version has no requests to compare with: there only the checks' own limits and the guards judge${neverCompares(plan) ? ', and no step before gives both versions requests' : ''}`,
+      ),
     );
   const last = plan.steps.at(-1);
   if (last !== undefined && last.weight < 50)

@@ -3,12 +3,17 @@ import { duration } from '../domain/format.ts';
 import type { RevertRefusal } from '../domain/revert.ts';
 import { countsOf, mayBeReverted, revertPhase, sceneAgainst, standsAsRevert } from '../domain/revert.ts';
 import type { Rollout } from '../domain/rollout.ts';
-import type { Logger, MeshGateway, Principal, RolloutStore, StartedRevert, TickQueue } from './ports.ts';
+import type { Doer, What } from './audit/act.ts';
+import { done } from './audit/act.ts';
+import type { AuditLog } from './audit/log.ts';
+import { noteFulfilled } from './audit/log.ts';
+import type { Logger, MeshGateway, RolloutStore, StartedRevert, TickQueue } from './ports.ts';
 
 export interface RevertPorts {
   readonly store: RolloutStore;
   readonly meshes: MeshGateway;
   readonly queue: TickQueue;
+  readonly audit: Pick<AuditLog, 'note'>;
   readonly log: Logger;
   readonly newId: () => string;
 }
@@ -18,7 +23,7 @@ export interface RevertRequest {
   readonly reason: string;
   /** Although the stable version has fewer pods than the canary, or the cluster cannot be asked. */
   readonly force: boolean;
-  readonly principal: Pick<Principal, 'name'>;
+  readonly principal: Doer;
   /** Whatever the plan's rollbackWindow: the fleet rollout that it is part of is still under way. */
   readonly anytime?: boolean;
 }
@@ -31,7 +36,24 @@ export type RevertResult =
   | { readonly kind: 'conflict'; readonly live: Rollout }
   | { readonly kind: 'not_found' };
 
+/** What became of it; `anew`: the answer is a rollout that this very request made. */
+type Reverting = RevertResult & { readonly anew?: true };
+
 export async function revert(ports: RevertPorts, request: RevertRequest): Promise<RevertResult> {
+  const { anew, ...result } = await revertOrFind(ports, request);
+  if (result.kind === 'reverting' && anew !== true)
+    await noteFulfilled(ports.audit, request.principal, { ...whatOf(request, result.rollout.id), code: 'unchanged' });
+  return result;
+}
+
+const whatOf = ({ id, reason }: RevertRequest, made: string): What => ({
+  action: 'rollout.rollback',
+  id,
+  made,
+  reason,
+});
+
+async function revertOrFind(ports: RevertPorts, request: RevertRequest): Promise<Reverting> {
   const { store, meshes } = ports;
   const { id, reason, force, principal } = request;
   const loaded = await store.load(id);
@@ -55,11 +77,13 @@ export async function revert(ports: RevertPorts, request: RevertRequest): Promis
   const against = sceneAgainst(rollout, { route, workloads }, force);
   if (against !== null) return refused(against);
 
+  const made = ports.newId();
   const started = await store.startRevert({
-    id: ports.newId(),
+    id: made,
     plan: rollout.plan,
     source: await store.source(id),
     createdBy: principal.name,
+    act: done(principal, whatOf(request, made)),
     objectKey,
     epochAbove: Math.max(rollout.epoch, route.ok ? (route.stamp?.epoch ?? 0) : 0),
     observedWeight: route.ok ? route.canaryWeight : null,
@@ -81,12 +105,12 @@ async function answer(
   rollout: Rollout,
   started: StartedRevert,
   now: number,
-): Promise<RevertResult> {
+): Promise<Reverting> {
   switch (started.kind) {
     case 'created':
       log.info({ rolloutId: started.rollout.id, reverts: rollout.id }, 'a promoted rollout is taken back');
       await queue.wake(started.rollout.id, 0, 'rollback');
-      return { kind: 'reverting', rollout: started.rollout };
+      return { kind: 'reverting', rollout: started.rollout, anew: true };
     case 'reverted_before':
       return { kind: 'reverting', rollout: started.rollout };
     case 'conflict':

@@ -40,9 +40,11 @@ export function standing(rollout: Rollout): string {
   const status = statusOf(rollout).replace('_', ' ');
   switch (phase.name) {
     case 'pending':
-      return phase.behind === null
-        ? 'pending: waits for the canary to be ready'
-        : `pending: waits behind rollout ${phase.behind}`;
+      if (phase.behind !== null) return `pending: waits behind rollout ${phase.behind}`;
+      // Gates are wanted once the canary is ready.
+      return Object.keys(rollout.gates ?? {}).length > 0
+        ? 'pending: waits for a gate'
+        : 'pending: waits for the canary to be ready';
     case 'progressing':
       return `${status} at ${stepWords(rollout, phase.step)}`;
     case 'paused':

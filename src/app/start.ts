@@ -2,6 +2,10 @@
 import type { Plan } from '../domain/plan.ts';
 import type { Rollout } from '../domain/rollout.ts';
 import { statusOf } from '../domain/rollout.ts';
+import type { What } from './audit/act.ts';
+import { done } from './audit/act.ts';
+import type { AuditLog } from './audit/log.ts';
+import { noteFulfilled } from './audit/log.ts';
 import { previewEvidence } from './backtest.ts';
 import type { ParsePorts } from './parse.ts';
 import { parse } from './parse.ts';
@@ -14,6 +18,7 @@ import type { DryRun, StartResult } from './usecases.ts';
 export interface StartPorts extends PreflightPorts, ParsePorts {
   readonly store: RolloutStore;
   readonly queue: TickQueue;
+  readonly audit: Pick<AuditLog, 'note'>;
   readonly log: Logger;
   /** A new, unguessable, URL-safe id. */
   readonly newId: () => string;
@@ -25,9 +30,21 @@ export interface StartRequest {
   readonly idempotency: { readonly key: string; readonly hash: string } | null;
   /** The fleet rollout that asks. Absent: none. */
   readonly fleet?: NonNullable<Rollout['fleet']>;
+  /** The act, where it is a retry of an earlier rollout. Absent: it is a start. */
+  readonly retries?: What;
 }
 
 export async function start(ports: StartPorts, request: StartRequest): Promise<StartResult> {
+  const result = await startOrFind(ports, request);
+  if (result.kind === 'replayed' || result.kind === 'joined')
+    await noteFulfilled(ports.audit, request.principal, { ...whatOf(request, result.rollout.id), code: result.kind });
+  return result;
+}
+
+const whatOf = ({ retries }: StartRequest, id: string): What =>
+  retries === undefined ? { action: 'rollout.start', id } : { ...retries, made: id };
+
+async function startOrFind(ports: StartPorts, request: StartRequest): Promise<StartResult> {
   const parsed = parse(ports, request.document);
   if (!parsed.ok) return { kind: 'invalid', problems: parsed.problems };
   const { plan } = parsed;
@@ -46,11 +63,13 @@ const claimOf = ({ principal, idempotency }: StartRequest): IdempotencyClaim | n
   idempotency === null ? null : { principal: principal.id, ...idempotency };
 
 function newRollout(ports: StartPorts, request: StartRequest, plan: Plan, checked: Preflight): NewRollout {
+  const id = ports.newId();
   return {
-    id: ports.newId(),
+    id,
     plan,
     source: request.document,
     createdBy: request.principal.name,
+    act: done(request.principal, whatOf(request, id)),
     objectKey: `${plan.target.cluster} ${ports.meshes.router(plan.target).object}`,
     epochAbove: checked.stamp?.epoch ?? 0,
     observedWeight: checked.canaryWeightNow,

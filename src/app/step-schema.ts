@@ -1,7 +1,9 @@
 /** The steps of a plan as people write them: weights, what stands beside weights, and the template that has all of them. */
 import { z } from 'zod';
 import type { Step, Target } from '../domain/plan.ts';
+import type { Preparation } from '../domain/preparation.ts';
 import type { FaultRehearsal, Match, Temporary } from '../domain/temporary.ts';
+import { ensureSubset, preparationOf, preparationProblems, scale } from './preparation-schema.ts';
 import { durationSchema, percentSchema } from './units.ts';
 import type { Problem } from './usecases.ts';
 
@@ -61,7 +63,7 @@ const faultRehearsal = z
   })
   .refine((f) => f.delay !== undefined || f.abort !== undefined, { error: 'wanted a delay, an abort, or both' });
 
-const ACTIONS = ['weight', 'headerRoute', 'mirror', 'faultRehearsal'] as const;
+const ACTIONS = ['weight', 'headerRoute', 'mirror', 'faultRehearsal', 'scale', 'ensureSubset'] as const;
 
 const hold = durationSchema('0s', '30d')
   .describe('How long the step must be in force, judged all the while, before the rollout goes on.')
@@ -77,6 +79,10 @@ const step = z
     faultRehearsal: faultRehearsal
       .optional()
       .describe("Delays and aborts of marked requests, which the worker makes itself: no user's request meets them."),
+    scale: scale.optional().describe('Pods of the canary, before the weight that they are to carry.'),
+    ensureSubset: ensureSubset
+      .optional()
+      .describe('The subsets that the target names are defined before anything is led to the canary.'),
     hold,
     approval: z
       .enum(['none', 'required'])
@@ -87,11 +93,11 @@ const step = z
     error: `wanted exactly one of ${ACTIONS.join(', ')}`,
   });
 
-const TEMPLATES = ['safe'] as const;
+const testers = headerRoute.prefault({ header: 'x-canary', exact: 'always' });
 
-const template = z.strictObject({
-  template: z.enum(TEMPLATES, { error: `unknown template; known: ${TEMPLATES.join(', ')}` }),
-  headerRoute: headerRoute.prefault({ header: 'x-canary', exact: 'always' }),
+const safe = z.strictObject({
+  template: z.literal('safe'),
+  headerRoute: testers,
   mirror: mirror.prefault({}),
   faultRehearsal: faultRehearsal
     .optional()
@@ -99,8 +105,28 @@ const template = z.strictObject({
   hold,
 });
 
+const blueGreen = z.strictObject({
+  template: z.literal('blueGreen'),
+  headerRoute: testers.describe('Who sees the new version before everybody does.'),
+  approval: z
+    .enum(['none', 'required'])
+    .default('none')
+    .describe('required: a person promotes after the preview; then all traffic moves.'),
+  mirror: mirror.optional().describe('Absent: nothing is copied.'),
+  faultRehearsal: faultRehearsal.optional().describe('Absent: none.'),
+  hold,
+});
+
+const TEMPLATES = { safe, blueGreen } as const;
+
+const template = z.discriminatedUnion('template', [safe, blueGreen], {
+  error: `unknown template; known: ${Object.keys(TEMPLATES).join(', ')}`,
+});
+
 const list = z.array(step).min(1, 'wanted at least one step').max(MOST_STEPS, `wanted at most ${MOST_STEPS} steps`);
-const named = template.describe('safe: testers by header, mirror, fault rehearsal, then 1, 5, 25 and 50 %.');
+const named = template.describe(
+  'safe: testers by header, mirror, fault rehearsal, then 1, 5, 25 and 50 %. blueGreen: testers by header, then 100 % in one step.',
+);
 
 /** For the published schema. */
 export const stepsAsPublished = z.union([list, named]);
@@ -127,7 +153,14 @@ export function canonicalSteps(written: Written, target: Target): readonly Step[
     const adds = addsOf(one);
     now = one.weight ?? now;
     const { hold: held, approval } = one;
-    return { weight: now, hold: held, approval, ...(adds === null ? {} : { adds }) };
+    const prepares = preparationOf(one);
+    return {
+      weight: now,
+      hold: held,
+      approval,
+      ...(adds === null ? {} : { adds }),
+      ...(prepares === null ? {} : { prepares }),
+    };
   });
 }
 
@@ -135,6 +168,21 @@ export function canonicalSteps(written: Written, target: Target): readonly Step[
 const SAFE_WEIGHTS = [1, 5, 25, 50] as const;
 
 function fromTemplate(t: z.output<typeof template>, target: Target): readonly WrittenStep[] {
+  return t.template === 'safe' ? safeSteps(t, target) : blueGreenSteps(t);
+}
+
+/** Nobody but testers, then everybody at once. */
+function blueGreenSteps(t: z.output<typeof blueGreen>): readonly WrittenStep[] {
+  const about = { hold: t.hold, approval: 'none' } as const;
+  return [
+    { headerRoute: t.headerRoute, hold: t.hold, approval: t.approval },
+    ...(t.mirror === undefined ? [] : [{ mirror: t.mirror, ...about }]),
+    ...(t.faultRehearsal === undefined ? [] : [{ faultRehearsal: t.faultRehearsal, ...about, hold: 0 }]),
+    { weight: 100, ...about },
+  ];
+}
+
+function safeSteps(t: z.output<typeof safe>, target: Target): readonly WrittenStep[] {
   const about = { hold: t.hold, approval: 'none' } as const;
   const rehearsal = t.faultRehearsal ?? {
     abort: { percent: 1, status: 503 },
@@ -177,13 +225,20 @@ function rehearsalOf({ delay, abort, probe: p }: z.output<typeof faultRehearsal>
 }
 
 /** Can the target's mesh carry that, and may it be asked for? null: yes; otherwise why not. */
-export type InspectStep = (adds: Temporary, target: Target) => string | null;
+export type InspectStep = (asked: Temporary | Preparation, target: Target) => string | null;
 
 export function stepProblems(all: readonly Step[], target: Target | null, inspect: InspectStep): readonly Problem[] {
   const problems: Problem[] = [];
   all.forEach((one, i) => {
     const before = all[i - 1];
     const at = `/steps/${i}`;
+    if (one.prepares !== undefined) {
+      const why = target === null ? null : inspect(one.prepares, target);
+      if (why !== null)
+        problems.push({ pointer: `${at}/${one.prepares.kind}`, code: 'unsupported_step', message: why });
+      problems.push(...preparationProblems(all, i));
+      return;
+    }
     if (one.adds === undefined) {
       if (before !== undefined && one.weight <= before.weight)
         problems.push({

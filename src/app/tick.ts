@@ -26,16 +26,18 @@ import type {
 import type { Check, Instant, Millis, Weight } from '../domain/plan.ts';
 import { weightAt } from '../domain/plan.ts';
 import type { Rollout, Stamp } from '../domain/rollout.ts';
-import { desiredTemporary, desiredWeight, stampOf } from '../domain/rollout.ts';
+import { desiredTemporary, desiredWeight, stampOf, stepOf } from '../domain/rollout.ts';
 import { checksDue, nextTickAt, READ_BACK, windowAt } from '../domain/schedule.ts';
 import type { Doubt } from '../domain/share.ts';
 import { doubtOf, NO_DOUBT } from '../domain/share.ts';
 import { count } from './count.ts';
+import { askGates } from './gates.ts';
 import { type Decided, decide, glance, goesBack, goesBackWhateverIsMeasured, type Lookout } from './look.ts';
 import type {
   Applied,
   CrashPoint,
   Decision,
+  GateKeeper,
   GuardFinding,
   GuardGateway,
   Loaded,
@@ -43,6 +45,7 @@ import type {
   MeshGateway,
   MetricsGateway,
   MetricsProvider,
+  PreparationGateway,
   Prober,
   Question,
   Recorder,
@@ -50,7 +53,9 @@ import type {
   TickQueue,
   TrafficRouter,
 } from './ports.ts';
+import { bringBeside, lookBeside } from './prepare.ts';
 import { rehearse } from './rehearse.ts';
+import { stepAt, type Tracer, UNTRACED } from './tracer.ts';
 
 export interface TickPorts {
   readonly store: RolloutStore;
@@ -60,6 +65,8 @@ export interface TickPorts {
   readonly guards?: GuardGateway;
   readonly queue: TickQueue;
   readonly recorder: Recorder;
+  /** Absent: nothing is traced. */
+  readonly tracer?: Tracer;
   readonly log: Logger;
   /** Milliseconds of a monotonic clock, for durations within this process. */
   readonly monotonic: () => Millis;
@@ -67,6 +74,10 @@ export interface TickPorts {
   readonly after?: (time: Millis, what: () => void) => () => void;
   /** How long the checks of one tick may take together. Default 6 s: one query's own deadline and something to spare. */
   readonly evaluateWithin?: Millis;
+  /** Absent: this process makes nothing ready beside routes, and a plan that wants it goes nowhere. */
+  readonly preparations?: PreparationGateway;
+  /** Absent: this process asks no gates, and none opens. */
+  readonly gates?: GateKeeper;
   /** Absent: this process sends no probes, and a rehearsal cannot be made. */
   readonly prober?: Prober;
   readonly crashPoint?: CrashPoint;
@@ -86,18 +97,30 @@ export async function tick(ports: TickPorts, id: string): Promise<void> {
     const loaded = await ports.store.load(id);
     if (loaded === null || loaded.rollout.phase.name === 'ended') return;
     lag = loaded.dueAt === null ? 0 : Math.max(0, loaded.now - loaded.dueAt);
-    record(await move(ports, loaded));
+    record(await traced(ports, loaded.rollout, () => move(ports, loaded)));
   } catch (error) {
     record('failed');
     throw error;
   }
 }
 
+/** In the trace of the step that the rollout stands at. */
+const traced = (
+  { tracer = UNTRACED }: TickPorts,
+  rollout: Rollout,
+  work: () => Promise<TickOutcome>,
+): Promise<TickOutcome> =>
+  tracer.step(stepAt(rollout), 'rollout.tick', { 'sluice.version': rollout.version }, async (span) => {
+    const outcome = await work();
+    span.set({ 'sluice.tick': outcome });
+    return outcome;
+  });
+
 async function move(ports: TickPorts, loaded: Loaded): Promise<TickOutcome> {
   const loadedAt = ports.monotonic();
   const { rollout, now } = loaded;
   const { id } = rollout;
-  const log = ports.log.child({ rolloutId: id, version: rollout.version });
+  const log = logOf(ports, rollout, rollout);
   await ports.crashPoint?.('loaded');
 
   const router = ports.meshes.router(rollout.plan.target);
@@ -125,9 +148,35 @@ async function move(ports: TickPorts, loaded: Loaded): Promise<TickOutcome> {
   if (change.facts.some((fact) => fact.type === 'weight_reached') && rollout.appliedGeneration !== rollout.generation)
     await recordFound(ports, router, rollout, now);
 
-  const wakeIn = await bringAbout(ports, router, next, seen, loadedAt, log);
+  const { tracer = UNTRACED } = ports;
+  // What a new step wants is done for that one, and told in its trace.
+  const go = () => bringAbout(ports, router, next, seen, loadedAt, logOf(ports, rollout, next));
+  const wakeIn = await (stepOf(next) === stepOf(rollout) ? go() : tracer.step(stepAt(next), 'rollout.enter', {}, go));
   if (wakeIn !== null) await ports.queue.wake(id, wakeIn, next.phase.name === 'rolling_back' ? 'rollback' : 'tick');
+  // After the wake: an object beside the route that does not answer must not delay the next look at the route.
+  await prepare(ports, next, seen, log);
   return next.phase.name === 'ended' ? 'ended' : 'committed';
+}
+
+/** A write that was refused is remembered, so that whoever waits is told why. Losing this commit loses only that. */
+async function prepare(ports: TickPorts, rollout: Rollout, seen: Observation, log: Logger): Promise<void> {
+  const failed = await bringBeside(ports.preparations, rollout, seen, log);
+  if (failed === null) return;
+  await ports.store.commit({
+    previous: rollout,
+    next: { ...failed, version: failed.version + 1 },
+    facts: [],
+    measurements: [],
+    evidence: null,
+    at: seen.at,
+    nextTickAt: nextTickAt(failed, seen.at),
+  });
+}
+
+/** Lines of a tick that loaded `loaded`, about the step at which `rollout` stands. */
+function logOf(ports: TickPorts, loaded: Rollout, rollout: Rollout): Logger {
+  const traceId = traceOf(ports, rollout);
+  return ports.log.child({ rolloutId: loaded.id, version: loaded.version, ...(traceId === null ? {} : { traceId }) });
 }
 
 /** Every commit is a new version, also where only the time of the next look changed. */
@@ -148,7 +197,12 @@ async function look(
   { rollout, now: at, blocked, supersededBy, ledger }: Loaded,
 ): Promise<Decided> {
   const given = { at, blocked, supersededBy };
-  const lookout: Lookout = { meshes: ports.meshes, router };
+  const { preparations: beside } = ports;
+  const lookout: Lookout = {
+    meshes: ports.meshes,
+    router,
+    ...(beside === undefined ? {} : { preparations: beside }),
+  };
   let seen = await glance(lookout, rollout, given);
   if (goesBackWhateverIsMeasured(observe(rollout, seen).rollout)) {
     const early = await decide(lookout, rollout, seen);
@@ -157,7 +211,7 @@ async function look(
   }
   const deadline = startDeadline(ports);
   const { route } = seen;
-  const [{ share, doubt, judged }, rehearsed, evidence] = await Promise.all([
+  const [{ share, doubt, judged }, rehearsed, evidence, preparations, gates] = await Promise.all([
     evaluate(ports, rollout, route, at, deadline),
     route === null ? [] : rehearse(ports, rollout, at),
     route === null || !comparisonDue(rollout, at)
@@ -165,10 +219,12 @@ async function look(
       : ledger === null || !canGoOn(ledger)
         ? withoutLedger(rollout, at)
         : count(ports, rollout, ledger, route, at, deadline.orElse),
+    seen.preparations ?? deadline.orElse(lookBeside(beside, rollout, seen, ports.log), () => []),
+    askGates(ports, rollout, at, deadline.orElse),
   ]);
   deadline.clear();
   const measurements = route === null ? [] : [...judged(doubt(route)), ...rehearsed];
-  return decide(lookout, rollout, { ...seen, measurements, share, evidence });
+  return decide(lookout, rollout, { ...seen, measurements, share, evidence, preparations, gates });
 }
 
 interface Evaluated {
@@ -302,11 +358,29 @@ async function ask(ports: TickPorts, rollout: Rollout, { check, window, provider
   // A custom query is asked of the stable version only where a relative limit needs it; the built-in ones always, for the record.
   const wantsStable = check.kind !== 'prometheus' || check.threshold.relative !== undefined;
   const [canary, stable] = await Promise.all([
-    guarded(ports, provider, { ...question, role: 'canary' }, deadline),
-    wantsStable ? guarded(ports, provider, { ...question, role: 'stable' }, deadline) : Promise.resolve(null),
+    askedFor(ports, check, provider, { ...question, role: 'canary' }, deadline),
+    wantsStable ? askedFor(ports, check, provider, { ...question, role: 'stable' }, deadline) : Promise.resolve(null),
   ]);
   return { check, window, canary, stable };
 }
+
+/** A span of its own: one query may answer many rollouts, and is then in the trace of the one that asked first. */
+const askedFor = (
+  ports: TickPorts,
+  check: Check,
+  provider: MetricsProvider | string,
+  question: Question,
+  deadline: Deadline,
+): Promise<Reading> =>
+  (ports.tracer ?? UNTRACED).part(
+    'rollout.check',
+    { 'sluice.check': check.name, 'sluice.role': question.role, 'sluice.provider': check.provider },
+    async (span) => {
+      const reading = await guarded(ports, provider, question, deadline);
+      if (!reading.ok) span.fail(reading.code);
+      return reading;
+    },
+  );
 
 /** A bug in a provider must not keep the tick from seeing a crashed canary or from rolling back: it is an error of this check. */
 async function guarded(
@@ -420,16 +494,17 @@ async function write(
     result: applied.kind,
     message,
     tookMs,
+    traceId: traceOf(ports, rollout),
   });
   return applied;
 }
 
 /** A process that died between its write and the record of it leaves the write in the history all the same. */
-function recordFound({ store }: TickPorts, { object }: TrafficRouter, rollout: Rollout, at: Instant): Promise<void> {
+function recordFound(ports: TickPorts, { object }: TrafficRouter, rollout: Rollout, at: Instant): Promise<void> {
   const canaryWeight = desiredWeight(rollout) ?? 0;
   const message = `canary weight ${canaryWeight} read back; the process that wrote it did not confirm it`;
   const { id, generation } = rollout;
-  return store.recordWrite(id, {
+  return ports.store.recordWrite(id, {
     at,
     object,
     generation,
@@ -438,8 +513,11 @@ function recordFound({ store }: TickPorts, { object }: TrafficRouter, rollout: R
     result: 'applied',
     message,
     tookMs: 0,
+    traceId: traceOf(ports, rollout),
   });
 }
+
+const traceOf = ({ tracer = UNTRACED }: TickPorts, rollout: Rollout): string | null => tracer.traceOf(stepAt(rollout));
 
 function describe(applied: Applied): string {
   switch (applied.kind) {

@@ -20,6 +20,7 @@ import type {
 } from './ports.ts';
 import type { Repeating } from './repeat.ts';
 import { repeat } from './repeat.ts';
+import { type Tracer, UNTRACED } from './tracer.ts';
 
 /** Name of the channel, whose messages are rollbacks only. */
 export const TRACES = 'traces';
@@ -46,6 +47,8 @@ export interface TracePorts {
   readonly traces: TraceStore;
   /** null: the cluster has no tracing. */
   sourceOf(target: Target): TraceSource | null;
+  /** Absent: nothing is traced. */
+  readonly tracer?: Tracer;
   readonly log: Logger;
 }
 
@@ -79,7 +82,10 @@ async function look(
   const { fact, rolloutId } = message;
   const from = Math.max(rollout.createdAt, fact.at - REACH);
   const to = Math.min(now, fact.at + TAIL);
-  const answer = await source.failing({ target: rollout.plan.target, from, to, limit: KEPT });
+  const { tracer = UNTRACED } = ports;
+  const answer = await tracer.step({ rollout: rolloutId, step: fact.step }, 'traces.search', {}, () =>
+    source.failing({ target: rollout.plan.target, from, to, limit: KEPT }),
+  );
   if (answer.ok) await ports.traces.keep(rolloutId, fact.seq, answer.traces);
   const next = nextLook(now - fact.at, answer.ok, message.attempts ?? 0);
   if (next !== null) return postponed(ports, message, next, answer.ok ? 'spans arrive late' : answer.message);

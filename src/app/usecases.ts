@@ -191,15 +191,17 @@ export interface KialiLinks {
 export interface JaegerLinks {
   /** Traces with errors in the time of the rollout. */
   readonly search: string;
+  /** Address of any trace, to which its id is added. */
+  readonly trace: string;
 }
 
 /** Which roles may do what. One table, used by every way in. Deny by default. */
-export type Act = 'read' | 'start' | 'pause' | 'promote' | 'abort' | 'give_up' | 'admin';
+export type Act = 'read' | 'start' | 'pause' | 'promote' | 'abort' | 'give_up' | 'audit' | 'admin';
 const MAY: Readonly<Record<Principal['role'], ReadonlySet<Act>>> = {
   viewer: new Set<Act>(['read']),
   deployer: new Set<Act>(['read', 'start', 'pause', 'abort']),
   approver: new Set<Act>(['read', 'pause', 'promote', 'abort']),
-  admin: new Set<Act>(['read', 'start', 'pause', 'promote', 'abort', 'give_up', 'admin']),
+  admin: new Set<Act>(['read', 'start', 'pause', 'promote', 'abort', 'give_up', 'audit', 'admin']),
 };
 export const may = (principal: Principal, act: Act): boolean => MAY[principal.role].has(act);
 

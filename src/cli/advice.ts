@@ -18,6 +18,14 @@ const ON_PAUSE: Readonly<Record<PauseCause, (rollout: Id) => readonly string[]>>
     'It goes on by itself once it is proven safe: more traffic, or a longer last step, proves faster',
     `sluice promote ${id}   goes on without a proof; sluice abort ${id}   goes back`,
   ],
+  gate: ({ id }) => [
+    'A gate (its sentence says which) is waited for. It goes on by itself when the gate approves',
+    `sluice promote ${id}   goes on without it; sluice abort ${id}   goes back`,
+  ],
+  gate_overdue: ({ id }) => [
+    'The time of a gate is over: ask whoever keeps it. It goes on by itself when the gate approves',
+    `sluice promote ${id}   goes on without it; sluice abort ${id}   goes back`,
+  ],
   guard: ({ id }) => [
     'A guard objects (its sentence says to what). It goes on by itself when the guard passes; docs/guards.md tells what each one sees',
     `sluice resume ${id}   goes on in spite of it; sluice abort ${id}   goes back`,
@@ -49,6 +57,9 @@ const ON_OUTCOME: Readonly<Record<string, string>> = {
     'Compare the canary with the stable version at the time of the measurements above, mend it, and run again',
   guard_failed:
     'docs/guards.md tells what the guard of this name sees and how its limit is set; mend the canary, and run again',
+  gate_refused: 'A gate of the plan (webhooks) refused the next step: its words are in the sentence',
+  gate_overdue:
+    'A gate of the plan (webhooks) did not approve in its time: is whoever keeps it there, and does it answer?',
   no_data:
     'See that the canary gets traffic and is scraped before the next run: sluice plan dry-run shows what each check measures',
   canary_unready: 'See why its pods do not become ready (kubectl describe), or give readyDeadline more time',

@@ -4,6 +4,7 @@ import type { Millis } from '../domain/plan.ts';
 import type { Call, Values } from './command.ts';
 import type { Environment } from './environment.ts';
 import { usage } from './failure.ts';
+import { userAgent } from './pipeline.ts';
 import type { Server } from './settings.ts';
 import type { Output } from './show/data.ts';
 import { OUTPUTS } from './show/data.ts';
@@ -50,7 +51,7 @@ export function callOf(parts: CallParts): Call & { close(): void } {
       ]);
       const server = await serverOf(values as Record<string, string>, env);
       const { url } = server;
-      const wire = openWire(url, await tokenFor(server, env), `sluice/${version}`, env);
+      const wire = openWire(url, await tokenFor(server, env), userAgent(version, env), env);
       closers.push(() => wire.close());
       return openApi(
         persistent(wire, { patience, onTrouble: (words) => terminal.note(`${url.host}: ${words}`, 'warn') }),

@@ -1,4 +1,5 @@
 /** Every command, in the order of the help: what parses, helps and completes. `loaders.ts` has the code of each. */
+import { AUDIT_ACTIONS } from '../app/audit/act.ts';
 import type { ArgumentSpec, CommandSpec, OptionSpec } from './command.ts';
 
 const STATUSES = [
@@ -10,6 +11,19 @@ const STATUSES = [
   'rolled_back',
   'aborted',
   'superseded',
+  'failed',
+];
+
+const FLEET_STATUSES = ['running', 'baking', 'paused', 'rolling_back', 'succeeded', 'rolled_back', 'aborted', 'failed'];
+const MIGRATION_STATUSES = [
+  'pending',
+  'guarding',
+  'paused',
+  'strict',
+  'rolling_back',
+  'succeeded',
+  'rolled_back',
+  'aborted',
   'failed',
 ];
 
@@ -59,14 +73,15 @@ const EXPECTED: OptionSpec = {
   value: 'INDEX',
   summary: 'refuse (exit code 9) unless it stands at this step: the field step of -o json, from 0',
 };
-const REASON: OptionSpec = { name: 'reason', value: 'TEXT', summary: 'why, for the history and for people' };
+const REASON: OptionSpec = { name: 'reason', value: 'TEXT', summary: 'why, for the history, the audit and for people' };
+const FIELD: OptionSpec = {
+  name: 'set',
+  value: 'PATH=VALUE',
+  multiple: true,
+  summary: 'replace a field of the plan, like labels.image=myapp:2.1 or steps.0.hold=5m; repeatable',
+};
 const SET: readonly OptionSpec[] = [
-  {
-    name: 'set',
-    value: 'PATH=VALUE',
-    multiple: true,
-    summary: 'replace a field of the plan, like labels.image=myapp:2.1 or steps.0.hold=5m; repeatable',
-  },
+  FIELD,
   {
     name: 'label',
     value: 'KEY=VALUE',
@@ -75,8 +90,61 @@ const SET: readonly OptionSpec[] = [
   },
 ];
 
+/** For a group of commands as a whole. */
+export const GROUPS: Readonly<Record<string, string>> = {
+  plan: 'check a plan before it runs',
+  fleet: 'one plan through several clusters, in waves',
+  migration: 'mTLS from PERMISSIVE to STRICT',
+};
+
+const STARTING: readonly OptionSpec[] = [
+  { name: 'idempotency-key', value: 'KEY', summary: 'instead of the one made from the pipeline' },
+  { name: 'wait', summary: 'wait for the end (default)' },
+  { name: 'no-wait', summary: 'end as soon as it is accepted' },
+  { name: 'watch', short: 'w', summary: 'the live tree, where there is a terminal' },
+  ...WAITING,
+];
+const WATCHING: readonly OptionSpec[] = [
+  { name: 'watch', short: 'w', summary: 'the live tree; plain lines where there is no terminal' },
+  ...WAITING,
+];
+const SINCE: OptionSpec = {
+  name: 'since',
+  value: 'TIME',
+  summary: 'within this time (1h) or since then (2026-01-31T12:00:00Z)',
+};
+const LIVE: OptionSpec = { name: 'live', summary: 'only those that have not ended' };
+const LIMIT: OptionSpec = { name: 'limit', value: 'N', summary: 'at most so many (50)' };
+const status = (oneOf: readonly string[]): OptionSpec => ({
+  name: 'status',
+  value: 'STATUS',
+  multiple: true,
+  oneOf,
+  summary: 'only these; repeatable, or with commas',
+});
+const CLUSTER: OptionSpec = { name: 'cluster', value: 'NAME', summary: 'only this cluster' };
+const NAMESPACE: OptionSpec = { name: 'namespace', short: 'n', value: 'NAME', summary: 'only this namespace' };
+const BACK: readonly OptionSpec[] = [
+  {
+    name: 'give-up',
+    summary: 'a person has taken over a way back that cannot be written: it ends as failed (role admin)',
+  },
+  { name: 'wait', summary: 'wait until it is back (exit code 0)' },
+  TIMEOUT,
+  PATIENCE,
+];
+const EXPECTED_WAVE: OptionSpec = {
+  name: 'expected-wave',
+  value: 'INDEX',
+  summary: 'refuse (exit code 9) unless it stands at this wave: the field wave of -o json, from 0',
+};
+
 const LIVE_ID: ArgumentSpec = { name: 'ID', complete: 'live' };
 const ANY_ID: ArgumentSpec = { name: 'ID', complete: 'ids' };
+const FLEET: ArgumentSpec = { name: 'ID', complete: 'fleets' };
+const LIVE_FLEET: ArgumentSpec = { name: 'ID', complete: 'live fleets' };
+const MIGRATION: ArgumentSpec = { name: 'ID', complete: 'migrations' };
+const LIVE_MIGRATION: ArgumentSpec = { name: 'ID', complete: 'live migrations' };
 const PLAN: ArgumentSpec = { name: 'PLAN.yaml', complete: 'files' };
 const ALL = ['json', 'yaml', 'name'] as const;
 const DOCUMENT = ['json', 'yaml'] as const;
@@ -95,14 +163,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       'sluice run plan.yaml --set labels.image=myapp:2.1 --timeout 1h',
       'ID=$(sluice run plan.yaml --no-wait -o name)',
     ],
-    options: [
-      ...SET,
-      { name: 'idempotency-key', value: 'KEY', summary: 'instead of the one made from the pipeline' },
-      { name: 'wait', summary: 'wait for the end (default)' },
-      { name: 'no-wait', summary: 'end as soon as the rollout is accepted' },
-      { name: 'watch', short: 'w', summary: 'the live tree, where there is a terminal' },
-      ...WAITING,
-    ],
+    options: [...SET, ...STARTING],
     outputs: ALL,
   },
   {
@@ -110,10 +171,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     args: [ANY_ID],
     summary: 'show one rollout; --watch follows it to its end',
     examples: ['sluice get ro_9mTfVbBgCtw8jQ0y --watch', 'sluice get ro_9mTfVbBgCtw8jQ0y -o json | jq .weight'],
-    options: [
-      { name: 'watch', short: 'w', summary: 'the live tree; plain lines where there is no terminal' },
-      ...WAITING,
-    ],
+    options: WATCHING,
     outputs: ALL,
   },
   {
@@ -133,19 +191,13 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'list rollouts, newest first',
     examples: ['sluice list --live', 'sluice list --service myapp --status rolled_back,failed --since 7d'],
     options: [
-      { name: 'live', summary: 'only those that have not ended' },
-      {
-        name: 'status',
-        value: 'STATUS',
-        multiple: true,
-        oneOf: STATUSES,
-        summary: 'only these; repeatable, or with commas',
-      },
-      { name: 'cluster', value: 'NAME', summary: 'only this cluster' },
-      { name: 'namespace', short: 'n', value: 'NAME', summary: 'only this namespace' },
+      LIVE,
+      status(STATUSES),
+      CLUSTER,
+      NAMESPACE,
       { name: 'service', value: 'NAME', summary: 'only this service' },
       { name: 'since', value: 'TIME', summary: 'started within this time (7d) or since then (2026-01-31T12:00:00Z)' },
-      { name: 'limit', value: 'N', summary: 'at most so many (50)' },
+      LIMIT,
     ],
     outputs: ALL,
   },
@@ -162,7 +214,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     args: [ANY_ID],
     summary: 'everything that happened, and who did it',
     examples: ['sluice history ro_9mTfVbBgCtw8jQ0y', 'sluice history ro_9mTfVbBgCtw8jQ0y --since 1h -o json'],
-    options: [{ name: 'since', value: 'TIME', summary: 'within this time (1h) or since then (2026-01-31T12:00:00Z)' }],
+    options: [SINCE],
     outputs: DOCUMENT,
   },
   {
@@ -170,7 +222,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     args: [LIVE_ID],
     summary: 'go on to the next step now, without the rest of the hold',
     examples: ['sluice promote ro_9mTfVbBgCtw8jQ0y', 'sluice promote ro_9mTfVbBgCtw8jQ0y --full'],
-    options: [{ name: 'full', summary: 'straight to 100 %, past the steps that are left' }, EXPECTED],
+    options: [{ name: 'full', summary: 'straight to 100 %, past the steps that are left' }, REASON, EXPECTED],
     outputs: ALL,
   },
   {
@@ -186,7 +238,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     args: [LIVE_ID],
     summary: 'end a pause',
     examples: ['sluice resume ro_9mTfVbBgCtw8jQ0y'],
-    options: [EXPECTED],
+    options: [REASON, EXPECTED],
     outputs: ALL,
   },
   {
@@ -212,7 +264,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     args: [ANY_ID],
     summary: 'try a stuck rollout again now, or start an ended one anew',
     examples: ['sluice retry ro_9mTfVbBgCtw8jQ0y'],
-    options: [EXPECTED],
+    options: [REASON, EXPECTED],
     outputs: ALL,
   },
   {
@@ -258,6 +310,125 @@ export const COMMANDS: readonly CommandSpec[] = [
     outputs: DOCUMENT,
   },
   {
+    name: 'fleet run',
+    args: [{ ...PLAN, name: 'FLEET.yaml' }],
+    summary: 'start a rollout through several clusters, in waves, and wait for its end',
+    details: [
+      'The document has plan, waves and onFailure (docs/waves.md). Every cluster is asked before anything is written.',
+      '--label adds to the labels of the plan. A repeat within one run of a pipeline finds what the first attempt started.',
+    ],
+    examples: ['sluice fleet run fleet.yaml --label image=myapp:2.1 --timeout 4h'],
+    options: [...SET, ...STARTING],
+    outputs: ALL,
+  },
+  {
+    name: 'fleet dry-run',
+    args: [{ ...PLAN, name: 'FLEET.yaml' }],
+    summary: 'what every cluster says of it; nothing is written',
+    examples: ['sluice fleet dry-run fleet.yaml'],
+    options: SET,
+    outputs: DOCUMENT,
+  },
+  {
+    name: 'fleet get',
+    args: [FLEET],
+    summary: 'its waves, and each cluster with its rollout; --watch follows it to its end',
+    examples: ['sluice fleet get fr_2kXbQm81TzLw0aVc --watch'],
+    options: WATCHING,
+    outputs: ALL,
+  },
+  {
+    name: 'fleet wait',
+    args: [FLEET],
+    summary: 'wait for the end of a fleet rollout, with the exit codes of run',
+    examples: ['sluice fleet wait fr_2kXbQm81TzLw0aVc --exit-when-paused --timeout 4h'],
+    options: WAITING,
+    outputs: ALL,
+  },
+  {
+    name: 'fleet list',
+    args: [],
+    summary: 'list fleet rollouts, newest first',
+    examples: ['sluice fleet list --live', 'sluice fleet list --status failed,rolled_back'],
+    options: [LIVE, status(FLEET_STATUSES), LIMIT],
+    outputs: ALL,
+  },
+  {
+    name: 'fleet history',
+    args: [FLEET],
+    summary: 'everything that happened to a fleet rollout, and who did it',
+    examples: ['sluice fleet history fr_2kXbQm81TzLw0aVc'],
+    options: [SINCE],
+    outputs: DOCUMENT,
+  },
+  {
+    name: 'fleet promote',
+    args: [LIVE_FLEET],
+    summary: 'let the next wave begin: answers an approval, cuts a bake short, goes on without a wave that failed',
+    details: ['What is seen when the command looks goes along: where that is over, nothing happens (exit code 9).'],
+    examples: ['sluice fleet promote fr_2kXbQm81TzLw0aVc'],
+    options: [EXPECTED_WAVE],
+    outputs: ALL,
+  },
+  {
+    name: 'fleet abort',
+    args: [LIVE_FLEET],
+    summary: 'take every wave back, the last one first',
+    examples: ['sluice fleet abort fr_2kXbQm81TzLw0aVc --reason "wrong image" --wait'],
+    options: [REASON, EXPECTED_WAVE, ...BACK],
+    outputs: ALL,
+  },
+  {
+    name: 'migration run',
+    args: [{ ...PLAN, name: 'MIGRATION.yaml' }],
+    summary: 'start a migration to STRICT, and wait for its end',
+    details: ['The document has scope, quiet, watch, patience and limits (docs/mesh-migrations.md).'],
+    examples: ['sluice migration run strict.yaml --set quiet=24h --no-wait'],
+    options: [FIELD, ...STARTING],
+    outputs: ALL,
+  },
+  {
+    name: 'migration get',
+    args: [MIGRATION],
+    summary: 'where it stands, and who calls in plaintext; --watch follows it to its end',
+    examples: ['sluice migration get mm_4f0c9a1be27d5630c8aa --watch'],
+    options: WATCHING,
+    outputs: ALL,
+  },
+  {
+    name: 'migration wait',
+    args: [MIGRATION],
+    summary: 'wait for the end of a migration, with the exit codes of run',
+    details: ['--exit-when-paused also stops where somebody calls in plaintext: that caller has to be given a proxy.'],
+    examples: ['sluice migration wait mm_4f0c9a1be27d5630c8aa --timeout 2h'],
+    options: WAITING,
+    outputs: ALL,
+  },
+  {
+    name: 'migration list',
+    args: [],
+    summary: 'list migrations, newest first',
+    examples: ['sluice migration list --live --namespace production'],
+    options: [LIVE, status(MIGRATION_STATUSES), CLUSTER, NAMESPACE, LIMIT],
+    outputs: ALL,
+  },
+  {
+    name: 'migration history',
+    args: [MIGRATION],
+    summary: 'everything that happened to a migration, and who did it',
+    examples: ['sluice migration history mm_4f0c9a1be27d5630c8aa'],
+    options: [SINCE],
+    outputs: DOCUMENT,
+  },
+  {
+    name: 'migration abort',
+    args: [LIVE_MIGRATION],
+    summary: 'stop a migration; the mode goes back where STRICT was written',
+    examples: ['sluice migration abort mm_4f0c9a1be27d5630c8aa --reason "a nightly job still calls" --wait'],
+    options: [REASON, ...BACK],
+    outputs: ALL,
+  },
+  {
     name: 'mesh',
     args: [{ name: 'CLUSTER', optional: true, complete: 'none' }],
     summary: 'is the mesh of a cluster installed and well: version, profile, injection, and what to do',
@@ -274,6 +445,56 @@ export const COMMANDS: readonly CommandSpec[] = [
       { name: 'namespace', short: 'n', value: 'NAME', summary: 'also look at this namespace' },
     ],
     outputs: DOCUMENT,
+  },
+  {
+    name: 'deliveries list',
+    args: [],
+    summary: 'what channels outside were told, newest first, and what became of it',
+    examples: ['sluice deliveries list --state dead', 'sluice deliveries list --rollout ro_9mTfVbBgCtw8jQ0y -o json'],
+    options: [
+      { name: 'rollout', value: 'ID', summary: 'only about this rollout' },
+      { name: 'channel', value: 'NAME', summary: 'only to this channel' },
+      { name: 'state', value: 'STATE', oneOf: ['pending', 'delivered', 'dead'], summary: 'only these' },
+      { name: 'limit', value: 'N', summary: 'at most so many (50)' },
+    ],
+    outputs: ALL,
+  },
+  {
+    name: 'deliveries resend',
+    args: [{ name: 'DELIVERY', complete: 'none' }],
+    summary: 'send a message to its channel once more',
+    examples: ['sluice deliveries resend ops:ro_9mTfVbBgCtw8jQ0y:7'],
+    options: [],
+    outputs: ALL,
+  },
+  {
+    name: 'audit list',
+    args: [],
+    summary: 'every act, the newest first: who, how, from where, what, why (role admin)',
+    examples: [
+      'sluice audit list --since 7d --action rollout.promote',
+      'sluice audit list --object ro_9mTfVbBgCtw8jQ0y -o json',
+    ],
+    options: [
+      { name: 'since', value: 'TIME', summary: 'within this time (7d) or since then (2026-01-31T12:00:00Z)' },
+      { name: 'actor', value: 'NAME', summary: 'only acts of this principal, by name ("token ci") or id' },
+      { name: 'action', value: 'ACTION', oneOf: AUDIT_ACTIONS, summary: 'only acts of this kind' },
+      { name: 'object', value: 'ID', summary: 'only acts on this rollout, fleet, migration or token, or that made it' },
+      { name: 'limit', value: 'N', summary: 'at most so many (50)' },
+    ],
+    outputs: DOCUMENT,
+  },
+  {
+    name: 'audit verify',
+    args: [],
+    summary: 'compute the chain of the audit again: was a row changed, removed or put in? (role admin)',
+    details: [
+      'Reads every row and believes nothing that the server says of them. Prints the head, the number and hash of the last row: kept elsewhere,',
+      'it proves later by --expect-head that nothing up to there was written anew or cut off. Ends with 14 and the first row that is not as it was.',
+    ],
+    examples: ['sluice audit verify', 'sluice audit verify --expect-head "$(cat head.txt)"'],
+    options: [{ name: 'expect-head', value: 'ROW:HASH', summary: 'the head that an earlier verify printed' }],
+    outputs: ALL,
   },
   {
     name: 'doctor',

@@ -32,6 +32,7 @@ export const EXIT_CODES = {
   },
   not_found: { code: 12, when: 'There is no such rollout, or cluster.' },
   not_offered: { code: 13, when: 'The server has no such call: it is older than this command.' },
+  tampered: { code: 14, when: 'The audit is not as it was written: the message names the first row (audit verify).' },
   interrupted: { code: 130, when: 'Interrupted by Ctrl-C (SIGINT); 143 by SIGTERM. The rollout goes on.' },
   terminated: { code: 143, when: 'Ended by SIGTERM. The rollout goes on.' },
 } as const satisfies Readonly<Record<string, { readonly code: number; readonly when: string }>>;
@@ -60,6 +61,7 @@ export const ENDING_OF_PROBLEM: Readonly<Record<ProblemCode, Ending>> = {
   cluster_not_found: 'not_found',
   migration_not_found: 'not_found',
   fleet_not_found: 'not_found',
+  delivery_not_found: 'not_found',
   method_not_allowed: 'not_offered',
   rollout_in_progress: 'conflict',
   migration_in_progress: 'conflict',

@@ -1,4 +1,4 @@
-/** A time that was given as "7d" (so long ago) or as it is. */
+/** What was given as text: a time as "7d" (so long ago) or as it is, and how many. */
 import { parseDuration } from '../app/duration.ts';
 import { usage } from './failure.ts';
 
@@ -13,4 +13,11 @@ export function timeOf(option: string, text: string, now: number): string {
   )
     return new Date(text).toISOString();
   throw usage(`--${option}: wanted a time like 7d, or like 2026-01-31T12:00:00Z; found ${JSON.stringify(text)}`);
+}
+
+/** --limit. */
+export function limitOf(text = '50'): number {
+  const limit = Number(text);
+  if (/^\d{1,5}$/.test(text) && limit >= 1) return limit;
+  throw usage(`--limit: wanted a number from 1 to 99999; found ${JSON.stringify(text)}`);
 }

@@ -20,13 +20,24 @@ import {
   stepWords,
   unchanged,
 } from './change.ts';
-import { compared, comparisonBlind, gate, holdOf, isHeard, provenBad } from './comparison.ts';
+import { compared, comparisonBlind, gate, holdOf, isHeard, neverCompares, provenBad } from './comparison.ts';
 import { duration, plain } from './format.ts';
+import {
+  answered,
+  isGatePause,
+  overdueWords,
+  refusalAhead,
+  standingBefore,
+  stepAhead,
+  tellOverdue,
+  wantGates,
+} from './gates.ts';
 import { guardsAllow, guardsHeard, trippedGuard, watchWords } from './guard.ts';
 import type { Observation, Route, RouteReading, RouteTrouble, Workloads } from './observation.ts';
 import { isMissing, isRefusal } from './observation.ts';
 import type { Instant, Millis, Weight } from './plan.ts';
 import { isPromotionStep, weightAt } from './plan.ts';
+import { isOccupied, leftWords, prepared, unprepared, withdrawn } from './prepared.ts';
 import type { PauseCause, Phase, RollbackReason, Rollout, Trouble } from './rollout.ts';
 import { compareStamps, desiredTemporary, desiredWeight, stampOf } from './rollout.ts';
 import { anyFailing, askedAt, blindFor, isNeeded, tallied } from './tally.ts';
@@ -38,12 +49,12 @@ export function observe(rollout: Rollout, seen: Observation): Change {
     case 'ended':
       return unchanged(rollout);
     case 'pending':
-      return whilePending(noteRoute(notePods(unchanged(rollout), seen), seen), seen);
+      return whilePending(answered(noteRoute(notePods(unchanged(rollout), seen), seen), seen), seen);
     case 'rolling_back':
       return whileRollingBack(noteRoute(unchanged(rollout), seen), seen);
     case 'progressing':
     case 'paused':
-      return atStep(noteRoute(notePods(unchanged(rollout), seen), seen), seen);
+      return atStep(answered(noteRoute(notePods(unchanged(rollout), seen), seen), seen), seen);
     default:
       return rollout.phase satisfies never;
   }
@@ -147,11 +158,11 @@ function whilePending(change: Change, seen: Observation): Change {
     const message = `the rollout before this one (${phase.behind}) has ended`;
     return record(patch(change, { phase: { name: 'pending', behind: null } }), at, 'unblocked', message);
   }
-  const crashed = canaryCrashed(change, workloads, at);
-  if (crashed !== null) return crashed;
+  const stopped = canaryCrashed(change, workloads, at) ?? refusedByGate(change, seen);
+  if (stopped !== null) return stopped;
   const waitingFor = notReadyToStart(route, workloads);
-  if (waitingFor === null) return enterStep(change, at, 0);
-  return waitForCanary(change, seen, waitingFor);
+  if (waitingFor !== null) return waitForCanary(change, seen, waitingFor);
+  return throughGates(readyAgain(change, seen), seen, 0, (open) => enterStep(open, at, 0));
 }
 
 /** null: the first weight may be set; otherwise what is waited for. */
@@ -186,13 +197,14 @@ function waitForCanary(change: Change, seen: Observation, what: string): Change 
 
 /** The order is the meaning: reasons to go back come before reasons to stand still, and these before going on. */
 function atStep(change: Change, seen: Observation): Change {
-  const judged = compared(tallied(readyAgain(change, seen), seen), seen);
+  const judged = compared(tallied(readyAgain(noticed(change, seen), seen), seen), seen);
   return (
     pastDeadline(judged, seen) ??
     superseded(judged, seen) ??
     failedCheck(judged, seen) ??
     foundBad(judged, seen) ??
     failedGuard(judged, seen) ??
+    refusedByGate(judged, seen) ??
     canaryCrashed(judged, seen.workloads, seen.at) ??
     tooLongBlind(judged, seen) ??
     routeStopped(judged, seen) ??
@@ -201,8 +213,15 @@ function atStep(change: Change, seen: Observation): Change {
   );
 }
 
+/** What was found beside the route; at 100 % it is let go, which is part of the end. */
+const noticed = (change: Change, seen: Observation): Change =>
+  isPromoted(change.rollout, seen.route) ? change : prepared(change, seen);
+
+/** Nothing is made ready while the rollout is paused: that time is not held against the canary, if its pods are ready. */
 const readyAgain = (change: Change, seen: Observation): Change =>
-  change.rollout.unreadySince !== null && canaryNotReady(seen.workloads) === null
+  change.rollout.unreadySince !== null &&
+  canaryNotReady(seen.workloads) === null &&
+  (change.rollout.phase.name === 'paused' || unprepared(change.rollout, seen) === null)
     ? patch(change, { unreadySince: null })
     : change;
 
@@ -287,7 +306,49 @@ function guardStops(change: Change, { at }: Observation): Change | null {
   return pauseAt(change, at, 'guard', `Paused ${positionWords(rollout, at)}: ${words}. ${ask}`);
 }
 
-const GIVES_WAY: ReadonlySet<PauseCause> = new Set(['approval', 'no_data', 'unproven']);
+const GIVES_WAY: ReadonlySet<PauseCause> = new Set(['approval', 'no_data', 'unproven', 'gate', 'gate_overdue']);
+
+/** Somebody outside says no to the next step. */
+function refusedByGate(change: Change, { at, workloads }: Observation): Change | null {
+  const { rollout } = change;
+  const refusal = refusalAhead(rollout);
+  if (refusal === null) return null;
+  const { gate, words } = refusal;
+  const message = `Rolled back ${positionWords(rollout, at)}: ${words}`;
+  return rollBack(change, workloads, at, 'gate', { code: 'gate_refused', message, check: gate.webhook.name });
+}
+
+/** Enters a step once every gate before it approves; until then it waits, visibly, and by the plan not for ever. */
+function throughGates(change: Change, seen: Observation, to: number, enter: (open: Change) => Change): Change {
+  const { at, workloads } = seen;
+  const asked = wantGates(change, at, to);
+  const { rollout } = asked;
+  const standing = standingBefore(rollout, to, at);
+  switch (standing.kind) {
+    case 'open':
+      return enter(asked);
+    case 'asked':
+      return asked;
+    case 'waits':
+      return pauseAt(asked, at, 'gate', `Waiting: ${standing.words}. ${GATE_WAYS}`);
+    case 'overdue': {
+      const { gate, words } = standing;
+      const late = `${words}; it ${overdueWords(gate)}`;
+      if (gate.webhook.then === 'rollback') {
+        const message = `Rolled back ${positionWords(rollout, at)}: ${late}`;
+        return rollBack(asked, workloads, at, 'gate', { code: 'gate_overdue', message, check: gate.webhook.name });
+      }
+      const message = `Waiting for a person: ${late}. ${GATE_WAYS}`;
+      return rollout.phase.name === 'pending'
+        ? tellOverdue(asked, at, gate, message)
+        : pauseAt(asked, at, 'gate_overdue', message);
+    }
+    default:
+      return standing satisfies never;
+  }
+}
+
+const GATE_WAYS = 'It goes on by itself when the gate approves; promote to go on without it, abort to go back';
 
 function canaryCrashed(change: Change, workloads: Workloads | null, at: Instant): Change | null {
   const { rollout } = change;
@@ -472,6 +533,15 @@ function healed(change: Change, seen: Observation): Change {
       return again(phase.cause, routeOk && rollout.meshTrouble === null, 'the mesh can be reached again');
     case 'no_data':
       return again(phase.cause, conclusive(rollout) && isHeard(rollout), 'every check can be judged again');
+    case 'gate':
+    case 'gate_overdue': {
+      const to = stepAhead(rollout);
+      return again(
+        phase.cause,
+        to !== null && standingBefore(rollout, to, seen.at).kind === 'open',
+        'every gate approves',
+      );
+    }
     case 'guard':
       return again(phase.cause, trippedGuard(rollout, 'pause') === null, 'no guard objects any more');
     case 'unproven':
@@ -509,9 +579,16 @@ function goOn(change: Change, seen: Observation): Change {
   const { phase } = change.rollout;
   if (phase.name !== 'progressing' && phase.name !== 'paused') return change;
   if (!inPlace(change.rollout, seen.route)) return raiseWaits(change, seen);
-  const reached = phase.reachedAt === null ? reach(change, seen.at) : change;
-  const { plan } = reached.rollout;
-  if (isPromotionStep(plan, phase.step)) return phase.name === 'paused' ? reached : succeed(reached, seen.at);
+  const last = isPromotionStep(change.rollout.plan, phase.step);
+  if (!last && phase.reachedAt === null) {
+    const missing = unprepared(change.rollout, seen);
+    if (missing !== null) return waitBeside(change, seen, missing);
+  }
+  // 100 % is not reached before the rollout may end: the checks would judge it against nobody.
+  const cleared = last && phase.name === 'progressing' ? withdrawn(change, seen) : change;
+  if (last && isOccupied(cleared.rollout)) return cleared;
+  const reached = phase.reachedAt === null ? reach(cleared, seen.at) : cleared;
+  if (last) return phase.name === 'paused' ? reached : succeed(reached, seen.at);
   return moveOn(reached, seen);
 }
 
@@ -519,15 +596,23 @@ function goOn(change: Change, seen: Observation): Change {
 function raiseWaits(change: Change, seen: Observation): Change {
   const { rollout } = change;
   const notReady = notReadyFor(rollout, seen);
-  return notReady === null ? change : waitForCanary(change, seen, notReady);
+  return notReady === null ? change : waitBeside(change, seen, notReady);
 }
+
+/** A paused rollout waits for a person; only pods that are not ready are a reason to go back then. */
+const waitBeside = (change: Change, seen: Observation, what: string): Change =>
+  change.rollout.phase.name === 'paused' && canaryNotReady(seen.workloads) === null
+    ? change
+    : waitForCanary(change, seen, what);
 
 /** What the traffic would be moved onto is not ready for it. A rollback asks nothing here: it was decided. */
 function notReadyFor(rollout: Rollout, seen: Observation): string | null {
   if (rollout.phase.name === 'rolling_back') return null;
   const wanted = desiredWeight(rollout);
   if (wanted === null || seen.route?.ok !== true || sameWeight(wanted, seen.route.canaryWeight)) return null;
-  return wanted > seen.route.canaryWeight ? canaryNotReady(seen.workloads) : stableGone(seen.workloads);
+  return wanted > seen.route.canaryWeight
+    ? (canaryNotReady(seen.workloads) ?? unprepared(rollout, seen))
+    : stableGone(seen.workloads);
 }
 
 const raises = (rollout: Rollout, seen: Observation): boolean => {
@@ -579,10 +664,17 @@ function succeed(change: Change, at: Instant): Change {
           : way
         : `${way}: ${needed.map((check) => `"${check.name}"`).join(' and ')} passed at each`;
   const finding = rollout.judgement?.finding ?? null;
-  const proof = finding === null ? '' : `; ${finding.sentence}`;
-  const message = `Promoted to 100 % after ${duration(at - rollout.createdAt)}, ${how}${proof}`;
+  const proof = finding === null ? uncompared(rollout) : `; ${finding.sentence}`;
+  const left = leftWords(rollout);
+  const message = `Promoted to 100 % after ${duration(at - rollout.createdAt)}, ${how}${proof}${left === '' ? '' : `.${left}`}`;
   return end(change, at, 'succeeded', { code: 'promoted', message, step: steps.length, weight: 100 }, message);
 }
+
+/** A promotion that the comparison could say nothing of must not look like one that it allowed. */
+const uncompared = ({ plan }: Rollout): string =>
+  (plan.analysis.evidence ?? null) !== null && neverCompares(plan)
+    ? '; nothing was compared: at no step had both versions requests'
+    : '';
 
 function moveOn(change: Change, seen: Observation): Change {
   const { rollout } = change;
@@ -590,6 +682,8 @@ function moveOn(change: Change, seen: Observation): Change {
   if (phase.name !== 'progressing' && phase.name !== 'paused') return change;
   const { at } = seen;
   if (phase.go !== null) return nextStep(change, seen, phase.go.full ? plan.steps.length : phase.step + 1);
+  if (phase.name === 'paused' && isGatePause(phase.cause))
+    return throughGates(change, seen, phase.step + 1, (open) => open);
   if (phase.name === 'paused' || phase.reachedAt === null) return change;
   const step = plan.steps[phase.step];
   const hold = holdOf(rollout, phase.step);
@@ -602,7 +696,7 @@ function moveOn(change: Change, seen: Observation): Change {
     const held = `${stepWords(rollout, phase.step)} held ${duration(at - phase.reachedAt)} and every check passes`;
     return pauseAt(change, at, 'approval', `Waiting for approval: ${held}. Promote to go on, abort to go back`);
   }
-  if (proof.kind === 'unproven') return nextStep(byPolicy(change), seen, phase.step + 1);
+  if (proof.kind === 'unproven') return nextStep(change, seen, phase.step + 1, byPolicy);
   return nextStep(change, seen, phase.step + 1);
 }
 
@@ -639,15 +733,19 @@ const allPassed = (rollout: Rollout): boolean =>
     return isNeeded(asked) ? last === 'pass' : last !== 'fail';
   });
 
-function nextStep(change: Change, seen: Observation, step: number): Change {
-  const { rollout } = change;
+function nextStep(change: Change, seen: Observation, step: number, by: (change: Change) => Change = byPerson): Change {
   const notReady = canaryNotReady(seen.workloads);
   if (notReady !== null) return waitForCanary(change, seen, notReady);
-  const { phase } = rollout;
-  if ((phase.name !== 'progressing' && phase.name !== 'paused') || phase.go === null)
-    return enterStep(change, seen.at, step);
-  const moved = `${phase.go.actor} at ${weightAt(rollout.plan, phase.step)} %`;
-  return enterStep(patch(change, { movedBy: [...rollout.movedBy, moved] }), seen.at, step, phase.go.actor);
+  const { phase } = change.rollout;
+  const go = phase.name === 'progressing' || phase.name === 'paused' ? phase.go : null;
+  return throughGates(change, seen, step, (open) => enterStep(by(open), seen.at, step, go?.actor));
+}
+
+/** Who moves it on before its time is in the history, and in the sentence of its end. */
+function byPerson(change: Change): Change {
+  const { phase, plan, movedBy } = change.rollout;
+  if ((phase.name !== 'progressing' && phase.name !== 'paused') || phase.go === null) return change;
+  return patch(change, { movedBy: [...movedBy, `${phase.go.actor} at ${weightAt(plan, phase.step)} %`] });
 }
 
 // ── rolling back ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -659,13 +757,30 @@ function whileRollingBack(change: Change, seen: Observation): Change {
   if (phase.name !== 'rolling_back') return change;
   const { route, at } = seen;
   if (isUntold(rollout)) return whileRollingBack(tellRevert(change, at), seen);
+  if (!isBack(rollout, route)) return reverted(change, route, at);
+  const cleared = withdrawn(change, seen);
+  if (isOccupied(cleared.rollout)) return cleared;
+  const took = duration(at - phase.since);
+  const left = leftWords(cleared.rollout);
+  const outcome = left === '' ? phase.outcome : { ...phase.outcome, message: `${phase.outcome.message}.${left}` };
+  const message = `all traffic is on the stable version, read back ${took} after the decision. ${outcome.message}`;
+  return end(cleared, at, ENDS_AS[phase.reason], outcome, message);
+}
+
+/** All traffic is on the stable version, by our own word. */
+export function isBack(rollout: Rollout, route: Route | null): boolean {
+  if (rollout.phase.name !== 'rolling_back') return false;
   // The route no longer knows the canary and the stable version takes everything: there is nothing left to take back.
   const gone = route !== null && !route.ok && route.code === 'canary_absent';
-  if (!gone && !inPlace(rollout, route)) return reverted(change, route, at);
-  const took = duration(at - phase.since);
-  const message = `all traffic is on the stable version, read back ${took} after the decision. ${phase.outcome.message}`;
-  return end(change, at, ENDS_AS[phase.reason], phase.outcome, message);
+  return gone || inPlace(rollout, route);
 }
+
+/** All traffic is on the canary, by our own word. */
+export const isPromoted = (rollout: Rollout, route: Route | null): boolean => {
+  const { phase, plan } = rollout;
+  const atEnd = (phase.name === 'progressing' || phase.name === 'paused') && isPromotionStep(plan, phase.step);
+  return atEnd && inPlace(rollout, route);
+};
 
 /** A rollout that takes another back begins on its way: its first look says so. */
 const isUntold = ({ reverts, factCount }: Rollout): boolean => reverts !== undefined && factCount === 1;

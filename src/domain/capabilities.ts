@@ -134,6 +134,9 @@ export interface UnsupportedStep {
   readonly supportedBy: readonly string[];
 }
 
+/** Asked for by the whole plan, not by one of its steps. */
+const SETTINGS: ReadonlySet<StepKind> = new Set(['sessionAffinity']);
+
 /** What a target says of who is to carry its steps out; `apiVersion` where the cluster was asked. */
 export interface Carrier {
   readonly mesh: string;
@@ -165,15 +168,22 @@ export function missingCapability(
   const { supported, why } = row.capabilities[step];
   if (supported !== 'no') return null;
   const supportedBy = supporters(matrix, step);
+  const [what, it] = SETTINGS.has(step) ? [step, 'it'] : [`a ${step} step`, 'the step'];
   const elsewhere = supportedBy.length === 0 ? 'no mesh supports it' : `supported by ${supportedBy.join(' and by ')}`;
   return {
     code: 'unsupported_step',
     step,
     capability: step,
-    message: `a ${step} step needs the capability "${step}", which ${carrierWords(row, matrix)} does not have: ${why}; ${elsewhere}. Take the step out of the plan`,
+    message: `${what} needs the capability "${step}", which ${carrierWords(row, matrix)} does not have: ${why}; ${elsewhere}. Take ${it} out of the plan`,
     supportedBy,
   };
 }
+
+/** Kinds of mesh that have it by whichever proxy: where only the kind is named, less than that promises nothing. */
+export const meshesWith = (matrix: readonly MeshCapabilities[], capability: Capability): readonly string[] =>
+  [...new Set(matrix.map(({ mesh }) => mesh))].filter((mesh) =>
+    rowsOf(matrix, { mesh }).every((row) => row.capabilities[capability].supported !== 'no'),
+  );
 
 function supporters(matrix: readonly MeshCapabilities[], capability: Capability): readonly string[] {
   const able = matrix.filter((row) => row.capabilities[capability].supported !== 'no');

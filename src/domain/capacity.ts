@@ -1,4 +1,4 @@
-/** Are there pods enough of the stable version for what would come back to it? Counts only: what a pod can take is not known. */
+/** Are there pods enough for the traffic that would come, back to the stable version or to the canary at once? Counts only: what a pod can take is not known. */
 import type { Workload, Workloads } from './observation.ts';
 import type { Weight } from './plan.ts';
 import type { PodCount, PodCounts } from './rollout.ts';
@@ -37,4 +37,13 @@ export function shortage({ stable, canary }: PodCounts, canaryWeight: Weight): S
   const { ready } = stable;
   const of = `the canary serves ${canaryWeight} % with ${canary.wanted} pod${canary.wanted === 1 ? '' : 's'}, and the stable deployment wants ${stable.wanted}`;
   return { ready, needed, message: `the stable version has ${ready} of ${needed} pods ready that it needs: ${of}` };
+}
+
+/**
+ * All traffic in one step leaves no time to scale: the canary needs the pods that the stable version has. For people, without
+ * a full stop; null: it has them, or one of both is not known.
+ */
+export function canaryShortage({ stable, canary }: Workloads): string | null {
+  if (!stable.ok || !canary.ok || canary.replicas >= stable.replicas) return null;
+  return `deployment ${canary.name} wants ${canary.replicas} pod${canary.replicas === 1 ? '' : 's'}, and a step gives it all the traffic that deployment ${stable.name} wants ${stable.replicas} for: scale it to ${stable.replicas} first`;
 }

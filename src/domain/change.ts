@@ -4,6 +4,7 @@ import { duration, plain } from './format.ts';
 import { waivedBy } from './guard.ts';
 import type { Instant } from './plan.ts';
 import { weightAt } from './plan.ts';
+import { preparationWords } from './preparation.ts';
 import type { Fact, FactType, Outcome, PauseCause, Phase, RollbackReason, Rollout, TerminalStatus } from './rollout.ts';
 import { stepOf } from './rollout.ts';
 import { wordsOf } from './temporary.ts';
@@ -42,7 +43,8 @@ export const stepWords = (rollout: Rollout, step: number): string =>
     : `step ${step + 1} of ${rollout.plan.steps.length} (${labelAt(rollout, step)})`;
 
 const labelAt = ({ plan }: Rollout, step: number): string => {
-  const adds = plan.steps[step]?.adds;
+  const { adds, prepares } = plan.steps[step] ?? {};
+  if (prepares !== undefined) return preparationWords(prepares);
   return adds === undefined ? `${weightAt(plan, step)} %` : wordsOf(adds);
 };
 
@@ -62,6 +64,7 @@ export function enterStep(change: Change, at: Instant, step: number, actor = SYS
     observedShare: null,
     attempts: 0,
     unreadySince: null,
+    ...(rollout.gates === undefined ? {} : { gates: {} }),
   });
   return record(
     next,
@@ -74,12 +77,19 @@ export function enterStep(change: Change, at: Instant, step: number, actor = SYS
 }
 
 /** A word to go on was about what the person saw: it outlives no pause whose cause changes that. */
-const KEEPS_WORD: ReadonlySet<PauseCause> = new Set(['approval', 'no_data', 'unproven', 'mesh_unreachable']);
+const KEEPS_WORD: ReadonlySet<PauseCause> = new Set([
+  'approval',
+  'no_data',
+  'unproven',
+  'mesh_unreachable',
+  'gate',
+  'gate_overdue',
+]);
 
 export function pauseAt(change: Change, at: Instant, cause: PauseCause, message: string, actor = SYSTEM): Change {
   const { phase } = change.rollout;
   if (phase.name !== 'progressing' && phase.name !== 'paused') return change;
-  if (phase.name === 'paused' && phase.cause === cause) return change;
+  if (phase.name === 'paused' && phase.cause === cause) return sayAnew(change, message);
   const { step, reachedAt, from, go } = phase;
   const held = cause !== 'operator' && phase.name === 'paused' && (phase.cause === 'operator' || phase.held);
   const next: Phase = {
@@ -94,6 +104,18 @@ export function pauseAt(change: Change, at: Instant, cause: PauseCause, message:
     go: KEEPS_WORD.has(cause) ? go : null,
   };
   return record(patch(change, { phase: next }), at, 'paused', message, { cause }, actor);
+}
+
+/** Still paused for the same cause; what a gate says meanwhile is no news, but what is shown must be what it says now. */
+function sayAnew(change: Change, message: string): Change {
+  const { phase } = change.rollout;
+  if (
+    phase.name !== 'paused' ||
+    (phase.cause !== 'gate' && phase.cause !== 'gate_overdue') ||
+    phase.message === message
+  )
+    return change;
+  return patch(change, { phase: { ...phase, message } });
 }
 
 /** The cause is over. A person's own pause outlives it. */
@@ -173,6 +195,7 @@ export const ENDS_AS: Readonly<Record<RollbackReason, TerminalStatus>> = {
   analysis: 'rolled_back',
   no_data: 'rolled_back',
   unproven: 'rolled_back',
+  gate: 'rolled_back',
   canary_crashed: 'rolled_back',
   canary_unready: 'rolled_back',
   deadline: 'rolled_back',

@@ -3,17 +3,24 @@
 import { anew } from './advance.ts';
 import type { Change } from './change.ts';
 import { end, patch, pauseAt, positionWords, record, startRollback, stepWords, unchanged, unpause } from './change.ts';
+import { isGatePause, waived } from './gates.ts';
 import type { Instant } from './plan.ts';
+import { besideWords } from './prepared.ts';
 import type { PauseCause, Rollout } from './rollout.ts';
 import { isHandsOff, statusOf, stepOf } from './rollout.ts';
 
+/** What the person wrote; absent or '': nothing. */
+interface Reasoned {
+  readonly reason?: string;
+}
+
 export type Command =
-  | { readonly name: 'promote'; readonly full: boolean }
+  | ({ readonly name: 'promote'; readonly full: boolean } & Reasoned)
   | { readonly name: 'pause'; readonly reason: string }
-  | { readonly name: 'resume' }
+  | ({ readonly name: 'resume' } & Reasoned)
   | { readonly name: 'abort'; readonly reason: string }
   /** Tries a stuck rollback or a healing pause again now. (A retry of an ended rollout starts a new one: `app/commands.ts`.) */
-  | { readonly name: 'retry' }
+  | ({ readonly name: 'retry' } & Reasoned)
   /** A person takes over a rollback that cannot be written: ends as `failed`. */
   | { readonly name: 'give_up'; readonly reason: string };
 
@@ -48,15 +55,15 @@ export function order(rollout: Rollout, given: Order): Change | Refusal {
   const { command } = given;
   switch (command.name) {
     case 'promote':
-      return promote(rollout, given, command.full);
+      return promote(rollout, given, command);
     case 'pause':
       return pause(rollout, given, command.reason);
     case 'resume':
-      return resume(rollout, given);
+      return resume(rollout, given, command.reason);
     case 'abort':
       return abort(rollout, given, command.reason);
     case 'retry':
-      return retry(rollout, given);
+      return retry(rollout, given, command.reason);
     case 'give_up':
       return giveUp(rollout, given, command.reason);
     default:
@@ -90,14 +97,31 @@ const goingBack = (rollout: Rollout): Refusal => ({
   message: `rollout ${rollout.id} is rolling back; that cannot be stopped`,
 });
 
-function promote(rollout: Rollout, { actor, at }: Order, full: boolean): Change | Refusal {
+const because = (reason = ''): string => (reason === '' ? '' : `: ${reason}`);
+
+function promote(
+  rollout: Rollout,
+  { actor, at }: Order,
+  { full, reason }: Extract<Command, { name: 'promote' }>,
+): Change | Refusal {
   const { phase } = rollout;
   switch (phase.name) {
-    case 'pending':
+    case 'pending': {
+      const past = waived(rollout, actor);
+      if (past !== null)
+        return record(
+          patch(unchanged(rollout), past),
+          at,
+          'promote_requested',
+          `${actor} lets it start past its gates`,
+          { full: false },
+          actor,
+        );
       return {
         code: 'not_started',
         message: `rollout ${rollout.id} has not started: it waits for ${phase.behind === null ? 'the canary to be ready' : `rollout ${phase.behind}`}`,
       };
+    }
     case 'rolling_back':
       return goingBack(rollout);
     case 'ended':
@@ -109,20 +133,22 @@ function promote(rollout: Rollout, { actor, at }: Order, full: boolean): Change 
           code: 'resume_first',
           message: `rollout ${rollout.id} stands still for another reason (${phase.cause}): ${phase.message}. Resume or abort it first`,
         };
-      if (phase.go !== null && (phase.go.full || !full)) return unchanged(rollout);
+      // At a gate an earlier word was heard already: this one is about the gate.
+      const past = phase.name === 'paused' && isGatePause(phase.cause) ? waived(rollout, actor) : null;
+      if (past === null && phase.go !== null && (phase.go.full || !full)) return unchanged(rollout);
       if (phase.step >= rollout.plan.steps.length && phase.name === 'progressing') return unchanged(rollout);
       const going =
         phase.name === 'paused' && phase.cause !== 'approval'
-          ? unpause(unchanged(rollout), at, `${actor} promoted`, actor)
+          ? unpause(patch(unchanged(rollout), past ?? {}), at, `${actor} promoted`, actor)
           : unchanged(rollout);
       const at_ = going.rollout.phase;
       if (at_.name !== 'progressing' && at_.name !== 'paused') return going;
-      const next = patch(going, { phase: { ...at_, go: { actor, at, full } } });
+      const next = patch(going, { phase: { ...at_, go: { actor, at, full: full || (phase.go?.full ?? false) } } });
       return record(
         next,
         at,
         'promote_requested',
-        `${actor} promoted ${stepWords(rollout, phase.step)}${full ? ' straight to 100 %' : ''}`,
+        `${actor} promoted ${stepWords(rollout, phase.step)}${full ? ' straight to 100 %' : ''}${because(reason)}`,
         { full },
         actor,
       );
@@ -160,7 +186,7 @@ function pause(rollout: Rollout, { actor, at }: Order, reason: string): Change |
         unchanged(rollout),
         at,
         'operator',
-        `Paused by ${actor} at ${stepWords(rollout, phase.step)}${reason === '' ? '' : `: ${reason}`}`,
+        `Paused by ${actor} at ${stepWords(rollout, phase.step)}${because(reason)}`,
         actor,
       );
     default:
@@ -168,7 +194,7 @@ function pause(rollout: Rollout, { actor, at }: Order, reason: string): Change |
   }
 }
 
-function resume(rollout: Rollout, { actor, at }: Order): Change | Refusal {
+function resume(rollout: Rollout, { actor, at }: Order, reason?: string): Change | Refusal {
   const { phase } = rollout;
   switch (phase.name) {
     case 'pending':
@@ -180,9 +206,14 @@ function resume(rollout: Rollout, { actor, at }: Order): Change | Refusal {
     case 'ended':
       return finished(rollout);
     case 'paused': {
+      if (isGatePause(phase.cause))
+        return {
+          code: 'not_paused',
+          message: `rollout ${rollout.id} waits for a gate: promote it to go on without. ${phase.message}`,
+        };
       if (phase.cause === 'approval')
         return { code: 'not_paused', message: `rollout ${rollout.id} waits for approval: promote it to go on` };
-      const going = unpause(unchanged(rollout), at, `Resumed by ${actor}`, actor);
+      const going = unpause(unchanged(rollout), at, `Resumed by ${actor}${because(reason)}`, actor);
       const now = going.rollout.phase;
       if (now.name !== 'progressing' || phase.cause === 'operator') return going;
       const { judgement } = rollout;
@@ -215,7 +246,7 @@ function abort(rollout: Rollout, { actor, at }: Order, reason: string): Change |
     case 'pending':
     case 'progressing':
     case 'paused': {
-      const message = `Aborted by ${actor} ${positionWords(rollout, at)}${reason === '' ? '' : `: ${reason}`}`;
+      const message = `Aborted by ${actor} ${positionWords(rollout, at)}${because(reason)}`;
       return startRollback(unchanged(rollout), at, 'aborted', { code: 'aborted', message }, actor);
     }
     default:
@@ -223,10 +254,10 @@ function abort(rollout: Rollout, { actor, at }: Order, reason: string): Change |
   }
 }
 
-function retry(rollout: Rollout, given: Order): Change | Refusal {
+function retry(rollout: Rollout, given: Order, reason?: string): Change | Refusal {
   const { phase } = rollout;
   if (phase.name === 'ended') return finished(rollout);
-  if (phase.name === 'paused') return resume(rollout, given);
+  if (phase.name === 'paused') return resume(rollout, given, reason);
   return patch(unchanged(rollout), { attempts: 0 });
 }
 
@@ -239,6 +270,6 @@ function giveUp(rollout: Rollout, { actor, at }: Order, reason: string): Change 
       message: `rollout ${rollout.id} is ${statusOf(rollout)}: only a rollback that cannot be written can be given up; abort first`,
     };
   const trouble = rollout.meshTrouble === null ? '' : ` The mesh last said: ${rollout.meshTrouble.message}.`;
-  const message = `Stable could not be restored: ${actor} took over the rollback by hand${reason === '' ? '' : ` (${reason})`}.${trouble} ${phase.outcome.message}`;
+  const message = `Stable could not be restored: ${actor} took over the rollback by hand${reason === '' ? '' : ` (${reason})`}.${trouble}${besideWords(rollout)} ${phase.outcome.message}`;
   return end(unchanged(rollout), at, 'failed', { ...phase.outcome, code: 'given_up', message }, message, actor);
 }

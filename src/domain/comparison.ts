@@ -3,7 +3,7 @@ import type { Change } from './change.ts';
 import { patch, record } from './change.ts';
 import type { Finding } from './evidence/verdict.ts';
 import type { EvidenceLook, Observation } from './observation.ts';
-import type { EvidencePlan, Instant, Millis } from './plan.ts';
+import type { EvidencePlan, Instant, Millis, Plan, Weight } from './plan.ts';
 import { weightAt } from './plan.ts';
 import type { Judgement, Rollout } from './rollout.ts';
 
@@ -96,9 +96,19 @@ export const withoutLedger = ({ plan }: Rollout, at: Instant): EvidenceLook => (
   dueAt: at + plan.analysis.interval,
 });
 
-/** Nothing keeps the comparison from being heard now. */
-export const isHeard = ({ plan, judgement }: Rollout): boolean =>
-  (plan.analysis.evidence ?? null) === null || (judgement !== null && judgement.blindSince === null);
+/** Have both versions requests at that weight? Without one the canary has none, and at 100 % the stable version. */
+export const compares = (weight: Weight): boolean => weight > 0 && weight < 100;
+
+/** No step gives the comparison anything to compare. */
+export const neverCompares = ({ steps }: Plan): boolean => !steps.some(({ weight }) => compares(weight));
+
+/** Nothing keeps the comparison from being heard now. Where it has nothing to compare, nobody waits for it. */
+export function isHeard(rollout: Rollout): boolean {
+  const { plan, judgement } = rollout;
+  const inForce = weightInForce(rollout);
+  if ((plan.analysis.evidence ?? null) === null || (inForce !== null && !compares(inForce.weight))) return true;
+  return judgement !== null && judgement.blindSince === null;
+}
 
 export type Gate =
   /** `note`: what the promotion rests on, for people; '' where there is nothing to tell. */
@@ -110,20 +120,20 @@ export type Gate =
 /**
  * May the rollout leave its present step, as far as the comparison goes? Never without a block of both versions' requests
  * counted at this weight, never while nothing is heard or the canary is suspicious, and not to 100 % without the proof of
- * safety. `heldSince`: when the step's own hold was over.
+ * safety. Where it has nothing to compare it is silent: before the first weight, and at 100 %, where the checks' own limits
+ * judge (a plan without any is refused). `heldSince`: when the step's own hold was over.
  */
 export function gate(rollout: Rollout, at: Instant, heldSince: Instant): Gate {
   const { plan, judgement, phase } = rollout;
   const evidence = plan.analysis.evidence ?? null;
   if (evidence === null || (phase.name !== 'progressing' && phase.name !== 'paused')) return { kind: 'open', note: '' };
-  // Without a weight there is nothing to compare yet.
-  if (weightAt(plan, phase.step) === 0) return { kind: 'open', note: '' };
+  if (!compares(weightAt(plan, phase.step))) return { kind: 'open', note: '' };
   // How long that may last is a matter of the plan's noData.
   if (judgement === null || judgement.blindSince !== null) return { kind: 'wait' };
   const { finding, began, heard } = judgement;
   // Not of a time before the weight was in force (again): somebody may have had another one there.
   const here = heard?.weight === weightAt(plan, phase.step) && heard.at > (phase.reachedAt ?? at);
-  const last = phase.step === plan.steps.length - 1;
+  const last = weightAt(plan, phase.step + 1) >= 100;
   const verdict = finding?.verdict ?? 'undecided';
   const enough = verdict === 'safe' || (verdict === 'undecided' && !last);
   if (here && enough && finding !== null) return { kind: 'open', note: last ? finding.sentence : '' };
@@ -162,8 +172,7 @@ export function comparisonDue(rollout: Rollout, at: Instant): boolean {
   const { plan, judgement } = rollout;
   if ((plan.analysis.evidence ?? null) === null) return false;
   const inForce = weightInForce(rollout);
-  // At 100 % the stable version has no requests to compare with.
-  if (inForce === null || inForce.weight >= 100 || inForce.weight === 0) return false;
+  if (inForce === null || !compares(inForce.weight)) return false;
   if (provenBad(rollout) !== null) return false;
   return judgement === null || at >= judgement.dueAt - EARLY;
 }

@@ -1,8 +1,9 @@
 /** What one look at the world found. Trouble is a value with a code: nothing here throws. */
 import type { JudgedBlock, Ledger } from './evidence/ledger.ts';
 import type { Instant, Role } from './plan.ts';
-import type { Stamp, Verdict } from './rollout.ts';
-import type { Temporary } from './temporary.ts';
+import type { Leaving, Preparation } from './preparation.ts';
+import type { GateDecision, Stamp, Verdict } from './rollout.ts';
+import type { Standing } from './temporary.ts';
 
 /** The mesh object as read. */
 export interface RouteReading {
@@ -14,7 +15,7 @@ export interface RouteReading {
   /** true: every request for the service passes the split, so the measured share must equal the weight. */
   readonly carriesAllTraffic: boolean;
   /** What of ours stands there beside the weights, of whatever rollout. */
-  readonly temporary: readonly Temporary['kind'][];
+  readonly temporary: readonly Standing[];
   /** Opaque version of the object for the write's precondition (Kubernetes resourceVersion). */
   readonly token: string;
   /** Who wrote it last, for people: field manager and time. */
@@ -161,6 +162,47 @@ export type EvidenceLook =
     }
   | { readonly ok: false; readonly code: NoValueCode; readonly message: string; readonly dueAt: Instant };
 
+/** One preparation as it stands beside the route. */
+export type PreparationLook = {
+  readonly kind: Preparation['kind'];
+  /** What it was looked at for: a look at what is to go says nothing of what is to stand. null: it is to stand. */
+  readonly leaving: Leaving | null;
+} & (
+  | {
+      readonly ok: true;
+      readonly step: number;
+      readonly replicas: number | null;
+      /** Who carries it out, and the object that it writes, for people. */
+      readonly way: string;
+      readonly object: string;
+      /** Version of the object; '': it does not exist. */
+      readonly token: string;
+      /** What to put back afterwards. */
+      readonly before: unknown;
+      /** It is as wanted. */
+      readonly standing: boolean;
+      /** Something of this rollout's is there that is to go. */
+      readonly ours: boolean;
+      /** What stands, and what is wanted in its place. */
+      readonly message: string;
+    }
+  | {
+      readonly ok: false;
+      /** The object is not there (any more): nothing can be left on it. */
+      readonly gone: boolean;
+      /** What was wanted, what was found, what to do. Names object and field. */
+      readonly message: string;
+    }
+);
+
+export interface GateAnswer {
+  /** Id of the question. */
+  readonly question: string;
+  readonly decision: GateDecision;
+  /** The gate's own words, or why there are none. */
+  readonly message: string;
+}
+
 /** One tick's look at the world: the reducer's input. Parts that were not looked at are null. */
 export interface Observation {
   /** Database clock at the start of the tick. */
@@ -173,10 +215,14 @@ export interface Observation {
   readonly share: ShareReading | null;
   /** null: not due, or the plan wants none. */
   readonly evidence: EvidenceLook | null;
+  /** Preparations that were to be looked at. Absent: none was. */
+  readonly preparations?: readonly PreparationLook[];
   /** Is a rollout that this one waits behind still live? false when it waits behind none. */
   readonly blocked: boolean;
   /** A later rollout of the same target that is to take its place; null: none. */
   readonly supersededBy: string | null;
+  /** Answers of gates that were asked in this look. Absent: none was. */
+  readonly gates?: readonly GateAnswer[];
 }
 
 export type ByRole<T> = { readonly [role in Role]: T };

@@ -5,6 +5,8 @@
  * What people write (`hold: 2m`, `max: 1%`) is parsed into it at the edge (`app/plan-schema.ts`).
  */
 
+import type { SessionAffinity } from './affinity.ts';
+import type { Preparation } from './preparation.ts';
 import type { Temporary } from './temporary.ts';
 
 /** A duration in milliseconds. */
@@ -43,6 +45,8 @@ export interface Step {
   readonly approval: 'none' | 'required';
   /** What the step puts on the mesh object beside the weight. Such steps come before the first weight, at 0. */
   readonly adds?: Temporary;
+  /** What the step makes ready beside the route. Such steps keep the weight of before. */
+  readonly prepares?: Preparation;
 }
 
 /**
@@ -153,6 +157,36 @@ export interface DriftPolicy {
   readonly maxReasserts: number;
 }
 
+/** Before what a gate is asked: once before the first weight, before each step of the plan, before 100 %. */
+export const GATES = ['beforeStart', 'beforeStep', 'beforePromotion'] as const;
+
+/** Somebody outside whose word is wanted: asked again until it approves, refuses, or its time is over. */
+export interface GateWebhook {
+  /** Unique within the plan. */
+  readonly name: string;
+  readonly url: string;
+  readonly gate: (typeof GATES)[number];
+  /** Of one question. */
+  readonly timeout: Millis;
+  /** Between two questions. */
+  readonly interval: Millis;
+  /** How long "wait", or no answer, is borne after the first question. */
+  readonly deadline: Millis;
+  /** What happens after that. Before the first step nothing can be paused: it stays pending, and people are told. */
+  readonly then: 'pause' | 'rollback';
+  /** No answer, or one that makes no sense: asked again until the deadline, or as good as a refusal. Never an approval. */
+  readonly onUnavailable: 'wait' | 'refuse';
+}
+
+/** Somebody outside who is told of the end, however it was; it keeps nothing from ending. */
+export interface AfterWebhook {
+  readonly name: string;
+  readonly url: string;
+  readonly gate: 'after';
+}
+
+export type Webhook = GateWebhook | AfterWebhook;
+
 /** What a finding of a mesh check is worth: `fail` refuses the rollout, `warn` is recorded with it, `ignore` is only shown. */
 export type Severity = 'fail' | 'warn' | 'ignore';
 /** By the check's name. */
@@ -161,6 +195,8 @@ export type Severities = Readonly<Record<string, Severity>>;
 export interface Plan {
   readonly target: Target;
   readonly steps: readonly Step[];
+  /** Absent: every request is divided by itself. */
+  readonly sessionAffinity?: SessionAffinity;
   readonly analysis: Analysis;
   readonly drift: DriftPolicy;
   /** How long the canary's pods may take to become ready, at the start and again at any later time. */
@@ -177,6 +213,10 @@ export interface Plan {
   readonly labels: Readonly<Record<string, string>>;
   /** Absent: the plan asks for nothing beyond the installation's policy. */
   readonly preflight?: { readonly severity: Severities };
+  /** Absent: nobody outside is asked. */
+  readonly webhooks?: readonly Webhook[];
+  /** Channels of the installation that are told. Absent: its usual ones. */
+  readonly notify?: readonly string[];
 }
 
 /** The step after the last one: all traffic to the canary. */

@@ -2,6 +2,7 @@
 import type { Finding } from './evidence/verdict.ts';
 import type { Instant, Plan, Weight } from './plan.ts';
 import { weightAt } from './plan.ts';
+import type { Prepared } from './preparation.ts';
 import type { Temporary } from './temporary.ts';
 import { temporaryAt } from './temporary.ts';
 
@@ -26,6 +27,8 @@ export type PauseCause =
   | 'approval'
   | 'no_data' // heals when every check can be judged again
   | 'unproven' // the canary is not proven safe, and the plan says to ask; heals when it is
+  | 'gate' // a webhook is waited for; heals when it approves
+  | 'gate_overdue' // the same, and its deadline has passed: a person is asked
   | 'guard' // a guard that is to pause has failed; heals when it passes, and a person's resume waives it
   | 'drift' // somebody else moved the weights: hands off until a person resumes
   | 'fighting' // somebody else keeps moving them back
@@ -39,6 +42,7 @@ export type RollbackReason =
   | 'analysis'
   | 'no_data'
   | 'unproven'
+  | 'gate'
   | 'canary_crashed'
   | 'canary_unready'
   | 'deadline'
@@ -110,6 +114,25 @@ export interface Tally {
   /** Since when the check could not be judged; null while it can. */
   readonly blindSince: Instant | null;
   readonly lastReason: string;
+}
+
+/** What a gate says. `unavailable`: no answer, or one that makes no sense. */
+export type GateDecision = 'approve' | 'refuse' | 'wait' | 'unavailable';
+
+/** What is known of one question to a gate. */
+export interface GateTally {
+  /** When its word was first wanted: its deadline counts from here. */
+  readonly since: Instant;
+  /** null: not yet. */
+  readonly askedAt: Instant | null;
+  readonly asked: number;
+  /** The last answer; null: none yet. */
+  readonly decision: GateDecision | null;
+  readonly message: string;
+  /** Who went on past it; null: nobody. */
+  readonly waivedBy: string | null;
+  /** It was told that its deadline has passed (before the first step, where nothing can be paused). */
+  readonly overdue: boolean;
 }
 
 /**
@@ -193,6 +216,8 @@ export interface Rollout {
   readonly movedBy: readonly string[];
   /** Guards that a person went on in spite of: for the rest of the rollout they only warn. Absent: none. */
   readonly waived?: readonly string[];
+  /** Questions to gates before the next step, by their id. Absent: none was asked. */
+  readonly gates?: Readonly<Record<string, GateTally>>;
   /** Generation whose write is known to have landed: whatever is found instead of it afterwards was put there by others. */
   readonly appliedGeneration: number | null;
   /** Present trouble with the mesh object; null: none. */
@@ -201,6 +226,10 @@ export interface Rollout {
   readonly unreadySince: Instant | null;
   /** Absent: not counted yet. */
   readonly pods?: PodCounts;
+  /** What was made ready beside the route. Absent: nothing. */
+  readonly prepared?: readonly Prepared[];
+  /** Why what the step wants beside the route could not be looked at last. Absent or null: it could. */
+  readonly besideTrouble?: string | null;
   /** Consecutive ticks that could not read or write the mesh: drives the back-off. */
   readonly attempts: number;
   /** Facts recorded so far: the next fact's number. */
@@ -229,6 +258,8 @@ export const FACT_TYPES = [
   'evidence_changed',
   'evidence_source_changed',
   'promote_requested',
+  'gate_answered',
+  'gate_overdue',
   'paused',
   'resumed',
   'drift_seen',
@@ -237,6 +268,10 @@ export const FACT_TYPES = [
   'mesh_recovered',
   'rollback_started',
   'stable_short',
+  'preparation_wanted',
+  'preparation_in_place',
+  'preparation_gone',
+  'preparation_left',
   'ended',
 ] as const;
 export type FactType = (typeof FACT_TYPES)[number];

@@ -1,13 +1,15 @@
 /** When to look again, and which checks are due. Pure: time comes in. */
-import { comparisonDue, holdOf, provenBad } from './comparison.ts';
+import { compares, comparisonDue, holdOf, provenBad } from './comparison.ts';
+import { questionAt } from './gates.ts';
 import type { Check, Instant, Millis } from './plan.ts';
+import { weightAt } from './plan.ts';
 import type { Rollout } from './rollout.ts';
 import { isJudgedAt, REHEARSAL, rehearsalAt } from './temporary.ts';
 
 /** After a write: how soon to read it back. The step's clock starts at the read-back, so this is dead time. */
 export const READ_BACK: Millis = 250;
 /** Back-off while the mesh cannot be read or written: doubles from the first to the last. */
-const RETRY_FIRST: Millis = 250;
+const RETRY_FIRST: Millis = READ_BACK;
 const RETRY_MAX: Millis = 15_000;
 /** A rollback retries faster and is capped lower: it is the one write that must not wait. */
 const ROLLBACK_RETRY_MAX: Millis = 5_000;
@@ -78,6 +80,12 @@ export function rehearsalDue({ phase, plan, evaluatedAt, tallies }: Rollout, now
 
 /** When the next tick of `rollout` should come. null: never (it has ended). */
 export function nextTickAt(rollout: Rollout, now: Instant): Instant | null {
+  const next = nextLookAt(rollout, now);
+  const question = questionAt(rollout);
+  return next === null || question === null ? next : Math.min(next, Math.max(now, question));
+}
+
+function nextLookAt(rollout: Rollout, now: Instant): Instant | null {
   const { phase, plan, attempts } = rollout;
   const { interval } = plan.analysis;
   switch (phase.name) {
@@ -86,7 +94,7 @@ export function nextTickAt(rollout: Rollout, now: Instant): Instant | null {
     case 'pending':
       return now + Math.min(interval, phase.behind === null ? 2_000 : 5_000);
     case 'rolling_back':
-      return now + (attempts === 0 ? READ_BACK : backOff(attempts, ROLLBACK_RETRY_MAX));
+      return now + backOff(Math.max(attempts, cleaningTries(rollout)), ROLLBACK_RETRY_MAX);
     case 'progressing':
     case 'paused': {
       if (attempts > 0) return now + Math.min(backOff(attempts), interval);
@@ -100,7 +108,7 @@ export function nextTickAt(rollout: Rollout, now: Instant): Instant | null {
             : rollout.evaluatedAt + interval;
       // An evaluation in the past was tried in this tick and had no window yet, or comes with the next interval.
       const checks = evaluation > now ? evaluation : now + firstLook(rollout);
-      const next = Math.min(checks, countAt(rollout, now));
+      const next = Math.min(checks, countAt(rollout, phase.step, now));
       return holdEnds !== null && holdEnds > now ? Math.min(next, holdEnds) : next;
     }
     default:
@@ -108,9 +116,14 @@ export function nextTickAt(rollout: Rollout, now: Instant): Instant | null {
   }
 }
 
+/** Looks at what is left beside the route, since the traffic is back; 0: none, and the back-off is that of a read-back. */
+const cleaningTries = ({ prepared = [] }: Rollout): number =>
+  Math.max(0, ...prepared.filter(({ state }) => state === 'withdrawn').map(({ tries }) => tries));
+
 /** When the comparison counts again. */
-const countAt = (rollout: Rollout, now: Instant): Instant => {
+const countAt = (rollout: Rollout, step: number, now: Instant): Instant => {
   const { judgement, plan } = rollout;
+  if (!compares(weightAt(plan, step))) return Number.POSITIVE_INFINITY;
   if ((plan.analysis.evidence ?? null) === null || provenBad(rollout) !== null) return Number.POSITIVE_INFINITY;
   if (judgement === null) return now + firstLook(rollout);
   return judgement.dueAt > now ? judgement.dueAt : now + firstLook(rollout);
@@ -119,7 +132,7 @@ const countAt = (rollout: Rollout, now: Instant): Instant => {
 /** Soon after a write; slower while nothing may be written: the canary is not ready, or a person is asked. */
 const notYetInForce = (rollout: Rollout): Millis => {
   if (rollout.phase.name === 'paused') return rollout.plan.analysis.interval;
-  return rollout.unreadySince === null ? READ_BACK : UNREADY;
+  return rollout.unreadySince === null ? backOff(cleaningTries(rollout), UNREADY) : UNREADY;
 };
 
 const UNREADY: Millis = 2_000;

@@ -3,6 +3,8 @@
  * it, before the rules whose weights move. Derived from the phase like the weight, written and read back with it, so every
  * way out (the end, a rollback, a killed worker's successor) takes them away in the same patch.
  */
+import type { Affinity } from './affinity.ts';
+import { affinityAt } from './affinity.ts';
 import type { Plan } from './plan.ts';
 
 /** One of the three. Names of headers are lower case, as proxies compare them. */
@@ -12,7 +14,10 @@ export type Match =
   | { readonly header: string; readonly regex: string }
   | { readonly cookie: string; readonly exact: string };
 
-export type Temporary = HeaderRoute | Mirror | FaultRehearsal;
+export type Temporary = HeaderRoute | Mirror | FaultRehearsal | Affinity;
+
+/** What of it is found on the object. `changed`: not as it was written. */
+export type Standing = Temporary['kind'] | 'changed';
 
 /** Requests that match go to the canary, whatever its weight: testers, or the B of an A/B test. */
 export interface HeaderRoute {
@@ -50,22 +55,30 @@ export interface Probe {
   readonly within: number | null;
 }
 
-export const KINDS = ['headerRoute', 'mirror', 'faultRehearsal'] as const satisfies readonly Temporary['kind'][];
+export const KINDS = [
+  'headerRoute',
+  'mirror',
+  'faultRehearsal',
+  'sessionAffinity',
+] as const satisfies readonly Temporary['kind'][];
 
 /**
  * What stands beside the weight at a step: routes by header stay until the promotion, once they were added; a mirror and a
- * rehearsal are for their own step.
+ * rehearsal are for their own step; users are kept wherever both versions have some.
  */
-export function temporaryAt({ steps }: Plan, step: number): readonly Temporary[] {
+export function temporaryAt(plan: Plan, step: number): readonly Temporary[] {
+  const { steps } = plan;
   if (step >= steps.length) return [];
-  return steps.slice(0, step + 1).flatMap(({ adds }, index) => {
+  const added = steps.slice(0, step + 1).flatMap(({ adds }, index) => {
     if (adds === undefined) return [];
     return adds.kind === 'headerRoute' || index === step ? [adds] : [];
   });
+  const affinity = affinityAt(plan, step);
+  return affinity === null ? added : [...added, affinity];
 }
 
 /** The same kinds as often: which rules exactly is known by the router that wrote them. */
-export const sameKinds = (a: readonly Temporary['kind'][], b: readonly Temporary['kind'][]): boolean =>
+export const sameKinds = (a: readonly Standing[], b: readonly Standing[]): boolean =>
   a.length === b.length && [...a].sort().every((kind, i) => kind === [...b].sort()[i]);
 
 /** Name under which a rehearsal's verdicts are kept beside those of the checks. */
@@ -89,6 +102,7 @@ const WORDS: Readonly<Record<Temporary['kind'], string>> = {
   headerRoute: 'route by header',
   mirror: 'mirror',
   faultRehearsal: 'fault rehearsal',
+  sessionAffinity: 'session affinity',
 };
 
 export const wordsOf = ({ kind }: Temporary): string => WORDS[kind];

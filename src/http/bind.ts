@@ -3,7 +3,9 @@
  * request parsed, and only then does the handler run.
  */
 import type { Request, Response } from 'express';
+import { refused as refusedAct } from '../app/audit/act.ts';
 import type { Logger, Principal, Recorder } from '../app/ports.ts';
+import type { Tracer } from '../app/tracer.ts';
 import { OutOfScope } from '../app/trust/scope.ts';
 import type { Millis } from '../domain/plan.ts';
 import type { Identify } from './auth.ts';
@@ -11,9 +13,11 @@ import { forbidden } from './auth.ts';
 import { readBody } from './body.ts';
 import type { ReadDocument } from './document.ts';
 import type { Lifecycle } from './lifecycle.ts';
+import { originOf } from './origin.ts';
 import type { ProblemCode, Refused } from './problem.ts';
 import { isRefused, refuse } from './problem.ts';
 import type { RateLimiter, Slots } from './rate.ts';
+import type { NoteRefusal } from './refusals.ts';
 import { requestIdOf, send, sendEmpty, sendProblem } from './respond.ts';
 import type { AnyAnswer, Context, Route, Sink } from './route.ts';
 import { ANONYMOUS } from './route.ts';
@@ -22,23 +26,45 @@ import { told, validated, validatedBody } from './validate.ts';
 export interface Services {
   readonly identify: Identify;
   readonly recorder: Pick<Recorder, 'httpRequest'>;
+  readonly tracer: Tracer;
   readonly log: Logger;
   readonly life: Lifecycle;
   /** The caller's budget, and the one kept for calls that must be heard in a flood. */
   readonly rate: RateLimiter;
   readonly reserved: RateLimiter;
   readonly slots: Slots;
+  readonly noteRefusal: NoteRefusal;
   /** Milliseconds of a monotonic clock. */
   readonly now: () => Millis;
 }
 
 export const expressPath = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1');
 
-export function bind(services: Services, route: Route): (req: Request, res: Response) => Promise<void> {
+type Handler = (req: Request, res: Response) => Promise<void>;
+
+export function bind(services: Services, route: Route): Handler {
+  const handle = handler(services, route);
+  return route.untraced ? handle : traced(services.tracer, route, handle);
+}
+
+/** By the template of the path: names with ids in them would be as many as there are rollouts. */
+const traced =
+  (tracer: Tracer, { path }: Route, handle: Handler): Handler =>
+  (req, res) => {
+    const attributes = { 'http.request.method': req.method, 'http.route': path };
+    return tracer.request({ name: `${req.method} ${path}`, headers: req.headers, attributes }, async (span) => {
+      await handle(req, res);
+      span.set({ 'http.response.status_code': res.statusCode });
+      if (res.statusCode >= 500) span.fail(String(res.statusCode));
+    });
+  };
+
+function handler(services: Services, route: Route): Handler {
   return async (req, res) => {
     const connection = watch(services, route, req, res);
     try {
       const answer = await serve(services, route, req, res, connection);
+      if (isRefused(answer)) await noted(services, route, req, res, answer, connection);
       if (connection.gone.aborted) return;
       if (isRefused(answer)) sendProblem(res, answer);
       else await sendAnswer(services, route, req, res, answer, connection);
@@ -54,8 +80,39 @@ interface Connection {
   /** The request waits or streams: its time says nothing about the server. */
   held: boolean;
   principal: Principal;
+  /** As it was checked; undefined: it was not, or there is none. */
+  body: unknown;
   giveBack(): void;
 }
+
+/** A flood is refused before it is looked at, and is no act. */
+const NO_ACT: ReadonlySet<ProblemCode> = new Set(['rate_limited']);
+
+async function noted(
+  { noteRefusal }: Services,
+  route: Route,
+  req: Request,
+  res: Response,
+  { problem }: Refused,
+  { principal, body }: Connection,
+): Promise<void> {
+  const action = route.auditOf(body);
+  if (action === null || req.query['dryRun'] === 'true' || NO_ACT.has(problem)) return;
+  const origin = principal.origin ?? originOf(req, res, principal.kind);
+  const id = req.params['id'];
+  await noteRefusal(
+    refusedAct(
+      { ...principal, origin },
+      { action, id: [id ?? []].flat()[0] ?? null, reason: reasonIn(body), code: problem },
+    ),
+  );
+}
+
+/** What the person wrote, where the body has it. */
+const reasonIn = (body: unknown): string | null => {
+  const reason = (body as { readonly reason?: unknown } | null | undefined)?.reason;
+  return typeof reason === 'string' ? reason : null;
+};
 
 /** Notices that the client has gone, and tells the log and the metrics when the request is over. */
 function watch(services: Services, route: Route, req: Request, res: Response): Connection {
@@ -66,6 +123,7 @@ function watch(services: Services, route: Route, req: Request, res: Response): C
     slot: null,
     held: false,
     principal: ANONYMOUS,
+    body: undefined,
     giveBack() {
       connection.slot?.();
     },
@@ -97,13 +155,16 @@ async function serve(
   res: Response,
   connection: Connection,
 ): Promise<AnyAnswer | Refused> {
-  const principal = await admitted(services, route, req, res);
+  const caller = await identified(services, route, req, res);
+  if ('problem' in caller) return caller;
+  connection.principal = caller;
+  const principal = admitted(services, route, caller, res);
   if ('problem' in principal) return principal;
-  connection.principal = principal;
   const parts = validated(route, { params: req.params, query: req.query, headers: req.headers });
   if ('problem' in parts) return parts;
   const body = await bodyOf(route, req, res);
   if ('problem' in body) return body;
+  connection.body = body.value;
   const context: Context<unknown, unknown, unknown, unknown> = {
     ...parts,
     body: body.value,
@@ -133,11 +194,16 @@ async function within<T>(handle: () => Promise<T>): Promise<T | Refused<'forbidd
   }
 }
 
-/** The caller, where they may make this call now. */
-async function admitted(services: Services, route: Route, req: Request, res: Response): Promise<Principal | Refused> {
+async function identified(services: Services, route: Route, req: Request, res: Response): Promise<Principal | Refused> {
   if (route.can === null) return ANONYMOUS;
   const principal = await services.identify(req);
   if ('problem' in principal) return principal;
+  return { ...principal, origin: originOf(req, res, principal.kind) };
+}
+
+/** The caller, where they may make this call now. */
+function admitted(services: Services, route: Route, principal: Principal, res: Response): Principal | Refused {
+  if (route.can === null) return principal;
   const limiter = route.reserved ? services.reserved : services.rate;
   const { allowed, remaining, retryAfter } = limiter.take(principal.id);
   res.setHeader('RateLimit', `"${route.reserved ? 'reserved' : 'default'}";r=${remaining};t=${retryAfter}`);

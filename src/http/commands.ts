@@ -1,5 +1,6 @@
 /** What people and pipelines may tell a rollout. Each may be repeated: a command that is already fulfilled changes nothing. */
 import { z } from 'zod';
+import type { AuditAction } from '../app/audit/act.ts';
 import type { Principal } from '../app/ports.ts';
 import type { Act, CommandResult, UseCases } from '../app/usecases.ts';
 import type { Command, Refusal } from '../domain/command.ts';
@@ -25,7 +26,7 @@ const expectedStep = described(
 );
 /** It goes into the history, to Slack and onto the page. */
 export const reason = described(
-  'Why, for the history and for people.',
+  'Why, for the history, the audit and for people.',
   z
     .string()
     .max(500)
@@ -33,13 +34,13 @@ export const reason = described(
     .optional(),
 );
 
-const plain = named('CommandBody', 'May be left out.', z.strictObject({ expectedStep }));
-const reasoned = named('ReasonedCommandBody', 'May be left out.', z.strictObject({ expectedStep, reason }));
+const reasoned = named('CommandBody', 'May be left out.', z.strictObject({ expectedStep, reason }));
 const promotion = named(
   'PromoteBody',
   'May be left out.',
   z.strictObject({
     expectedStep,
+    reason,
     full: described('Straight to 100 %, past the steps that are left.', z.boolean().optional()),
   }),
 );
@@ -79,6 +80,7 @@ interface CommandSpec<B extends Expecting> {
   readonly summary: string;
   readonly description?: string;
   readonly can: Act;
+  readonly auditOf?: (body: B) => AuditAction;
   readonly reserved?: true;
   readonly body: z.ZodType<B>;
   readonly command: (body: B, principal: Principal) => Command | Refused<'forbidden'>;
@@ -100,6 +102,8 @@ export function commandRoutes({ usecases, publicUrl }: CommandRoutes): readonly 
       summary: spec.summary,
       ...(spec.description === undefined ? {} : { description: spec.description }),
       can: spec.can,
+      audit: `rollout.${spec.name}`,
+      ...(spec.auditOf === undefined ? {} : { auditOf: spec.auditOf }),
       ...(spec.reserved === undefined ? {} : { reserved: spec.reserved }),
       params: params.rolloutId,
       headers: z.object({ 'if-match': params.ifMatch }),
@@ -130,7 +134,7 @@ export function commandRoutes({ usecases, publicUrl }: CommandRoutes): readonly 
         'Answers an approval, and cuts a hold short. Passing checks are not waited for; the canary must be ready.',
       can: 'promote',
       body: promotion,
-      command: (body) => ({ name: 'promote', full: body.full ?? false }),
+      command: ({ full = false, reason }) => ({ name: 'promote', full, ...given(reason) }),
     }),
     commandRoute({
       name: 'pause',
@@ -144,8 +148,8 @@ export function commandRoutes({ usecases, publicUrl }: CommandRoutes): readonly 
       name: 'resume',
       summary: 'End a pause',
       can: 'pause',
-      body: plain,
-      command: () => ({ name: 'resume' }),
+      body: reasoned,
+      command: (body) => ({ name: 'resume', ...given(body.reason) }),
     }),
     commandRoute({
       name: 'abort',
@@ -153,6 +157,7 @@ export function commandRoutes({ usecases, publicUrl }: CommandRoutes): readonly 
       description: 'Draws on a rate limit of its own, so that it is heard in a flood of other calls.',
       can: 'abort',
       reserved: true,
+      auditOf: (body) => (body.giveUp === true ? 'rollout.give_up' : 'rollout.abort'),
       body: abortion,
       command: (body, principal) => {
         if (body.giveUp !== true) return { name: 'abort', reason: body.reason ?? '' };
@@ -163,11 +168,13 @@ export function commandRoutes({ usecases, publicUrl }: CommandRoutes): readonly 
       name: 'retry',
       summary: 'Try a stuck rollout again now, or start an ended one anew',
       can: 'start',
-      body: plain,
-      command: () => ({ name: 'retry' }),
+      body: reasoned,
+      command: (body) => ({ name: 'retry', ...given(body.reason) }),
     }),
   ];
 }
+
+const given = (why: string | undefined): { readonly reason?: string } => (why === undefined ? {} : { reason: why });
 
 /** The faults of a retry are those of the plan that was sent long ago. */
 const NOT_IN_THIS_BODY = (): null => null;

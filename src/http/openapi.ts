@@ -103,6 +103,7 @@ function operation(route: Route, ref: Ref): Json {
     summary: route.summary,
     description: [route.description, needs].filter((text) => text !== '').join('\n\n'),
     ...(route.can === null ? { security: [] } : {}),
+    ...(route.audit === null ? {} : { 'x-audit-action': route.audit }),
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(route.body === null ? {} : { requestBody: requestBody(route.body, ref) }),
     responses: { ...answers(route, ref), ...refusals(route.problems, ref) },

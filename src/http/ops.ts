@@ -44,6 +44,7 @@ export function opsRoutes({
     route({
       method: 'get',
       path: '/healthz',
+      untraced: true,
       operationId: 'getHealth',
       summary: 'Is the process alive?',
       description: '200 as long as it answers at all, whatever it depends on.',
@@ -55,6 +56,7 @@ export function opsRoutes({
     route({
       method: 'get',
       path: '/readyz',
+      untraced: true,
       operationId: 'getReadiness',
       summary: 'Can it serve requests?',
       can: null,
@@ -75,6 +77,7 @@ export function opsRoutes({
     route({
       method: 'get',
       path: '/metrics',
+      untraced: true,
       operationId: 'getMetrics',
       summary: 'Metrics in the Prometheus text format',
       description: metricsOpen ? 'Opened by configuration.' : 'Give the scraper a token of the role viewer.',

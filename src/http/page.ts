@@ -9,14 +9,21 @@ import { fileURLToPath } from 'node:url';
 import type { Request, RequestHandler, Response } from 'express';
 import { Router } from 'express';
 import { z } from 'zod';
-import type { Principal, Recorder } from '../app/ports.ts';
+import type { AuditAction } from '../app/audit/act.ts';
+import { done, refused } from '../app/audit/act.ts';
+import type { AuditLog } from '../app/audit/log.ts';
+import type { Logger, Principal, Recorder } from '../app/ports.ts';
 import { may } from '../app/usecases.ts';
 import type { Millis } from '../domain/plan.ts';
 import type { Authenticate } from './auth.ts';
 import { principalOf } from './auth.ts';
 import { readBody } from './body.ts';
+import { pageDoer } from './origin.ts';
 import type { PageLinks, SessionBody } from './page-session.ts';
+import type { Refused } from './problem.ts';
 import { refuse } from './problem.ts';
+import type { NoteRefusal } from './refusals.ts';
+import { refusals } from './refusals.ts';
 import { send, sendEmpty, sendProblem } from './respond.ts';
 import type { Sessions } from './session.ts';
 import { told, validatedBody } from './validate.ts';
@@ -24,6 +31,8 @@ import { told, validatedBody } from './validate.ts';
 export interface PageOptions {
   readonly sessions: Sessions;
   readonly authenticate: Authenticate;
+  readonly audit: Pick<AuditLog, 'note'>;
+  readonly log: Logger;
   readonly recorder: Pick<Recorder, 'httpRequest'>;
   readonly version: string;
   /** Longest silence of a live stream: after twice that the page calls itself stale. */
@@ -51,6 +60,7 @@ export function pageRouter(options: PageOptions): Router {
   const assets = loadAssets();
   const shell = assets.get('index.html');
   if (shell === undefined) throw new Error(`the page is missing: wanted index.html in ${FILES}; run npm run build`);
+  const noteRefusal = refusals(options.audit, options.log, () => performance.now());
   const router = Router();
   router.get('/', (_req, res) => res.redirect(302, '/ui/'));
   router.use('/ui', counted(options.recorder), (_req, res, next) => {
@@ -65,8 +75,8 @@ export function pageRouter(options: PageOptions): Router {
   router
     .route('/ui/session')
     .get((req, res) => showSession(options, req, res))
-    .post((req, res) => signIn(options, req, res))
-    .delete((req, res) => signOut(options, req, res));
+    .post((req, res) => signIn(options, noteRefusal, req, res))
+    .delete((req, res) => signOut(options, noteRefusal, req, res));
   // The page itself knows which of its addresses there are.
   router.get(['/ui', '/ui/*path'], (req, res, next) => {
     if (req.path.startsWith('/ui/assets/')) return next();
@@ -157,28 +167,56 @@ function sessionBody(
 
 const signInBody = z.strictObject({ token: z.string().min(1).max(512) });
 
-async function signIn(options: PageOptions, req: Request, res: Response): Promise<void> {
-  const elsewhere = options.sessions.crossSite(req);
-  if (elsewhere !== null) return sendProblem(res, elsewhere);
-  const read = await readBody(req, res);
-  if (read !== undefined && 'problem' in read) return sendProblem(res, read);
-  const checked = validatedBody(signInBody, read?.value);
-  if (!('value' in checked))
-    return sendProblem(res, refuse('invalid_body', told(checked.faults), { errors: checked.faults }));
-  const token = (checked.value as z.output<typeof signInBody>).token.trim();
-  const principal = await principalOf(options.authenticate, token);
-  if (principal === null)
-    return sendProblem(
-      res,
-      refuse('unauthenticated', 'the token is unknown, expired or revoked', {
-        suggestion: 'Ask an administrator for a new one: sluice token create --name you --role viewer.',
-      }),
-    );
+/** Answers with the refusal, which is in the audit by then. */
+async function refuseSession(
+  note: NoteRefusal,
+  req: Request,
+  res: Response,
+  action: AuditAction,
+  answer: Refused,
+): Promise<void> {
+  await note(refused(pageDoer(req, res, null), { action, id: null, code: answer.problem }));
+  sendProblem(res, answer);
+}
+
+async function signIn(options: PageOptions, note: NoteRefusal, req: Request, res: Response): Promise<void> {
+  const admitted = await tokenIn(options, req, res);
+  if ('problem' in admitted) return refuseSession(note, req, res, 'session.login', admitted);
+  const { token, principal } = admitted;
+  await options.audit.note(done(pageDoer(req, res, principal), { action: 'session.login', id: null }));
   sendEmpty(res, 204, { ...FRESH, 'Set-Cookie': options.sessions.opening(token) });
 }
 
-async function signOut({ sessions }: PageOptions, req: Request, res: Response): Promise<void> {
+async function tokenIn(
+  { sessions, authenticate }: PageOptions,
+  req: Request,
+  res: Response,
+): Promise<{ readonly token: string; readonly principal: Principal } | Refused> {
   const elsewhere = sessions.crossSite(req);
-  if (elsewhere !== null) return sendProblem(res, elsewhere);
+  if (elsewhere !== null) return elsewhere;
+  const read = await readBody(req, res);
+  if (read !== undefined && 'problem' in read) return read;
+  const checked = validatedBody(signInBody, read?.value);
+  if (!('value' in checked)) return refuse('invalid_body', told(checked.faults), { errors: checked.faults });
+  const token = (checked.value as z.output<typeof signInBody>).token.trim();
+  const principal = await principalOf(authenticate, token);
+  if (principal !== null) return { token, principal };
+  return refuse('unauthenticated', 'the token is unknown, expired or revoked', {
+    suggestion: 'Ask an administrator for a new one: sluice token create --name you --role viewer.',
+  });
+}
+
+async function signOut(
+  { sessions, audit }: PageOptions,
+  note: NoteRefusal,
+  req: Request,
+  res: Response,
+): Promise<void> {
+  const elsewhere = sessions.crossSite(req);
+  if (elsewhere !== null) return refuseSession(note, req, res, 'session.logout', elsewhere);
+  const session = await sessions.identify(req);
+  // Whose session has ended already ends nothing.
+  if (session !== null && !('problem' in session))
+    await audit.note(done(pageDoer(req, res, session), { action: 'session.logout', id: null }));
   sendEmpty(res, 204, { ...FRESH, 'Set-Cookie': sessions.closing });
 }

@@ -1,6 +1,7 @@
 /** Path, query and header values: text on the wire, checked and turned into what the use cases take. */
 import { z } from 'zod';
 import { PAST } from '../app/backtest.ts';
+import { DELIVERY_STATES } from '../app/deliveries.ts';
 import { durationSchema } from '../app/units.ts';
 import type { Millis } from '../domain/plan.ts';
 import { STATUSES } from './schemas.ts';
@@ -34,11 +35,11 @@ const whole = (min: number, max: number) => {
     .refine((n) => n >= min && n <= max, { error: ({ input }) => `wanted ${wanted}; found ${input}` });
 };
 
-export const limit = (fallback: number) =>
+export const limit = (fallback: number, most = 200) =>
   parameterOf(
     'Items per page.',
-    { type: 'integer', minimum: 1, maximum: 200, default: fallback },
-    whole(1, 200).prefault(String(fallback)),
+    { type: 'integer', minimum: 1, maximum: most, default: fallback },
+    whole(1, most).prefault(String(fallback)),
   );
 
 export const cursor = parameterOf(
@@ -94,35 +95,36 @@ export const inNamespace = parameterOf(
   matching(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'the name of a namespace').optional(),
 );
 
-/** "?status=paused&status=failed" and "?status=paused,failed" are the same. */
-export const statuses = parameterOf(
-  'Only rollouts in these states; repeatable, or separated by commas.',
-  { type: 'array', items: { type: 'string', enum: STATUSES } },
-  z
-    .union([z.string(), z.array(z.string())])
-    .transform((given) => [given].flat().flatMap((part) => part.split(',')))
-    .pipe(
-      z.array(
-        z.enum(STATUSES, { error: ({ input }) => `wanted one of ${STATUSES.join(', ')}; found ${quote(input)}` }),
-      ),
-    )
-    .optional(),
-);
+/** `of`: what may be in those states. "?status=paused&status=failed" and "?status=paused,failed" are the same. */
+export const statesOf = <const S extends string>(of: string, all: readonly S[]) =>
+  parameterOf(
+    `Only ${of} in these states; repeatable, or separated by commas.`,
+    { type: 'array', items: { type: 'string', enum: [...all] } },
+    z
+      .union([z.string(), z.array(z.string())])
+      .transform((given) => [given].flat().flatMap((part) => part.split(',')))
+      .pipe(z.array(z.enum(all, { error: ({ input }) => `wanted one of ${all.join(', ')}; found ${quote(input)}` })))
+      .optional(),
+  );
+export const statuses = statesOf('rollouts', STATUSES);
 
-export const since = parameterOf(
-  'Only rollouts created at or after this time.',
-  { type: 'string', format: 'date-time' },
-  text('a time')
-    .pipe(
-      z.iso.datetime({
-        offset: true,
-        error: ({ input }) =>
-          `wanted a time like 2026-01-31T12:00:00Z (a + in an offset is written %2B); found ${quote(input)}`,
-      }),
-    )
-    .transform((time) => Date.parse(time))
-    .optional(),
-);
+export const time = (description: string) =>
+  parameterOf(
+    description,
+    { type: 'string', format: 'date-time' },
+    text('a time')
+      .pipe(
+        z.iso.datetime({
+          offset: true,
+          error: ({ input }) =>
+            `wanted a time like 2026-01-31T12:00:00Z (a + in an offset is written %2B); found ${quote(input)}`,
+        }),
+      )
+      .transform((given) => Date.parse(given))
+      .optional(),
+  );
+
+export const since = time('Only rollouts created at or after this time.');
 
 const UNITS: Readonly<Record<string, Millis>> = { ms: 1, s: 1000, m: 60_000, '': 1000 };
 
@@ -152,6 +154,34 @@ export const sinceVersion = parameterOf(
 export const rolloutId = z.object({ id: parameterOf('The id of the rollout.', { type: 'string' }, z.string()) });
 
 export const fleetId = z.object({ id: parameterOf('The id of the fleet rollout.', { type: 'string' }, z.string()) });
+
+export const deliveryId = z.object({ id: parameterOf('The id of the delivery.', { type: 'string' }, z.string()) });
+
+/** "<channel>:<rollout>:<...>". */
+export const isDeliveryId = (id: string): boolean =>
+  /^[a-z0-9-]{1,63}:[A-Za-z0-9_-]{1,64}:[A-Za-z0-9:-]{1,100}$/.test(id);
+
+export const ofRollout = parameterOf(
+  'Only deliveries about this rollout.',
+  { type: 'string' },
+  matching(/^[A-Za-z0-9_-]{1,64}$/, 'the id of a rollout').optional(),
+);
+
+export const channel = parameterOf(
+  'Only deliveries to this channel.',
+  { type: 'string' },
+  matching(/^[a-z0-9-]{1,63}$/, 'the name of a channel').optional(),
+);
+
+export const deliveryState = parameterOf(
+  'Only deliveries in this state.',
+  { type: 'string', enum: DELIVERY_STATES },
+  z
+    .enum(DELIVERY_STATES, {
+      error: ({ input }) => `wanted one of ${DELIVERY_STATES.join(', ')}; found ${quote(input)}`,
+    })
+    .optional(),
+);
 
 /** Only such ids are ever given out; anything else names no rollout, and need not reach the database. */
 export const isRolloutId = (id: string): boolean => /^[A-Za-z0-9_-]{1,64}$/.test(id);

@@ -49,6 +49,11 @@ export const PROBLEMS = {
     title: 'There is no such migration',
     suggestion: 'GET /mesh-migrations lists them; ended ones are deleted after the retention time.',
   },
+  delivery_not_found: {
+    status: 404,
+    title: 'There is no such delivery',
+    suggestion: 'GET /deliveries lists them; those of rollouts past the retention are deleted.',
+  },
   fleet_not_found: {
     status: 404,
     title: 'There is no such fleet rollout',
@@ -98,7 +103,7 @@ export const PROBLEMS = {
   not_paused: {
     status: 409,
     title: 'The rollout waits for something else',
-    suggestion: 'Promote it: it waits for approval.',
+    suggestion: 'Promote it: it waits for approval, or for a gate.',
   },
   not_waiting: {
     status: 409,
@@ -293,10 +298,3 @@ export function problemDocument(refused: Refused, requestId: string): Record<str
     ...refused.more,
   };
 }
-
-const TOKEN = /slc_[A-Za-z0-9_.~+/=-]*/g;
-const JWT = /eyJ[\w-]{5,}\.[\w-]+\.[\w-]*/g;
-
-/** People paste tokens where they do not belong, and messages quote what was found. */
-export const withoutTokens = (text: string): string =>
-  text.replace(TOKEN, 'slc_[removed]').replace(JWT, 'eyJ[removed]');

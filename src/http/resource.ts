@@ -1,11 +1,12 @@
 /** From the domain to the wire. Pure. */
-import type { KeptTraces, MeshWrite, StoredMeasurement } from '../app/ports.ts';
+import type { KeptTraces, MeshWrite, StoredFact, StoredMeasurement } from '../app/ports.ts';
 import type { Finding, OutsideLinks } from '../app/usecases.ts';
 import type { JudgedBlock, Ledger } from '../domain/evidence/ledger.ts';
 import type { Finding as EvidenceFinding } from '../domain/evidence/verdict.ts';
+import { gatesBefore, stepAhead } from '../domain/gates.ts';
 import { guardKey, guardsOf } from '../domain/guard.ts';
 import type { Instant } from '../domain/plan.ts';
-import type { Fact, Outcome, Rollout } from '../domain/rollout.ts';
+import type { Outcome, Rollout } from '../domain/rollout.ts';
 import { desiredWeight, statusOf, stepOf } from '../domain/rollout.ts';
 import type {
   EvidenceBlockBody,
@@ -53,6 +54,7 @@ export function present(rollout: Rollout, publicUrl?: string, outside?: OutsideL
     pause: phase.name === 'paused' ? { cause: phase.cause, message: phase.message, since: timeOf(phase.since) } : null,
     awaiting: phase.name === 'paused' && phase.cause === 'approval' && phase.go === null ? 'approval' : null,
     outcome: phase.name === 'rolling_back' || phase.name === 'ended' ? presentOutcome(phase.outcome) : null,
+    ...presentGates(rollout),
     checks: watched(rollout).map(({ name, failureLimit }) => {
       const tally = rollout.tallies[name];
       return {
@@ -93,6 +95,18 @@ const watched = (rollout: Rollout): readonly { readonly name: string; readonly f
   ...rollout.plan.analysis.checks,
   ...guardsOf(rollout).map(({ name, failureLimit }) => ({ name: guardKey(name), failureLimit })),
 ];
+
+function presentGates(rollout: Rollout): Pick<RolloutBody, 'gates'> {
+  const to = stepAhead(rollout);
+  const asked = to === null ? [] : gatesBefore(rollout, to);
+  const gates = asked.flatMap(({ id, webhook, tally }) => {
+    if (tally === null) return [];
+    const { decision, message, since, asked, waivedBy } = tally;
+    const deadline = timeOf(since + webhook.deadline);
+    return [{ name: webhook.name, question: id, decision, message, since: timeOf(since), asked, deadline, waivedBy }];
+  });
+  return gates.length === 0 ? {} : { gates };
+}
 
 function presentJudgement({ plan, judgement }: Rollout): RolloutBody['evidence'] {
   const { evidence } = plan.analysis;
@@ -175,7 +189,7 @@ function progressOf(rollout: Rollout): number {
   return Math.min(99, Math.floor((100 * (phase.step + reached)) / (plan.steps.length + 1)));
 }
 
-export const presentFact = (fact: Fact): FactBody => ({
+export const presentFact = (fact: StoredFact): FactBody => ({
   seq: fact.seq,
   at: timeOf(fact.at),
   type: fact.type,
@@ -183,6 +197,7 @@ export const presentFact = (fact: Fact): FactBody => ({
   step: fact.step,
   message: fact.message,
   data: { ...fact.data },
+  traceId: fact.traceId,
 });
 
 export const presentMeasurement = (m: StoredMeasurement): MeasurementBody => ({
@@ -212,6 +227,7 @@ export const presentWrite = (w: MeshWrite): WriteBody => ({
   result: w.result,
   message: w.message,
   tookMs: w.tookMs,
+  traceId: w.traceId,
 });
 
 /** `began`: the rollout was on its way back once; `asked`: its cluster has tracing. */

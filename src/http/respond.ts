@@ -1,8 +1,9 @@
 /** Writes answers and problems. Bodies are small and complete, so that every answer has its length and no chunk. */
 import { STATUS_CODES } from 'node:http';
 import type { Response } from 'express';
+import { withoutTokens } from '../app/without-tokens.ts';
 import type { Refused } from './problem.ts';
-import { PROBLEMS, problemDocument, withoutTokens } from './problem.ts';
+import { PROBLEMS, problemDocument } from './problem.ts';
 
 export const requestIdOf = (res: Response): string => String(res.locals['requestId'] ?? '');
 

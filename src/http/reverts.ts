@@ -50,6 +50,7 @@ export const revertRoutes = ({ usecases, publicUrl }: RevertRoutes): readonly Ro
     description:
       "Within the plan's rollbackWindow and while the old version still runs, all traffic goes back to it in one write. What has ended stays as it is: the answer is a new rollout, which says in reverts what it takes back and ends as rolled_back. May be repeated. Draws on the rate limit of aborts.",
     can: 'abort',
+    audit: 'rollout.rollback',
     reserved: true,
     params: params.rolloutId,
     body: { schema: body, required: false },

@@ -66,6 +66,7 @@ export function rolloutRoutes({ usecases, publicUrl, maxWait }: RolloutRoutes): 
       description:
         'The plan is checked against the cluster first; a plan that fails is refused and nothing is written. 202: a rollout was started, or the one that this key started before. 200: onConflict is join, and the live rollout of the target is the answer; or dryRun.',
       can: 'start',
+      audit: 'rollout.start',
       query: z.strictObject({ dryRun: params.flag('Only check the plan and preview it: nothing is written.') }),
       headers: z.object({ 'idempotency-key': params.idempotencyKey }),
       body: { schema: z.unknown(), required: true, component: 'Plan', example: EXAMPLE },

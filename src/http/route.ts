@@ -3,6 +3,7 @@
  * OpenAPI document (`openapi.ts`). None of the three can say something that the others do not.
  */
 import type { z } from 'zod';
+import type { AuditAction } from '../app/audit/act.ts';
 import type { Logger, Principal } from '../app/ports.ts';
 import type { Act } from '../app/usecases.ts';
 import type { ProblemCode, Refused } from './problem.ts';
@@ -70,8 +71,14 @@ export interface RouteSpec<P, Q, H, B, R extends Responses, C extends ProblemCod
   readonly description?: string;
   /** What the caller's role must allow; null: open to everybody. */
   readonly can: Act | null;
+  /** The act that it asks for, as the audit calls it. Absent: it changes nothing. */
+  readonly audit?: AuditAction;
+  /** The act, where the body decides which. Absent: always `audit`. */
+  readonly auditOf?: (body: B) => AuditAction;
   /** Draws on a budget of its own, so that a flood of other calls cannot keep it from being heard. */
   readonly reserved?: true;
+  /** Asked every few seconds by machines: a trace of each would hide the others. */
+  readonly untraced?: true;
   readonly params?: z.ZodType<P>;
   readonly query?: z.ZodType<Q>;
   /** Lower-case names. */
@@ -100,7 +107,12 @@ export interface Route {
   readonly summary: string;
   readonly description: string;
   readonly can: Act | null;
+  /** null: it changes nothing. */
+  readonly audit: AuditAction | null;
+  /** `body` undefined: it was not read yet, or is not valid. */
+  readonly auditOf: (body: unknown) => AuditAction | null;
   readonly reserved: boolean;
+  readonly untraced: boolean;
   readonly params: z.ZodType | null;
   readonly query: z.ZodType | null;
   readonly headers: z.ZodType | null;
@@ -156,7 +168,10 @@ export function route<P, Q, H, B, const R extends Responses, const C extends Pro
     summary: spec.summary,
     description: spec.description ?? '',
     can: spec.can,
+    audit: spec.audit ?? null,
+    auditOf: (body) => (body === undefined ? undefined : spec.auditOf?.(body as B)) ?? spec.audit ?? null,
     reserved: spec.reserved ?? false,
+    untraced: spec.untraced ?? false,
     params: spec.params ?? null,
     query: spec.query ?? null,
     headers: spec.headers ?? null,

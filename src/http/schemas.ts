@@ -1,5 +1,6 @@
 /** Shapes on the wire. Each has a name, under which the OpenAPI document shares it. Times are RFC 3339 in UTC. */
 import { z } from 'zod';
+import { DELIVERY_STATES } from '../app/deliveries.ts';
 import { FACT_TYPES, TERMINAL } from '../domain/rollout.ts';
 
 interface Meta {
@@ -72,7 +73,15 @@ const links = z.object({
   ),
   jaeger: described(
     'Pages of Jaeger; absent: none is known for the cluster.',
-    z.object({ search: described('Traces with errors in the time of the rollout.', z.string()) }).optional(),
+    z
+      .object({
+        search: described('Traces with errors in the time of the rollout.', z.string()),
+        trace: described(
+          'Address of any trace, to which its id (`traceId` of a fact or a write) is added.',
+          z.string(),
+        ),
+      })
+      .optional(),
   ),
 });
 
@@ -135,6 +144,26 @@ export const rolloutSchema = named(
     ),
     awaiting: described('approval: a person must promote it for it to go on.', z.enum(['approval']).nullable()),
     outcome: outcome.nullable(),
+    gates: described(
+      'Webhooks before the next step that were asked; absent: none was.',
+      z
+        .array(
+          z.object({
+            name: z.string(),
+            question: described('Id of the question: the same at each attempt.', z.string()),
+            decision: described(
+              'The last answer; null: none yet. unavailable: no answer, or one that makes no sense.',
+              z.enum(['approve', 'refuse', 'wait', 'unavailable']).nullable(),
+            ),
+            message: z.string(),
+            since: described('When its word was first wanted.', time),
+            asked: described('So many times.', z.int()),
+            deadline: described('When its time is over.', time),
+            waivedBy: described('Who went on past it; null: nobody.', z.string().nullable()),
+          }),
+        )
+        .optional(),
+    ),
     // Guards are among them under `guard:<name>`, and so they are shown wherever checks are.
     checks: z.array(
       z.object({
@@ -243,6 +272,11 @@ export const evidenceListSchema = named(
   z.object({ setup: evidenceSetupSchema.nullable(), items: z.array(evidenceBlockSchema), nextCursor }),
 );
 
+const traceId = described(
+  "Trace of the step in the service's own tracing, 32 hexadecimal digits; null: the step was not traced.",
+  z.string().nullable(),
+);
+
 export const factSchema = named(
   'Fact',
   'Something that happened.',
@@ -254,6 +288,7 @@ export const factSchema = named(
     step: z.int().nullable(),
     message: z.string(),
     data: z.record(z.string(), z.unknown()),
+    traceId,
   }),
 );
 export type FactBody = z.input<typeof factSchema>;
@@ -313,6 +348,7 @@ const writeSchema = named(
     result: z.enum(['applied', 'conflict', 'superseded', 'trouble']),
     message: z.string(),
     tookMs: z.number(),
+    traceId,
   }),
 );
 export type WriteBody = z.input<typeof writeSchema>;
@@ -435,3 +471,48 @@ export const problemSchema = named(
     ),
   }),
 );
+
+const attempt = z.object({
+  attempt: described('Counts from 1, over resends too.', z.int()),
+  at: time,
+  tookMs: z.number(),
+  status: described('Of HTTP; null: no answer.', z.int().nullable()),
+  delivered: z.boolean(),
+  message: described("Why it was not delivered; '' where it was.", z.string()),
+  excerpt: described("The beginning of the answer's body; '' of addresses that plans name.", z.string()),
+});
+export const deliverySchema = named(
+  'Delivery',
+  'One message for one channel, and what became of it. Never the address, nor any secret.',
+  z.object({
+    id: z.string(),
+    channel: described(
+      'A name of the configuration; slack; or after: the webhooks of plans that are told of the end.',
+      z.string(),
+    ),
+    rollout: z.string(),
+    state: described('dead: given up after three days; it can be sent again.', z.enum(DELIVERY_STATES)),
+    event: described('The fact that is told.', z.object({ seq: z.int(), type: z.string(), message: z.string() })),
+    attempts: z.int(),
+    createdAt: time,
+    nextAttemptAt: time.nullable(),
+    deliveredAt: time.nullable(),
+    deadAt: time.nullable(),
+    lastError: z.string().nullable(),
+    log: described(
+      'The last 20 attempts, the oldest first. Attempts to tell Slack are only counted.',
+      z.array(attempt),
+    ),
+    links: z.object({ rollout: z.string(), resend: z.string() }),
+  }),
+);
+export const deliveryListSchema = named(
+  'DeliveryList',
+  'Deliveries, newest first.',
+  z.object({
+    items: z.array(deliverySchema),
+    nextCursor,
+  }),
+);
+
+export type DeliveryBody = z.input<typeof deliverySchema>;

@@ -1,19 +1,24 @@
 /** The Express application: every route of the API, and one place where every error becomes an answer. */
 import type { ErrorRequestHandler, Express, RequestHandler } from 'express';
 import express from 'express';
+import type { AuditLog } from '../app/audit/log.ts';
 import type { FleetUseCases } from '../app/fleet/ports.ts';
 import type { MigrationUseCases } from '../app/migration/usecases.ts';
-import type { Logger, Recorder, TokenStore } from '../app/ports.ts';
+import type { DeliveryLog, Logger, Recorder, TokenStore } from '../app/ports.ts';
 import { BadCursor, StoreUnavailable } from '../app/ports.ts';
+import type { Tracer } from '../app/tracer.ts';
+import { UNTRACED } from '../app/tracer.ts';
 import type { Federation } from '../app/trust/ports.ts';
 import type { UseCases } from '../app/usecases.ts';
 import type { Millis } from '../domain/plan.ts';
 import { analysisRoutes } from './analysis.ts';
+import { auditRoutes } from './audit.ts';
 import { authenticated } from './auth.ts';
 import type { Services } from './bind.ts';
 import { bind, expressPath } from './bind.ts';
 import { clusterRoutes } from './clusters.ts';
 import { commandRoutes } from './commands.ts';
+import { deliveryRoutes } from './deliveries.ts';
 import { fleetRoutes } from './fleets.ts';
 import { requestId, securityHeaders } from './headers.ts';
 import { historyRoutes } from './history.ts';
@@ -29,6 +34,7 @@ import type { Rate } from './rate.ts';
 import { rateLimiter, slots } from './rate.ts';
 import type { Ready } from './readiness.ts';
 import { readiness } from './readiness.ts';
+import { refusals } from './refusals.ts';
 import { requestIdOf, sendProblem } from './respond.ts';
 import { revertRoutes } from './reverts.ts';
 import { rolloutRoutes } from './rollouts.ts';
@@ -40,7 +46,10 @@ export interface ServerOptions {
   /** Absent: this server has no migrations of mTLS. */
   readonly migrations?: MigrationUseCases;
   readonly tokens: Pick<TokenStore, 'authenticate'>;
+  readonly audit: AuditLog;
   readonly recorder: Pick<Recorder, 'httpRequest' | 'expose'>;
+  /** Absent: requests are not traced. */
+  readonly tracer?: Tracer;
   readonly log: Logger;
   /** What is missing and what to do; empty: ready. */
   readonly ready: Ready;
@@ -51,8 +60,12 @@ export interface ServerOptions {
   readonly extraRouters?: readonly RequestHandler[];
   /** Rollouts over several clusters; absent: no calls for them. */
   readonly fleets?: FleetUseCases;
+  /** What channels outside were told; absent: no calls for it. */
+  readonly deliveries?: Pick<DeliveryLog, 'list' | 'resend'>;
   /** /metrics without a token. Closed by default: metrics name clusters, meshes and load. */
   readonly metricsOpen?: boolean;
+  /** Addresses and networks of proxies whose X-Forwarded-For is believed; absent: none. */
+  readonly trustedProxies?: readonly string[];
   readonly limits?: Partial<Limits>;
   /** Requests without an Authorization header may come with the page's cookie; absent: there is no page. */
   readonly sessions?: Pick<Sessions, 'identify'>;
@@ -93,8 +106,10 @@ export function apiRoutes(options: ServerOptions, life: Lifecycle): readonly Rou
     ...commandRoutes({ usecases, publicUrl }),
     ...revertRoutes({ usecases, publicUrl }),
     ...(options.fleets === undefined ? [] : fleetRoutes({ fleets: options.fleets, publicUrl })),
+    ...(options.deliveries === undefined ? [] : deliveryRoutes({ deliveries: options.deliveries, publicUrl })),
     ...analysisRoutes({ usecases }),
     ...clusterRoutes({ usecases }),
+    ...auditRoutes({ audit: options.audit, publicUrl }),
     ...(options.migrations === undefined ? [] : migrationRoutes({ migrations: options.migrations, publicUrl })),
     ...meshGuideRoutes({ matrix: usecases.capabilities }),
     ...opsRoutes({
@@ -124,11 +139,13 @@ export function createServer(options: ServerOptions): Express {
       );
     },
     recorder,
+    tracer: options.tracer ?? UNTRACED,
     log,
     life,
     rate: rateLimiter(limits.rate, monotonic),
     reserved: rateLimiter(limits.reservedRate, monotonic),
     slots: slots(limits.openPerCaller),
+    noteRefusal: refusals(options.audit, log, monotonic),
     now: monotonic,
   };
   const app = express();
@@ -136,6 +153,7 @@ export function createServer(options: ServerOptions): Express {
   // Tags of our own say the version; a hash of the body would say the time of day.
   app.disable('etag');
   app.set('query parser', 'simple');
+  app.set('trust proxy', [...(options.trustedProxies ?? [])]);
   keepLifecycle(app, life);
   app.use(requestId, securityHeaders(publicUrl), leaving(life));
 

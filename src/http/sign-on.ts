@@ -5,12 +5,17 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Request, Response } from 'express';
 import { Router } from 'express';
+import { done, refused } from '../app/audit/act.ts';
+import type { AuditLog } from '../app/audit/log.ts';
 import type { Logger } from '../app/ports.ts';
+import type { People } from '../app/trust/login.ts';
 import type { SignOn, SignOnFailure, SignOnSecrets } from '../app/trust/ports.ts';
 import { CALLBACK_PATH } from '../app/trust/ports.ts';
 import type { Instant, Millis } from '../domain/plan.ts';
+import { pageDoer } from './origin.ts';
 import type { Rate } from './rate.ts';
 import { rateLimiter } from './rate.ts';
+import { refusals } from './refusals.ts';
 import { seal, sealKey, unseal } from './seal.ts';
 import type { Sessions } from './session.ts';
 import { cookieOf } from './session.ts';
@@ -18,6 +23,8 @@ import { cookieOf } from './session.ts';
 export interface SignOnRoutes {
   readonly signOn: SignOn;
   readonly sessions: Pick<Sessions, 'openingFor'>;
+  readonly people: Pick<People, 'principalOf'>;
+  readonly audit: Pick<AuditLog, 'note'>;
   /** That of the sessions. */
   readonly key: string | null;
   readonly publicUrl: string;
@@ -43,7 +50,8 @@ interface Attempt extends SignOnSecrets {
 /** What the page says for it stands in src/page/views/login.js. */
 type Trouble = SignOnFailure['code'] | 'lost' | 'declined';
 
-export function signOnRouter({ signOn, sessions, key, publicUrl, now, log }: SignOnRoutes): Router {
+export function signOnRouter(options: SignOnRoutes): Router {
+  const { signOn, sessions, people, audit, key, publicUrl, now, log } = options;
   const secret = sealKey(key ?? randomBytes(32), 'sluice sign-on attempt');
   const tls = publicUrl.startsWith('https://');
   const name = tls ? '__Host-sluice-login' : 'sluice-login';
@@ -58,7 +66,12 @@ export function signOnRouter({ signOn, sessions, key, publicUrl, now, log }: Sig
     for (const cookie of cookies) res.appendHeader('Set-Cookie', cookie);
     res.redirect(303, location);
   };
-  const back = (res: Response, trouble: Trouble, message: string): void => {
+  const noteRefusal = refusals(audit, log, () => performance.now());
+  const back = async (req: Request, res: Response, trouble: Trouble, message: string): Promise<void> => {
+    const code = trouble === 'no_role' ? 'forbidden' : 'unauthenticated';
+    // An outage of the provider refuses nobody.
+    if (trouble !== 'unavailable')
+      await noteRefusal(refused(pageDoer(req, res, null), { action: 'session.login', id: null, code }));
     log.warn({ trouble }, `signing in by the OpenID provider failed: ${message}`);
     leave(res, `/ui/login?trouble=${trouble}`, [over]);
   };
@@ -70,7 +83,7 @@ export function signOnRouter({ signOn, sessions, key, publicUrl, now, log }: Sig
       return leave(res, `/ui/login?next=${encodeURIComponent(next)}`, []);
     const secrets = { state: random(), nonce: random(), verifier: random() };
     const begun = await signOn.begin(secrets);
-    if (!begun.ok) return back(res, begun.code, begun.message);
+    if (!begun.ok) return back(req, res, begun.code, begun.message);
     const attempt: Attempt = { ...secrets, next, expiresAt: now() + ATTEMPT_LASTS };
     leave(res, begun.url, [`${name}=${seal(secret, attempt)}; Max-Age=${ATTEMPT_LASTS / 1000}; ${attributes}`]);
   });
@@ -78,16 +91,20 @@ export function signOnRouter({ signOn, sessions, key, publicUrl, now, log }: Sig
   router.get(CALLBACK_PATH, async (req, res) => {
     const sealed = cookieOf(req.headers.cookie, name);
     const attempt = sealed === undefined ? null : unseal<Attempt>(secret, sealed);
-    if (attempt === null || attempt.expiresAt <= now()) return back(res, 'lost', 'the browser has begun no attempt');
-    if (!equal(text(req, 'state') ?? '', attempt.state)) return back(res, 'lost', 'the state is of another attempt');
+    if (attempt === null || attempt.expiresAt <= now())
+      return back(req, res, 'lost', 'the browser has begun no attempt');
+    if (!equal(text(req, 'state') ?? '', attempt.state))
+      return back(req, res, 'lost', 'the state is of another attempt');
     const error = text(req, 'error');
     if (error !== null)
-      return back(res, 'declined', `the provider answers ${error.replaceAll(/[^\w.-]/g, '').slice(0, 60)}`);
+      return back(req, res, 'declined', `the provider answers ${error.replaceAll(/[^\w.-]/g, '').slice(0, 60)}`);
     const code = text(req, 'code');
-    if (code === null) return back(res, 'refused', 'the answer has no code');
-    if (!exchanges.take('all').allowed) return back(res, 'unavailable', 'too many attempts at once');
+    if (code === null) return back(req, res, 'refused', 'the answer has no code');
+    if (!exchanges.take('all').allowed) return back(req, res, 'unavailable', 'too many attempts at once');
     const finished = await signOn.finish({ code, iss: text(req, 'iss') }, attempt);
-    if (!finished.ok) return back(res, finished.code, finished.message);
+    if (!finished.ok) return back(req, res, finished.code, finished.message);
+    const principal = people.principalOf(finished.person);
+    await audit.note(done(pageDoer(req, res, principal), { action: 'session.login', id: null }));
     log.info(
       { subject: finished.person.subject, group: finished.person.group },
       `user ${finished.person.name} has signed in`,

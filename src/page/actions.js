@@ -21,14 +21,26 @@ const RESUME_FIRST = new Set([
   'stable_unavailable',
 ]);
 
+/** Pauses that end by a promotion, or by themselves. */
+const NO_RESUME = new Set(['approval', 'gate', 'gate_overdue']);
+
+/** It has not started because a gate has not opened. @param {Rollout} rollout */
+const waitsToStart = ({ status, gates = [] }) =>
+  status === 'pending' &&
+  gates.some(({ decision, waivedBy }) => decision !== null && decision !== 'approve' && waivedBy === null);
+
 /** @param {Rollout} rollout @param {Session} session @returns {Action[]} */
 export function actionsFor(rollout, { may }) {
   const { status, pause, step, steps } = rollout;
   const standing = status === 'progressing' || status === 'paused';
   /** @type {[Action, boolean][]} */
   const all = [
-    ['promote', may.promote && standing && step !== null && step < steps && !RESUME_FIRST.has(pause?.cause ?? '')],
-    ['resume', may.pause && pause !== null && pause.cause !== 'approval'],
+    [
+      'promote',
+      may.promote &&
+        (waitsToStart(rollout) || (standing && step !== null && step < steps && !RESUME_FIRST.has(pause?.cause ?? ''))),
+    ],
+    ['resume', may.pause && pause !== null && !NO_RESUME.has(pause.cause)],
     ['pause', may.pause && standing && pause?.cause !== 'operator'],
     ['abort', may.abort && isLive(rollout) && status !== 'rolling_back'],
     [
@@ -152,6 +164,8 @@ function questions(action, rollout, plan) {
   const observed = weight(rollout.weight.observed);
   switch (action) {
     case 'promote':
+      if (rollout.step === null)
+        return { words: 'Start without the word of the gates that are waited for.', confirm: 'Start without' };
       return {
         words: `Go on from ${stepWords(rollout)} to ${next === null ? 'the next step' : `${weight(next)} of the traffic`} now, without the rest of the hold and its judgement. The canary is judged on.`,
         confirm: next === null ? 'Promote' : `Promote to ${weight(next)}`,

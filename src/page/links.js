@@ -63,6 +63,16 @@ export function meshLinks({ links: { kiali, jaeger } }) {
   ].filter(({ url }) => /^https?:\/\//.test(url));
 }
 
+/**
+ * What the service itself did for a step; null: the step was not traced, or its cluster has no Jaeger.
+ * @param {Pick<Rollout, 'links'>} rollout
+ * @param {string | null} traceId
+ */
+export function ownTrace({ links: { jaeger } }, traceId) {
+  const url = jaeger === undefined || traceId === null ? '' : `${jaeger.trace}${encodeURIComponent(traceId)}`;
+  return /^https?:\/\//.test(url) ? url : null;
+}
+
 /** @param {string} url @param {string} text @param {string} [about] for those who hear only this link */
 export const outside = (url, text, about) =>
   h(

@@ -18,6 +18,15 @@ export const STATUS = {
   failed: 'Failed',
 };
 
+/** States of all kinds there are. @type {Readonly<Record<string, string>>} */
+export const STATE = {
+  ...STATUS,
+  running: 'Running',
+  baking: 'Baking',
+  guarding: 'Guarding',
+  strict: 'Strict',
+};
+
 /** @type {readonly Status[]} */
 export const LIVE = ['pending', 'progressing', 'paused', 'rolling_back'];
 /** @type {readonly Status[]} */
@@ -127,6 +136,8 @@ export const PAUSE = {
   approval: 'waits for approval',
   no_data: 'no data',
   unproven: 'not proven safe',
+  gate: 'waits for a gate',
+  gate_overdue: 'gate is overdue',
   guard: 'a guard objects',
   drift: 'changed by others',
   fighting: 'changed by others',
@@ -148,6 +159,8 @@ export const FACT = {
   evidence_changed: 'comparison',
   evidence_source_changed: 'counted by another',
   promote_requested: 'promoted',
+  gate_answered: 'gate',
+  gate_overdue: 'gate is overdue',
   paused: 'paused',
   resumed: 'resumed',
   drift_seen: 'drift',
@@ -156,5 +169,9 @@ export const FACT = {
   mesh_recovered: 'mesh recovered',
   rollback_started: 'rollback',
   stable_short: 'few stable pods',
+  preparation_wanted: 'made ready',
+  preparation_in_place: 'stands ready',
+  preparation_gone: 'let go',
+  preparation_left: 'left behind',
   ended: 'ended',
 };

@@ -22,8 +22,10 @@ export interface Traffic {
   readonly failures: () => Readonly<Record<string, number>>;
   /** Per second, the oldest first, for the last ten minutes. `at`: start of the second, Unix time in milliseconds. */
   readonly timeline: () => readonly (Users & { readonly at: number })[];
-  /** How often a user with cookies was answered by another workload than the time before. 0 without `users`. */
-  readonly switches: () => number;
+  /** How often a user with cookies was answered by another version than the time before: "myapp-v1 > myapp-v2". Empty without `users`. */
+  readonly switches: () => Readonly<Record<string, number>>;
+  /** Users with cookies by the version that answered them last. */
+  readonly standing: () => Readonly<Record<string, number>>;
   setRate(requestsPerSecond: number): void;
   stop(): Promise<void>;
 }
@@ -49,6 +51,8 @@ export interface TrafficOptions {
 /** Header by which the app says which workload answered. */
 export const SERVED_BY = 'x-served-by';
 export const MAX_RATE = 500;
+/** In place of a version, where none answered. */
+const NOBODY = 'nobody';
 const TICK = 20;
 const MAX_IN_FLIGHT = 256;
 const KEPT_SECONDS = 600;
@@ -71,14 +75,14 @@ export function startTraffic(options: TrafficOptions): Traffic {
   let rate = bounded(options.requestsPerSecond);
   const jars = Array.from({ length: options.users ?? 0 }, (): User => ({ cookies: new Map(), by: null }));
   let turn = 0;
-  let switches = 0;
+  const switches = new Map<string, number>();
   let due = 0;
   let last = performance.now();
   let inFlight = 0;
   let stopped = false;
 
   const note = (by: string, failure: string | null, tookMs: number): void => {
-    if (failure !== null) failures.set(failure, (failures.get(failure) ?? 0) + 1);
+    if (failure !== null) more(failures, failure);
     const second = Math.floor(Date.now() / 1000) * 1000;
     let book = seconds.get(second);
     if (book === undefined) {
@@ -117,22 +121,24 @@ export function startTraffic(options: TrafficOptions): Traffic {
       },
       (response) => {
         response.resume();
-        response.once('error', (error) => done('nobody', codeOf(error)));
+        response.once('error', (error) => done(NOBODY, codeOf(error)));
         response.once('end', () => {
           const { statusCode = 0, headers } = response;
           const served = headers[SERVED_BY];
-          const by = typeof served === 'string' ? served : 'nobody';
+          const by = typeof served === 'string' ? served : NOBODY;
           if (user !== null) {
             keepCookies(user.cookies, headers['set-cookie'] ?? []);
-            if (user.by !== null && user.by !== by) switches += 1;
-            user.by = by;
+            if (by !== NOBODY) {
+              if (user.by !== null && user.by !== by) more(switches, `${user.by} > ${by}`);
+              user.by = by;
+            }
           }
           done(by, statusCode >= 500 ? `${by} ${statusCode}` : null);
         });
       },
     );
     outgoing.once('timeout', () => outgoing.destroy(new Error('no answer in time')));
-    outgoing.once('error', (error) => done('nobody', codeOf(error)));
+    outgoing.once('error', (error) => done(NOBODY, codeOf(error)));
     outgoing.end();
   };
 
@@ -147,7 +153,12 @@ export function startTraffic(options: TrafficOptions): Traffic {
   return {
     users: () => summed(total),
     failures: () => Object.fromEntries(failures),
-    switches: () => switches,
+    switches: () => Object.fromEntries(switches),
+    standing() {
+      const at = new Map<string, number>();
+      for (const { by } of jars) if (by !== null) more(at, by);
+      return Object.fromEntries(at);
+    },
     timeline: () => [...seconds].map(([at, book]) => ({ at, ...summed(book) })),
     setRate(requestsPerSecond) {
       rate = bounded(requestsPerSecond);
@@ -160,9 +171,12 @@ export function startTraffic(options: TrafficOptions): Traffic {
   };
 }
 
+const more = (counts: Map<string, number>, what: string): Map<string, number> =>
+  counts.set(what, (counts.get(what) ?? 0) + 1);
+
 interface User {
   readonly cookies: Map<string, string>;
-  /** Workload of the last answer. */
+  /** Version of the last answer that came from one. */
   by: string | null;
 }
 

@@ -34,10 +34,12 @@ export function openRecorder({ gauges, depth, log }: RecorderSources): Recorder 
   const queries = histogram('sluice_metrics_query_seconds', 'Requests to metrics providers.', ['provider', 'result']);
   const notifications = counter('sluice_notifications_total', 'Messages to people.', ['channel', 'result']);
   const http = histogram('sluice_http_request_seconds', 'Requests to the API.', ['route', 'method', 'status']);
+  const spans = counter('sluice_trace_spans_total', "Spans of the service's own traces.", ['result']);
   const rollouts = gauge('sluice_rollouts', 'Live rollouts.', ['status']);
   const stuck = gauge('sluice_rollback_stuck_seconds', 'Age of the oldest rollback that is not finished; 0: none.', []);
   const latest = gauge('sluice_tick_overdue_seconds', 'How late the most overdue rollout is now.', []);
   const outbox = gauge('sluice_outbox_pending', 'Messages to people that are not delivered.', []);
+  const dead = gauge('sluice_deliveries_dead', 'Messages to people that were given up within a day.', []);
   const queued = gauge('sluice_queue_depth', 'Wakes in the queue.', ['state']);
   const up = gauge('sluice_up', 'Whether a part answered when these metrics were collected.', ['part']);
 
@@ -61,16 +63,23 @@ export function openRecorder({ gauges, depth, log }: RecorderSources): Recorder 
       down.add(part);
     }
   };
-  const setStore = ({ byStatus, rollbackStuckSeconds, maxTickLagSeconds, outboxPending }: StoreGauges): void => {
+  const setStore = ({
+    byStatus,
+    rollbackStuckSeconds,
+    maxTickLagSeconds,
+    outboxPending,
+    deliveriesDead,
+  }: StoreGauges): void => {
     for (const status of STATUSES) rollouts.set({ status }, byStatus[status] ?? 0);
     stuck.set(rollbackStuckSeconds);
     latest.set(maxTickLagSeconds);
     outbox.set(outboxPending);
+    dead.set(deliveriesDead);
   };
   /** reset() of a gauge without labels shows 0, and 0 is good news here: it is removed. */
   const forgetStore = (): void => {
     rollouts.reset();
-    for (const figure of [stuck, latest, outbox]) figure.remove();
+    for (const figure of [stuck, latest, outbox, dead]) figure.remove();
   };
   const setQueue = (depth: object): void => {
     for (const [state, n] of Object.entries(depth)) queued.set({ state }, n);
@@ -89,6 +98,7 @@ export function openRecorder({ gauges, depth, log }: RecorderSources): Recorder 
     metricsQuery: (provider, result, took) => queries.observe({ provider, result }, took / 1000),
     notification: (channel, result) => notifications.inc({ channel, result }),
     httpRequest: (route, method, status, took) => http.observe({ route, method, status: String(status) }, took / 1000),
+    spans: (result, count) => spans.inc({ result }, count),
     async expose() {
       await Promise.all([
         collect('store', gauges, forgetStore, setStore),

@@ -245,10 +245,11 @@ describe('points at the field that is wrong', () => {
   it('refuses relative limits at 100 %, where the stable version has no traffic to compare with', () => {
     const document = { ...plan(), steps: [{ weight: 50 }, { weight: 100 }] };
     expect(problemsOf(document)).toMatchObject([{ pointer: '/steps/1/weight', code: 'nothing_to_compare' }]);
-    const checks = [{ name: 'errors', kind: 'error-rate', max: '1%' }];
-    expect(problemsOf({ ...document, analysis: { checks } })).toMatchObject([
+    expect(problemsOf({ ...document, analysis: {} })).toMatchObject([
       { pointer: '/steps/1/weight', code: 'nothing_to_compare' },
     ]);
+    const checks = [{ name: 'errors', kind: 'error-rate', max: '1%' }];
+    expect(problemsOf({ ...document, analysis: { checks } })).toEqual([]);
     expect(problemsOf({ ...document, analysis: { checks, evidence: { mode: 'off' } } })).toEqual([]);
   });
 
@@ -323,5 +324,129 @@ describe('the metrics provider of a check', () => {
     const parsed = inClusters.parse(withField('/target/cluster', 'both'));
     if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
     expect(parsed.plan.analysis.evidence?.provider).toBe('direct');
+  });
+});
+
+describe('steps that make something ready', () => {
+  const prepares = (...steps: unknown[]) => {
+    const parsed = parser.parse(withField('/steps', [...steps, { weight: 50 }]));
+    return parsed.ok ? parsed.plan.steps.map((step) => step.prepares) : parsed.problems;
+  };
+
+  it.each([
+    [{ replicas: 3 }, { to: { replicas: 3 }, onRollback: 'restore' }],
+    [{ percent: 50 }, { to: { percent: 50 }, onRollback: 'restore' }],
+    [
+      { percent: '150%', onRollback: 'zero' },
+      { to: { percent: 150 }, onRollback: 'zero' },
+    ],
+    [{ match: 'nextWeight' }, { to: { match: 'nextWeight' }, onRollback: 'restore' }],
+  ])('scale: %j', (scale, wanted) => {
+    expect(prepares({ scale })).toEqual([{ kind: 'scale', ...wanted }, undefined]);
+  });
+
+  it('may stand between weights, and keep the one before', () => {
+    const parsed = parser.parse(withField('/steps', [{ weight: 5 }, { scale: { percent: 50 } }, { weight: 50 }]));
+    expect(parsed.ok && parsed.plan.steps.map(({ weight }) => weight)).toEqual([5, 5, 50]);
+  });
+
+  it('ensureSubset: labels and the time that proxies get', () => {
+    expect(prepares({ ensureSubset: {} })[0]).toEqual({ kind: 'ensureSubset', labels: null, settle: 10_000 });
+    expect(prepares({ ensureSubset: { labels: { track: 'canary' }, settle: '0s' } })[0]).toEqual({
+      kind: 'ensureSubset',
+      labels: { track: 'canary' },
+      settle: 0,
+    });
+  });
+
+  it.each([
+    [
+      'two sizes',
+      [{ scale: { replicas: 3, percent: 50 } }],
+      '/steps/0/scale',
+      'wanted one of replicas, percent and match',
+    ],
+    ['no size', [{ scale: {} }], '/steps/0/scale', 'wanted one of replicas, percent and match'],
+    ['no pods', [{ scale: { replicas: 0 } }], '/steps/0/scale/replicas', '>=1'],
+    ['a part of nothing', [{ scale: { percent: '0%' } }], '/steps/0/scale/percent', 'like 50 or "50%"'],
+    [
+      'a label that is none',
+      [{ ensureSubset: { labels: { 'a b': 'c' } } }],
+      '/steps/0/ensureSubset/labels/a b',
+      'found "a b"',
+    ],
+    ['a weight beside it', [{ scale: { replicas: 3 }, weight: 5 }], '/steps/0', 'wanted exactly one of'],
+    [
+      'a subset after a weight',
+      [{ weight: 5 }, { ensureSubset: {} }],
+      '/steps/1/ensureSubset',
+      'found it after a weight of 5 %',
+    ],
+    [
+      'a subset after a route to it',
+      [{ headerRoute: { header: 'x', exact: 'y' } }, { ensureSubset: {} }],
+      '/steps/1/ensureSubset',
+      'found it after headerRoute',
+    ],
+  ])('%s is refused at its field', (_, steps, pointer, message) => {
+    expect(problemsOf(withField('/steps', [...steps, { weight: 50 }]))).toContainEqual(
+      expect.objectContaining({ pointer, message: expect.stringContaining(message) }),
+    );
+  });
+});
+
+describe('webhooks and notify', () => {
+  const outside = {
+    channels: ['ops', 'oncall'],
+    objection: (url: string) => (url.includes('169.254') ? 'no public address' : null),
+  };
+  const own = planParser(meshes, ['prometheus'], () => null, undefined, null, undefined, [], outside);
+  const parsed = (more: Record<string, unknown>) => own.parse({ ...plan(), ...more });
+  const webhook = { name: 'window', url: 'https://gates.example.com/x', gate: 'beforeStep' };
+
+  it('fill in what is not said; a plan that says nothing has neither', () => {
+    expect(
+      parsed({ webhooks: [webhook, { ...webhook, name: 'tickets', gate: 'after' }], notify: ['ops'] }),
+    ).toMatchObject({
+      ok: true,
+      plan: {
+        webhooks: [
+          {
+            ...webhook,
+            timeout: 3_000,
+            interval: 10_000,
+            deadline: 1_800_000,
+            then: 'pause',
+            onUnavailable: 'wait',
+          },
+          { ...webhook, name: 'tickets', gate: 'after' },
+        ],
+        notify: ['ops'],
+      },
+    });
+    const bare = parsed({});
+    expect(bare.ok && [bare.plan.webhooks, bare.plan.notify]).toEqual([undefined, undefined]);
+  });
+
+  it.each([
+    [{ webhooks: [{ ...webhook, url: 'https://169.254.169.254/' }] }, '/webhooks/0/url', 'no public address'],
+    [{ webhooks: [webhook, webhook] }, '/webhooks/1/name', 'already'],
+    [{ webhooks: [{ ...webhook, url: 'file:///etc/passwd' }] }, '/webhooks/0/url', 'https'],
+    [
+      { webhooks: [{ ...webhook, gate: 'sometimes' }] },
+      '/webhooks/0/gate',
+      'beforeStart, beforeStep, beforePromotion, after',
+    ],
+    [{ webhooks: [{ ...webhook, gate: 'after', deadline: '1h' }] }, '/webhooks/0/deadline', 'unknown field'],
+    [{ webhooks: [{ ...webhook, timeout: '1m' }] }, '/webhooks/0/timeout', '100ms to 5s'],
+    [{ webhooks: [{ ...webhook, secret: 'x' }] }, '/webhooks/0/secret', 'unknown field'],
+    [{ webhooks: [{ ...webhook, onUnavailable: 'approve' }] }, '/webhooks/0/onUnavailable', 'wait'],
+    [{ notify: ['ops', 'pigeon'] }, '/notify/1', 'known: ops, oncall'],
+  ])('%j is refused at %s', (more, pointer, words) => {
+    const result = parsed(more);
+    expect(result.ok).toBe(false);
+    expect(result.ok ? [] : result.problems).toEqual([
+      expect.objectContaining({ pointer, message: expect.stringContaining(words) }),
+    ]);
   });
 });

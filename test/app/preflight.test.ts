@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { MetricsProvider } from '../../src/app/ports.ts';
+import type { Decision, MetricsProvider } from '../../src/app/ports.ts';
 import { preflight } from '../../src/app/preflight.ts';
 import type { NoValueCode, Reading } from '../../src/domain/observation.ts';
 import { aCheck, aPlan, aRoute, ready } from '../support/builders.ts';
@@ -40,6 +40,27 @@ it.each<[NoValueCode, string]>([
 ])('a custom query that answers %s is a %s before any traffic moves', async (code, level) => {
   const { findings } = await preflight(ports(0, no(code)), custom);
   expect(findings.find((f) => f.check === 'check-carts')?.level).toBe(level);
+});
+
+it('tries the write at the last weight too, where users are kept by most rules', async () => {
+  const tried: (readonly [number, readonly string[]])[] = [];
+  const given = ports(0, no('no_data'));
+  const meshes = {
+    ...given.meshes,
+    router: () => ({
+      ...given.meshes.router(),
+      rehearse: async ({ canaryWeight, temporary }: Decision) => {
+        tried.push([canaryWeight, temporary.map(({ kind }) => kind)]);
+        return { kind: 'applied' as const, token: '1', before: 0, after: canaryWeight };
+      },
+    }),
+  };
+  const sessionAffinity = { cookie: 'c', maxAge: 60_000, path: '/', secure: false, sameSite: 'Lax' as const };
+  await preflight({ ...given, meshes }, aPlan({ sessionAffinity }));
+  expect(tried).toEqual([
+    [5, ['sessionAffinity']],
+    [50, ['sessionAffinity']],
+  ]);
 });
 
 it.each([

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { type RevertResult, revert } from '../../src/app/revert.ts';
 import { tick } from '../../src/app/tick.ts';
 import { statusOf } from '../../src/domain/rollout.ts';
+import { anAct, unheard } from '../support/audit.ts';
 import { aPlan, aRollout, ready } from '../support/builders.ts';
 import { tickWorld } from './tick-world.ts';
 
@@ -22,8 +23,8 @@ async function promoted(): Promise<World> {
 
 const ask = (world: World, newId: string, part: { reason?: string; force?: boolean } = {}): Promise<RevertResult> =>
   revert(
-    { ...world.ports, newId: () => newId },
-    { id: 'r1', reason: '', force: false, principal: { name: 'ana' }, ...part },
+    { ...world.ports, audit: unheard, newId: () => newId },
+    { id: 'r1', reason: '', force: false, principal: { id: 'ana', name: 'ana' }, ...part },
   );
 
 const idOf = (result: RevertResult): string | null => (result.kind === 'reverting' ? result.rollout.id : null);
@@ -94,8 +95,8 @@ describe('rollback after promotion', () => {
     }
     expect(await ask(world, 'r2')).toMatchObject({ kind: 'refused', refusal: { code: 'promoted_since' } });
     const later = await revert(
-      { ...world.ports, newId: () => 'r10' },
-      { id: 'r9', reason: '', force: false, principal: { name: 'ana' } },
+      { ...world.ports, audit: unheard, newId: () => 'r10' },
+      { id: 'r9', reason: '', force: false, principal: { id: 'ana', name: 'ana' } },
     );
     expect(idOf(later)).toBe('r10');
     await tick(world.ports, 'r10');
@@ -106,8 +107,8 @@ describe('rollback after promotion', () => {
 
   it('does not know a rollout that is not there', async () => {
     const world = await promoted();
-    const request = { id: 'nobody', reason: '', force: false, principal: { name: 'ana' } };
-    expect(await revert({ ...world.ports, newId: () => 'r2' }, request)).toEqual({ kind: 'not_found' });
+    const request = { id: 'nobody', reason: '', force: false, principal: { id: 'ana', name: 'ana' } };
+    expect(await revert({ ...world.ports, audit: unheard, newId: () => 'r2' }, request)).toEqual({ kind: 'not_found' });
   });
 });
 
@@ -116,6 +117,7 @@ const wantedAs = (id: string) => ({
   plan,
   source: {},
   createdBy: 'test',
+  act: anAct(),
   objectKey: 'default VirtualService production/myapp',
   epochAbove: 0,
   observedWeight: 100,

@@ -11,6 +11,7 @@ import type { Plan } from '../../src/domain/plan.ts';
 import type { Rollout, Stamp } from '../../src/domain/rollout.ts';
 import { weightsOf } from '../simulation/invariants.ts';
 import { seedRoute } from '../simulation/run.ts';
+import { anAct } from '../support/audit.ts';
 import { aPlan, ready } from '../support/builders.ts';
 import { memoryKube } from '../support/memory-kube.ts';
 import { memoryStore } from '../support/memory-store.ts';
@@ -117,6 +118,7 @@ export async function tickWorld(tuning: Tuning = {}) {
       plan: tuning.plan ?? aPlan(),
       source: {},
       createdBy: 'test',
+      act: anAct(),
       objectKey: 'default VirtualService production/myapp',
       epochAbove: 0,
       observedWeight: 0,

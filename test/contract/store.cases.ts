@@ -5,6 +5,7 @@ import type { Commit, Loaded, MeshWrite, NewRevert, NewRollout, RolloutStore } f
 import { replay } from '../../src/domain/evidence/state.ts';
 import { finding } from '../../src/domain/evidence/verdict.ts';
 import type { Fact, Outcome, Phase, Rollout } from '../../src/domain/rollout.ts';
+import { anAct } from '../support/audit.ts';
 import { aPlan, aReading, measured } from '../support/builders.ts';
 import { aLedger, anEvidenceSetup, counted } from '../support/evidence.ts';
 
@@ -33,6 +34,7 @@ export const wanted = (
     plan: { ...plan, target: { ...plan.target, service, namespace } },
     source: { target: { service }, steps: ['as it was sent'] },
     createdBy: 'token ci',
+    act: anAct(),
     objectKey: `default VirtualService ${namespace}/${service}`,
     epochAbove: 0,
     observedWeight: 0,
@@ -403,7 +405,7 @@ export function storeContract(name: string, open: () => Promise<OpenStore>): voi
         const after = await use.loaded(id);
         expect(after.rollout).toEqual({ ...before.rollout, ...part, version: 2, factCount: 2 });
         expect(after.dueAt).toBe(at + 1234);
-        expect(await store.facts(id, 1, 10)).toEqual([paused]);
+        expect(await store.facts(id, 1, 10)).toEqual([{ ...paused, traceId: null }]);
         const { items } = await store.measurements(id, 10, null);
         expect(items).toMatchObject([
           {
@@ -524,6 +526,7 @@ export function storeContract(name: string, open: () => Promise<OpenStore>): voi
           result: 'applied',
           message: 'canary weight 0 -> 5',
           tookMs: 3.25,
+          traceId: null,
         };
         const failed: MeshWrite = { ...write, before: null, result: 'trouble', message: 'forbidden' };
         await store.recordWrite(id, write);
@@ -543,6 +546,7 @@ export function storeContract(name: string, open: () => Promise<OpenStore>): voi
           result: 'applied',
           message: '',
           tookMs: 1,
+          traceId: null,
         });
         expect((await store.writes('gone', 10, null)).items).toEqual([]);
       });
@@ -796,6 +800,7 @@ export function storeContract(name: string, open: () => Promise<OpenStore>): voi
           rollbackStuckSeconds: 0,
           maxTickLagSeconds: 0,
           outboxPending: 0,
+          deliveriesDead: 0,
         });
       });
     });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { observe, weightToWrite, writeFailed } from '../../src/domain/advance.ts';
-import type { Observation, RouteTroubleCode } from '../../src/domain/observation.ts';
+import type { Observation, RouteReading, RouteTroubleCode } from '../../src/domain/observation.ts';
 import type { PauseCause, Rollout } from '../../src/domain/rollout.ts';
 import { desiredWeight, stampOf, statusOf } from '../../src/domain/rollout.ts';
 import { aCheck, aPlan, aRollout, aRoute, asWanted, atStep, measured, ready } from '../support/builders.ts';
@@ -350,6 +350,20 @@ describe('when somebody else changes the route', () => {
     const rollout = becomes(atStep(1, 0, { plan, tallies: passed }), drift(atStep(1, 0)));
     const back = becomes(rollout, asWanted(rollout, 20));
     expect(becomes(back, asWanted(back, 70_000)).phase).toMatchObject({ step: 1 });
+  });
+
+  it('sees a rule of its own that somebody changed as drift, though the weight is as it was', () => {
+    const steps = [{ weight: 5, hold: 60_000, approval: 'none' as const }];
+    const sessionAffinity = { cookie: 'c', maxAge: 60_000, path: '/', secure: false, sameSite: 'Lax' as const };
+    const rollout = atStep(0, 0, { plan: aPlan({ steps, sessionAffinity }) });
+    const route = (temporary: RouteReading['temporary']) => aRoute(5, stampOf(rollout), { temporary });
+    expect(becomes(rollout, asWanted(rollout, 10, { route: route(['sessionAffinity']) })).phase.name).toBe(
+      'progressing',
+    );
+    expect(becomes(rollout, asWanted(rollout, 10, { route: route(['changed']) })).phase).toMatchObject({
+      cause: 'drift',
+      message: expect.stringContaining("the rollout's own rules are gone or changed"),
+    });
   });
 
   it('sees a lost annotation as drift', () => {

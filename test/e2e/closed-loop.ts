@@ -28,7 +28,11 @@ export type QueueOn = 'postgres' | 'redis';
 export interface Loop {
   readonly sandbox: Sandbox;
   /** Sluice on its own database of the same server. */
-  service(queue: QueueOn, metrics?: 'prometheus' | 'direct'): Promise<Service>;
+  service(
+    queue: QueueOn,
+    metrics?: 'prometheus' | 'direct',
+    settings?: Readonly<Record<string, string>>,
+  ): Promise<Service>;
   stop(): Promise<void>;
 }
 
@@ -42,13 +46,14 @@ export async function startLoop(mesh: Mesh, seed?: Seed): Promise<Loop> {
   const services: Service[] = [];
   return {
     sandbox,
-    async service(queue, metrics = 'prometheus') {
+    async service(queue, metrics = 'prometheus', settings = {}) {
       const service = await startService({
         databaseUrl: await freshDatabase(postgres, `${queue}_${services.length}`),
         kubeconfig: sandbox.kubeconfig,
         prometheusUrl: metrics === 'direct' ? null : sandbox.prometheusUrl,
         logFile: join(dir, `${queue}-${services.length}.log`),
         probeHost: new URL(sandbox.entryUrl).host,
+        settings,
         ...(queue === 'redis' ? { redisUrl: redis.url } : {}),
       });
       services.push(service);

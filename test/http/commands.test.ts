@@ -230,7 +230,7 @@ describe('bodies of commands', () => {
 
   it.each([
     ['promote', { force: true }, '/force', 'unknown_field'],
-    ['promote', { reason: 'would not be kept' }, '/reason', 'unknown_field'],
+    ['promote', { reason: 'a\nb' }, '/reason', 'invalid_value'],
     ['promote', { giveUp: true }, '/giveUp', 'unknown_field'],
     ['pause', { full: true }, '/full', 'unknown_field'],
     ['resume', { __proto__x: 1 }, '/__proto__x', 'unknown_field'],

@@ -19,6 +19,7 @@ const withHistory = async (): Promise<{ h: Harness; id: string }> => {
       result: 'applied',
       message: 'canary weight 0 -> 5',
       tookMs: 12.5,
+      traceId: null,
     });
   }
   return { h, id };
@@ -141,5 +142,6 @@ it('a write says what was changed, when and how long it took', async () => {
     result: 'applied',
     message: 'canary weight 0 -> 5',
     tookMs: 12.5,
+    traceId: null,
   });
 });

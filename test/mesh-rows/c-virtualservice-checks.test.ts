@@ -140,6 +140,7 @@ describe('what is moved and what stays', () => {
 
   it.each([
     ['a header', { match: [{ headers: { 'x-version': { exact: 'v2' } } }] }],
+    ['the users whom a running rollout keeps', { name: 'sluice-ro_x-affinity-0-2' }],
     ['the path / of a gateway only', { match: [{ uri: { prefix: '/' }, gateways: ['gw'] }] }],
   ])('is not hidden by a rule for %s', async (_, match) => {
     expect(statuses(await look({ http: [{ ...rest, ...match }, api] }))).not.toContain('fail');

@@ -76,14 +76,17 @@ describe('links', () => {
     const id = await h.started();
     expect((await h.call('get', `/rollouts/${id}`)).body.links).not.toHaveProperty('kiali');
     Object.assign(h.fake, {
-      outside: () => ({ kiali: kialiLinks(gvk, target), jaeger: { search: 'https://jaeger.example.com/search' } }),
+      outside: () => ({
+        kiali: kialiLinks(gvk, target),
+        jaeger: { search: 'https://jaeger.example.com/search', trace: 'https://jaeger.example.com/trace/' },
+      }),
     });
     const wanted = {
       kiali: {
         graph: expect.stringContaining('trafficDistribution'),
         object: expect.stringContaining('VirtualService'),
       },
-      jaeger: { search: 'https://jaeger.example.com/search' },
+      jaeger: { search: 'https://jaeger.example.com/search', trace: 'https://jaeger.example.com/trace/' },
     };
     expect((await h.call('get', `/rollouts/${id}`)).body.links).toMatchObject(wanted);
     expect((await h.call('get', '/rollouts')).body.items[0].links).toMatchObject(wanted);
@@ -94,11 +97,22 @@ describe('links', () => {
   });
 });
 
+it.each([
+  [{ jaeger: { search: 's', trace: 'https://j/trace/' } }, 'abc', 'https://j/trace/abc'],
+  [{ jaeger: { search: 's', trace: 'https://j/trace/' } }, null, null],
+  [{ jaeger: { search: 's', trace: 'javascript:alert(1)//' } }, 'abc', null],
+  [{}, 'abc', null],
+])('of %j and the trace %j the page links %j', async (links, traceId, url) => {
+  const file = new URL('../../src/page/links.js', import.meta.url).href;
+  const { ownTrace } = (await import(file)) as { ownTrace(rollout: object, traceId: string | null): string | null };
+  expect(ownTrace({ links }, traceId)).toBe(url);
+});
+
 it('the page shows those that the rollout has, and none that is no web address', async () => {
   const file = new URL('../../src/page/links.js', import.meta.url).href;
   const { meshLinks } = (await import(file)) as { meshLinks(rollout: object): { label: string; url: string }[] };
   const kiali = kialiLinks(gvk, target);
-  const shown = meshLinks({ links: { kiali, jaeger: { search: 'https://j/search' } } });
+  const shown = meshLinks({ links: { kiali, jaeger: { search: 'https://j/search', trace: 'https://j/trace/' } } });
   expect(shown.map(({ label }) => label)).toEqual([
     'Kiali: traffic',
     'Kiali: canary',
@@ -107,7 +121,7 @@ it('the page shows those that the rollout has, and none that is no web address',
   ]);
   expect(shown[0]?.url).toBe(kiali?.graph);
   expect(meshLinks({ links: {} })).toEqual([]);
-  expect(meshLinks({ links: { jaeger: { search: 'javascript:alert(1)' } } })).toEqual([]);
+  expect(meshLinks({ links: { jaeger: { search: 'javascript:alert(1)', trace: 'javascript:alert(2)' } } })).toEqual([]);
 });
 
 describe('what Kiali says of an object', () => {

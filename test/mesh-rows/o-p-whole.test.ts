@@ -180,7 +180,10 @@ describe('with Kiali and Jaeger', () => {
         object:
           'https://kiali.example.com/console/namespaces/production/istio/networking.istio.io/v1/VirtualService/myapp',
       },
-      jaeger: { search: expect.stringMatching(/^https:\/\/jaeger\.example\.com\/search\?.*&end=\d+/) },
+      jaeger: {
+        search: expect.stringMatching(/^https:\/\/jaeger\.example\.com\/search\?.*&end=\d+/),
+        trace: 'https://jaeger.example.com/trace/',
+      },
     });
   });
 });

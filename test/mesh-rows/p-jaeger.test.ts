@@ -506,7 +506,7 @@ describe('GET /rollouts/{id}/traces', () => {
     link: 'https://j/search',
   };
   const nothing: KeptTraces = { traces: [], search: null, waiting: false };
-  const withJaeger = () => ({ kiali: null, jaeger: { search: 'https://j/search' } });
+  const withJaeger = () => ({ kiali: null, jaeger: { search: 'https://j/search', trace: 'https://j/trace/' } });
 
   async function answered(keeping: KeptTraces, back: boolean, outside?: typeof withJaeger) {
     const h = await harness();

@@ -26,7 +26,13 @@ const when = promtool === null ? 'NOT RUN, there is no promtool on the PATH: ' :
 describe('alerts', () => {
   it('ask for metrics that are there', async () => {
     const recorder = openRecorder({
-      gauges: async () => ({ byStatus: {}, rollbackStuckSeconds: 0, maxTickLagSeconds: 0, outboxPending: 0 }),
+      gauges: async () => ({
+        byStatus: {},
+        rollbackStuckSeconds: 0,
+        maxTickLagSeconds: 0,
+        outboxPending: 0,
+        deliveriesDead: 0,
+      }),
       depth: async () => ({ waiting: 0, delayed: 0, active: 0 }),
       log: silent,
     });

@@ -131,7 +131,7 @@ describe('templates', () => {
 
   it('set only settings that the service reads', () => {
     const known = new Set(Object.keys(VARIABLES).map((name) => name.replace('*', '')));
-    const set = new Set(text.match(/\b(DATABASE|REDIS|PROMETHEUS|SLACK|SLUICE)_[A-Z_]+\b/g) ?? []);
+    const set = new Set(text.match(/\b(DATABASE|REDIS|PROMETHEUS|SLACK|SLUICE|OTEL)_[A-Z_]+\b/g) ?? []);
     expect(set.size).toBeGreaterThan(10);
     expect([...set].filter((name) => !known.has(name))).toEqual([]);
   });

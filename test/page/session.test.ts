@@ -244,3 +244,39 @@ describe('a cookie', () => {
     expect(cookieOf(header, 'sluice')).toBe(value);
   });
 });
+
+describe('the audit', () => {
+  const kept = (world: World) =>
+    world.fake.audit.rows.map(({ action, outcome, code, actor, via }) => [action, outcome, code, actor, via]);
+
+  it('has who signed in and out, who was refused, and no token', async () => {
+    const world = await open();
+    const cookie = await signedIn(world);
+    await post(world, '/ui/session', { token: 'slc_nobody_0123456789' });
+    await post(world, '/ui/session', { token: TOKENS.admin }, { 'Sec-Fetch-Site': 'cross-site' });
+    const leave = (headers: Headers) => fetch(`${world.url}/ui/session`, { method: 'DELETE', headers });
+    expect((await leave({ ...ours, Cookie: cookie })).status).toBe(204);
+    await leave(ours);
+    await leave({ 'Sec-Fetch-Site': 'cross-site', Cookie: cookie });
+    expect(kept(world)).toEqual([
+      ['session.login', 'done', null, 'token ana-admin', 'page'],
+      ['session.login', 'refused', 'unauthenticated', 'anonymous', 'page'],
+      ['session.login', 'refused', 'cross_site', 'anonymous', 'page'],
+      ['session.logout', 'done', null, 'token ana-admin', 'page'],
+      ['session.logout', 'refused', 'cross_site', 'anonymous', 'page'],
+    ]);
+    expect(JSON.stringify(world.fake.audit.rows)).not.toContain('slc_');
+  });
+
+  it('tells what was done by the page, and what another site tried with its cookie', async () => {
+    const world = await open();
+    const cookie = await signedIn(world);
+    const made = await post(world, '/rollouts', plan('carts'), { ...ours, Cookie: cookie });
+    expect(made.status).toBe(202);
+    await post(world, '/rollouts/ro_1/pause', {}, { 'Sec-Fetch-Site': 'cross-site', Cookie: cookie });
+    expect(kept(world).slice(1)).toEqual([
+      ['rollout.start', 'done', null, 'token ana-admin', 'page'],
+      ['rollout.pause', 'refused', 'cross_site', 'anonymous', 'page'],
+    ]);
+  });
+});

@@ -314,6 +314,21 @@ describe('a session', () => {
     expect([left.status, left.headers.get('set-cookie')]).toEqual([204, expect.stringMatching(/^sluice=; Max-Age=0/)]);
   });
 
+  it('is in the audit, and so is who was refused', async () => {
+    const world = await open();
+    await signedIn(world);
+    idp.claims = { sub: 'u-2', groups: [] };
+    await signedIn(world);
+    await go(`${world.url}/login/oidc/callback?state=x&code=y`);
+    expect(
+      world.fake.audit.rows.map(({ action, outcome, code, actor, via }) => [action, outcome, code, actor, via]),
+    ).toEqual([
+      ['session.login', 'done', null, 'user ana@example.com', 'page'],
+      ['session.login', 'refused', 'forbidden', 'anonymous', 'page'],
+      ['session.login', 'refused', 'unauthenticated', 'anonymous', 'page'],
+    ]);
+  });
+
   it('by token goes on while the provider is away', async () => {
     idp.broken.set('/.well-known/openid-configuration', 'hang');
     const world = await open();

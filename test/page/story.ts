@@ -169,6 +169,7 @@ async function written(fake: FakeUseCases, before: Rollout, rollout: Rollout): P
     result: 'applied',
     message: '',
     tookMs: 14 + Math.round(20 * noise(rollout.generation)),
+    traceId: null,
   });
 }
 

@@ -13,6 +13,8 @@ import type { PageLinks } from '../../src/http/page-session.ts';
 import { createServer } from '../../src/http/server.ts';
 import { sessions as openSessions } from '../../src/http/session.ts';
 import { SIGN_ON_PATH, signOnRouter } from '../../src/http/sign-on.ts';
+import { type FakeFleets, fakeFleets } from '../support/fleets-fake.ts';
+import { type FakeMigrations, fakeMigrations } from '../support/migrations-fake.ts';
 import type { OidcIssuer } from '../support/oidc-issuer.ts';
 import type { FakeUseCases } from '../support/usecases-fake.ts';
 import { fakeUseCases, quietLog } from '../support/usecases-fake.ts';
@@ -37,6 +39,8 @@ const principals = new Map<string, Principal>(
 export interface World {
   readonly url: string;
   readonly fake: FakeUseCases;
+  readonly fleets: FakeFleets;
+  readonly migrations: FakeMigrations;
   readonly revoked: Set<string>;
   readonly key: string;
   /** Stops the server; `start` brings it back on the same port. */
@@ -64,6 +68,7 @@ export interface WorldOptions {
 
 export async function pageWorld(options: WorldOptions = {}): Promise<World> {
   const { fake = fakeUseCases(), heartbeat = 15_000, promised = heartbeat, now = Date.now } = options;
+  const [fleets, migrations] = [fakeFleets(fake), fakeMigrations()];
   const key = options.key ?? 'a key for tests, long enough for all of them';
   const links = options.links ?? { prometheus: { default: 'http://127.0.0.1:9/prom' }, tools: [] };
   const revoked = new Set<string>();
@@ -84,6 +89,9 @@ export async function pageWorld(options: WorldOptions = {}): Promise<World> {
     });
     const app = createServer({
       usecases: fake,
+      audit: fake.audit,
+      fleets,
+      migrations,
       tokens: { authenticate },
       recorder,
       log: quietLog,
@@ -94,10 +102,23 @@ export async function pageWorld(options: WorldOptions = {}): Promise<World> {
       extraRouters: [
         ...(signOn === null
           ? []
-          : [signOnRouter({ signOn: signOn.signOn, sessions, key, publicUrl: publicUrl ?? '', now, log: quietLog })]),
+          : [
+              signOnRouter({
+                signOn: signOn.signOn,
+                people: signOn.people,
+                audit: fake.audit,
+                sessions,
+                key,
+                publicUrl: publicUrl ?? '',
+                now,
+                log: quietLog,
+              }),
+            ]),
         pageRouter({
           sessions,
           authenticate,
+          audit: fake.audit,
+          log: quietLog,
           recorder,
           version: '0.1.0-test',
           heartbeat: promised,
@@ -114,6 +135,8 @@ export async function pageWorld(options: WorldOptions = {}): Promise<World> {
   return {
     url: `http://127.0.0.1:${port}`,
     fake,
+    fleets,
+    migrations,
     revoked,
     key,
     stop: () => server.close(300),

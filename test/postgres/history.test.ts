@@ -47,6 +47,7 @@ async function withHistory() {
     result: 'applied',
     message: '',
     tookMs: 1,
+    traceId: null,
   });
   return rollout;
 }
@@ -202,6 +203,7 @@ describe('text that Postgres refuses', () => {
       result: 'trouble',
       message: text,
       tookMs: 1,
+      traceId: null,
     });
     const [, said] = await store.facts(id, 0, 10);
     expect(said?.message).toBe(text.replace('\u0000', '\ufffd').toWellFormed());

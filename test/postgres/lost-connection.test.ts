@@ -121,6 +121,7 @@ describe.each(MODES)('%s', (how) => {
       result: 'applied',
       message: 'canary weight 0 -> 5',
       tookMs: 3,
+      traceId: null,
     };
     await store.recordWrite(id, write);
     proxy.spoil(how, 'mesh_write');

@@ -1,4 +1,5 @@
 /** Many rollouts, few requests: and everybody gets the own answer. */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -328,4 +329,36 @@ test('group commit: however many ask, a lane sends no more often than its pace',
   sent.slice(1).forEach((at, i) => {
     expect(at - (sent[i] as number)).toBeGreaterThanOrEqual(98);
   });
+});
+
+test('group commit: each group is asked in the context of its own first asker, not of those before', async () => {
+  const asker = new AsyncLocalStorage<string>();
+  const groups = new GroupCommit<string, string>({
+    maxInFlight: 4,
+    linger: 1,
+    fresh: 1,
+    patience: 1_000,
+    tooLate: () => 'too late',
+  });
+  const answers = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const sent: (readonly [string | undefined, readonly string[]])[] = [];
+  const lane = {
+    cut: (units: readonly string[]) => [units],
+    send: async (units: readonly string[]) => {
+      await answers[sent.push([asker.getStore(), units]) - 1]?.promise;
+      return units;
+    },
+  };
+  const ask = (who: string, unit: string) => asker.run(who, () => groups.ask('a', () => lane, unit, unit));
+  const first = [ask('ana', 'one'), ask('ben', 'two')];
+  await expect.poll(() => sent.length).toBe(1);
+  const second = [ask('cleo', 'three'), ask('ana', 'four')];
+  answers[0]?.resolve();
+  await expect.poll(() => sent.length).toBe(2);
+  answers[1]?.resolve();
+  expect(await Promise.all([...first, ...second])).toEqual(['one', 'two', 'three', 'four']);
+  expect(sent).toEqual([
+    ['ana', ['one', 'two']],
+    ['cleo', ['three', 'four']],
+  ]);
 });

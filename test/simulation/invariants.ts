@@ -4,6 +4,9 @@ import type { KubeObject } from '../../src/adapters/kubernetes/kube.ts';
 import { stampOn } from '../../src/adapters/routes/decision.ts';
 import { ours as ownRule } from '../../src/adapters/routes/temporary-rules.ts';
 import type { Commit } from '../../src/app/ports.ts';
+import { affinityAt, divisions } from '../../src/domain/affinity.ts';
+import { alertsOf } from '../../src/domain/alert.ts';
+import { gatesBefore } from '../../src/domain/gates.ts';
 import { weightAt } from '../../src/domain/plan.ts';
 import type { Rollout } from '../../src/domain/rollout.ts';
 import { compareStamps, desiredTemporary, desiredWeight, isLive, statusOf, stepOf } from '../../src/domain/rollout.ts';
@@ -22,6 +25,9 @@ interface Rule {
 const rulesOf = (object: KubeObject): { readonly http?: readonly Rule[]; readonly rules?: readonly Rule[] } =>
   object.spec as { http?: Rule[]; rules?: Rule[] };
 
+const ROUTES = ['VirtualService', 'HTTPRoute'];
+export const isRoute = ({ kind }: KubeObject): boolean => ROUTES.includes(kind);
+
 export const weightsOf = (object: KubeObject): { stable: number; canary: number } => {
   const { http, rules } = rulesOf(object);
   const rule = (http ?? rules)?.find((r) => r.name === 'api');
@@ -29,13 +35,38 @@ export const weightsOf = (object: KubeObject): { stable: number; canary: number 
   return { stable: stable?.weight ?? Number.NaN, canary: canary?.weight ?? Number.NaN };
 };
 
-/** An HTTPRoute began with one rule and no filter: all that is more is ours, whatever the mark on it says. */
+/**
+ * One per thing that was added, however many rules it took. An HTTPRoute began with one rule and no filter: all that is more
+ * is ours, whatever the mark on it says.
+ */
 const kindsOn = (object: KubeObject): readonly Temporary['kind'][] => {
   const { http, rules = [] } = rulesOf(object);
-  if (http !== undefined) return http.flatMap(({ name }) => ownRule(name ?? null)?.kind ?? []);
+  const own = (http ?? []).flatMap(({ name }) => ownRule(name ?? null) ?? []);
+  if (http !== undefined) return [...new Map(own.map(({ kind, place }) => [`${kind} ${place}`, kind])).values()];
   return rules.flatMap(({ name, filters = [] }) =>
     name === 'api' ? filters.map(() => 'mirror' as const) : ['headerRoute' as const],
   );
+};
+
+/** Canary's part of what each rule that keeps users divides, in their order. */
+const keepersOn = (object: KubeObject): readonly number[] => {
+  const { http = [] } = object.spec as {
+    http?: { name?: string; route: { destination: { subset: string }; weight?: number }[] }[];
+  };
+  return http
+    .filter(({ name }) => ownRule(name ?? null)?.kind === 'sessionAffinity')
+    .map(({ route }) => {
+      const parts = route.map(({ destination, weight = 100 }) => ({ canary: destination.subset === 'v2', weight }));
+      const sum = parts.reduce((all, { weight }) => all + weight, 0);
+      return parts.reduce((part, { canary, weight }) => part + (canary ? weight / sum : 0), 0);
+    });
+};
+
+const keepersWanted = ({ id, plan, phase }: Rollout): readonly number[] => {
+  const affinity = 'step' in phase && phase.name !== 'rolling_back' ? affinityAt(plan, phase.step) : null;
+  return affinity === null
+    ? []
+    : divisions(id, affinity.weights).map(({ stable, canary }) => canary / (stable + canary));
 };
 
 export function violations(world: World): string[] {
@@ -48,7 +79,8 @@ export function violations(world: World): string[] {
   const claim = (holds: boolean, what: string): void => {
     if (!holds) found.push(what);
   };
-  const ours = kube.journal.filter((write) => write.by === 'sluice');
+  const written = kube.journal.filter((write) => write.by === 'sluice');
+  const ours = written.filter(({ after }) => isRoute(after));
   found.push(
     ...revertViolations(
       back,
@@ -151,9 +183,41 @@ export function violations(world: World): string[] {
       `I10: generation ${generation} has ${kindsOn(after).join()} beside the weights, not ${wanted.join()}`,
     );
   }
+  // I11: users are divided exactly as the weight of that write says, whoever edited the rules in between.
+  for (const { after } of ours) {
+    const { rollout, generation } = stampOn(after) ?? {};
+    const decided = store.commits.find(
+      (c) => c.next.id === rollout && c.next.generation === generation && desiredWeight(c.next) !== null,
+    );
+    const wanted = decided === undefined ? [] : keepersWanted(decided.next);
+    claim(
+      JSON.stringify(keepersOn(after)) === JSON.stringify(wanted),
+      `I11: generation ${generation} divides users by ${keepersOn(after).join()}, not by ${wanted.join()}`,
+    );
+  }
   const lastWrite = ours.at(-1);
   if (end !== null && end !== 'failed' && lastWrite !== undefined)
     claim(kindsOn(lastWrite.after).length === 0, `I10: ${kindsOn(lastWrite.after).join()} is left after the end`);
+
+  found.push(...besideViolations(world, final));
+
+  // I11: a step is entered only with the approval of each of its gates, given by that gate, or past it by a person's word;
+  // and nothing on the way back waits for one.
+  for (const { previous, next } of commits) {
+    const [before, to] = [stepOf(previous), stepOf(next)];
+    if (to === null || to === before || next.phase.name !== 'progressing') continue;
+    for (const { id, tally } of gatesBefore(previous, to)) {
+      const approved = world.asked.some(({ question, decision }) => question === id && decision === 'approve');
+      claim(approved || (tally?.waivedBy ?? null) !== null, `I11: entered ${to} without the word of ${id}`);
+    }
+  }
+
+  // I12: every end and every need for a person is told by exactly one fact of the commit that brought it about.
+  for (const commit of store.commits) {
+    const told = alertsOf(commit.previous, commit.next, commit.facts).map(({ type }) => type);
+    for (const [type, due] of Object.entries(duties(commit)))
+      claim(told.filter((one) => one === type).length === (due ? 1 : 0), `I12: ${type} told ${told.join()} times`);
+  }
 
   // An end says the truth about the object at the time of the end.
   if (end === 'succeeded')
@@ -162,6 +226,19 @@ export function violations(world: World): string[] {
       'succeeded without 100 % ever written',
     );
   return found;
+}
+
+/** Which alerts the change of one commit calls for, by the states alone. */
+function duties({ previous, next, facts }: Commit): Readonly<Record<string, boolean>> {
+  const [before, after] = [previous.phase, next.phase];
+  const stands = (phase: Rollout['phase']) => (phase.name === 'paused' && phase.cause !== 'gate' ? phase.cause : null);
+  // One that takes another back is born on its way: its first look tells.
+  const born = before.name === 'rolling_back' && facts.some(({ type }) => type === 'rollback_started');
+  return {
+    ended: after.name === 'ended' && before.name !== 'ended',
+    rollback_started: (after.name === 'rolling_back' && before.name !== 'rolling_back') || born,
+    paused: stands(after) !== null && stands(after) !== stands(before),
+  };
 }
 
 /** R: what took the promotion back went only down, once, after the promotion, and came to its end. */
@@ -177,6 +254,64 @@ function revertViolations(back: readonly Commit[], writes: readonly KubeObject[]
   if (raised !== undefined) found.push(`R4: raised to ${weightsOf(raised).canary} % after it was taken back`);
   if (from < 0) found.push('R5: it ended without a write of its own');
   return found;
+}
+
+const NOTES = ['sluice.dev/scale', 'sluice.dev/subsets'];
+const leastOf = ({ spec }: KubeObject): number => {
+  const { minReplicas, minReplicaCount, replicas } = spec as Readonly<Record<string, number | undefined>>;
+  return minReplicas ?? minReplicaCount ?? replicas ?? 0;
+};
+const subsetsOf = ({ spec }: KubeObject): readonly string[] =>
+  ((spec as { subsets?: { name: string }[] }).subsets ?? []).map(({ name }) => name);
+
+/** B: what stands beside the route comes before the traffic, goes after it, and is gone at the end. */
+function besideViolations({ kube, script, store }: World, final: Rollout): string[] {
+  const found: string[] = [];
+  const kinds = new Set(script.plan.steps.flatMap(({ prepares }) => prepares?.kind ?? []));
+  let decided = 0;
+  for (const { after, before, by } of kube.journal) {
+    if (by !== 'sluice') continue;
+    if (isRoute(after)) {
+      decided = weightsOf(after).canary;
+      if (kinds.has('ensureSubset') && decided > 0 && !definedBefore(kube, after).includes('v2'))
+        found.push(`B1: ${decided} % to subset v2, which is not there`);
+    } else if (after.kind === 'DestinationRule') {
+      if (subsetsOf(after).length < subsetsOf(before).length && decided !== 0)
+        found.push(`B2: a subset was removed while ${decided} % were led to it`);
+    } else if (leastOf(after) < leastOf(before) && decided !== 0 && !(after.kind !== 'Deployment' && decided === 100))
+      found.push(`B2: pods were taken away at ${decided} %`);
+  }
+  const end = isLive(final) ? null : statusOf(final);
+  const left = final.prepared?.some(({ state }) => state === 'left') === true;
+  if (end === null || end === 'failed' || left) return found;
+  for (const plural of ['deployments', 'horizontalpodautoscalers', 'scaledobjects', 'destinationrules']) {
+    for (const name of ['myapp', 'myapp-v2']) {
+      const object = kube.object(name, plural);
+      const notes = NOTES.filter((note) => object?.metadata.annotations?.[note] !== undefined);
+      if (notes.length > 0) found.push(`B3: ${plural} ${name} has ${notes.join()} after the end`);
+    }
+  }
+  for (const plural of ['horizontalpodautoscalers', 'scaledobjects']) {
+    const object = kube.object('myapp-v2', plural);
+    if (object !== undefined && leastOf(object) !== 2) found.push(`B4: ${plural} is left at ${leastOf(object)}`);
+  }
+  const went = store.commits.some(({ next }) => next.phase.name === 'rolling_back' && next.reverts === undefined);
+  if (went && end !== 'succeeded') {
+    const pods = leastOf(kube.object('myapp-v2', 'deployments') as KubeObject);
+    const autoscaled = kube.object('myapp-v2', 'horizontalpodautoscalers') ?? kube.object('myapp-v2', 'scaledobjects');
+    // With an autoscaler the pods stay as it has them; without one they are as before, or none.
+    if (autoscaled === undefined && pods !== 2 && pods !== 0) found.push(`B5: the canary is left with ${pods} pods`);
+    if (kinds.has('ensureSubset') && subsetsOf(kube.object('myapp', 'destinationrules') as KubeObject).includes('v2'))
+      found.push('B6: subset v2 is left');
+  }
+  return found;
+}
+
+/** Subsets at the time of a write to the route. */
+function definedBefore({ journal }: World['kube'], route: KubeObject): readonly string[] {
+  const at = journal.findIndex(({ after }) => after === route);
+  const rule = journal.slice(0, at).findLast(({ after }) => after.kind === 'DestinationRule');
+  return rule === undefined ? [] : subsetsOf(rule.after);
 }
 
 const BY_OTHERS: ReadonlySet<unknown> = new Set([
@@ -201,7 +336,8 @@ function mayMove({ previous, next, measurements }: Commit): boolean {
   const lastOf = (check: string): string | null | undefined =>
     measurements.find((m) => m.check === check)?.verdict ?? previous.tallies[check]?.last;
   const passed = !isJudgedAt(plan, from) || plan.analysis.checks.every((check) => lastOf(check.name) === 'pass');
-  const rises = weightAt(plan, to) > weightAt(plan, from) || plan.steps[from]?.adds !== undefined;
+  const beside = [plan.steps[from]?.adds, plan.steps[from]?.prepares, plan.steps[to]?.prepares];
+  const rises = weightAt(plan, to) > weightAt(plan, from) || beside.some((one) => one !== undefined);
   const held = phase.reachedAt !== null && to === from + 1 && rises;
   return passed && held;
 }

@@ -1,8 +1,9 @@
 /** Runs a range of seeds and reports every violation with the seed that shows it. */
 import type { KubeObject } from '../../src/adapters/kubernetes/kube.ts';
 import type { MeshModule } from '../../src/adapters/mesh.ts';
+import type { Plan } from '../../src/domain/plan.ts';
 import { statusOf } from '../../src/domain/rollout.ts';
-import { violations } from './invariants.ts';
+import { isRoute, violations } from './invariants.ts';
 import { type Sabotage, scriptOf, simulate } from './world.ts';
 
 export const seedRoute: KubeObject = {
@@ -56,6 +57,13 @@ export interface Report {
   readonly writes: number;
 }
 
+/** What no plan of that mesh may ask for is not simulated with it. */
+function carried({ sessionAffinity, ...rest }: Plan, { kind, adds = [] }: MeshModule): Plan {
+  const steps = rest.steps.filter(({ prepares }) => kind === 'istio' || prepares?.kind !== 'ensureSubset');
+  const plan = { ...rest, steps };
+  return sessionAffinity === undefined || !adds.includes('sessionAffinity') ? plan : { ...plan, sessionAffinity };
+}
+
 export async function simulateSeeds(
   mesh: MeshModule,
   from: number,
@@ -71,14 +79,19 @@ export async function simulateSeeds(
   let writes = 0;
   for (let seed = from; seed < to; seed += 1) {
     const script = scriptOf(seed);
-    const world = await simulate({ ...script, plan: { ...script.plan, target } }, mesh, subject.object, sabotage);
+    const world = await simulate(
+      { ...script, plan: { ...carried(script.plan, mesh), target } },
+      mesh,
+      subject.object,
+      sabotage,
+    );
     const final = world.store.commits.findLast((c) => c.next.reverts === undefined)?.next;
     if (world.store.commits.some((c) => c.next.reverts !== undefined)) ends['reverted'] = (ends['reverted'] ?? 0) + 1;
     const end =
       final === undefined ? 'none' : final.phase.name === 'paused' ? `paused:${final.phase.cause}` : statusOf(final);
     ends[end] = (ends[end] ?? 0) + 1;
     commits += world.store.commits.length;
-    writes += world.kube.journal.filter((w) => w.by === 'sluice').length;
+    writes += world.kube.journal.filter((w) => w.by === 'sluice' && isRoute(w.after)).length;
     for (const what of violations(world)) found.push(`seed ${seed}: ${what}`);
   }
   return { runs: to - from, ends, violations: found, commits, writes };

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { handleInbound, type InboundPorts, inboundStep } from '../../src/app/inbound.ts';
 import type { InboundCommand, Principal } from '../../src/app/ports.ts';
 import { BUTTON, SLASH } from '../../src/app/slack-command.ts';
+import { type MemoryAudit, memoryAudit } from '../support/audit.ts';
 import { aPlan } from '../support/builders.ts';
 import { approver, atStepSince, memoryInbound, type SlackWorld, slackWorld, waiting } from '../support/slack-memory.ts';
 
@@ -12,13 +13,16 @@ let world: SlackWorld;
 let answers: string[];
 let who: Principal | null;
 let ports: InboundPorts;
+let audit: MemoryAudit;
 
 beforeEach(() => {
   world = slackWorld();
+  audit = memoryAudit();
   answers = [];
   who = approver;
   ports = {
     useCases: world.useCases,
+    audit,
     principals: { find: async (teamId, userId) => (teamId === 'T1' && userId === 'U1' ? who : null) },
     respond: async (_, text) => {
       answers.push(text);
@@ -345,5 +349,55 @@ describe('a worker', () => {
     await inboundStep(both);
     expect(both.inbound.waiting()).toBe(0);
     expect(world.log.lines.filter(({ level }) => level === 'error')).toHaveLength(2);
+  });
+});
+
+describe('the audit', () => {
+  const kept = () => audit.rows.map(({ action, objectId, code, actor, via }) => [action, objectId, code, actor, via]);
+
+  it('has every order that was refused, who gave it, and why it was refused', async () => {
+    await world.rollout('r1', { phase: inForce(0) });
+    await says('promote nothing');
+    await clicks('promote', 2);
+    await says('promote myapp', { age: 10 * MINUTE });
+    who = { ...approver, role: 'viewer' };
+    await says('abort myapp too slow');
+    who = null;
+    await says('abort myapp');
+    expect(kept()).toEqual([
+      ['rollout.promote', 'nothing', 'rollout_not_found', approver.name, 'slack'],
+      ['rollout.promote', 'r1', 'moved_on', approver.name, 'slack'],
+      ['rollout.promote', 'r1', 'too_late', approver.name, 'slack'],
+      ['rollout.abort', 'myapp', 'forbidden', approver.name, 'slack'],
+      ['rollout.abort', 'myapp', 'unauthenticated', 'slack U1', 'slack'],
+    ]);
+    expect(audit.rows.map(({ outcome, requestId }) => [outcome, requestId])).toEqual(
+      audit.rows.map(() => ['refused', 'x']),
+    );
+    expect(audit.rows[3]?.reason).toBe('too slow');
+  });
+
+  it('has no row of a look, nor of words that are no order', async () => {
+    who = null;
+    await says('status');
+    await says('sing');
+    expect(kept()).toEqual([]);
+  });
+
+  it('hears with an order that is carried out that it came by Slack, and under which request', async () => {
+    await world.rollout('r1', { phase: inForce(0) });
+    const heard: (Principal['origin'] | undefined)[] = [];
+    ports = {
+      ...ports,
+      useCases: {
+        ...ports.useCases,
+        command: (id, wanted, principal, expected) => {
+          heard.push(principal.origin);
+          return world.useCases.command(id, wanted, principal, expected);
+        },
+      },
+    };
+    await clicks('promote', 0);
+    expect(heard).toEqual([{ via: 'slack', address: null, userAgent: null, requestId: 'x' }]);
   });
 });

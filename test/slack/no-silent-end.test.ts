@@ -11,6 +11,7 @@ const REASONS: Readonly<Record<RollbackReason, true>> = {
   analysis: true,
   no_data: true,
   unproven: true,
+  gate: true,
   canary_crashed: true,
   canary_unready: true,
   deadline: true,
@@ -21,6 +22,8 @@ const REASONS: Readonly<Record<RollbackReason, true>> = {
 const CAUSES: Readonly<Record<PauseCause, true>> = {
   operator: true,
   approval: true,
+  gate: true,
+  gate_overdue: true,
   guard: true,
   no_data: true,
   unproven: true,

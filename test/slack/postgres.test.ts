@@ -17,6 +17,7 @@ import type { SlackMessages } from '../../src/app/ports.ts';
 import { pauseAt, unchanged } from '../../src/domain/change.ts';
 import type { Rollout } from '../../src/domain/rollout.ts';
 import { slackRouter } from '../../src/http/slack.ts';
+import { anAct, unheard } from '../support/audit.ts';
 import { aPlan } from '../support/builders.ts';
 import { emptied, type FreshDatabase, freshDatabase, silent } from '../support/postgres.ts';
 import {
@@ -60,6 +61,7 @@ async function started(): Promise<Rollout> {
       plan: aPlan(),
       source: {},
       createdBy: 'token ci',
+      act: anAct(),
       objectKey: `object of ${Math.random()}`,
       epochAbove: 0,
       observedWeight: 0,
@@ -160,6 +162,7 @@ describe('from the question in Slack to the decision and back, on Postgres', () 
       while (
         (await inboundStep({
           inbound,
+          audit: unheard,
           principals,
           useCases,
           respond: slackResponder({ apiUrl: fake.apiUrl }),
@@ -170,8 +173,8 @@ describe('from the question in Slack to the decision and back, on Postgres', () 
     const useCases: Parameters<typeof inboundStep>[0]['useCases'] = {
       command: (id, wanted, principal, expected) =>
         command(
-          { store, queue, log: silent },
-          { id, command: wanted, actor: principal.name, expectedStep: expected.step },
+          { store, queue, audit: unheard, log: silent },
+          { id, command: wanted, by: principal, expectedStep: expected.step },
         ),
       get: async (id) => (await store.load(id))?.rollout ?? null,
       list: store.list,

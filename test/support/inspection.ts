@@ -21,6 +21,7 @@ import type { KubeApi } from '../../src/sandbox/kube-api/index.ts';
 import { ALL_KINDS, openKind, startKubeApi } from '../../src/sandbox/kube-api/index.ts';
 import type { Harness } from '../http/harness.ts';
 import { harness } from '../http/harness.ts';
+import { unheard } from './audit.ts';
 import { aProvider } from './evidence.ts';
 import { memoryStore } from './memory-store.ts';
 import type { Loose } from './mesh-objects.ts';
@@ -293,6 +294,7 @@ export async function inspection(options: InspectionOptions = {}): Promise<Inspe
   const ports: StartPorts = {
     meshes: meshGateway(clusters, meshes, readWorkload),
     metrics: { provider: () => provider },
+    audit: unheard,
     inspector,
     parser: planParser(
       [...meshes.values()],

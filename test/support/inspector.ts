@@ -5,6 +5,7 @@ import { UnknownName } from '../../src/app/ports.ts';
 export const anInspector = (findings: () => readonly MeshFinding[] = () => []): MeshInspector => ({
   checks: ['mesh.installed', 'mesh.version'],
   target: async () => findings(),
+  alike: async () => [],
   async cluster({ cluster, mesh, proxy, namespace }) {
     if (cluster !== 'default') throw new UnknownName('cluster', cluster, ['default']);
     if (mesh !== 'istio') throw new UnknownName('mesh', mesh, ['istio']);

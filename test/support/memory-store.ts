@@ -1,4 +1,5 @@
 /** The store port in memory, with the same answers as the one on Postgres: both run test/contract/store.cases.ts. */
+import type { AuditEntry } from '../../src/app/audit/act.ts';
 import type {
   Commit,
   IdempotencyClaim,
@@ -44,7 +45,8 @@ const numberOf = (reading: Measurement['canary'] | null): number | null =>
 const samplesOf = (reading: Measurement['canary'] | null): number | null =>
   reading?.ok === true ? reading.samples : null;
 
-export function memoryStore(now: () => number): MemoryStore {
+/** `keep`: hears of every act that is written. */
+export function memoryStore(now: () => number, keep: (act: AuditEntry) => void = () => undefined): MemoryStore {
   const rows = new Map<string, Row>();
   const keys = new Map<string, { hash: string; id: string }>();
   const commits: Commit[] = [];
@@ -193,6 +195,7 @@ export function memoryStore(now: () => number): MemoryStore {
         if (change.evidence.closed !== null) row.blocks.push(change.evidence.closed);
       }
       commits.push(change);
+      if (change.act !== undefined) keep(change.act);
       return true;
     },
     async start(wanted, behind) {
@@ -207,6 +210,7 @@ export function memoryStore(now: () => number): MemoryStore {
           hash: wanted.idempotency.hash,
           id: rollout.id,
         });
+      keep(wanted.act);
       return { kind: 'created', rollout };
     },
     async startRevert(wanted) {
@@ -226,6 +230,7 @@ export function memoryStore(now: () => number): MemoryStore {
           takenBack(rollout.id) === undefined,
       );
       if (later !== undefined) return { kind: 'promoted_since', later: later.rollout };
+      keep(wanted.act);
       return { kind: 'created', rollout: insert(wanted, null) };
     },
     async recordWrite(id, write) {
@@ -259,7 +264,10 @@ export function memoryStore(now: () => number): MemoryStore {
       return page(hits, limit, cursor);
     },
     async facts(id, afterSeq, limit) {
-      return (rows.get(id)?.facts ?? []).filter((fact) => fact.seq > afterSeq).slice(0, limit);
+      return (rows.get(id)?.facts ?? [])
+        .filter((fact) => fact.seq > afterSeq)
+        .slice(0, limit)
+        .map((fact) => ({ ...fact, traceId: null }));
     },
     async measurements(id, limit, cursor) {
       return page(rows.get(id)?.measurements ?? [], limit, cursor);
@@ -292,6 +300,7 @@ export function memoryStore(now: () => number): MemoryStore {
         rollbackStuckSeconds: Math.max(0, ...stuck) / 1000,
         maxTickLagSeconds: Math.max(0, ...lags) / 1000,
         outboxPending: 0,
+        deliveriesDead: 0,
       };
     },
     async prune(before, limit) {

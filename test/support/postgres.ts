@@ -138,7 +138,10 @@ export async function emptied(url: string): Promise<void> {
     "select tablename from pg_tables where schemaname = 'public' and tablename <> 'schema_migration'",
   );
   await client.query('set session_replication_role = replica');
+  // The audit's own guard does not heed that: only its owner can take it away.
+  await client.query('alter table audit disable trigger audit_is_append_only');
   await client.query(rows.map(({ tablename }) => `delete from ${tablename}`).join(';'));
+  await client.query('alter table audit enable always trigger audit_is_append_only');
   await client.end();
 }
 

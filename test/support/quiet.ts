@@ -10,6 +10,7 @@ export const deafRecorder: Recorder = {
   metricsQuery() {},
   notification() {},
   httpRequest() {},
+  spans() {},
   async expose() {
     return { contentType: 'text/plain', body: '' };
   },

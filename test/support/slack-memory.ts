@@ -13,6 +13,7 @@ import type {
 } from '../../src/app/ports.ts';
 import type { UseCases } from '../../src/app/usecases.ts';
 import type { Fact, Rollout } from '../../src/domain/rollout.ts';
+import { anAct, unheard } from './audit.ts';
 import { aPlan } from './builders.ts';
 import { type MemoryStore, memoryStore } from './memory-store.ts';
 
@@ -171,8 +172,8 @@ export function slackWorld(): SlackWorld {
     async command(id, wanted, principal, expected) {
       const before = (await store.load(id))?.rollout.version;
       const result = await command(
-        { store, queue: silentQueue, log },
-        { id, command: wanted, actor: principal.name, expectedStep: expected.step },
+        { store, queue: silentQueue, audit: unheard, log },
+        { id, command: wanted, by: principal, expectedStep: expected.step },
       );
       if (result.kind === 'done' && result.rollout.version !== before) done.push(`${wanted.name} ${id}`);
       return result;
@@ -216,6 +217,7 @@ export function slackWorld(): SlackWorld {
           plan,
           source: {},
           createdBy: 'token ci',
+          act: anAct(),
           objectKey: `object of ${Math.random()}`,
           epochAbove: 0,
           observedWeight: 0,

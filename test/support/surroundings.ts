@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { expect } from 'vitest';
 import { parseAllDocuments } from 'yaml';
-import type { CheckModule, CheckResult, Sample, Surroundings } from '../../src/adapters/inspect/check.ts';
+import type { CheckModule, CheckResult, Listing, Sample, Surroundings } from '../../src/adapters/inspect/check.ts';
 import { Unread } from '../../src/adapters/inspect/check.ts';
 import { NO_DEMANDS } from '../../src/adapters/inspect/policy.ts';
 import type { KubeObject } from '../../src/adapters/kubernetes/kube.ts';
@@ -17,6 +17,7 @@ const PLURALS: Readonly<Record<string, string>> = {
   deployments: 'Deployment',
   destinationrules: 'DestinationRule',
   gateways: 'Gateway',
+  namespaces: 'Namespace',
   peerauthentications: 'PeerAuthentication',
   pods: 'Pod',
   secrets: 'Secret',
@@ -36,6 +37,7 @@ export interface Around {
   readonly unserved?: readonly string[];
   /** Samples by a part of the query; null: there is no Prometheus. */
   readonly answers?: Readonly<Record<string, readonly Sample[]>> | null;
+  readonly listing?: Listing;
   /** "list secrets" for each right beside those of the lists. */
   readonly may?: readonly string[];
 }
@@ -59,6 +61,7 @@ export function surroundings(objects: readonly KubeObject[], around: Around = {}
     namespace: target?.namespace ?? 'production',
     target,
     controlPlane: 'istio-system',
+    listing: around.listing ?? null,
     queries,
     async list({ plural, namespace }) {
       if (unread.includes(`${plural} ${namespace}`)) throw new Unread(`${plural} in "${namespace}" is forbidden`);

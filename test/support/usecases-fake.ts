@@ -26,6 +26,8 @@ import type { Measurement, Observation, Reading } from '../../src/domain/observa
 import type { Target } from '../../src/domain/plan.ts';
 import type { Rollout, Verdict } from '../../src/domain/rollout.ts';
 import { desiredWeight, stampOf } from '../../src/domain/rollout.ts';
+import type { MemoryAudit } from './audit.ts';
+import { memoryAudit } from './audit.ts';
 import { aProvider } from './evidence.ts';
 import { anInspector } from './inspector.ts';
 import type { MemoryStore } from './memory-store.ts';
@@ -34,6 +36,7 @@ import { memoryStore } from './memory-store.ts';
 export interface FakeUseCases extends UseCases {
   readonly store: MemoryStore;
   readonly startPorts: StartPorts;
+  readonly audit: MemoryAudit;
   /** Moves the clock that the store and the reducer see. */
   advance(ms: number): void;
   /**
@@ -144,7 +147,8 @@ export function fakeUseCases(): FakeUseCases {
   let meshFindings: readonly MeshFinding[] = [];
   let made = 0;
   const now = (): number => Date.now() + offset;
-  const store = memoryStore(now);
+  const audit = memoryAudit(() => broken);
+  const store = memoryStore(now, (act) => void audit.note(act));
 
   const router = (target: Target): TrafficRouter => ({
     object: `VirtualService ${target.namespace}/${target.service}`,
@@ -184,7 +188,7 @@ export function fakeUseCases(): FakeUseCases {
     provider: (name) => ({ ...aProvider(known), name, scrapeInterval: 1000, measure }),
   };
 
-  const commandPorts = { store, queue, log: quietLog };
+  const commandPorts = { store, queue, audit, log: quietLog };
   const startPorts: StartPorts = {
     ...commandPorts,
     meshes,
@@ -258,6 +262,7 @@ export function fakeUseCases(): FakeUseCases {
   return {
     store,
     startPorts,
+    audit,
     advance(ms) {
       offset += ms;
     },
@@ -293,7 +298,7 @@ export function fakeUseCases(): FakeUseCases {
         const request = {
           id,
           command: wanted,
-          actor: principal.name,
+          by: principal,
           expectedStep: expected.step,
           expectedVersion: expected.version,
         };

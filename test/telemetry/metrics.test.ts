@@ -8,6 +8,7 @@ const GAUGES: StoreGauges = {
   rollbackStuckSeconds: 12.5,
   maxTickLagSeconds: 0.25,
   outboxPending: 4,
+  deliveriesDead: 0,
 };
 const DEPTH = { waiting: 1, delayed: 20, active: 2 };
 
@@ -32,6 +33,15 @@ describe('what is counted', () => {
     expect(await sample('sluice_tick_duration_seconds_sum{outcome="committed"}')).toBe(0.03);
     expect(await sample('sluice_tick_duration_seconds_bucket{le="2.5",outcome="failed"}')).toBe(0);
     expect(await sample('sluice_tick_duration_seconds_bucket{le="5",outcome="failed"}')).toBe(1);
+  });
+
+  it('spans of our own traces, by what became of them', async () => {
+    const { recorder, sample } = open();
+    recorder.spans('exported', 500);
+    recorder.spans('dropped', 1);
+    recorder.spans('dropped', 2);
+    expect(await sample('sluice_trace_spans_total{result="exported"}')).toBe(500);
+    expect(await sample('sluice_trace_spans_total{result="dropped"}')).toBe(3);
   });
 
   it('a check, by kind, verdict and code', async () => {

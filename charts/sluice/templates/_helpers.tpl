@@ -63,9 +63,15 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if .Values.trust.login }}
 {{ include "sluice.fromSecret" (dict "root" . "name" "SLUICE_OIDC_CLIENT_SECRET" "optional" true) }}
 {{- end }}
+{{- if .Values.webhooks.signed }}
+{{ include "sluice.fromSecret" (dict "root" . "name" "SLUICE_WEBHOOK_SECRETS") }}
+{{- end }}
 {{- if .Values.slack.enabled }}
 {{ include "sluice.fromSecret" (dict "root" . "name" "SLACK_BOT_TOKEN") }}
 {{ include "sluice.fromSecret" (dict "root" . "name" "SLACK_SIGNING_SECRET") }}
+{{- end }}
+{{- if and .Values.tracing.endpoint .Values.tracing.authenticated }}
+{{ include "sluice.fromSecret" (dict "root" . "name" "OTEL_EXPORTER_OTLP_HEADERS") }}
 {{- end }}
 {{- if not .Values.clusters }}
 {{- $secret := get (dict "basic" "PROMETHEUS_PASSWORD" "bearer" "PROMETHEUS_BEARER_TOKEN" "header" "PROMETHEUS_HEADER_VALUE") .Values.prometheus.auth.kind }}
@@ -81,7 +87,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end }}
 {{- range .Values.extraEnv }}
-{{- if and (hasKey . "value") (has .name (list "DATABASE_URL" "REDIS_URL" "SLUICE_SESSION_KEY" "SLUICE_OIDC_CLIENT_SECRET" "SLACK_BOT_TOKEN" "SLACK_SIGNING_SECRET" "PROMETHEUS_PASSWORD" "PROMETHEUS_BEARER_TOKEN" "PROMETHEUS_HEADER_VALUE" "SLUICE_KIALI_TOKEN" "SLUICE_JAEGER_TOKEN" "SLUICE_JAEGER_HEADER_VALUE")) }}
+{{- if and (hasKey . "value") (has .name (list "DATABASE_URL" "DATABASE_OWNER_URL" "REDIS_URL" "SLUICE_SESSION_KEY" "SLUICE_OIDC_CLIENT_SECRET" "SLUICE_WEBHOOK_SECRETS" "SLACK_BOT_TOKEN" "SLACK_SIGNING_SECRET" "PROMETHEUS_PASSWORD" "PROMETHEUS_BEARER_TOKEN" "PROMETHEUS_HEADER_VALUE" "SLUICE_KIALI_TOKEN" "SLUICE_JAEGER_TOKEN" "SLUICE_JAEGER_HEADER_VALUE" "OTEL_EXPORTER_OTLP_HEADERS")) }}
 {{- fail (printf "extraEnv: %s is a secret; put it into existingSecret, not into values" .name) }}
 {{- end }}
 {{- end }}
@@ -185,6 +191,11 @@ spec:
           mountPath: /etc/sluice-trust
           readOnly: true
         {{- end }}
+        {{- if $root.Values.channels }}
+        - name: channels
+          mountPath: /etc/sluice-channels
+          readOnly: true
+        {{- end }}
         {{- with $root.Values.extraVolumeMounts }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -201,6 +212,11 @@ spec:
     - name: trust
       configMap:
         name: {{ include "sluice.fullname" $root }}-trust
+    {{- end }}
+    {{- if $root.Values.channels }}
+    - name: channels
+      configMap:
+        name: {{ include "sluice.fullname" $root }}-channels
     {{- end }}
     {{- with $root.Values.extraVolumes }}
     {{- toYaml . | nindent 4 }}

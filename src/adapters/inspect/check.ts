@@ -63,6 +63,8 @@ export interface Surroundings {
   readonly target: Target | null;
   /** Namespace of the control plane: istio-system, linkerd. */
   readonly controlPlane: string;
+  /** null: the cluster stands alone, as far as the list of clusters says. */
+  readonly listing: Listing | null;
   /** null: no target is looked at, or its object cannot be read; then the router's own reading says why. */
   route(): Promise<RouteNow | null>;
   /** Objects of a kind by the version that the cluster prefers; null: the cluster does not serve the kind. */
@@ -73,6 +75,17 @@ export interface Surroundings {
   canI(verb: string, group: string, plural: string, namespace: string): Promise<boolean>;
   /** An instant PromQL query of the cluster's Prometheus. A cluster without one is `Unread`. */
   query(promql: string): Promise<readonly Sample[]>;
+}
+
+/** What this installation's list of clusters says of the one that is looked at. */
+export interface Listing {
+  /** `remote`: its objects are read by no control plane of its own. */
+  readonly role: 'primary' | 'remote' | 'config';
+  /** null: the list does not say. */
+  readonly meshID: string | null;
+  readonly network: string | null;
+  /** The other clusters of the list with the same meshID. */
+  readonly peers: readonly string[];
 }
 
 /** What has to be named before a check can be asked: every one that asks for less is asked too. */

@@ -5,7 +5,8 @@ import { severityOf, weighed } from '../../app/severity.ts';
 import type { Millis, Severities, Target } from '../../domain/plan.ts';
 import type { MeshModule } from '../mesh.ts';
 import { loadFolder, meshFor } from '../registry.ts';
-import type { CheckModule, CheckResult, Scope, Surroundings } from './check.ts';
+import { ALIKE, alike } from './alike.ts';
+import type { CheckModule, CheckResult, Listing, Scope, Surroundings } from './check.ts';
 import { Unread } from './check.ts';
 import type { Policy } from './policy.ts';
 import type { Sources } from './surroundings.ts';
@@ -17,6 +18,8 @@ export type Checks = ReadonlyMap<string, CheckModule>;
 export interface Inspected extends Sources {
   /** Namespaces of the control planes. */
   readonly controlPlanes: Readonly<Record<'istio' | 'linkerd', string>>;
+  /** Absent: it stands alone. */
+  readonly listing?: Listing | null;
 }
 
 export interface InspectorOptions {
@@ -62,7 +65,16 @@ export function openInspector(options: InspectorOptions): MeshInspector {
     if (cluster === undefined) throw new UnknownName('cluster', asked.cluster, [...clusters.keys()]);
     const proxy = target === null ? (asked.proxy ?? mesh.proxy(mesh.target.parse(mesh.example))) : mesh.proxy(target);
     const controlPlane = cluster.controlPlanes[proxy];
-    return openSurroundings(cluster, { mesh, proxy, controlPlane, policy, target, namespace: asked.namespace });
+    const { namespace } = asked;
+    return openSurroundings(cluster, {
+      mesh,
+      proxy,
+      controlPlane,
+      policy,
+      target,
+      namespace,
+      listing: cluster.listing ?? null,
+    });
   };
 
   const looked = async (surroundings: Surroundings, stricter: Severities): Promise<readonly MeshFinding[]> => {
@@ -71,10 +83,17 @@ export function openInspector(options: InspectorOptions): MeshInspector {
   };
 
   return {
-    checks: [...checks.keys()],
+    checks: [...checks.keys(), ALIKE],
     async target(target, stricter) {
       const { cluster, namespace } = target;
       return looked(around(meshFor(meshes, target.mesh), { cluster, namespace, proxy: null }, target), stricter);
+    },
+    async alike(targets) {
+      const surroundings = targets.map((target) => {
+        const { cluster, namespace } = target;
+        return around(meshFor(meshes, target.mesh), { cluster, namespace, proxy: null }, target);
+      });
+      return (await alike(surroundings)).map((finding) => weighed(finding, severityOf(finding.check, severity, {})));
     },
     async cluster(question) {
       const surroundings = around(meshFor(meshes, question.mesh), question, null);

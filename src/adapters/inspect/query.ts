@@ -1,5 +1,6 @@
 /** Instant queries of a cluster's Prometheus for the checks: rows as they are, of any number. */
 import type { Recorder } from '../../app/ports.ts';
+import type { Tracer } from '../../app/tracer.ts';
 import type { Millis } from '../../domain/plan.ts';
 import type { Answer } from '../prometheus/answer.ts';
 import { type ClientOptions, openClient } from '../prometheus/client.ts';
@@ -8,6 +9,8 @@ export interface QueryOptions extends Pick<ClientOptions, 'url'> {
   readonly auth?: ClientOptions['auth'] | undefined;
   readonly timeoutMs?: Millis | undefined;
   readonly recorder: Pick<Recorder, 'metricsQuery'>;
+  /** Absent: nothing is traced. */
+  readonly tracer?: Tracer;
 }
 
 const MEBIBYTES = 1024 * 1024;
@@ -18,10 +21,12 @@ export function openQuery({
   auth,
   timeoutMs = 5_000,
   recorder,
+  tracer,
 }: QueryOptions): (promql: string) => Promise<Answer> {
   const client = openClient({
     url,
     ...(auth === undefined ? {} : { auth }),
+    ...(tracer === undefined ? {} : { tracer }),
     maxResponseBytes: 2 * MEBIBYTES,
     maxSampleAge: 5 * 60_000,
     maxSampleAhead: 30_000,

@@ -4,7 +4,7 @@ import type { Kube, KubeClient, KubeObject } from '../kubernetes/kube.ts';
 import type { MeshModule } from '../mesh.ts';
 import type { Answer } from '../prometheus/answer.ts';
 import { openRoute } from '../routes/router.ts';
-import { type Listed, type RouteNow, type Sample, type Surroundings, Unread } from './check.ts';
+import { type Listed, type Listing, type RouteNow, type Sample, type Surroundings, Unread } from './check.ts';
 import type { Policy } from './policy.ts';
 
 export interface Looked {
@@ -14,6 +14,8 @@ export interface Looked {
   readonly target: Target | null;
   readonly controlPlane: string;
   readonly policy: Policy;
+  /** Absent: the cluster stands alone. */
+  readonly listing?: Listing | null;
 }
 
 /** One cluster's sources. `query` null: it has no Prometheus. */
@@ -32,6 +34,7 @@ export function openSurroundings({ kube, query }: Sources, looked: Looked): Surr
   return {
     cluster: kube.cluster,
     ...looked,
+    listing: looked.listing ?? null,
     mesh: mesh.kind,
     versions,
     list,

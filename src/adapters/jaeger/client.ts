@@ -4,6 +4,7 @@
  * the search for errors in every version. Where it is gone, its address says 404, or gives the page itself with status 200.
  */
 import type { TraceAnswer, TraceQuestion, TraceSource } from '../../app/ports.ts';
+import type { Tracer } from '../../app/tracer.ts';
 import type { Millis } from '../../domain/plan.ts';
 import type { Fetched, GetJson } from '../get-json.ts';
 import { basicAuth, below, getJson, refusedWords } from '../get-json.ts';
@@ -23,6 +24,8 @@ export interface JaegerOptions {
   readonly auth: { readonly name: string; readonly value: string } | null;
   readonly timeout?: Millis;
   readonly maxBytes?: number;
+  /** Absent: nothing is traced. */
+  readonly tracer?: Tracer;
 }
 
 const TIMEOUT: Millis = 5_000;
@@ -39,13 +42,15 @@ type Found =
 type Api = (question: TraceQuestion, depth: number) => Promise<Found>;
 
 export function jaegerSource(options: JaegerOptions): TraceSource {
-  const { url, publicUrl = url, api, auth, timeout = TIMEOUT, maxBytes = MAX_BYTES } = options;
+  const { url, publicUrl = url, api, auth, timeout = TIMEOUT, maxBytes = MAX_BYTES, tracer } = options;
   const server = `Jaeger at ${below(url, '').href}`;
   const how: GetJson = {
     server,
     headers: auth === null ? basicAuth(url) : { [auth.name]: auth.value },
     timeout,
     maxBytes,
+    call: 'jaeger.get',
+    tracer,
   };
   const apis: Readonly<Record<'v1' | 'v3', Api>> = {
     v1: (question, depth) => searchV1(url, how, question, depth),

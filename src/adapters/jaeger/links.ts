@@ -1,4 +1,5 @@
 /** Addresses of Jaeger's pages. Pure. */
+import type { JaegerLinks } from '../../app/usecases.ts';
 import type { Instant, Target } from '../../domain/plan.ts';
 import { carrierOf } from '../carrier.ts';
 import { below } from '../get-json.ts';
@@ -11,6 +12,11 @@ export const serviceNameOf = (target: Target): string =>
 
 export const traceLink = (url: string, traceId: string): string =>
   below(url, `/trace/${encodeURIComponent(traceId)}`).href;
+
+export const jaegerLinks = (url: string, target: Target, from: Instant, to: Instant | null): JaegerLinks => ({
+  search: searchLink(url, target, from, to),
+  trace: traceLink(url, ''),
+});
 
 /** Traces with errors of the service in that time; `to` null: until now. */
 export const searchLink = (url: string, target: Target, from: Instant, to: Instant | null): string =>

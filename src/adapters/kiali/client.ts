@@ -1,5 +1,6 @@
 /** What Kiali says of the objects around a target, by the API of either generation. */
 import type { MeshValidator } from '../../app/ports.ts';
+import type { Tracer } from '../../app/tracer.ts';
 import type { Finding } from '../../app/usecases.ts';
 import type { Millis, Target } from '../../domain/plan.ts';
 import type { GetJson } from '../get-json.ts';
@@ -18,6 +19,8 @@ export interface KialiOptions {
   readonly token: string | null;
   readonly timeout?: Millis;
   readonly maxBytes?: number;
+  /** Absent: nothing is traced. */
+  readonly tracer?: Tracer;
 }
 
 /** Of one answer; two are asked for, at the same time. The preflight waits for them. */
@@ -28,10 +31,10 @@ const MAX_BYTES = 8 * 1024 * 1024;
 type Asked<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly message: string };
 
 export function kialiValidator(options: KialiOptions): MeshValidator {
-  const { url, objectPath, token, timeout = TIMEOUT, maxBytes = MAX_BYTES } = options;
+  const { url, objectPath, token, timeout = TIMEOUT, maxBytes = MAX_BYTES, tracer } = options;
   const server = `Kiali at ${below(url, '').href}`;
   const headers = token === null ? basicAuth(url) : { authorization: `Bearer ${token}` };
-  const how: GetJson = { server, headers, timeout, maxBytes };
+  const how: GetJson = { server, headers, timeout, maxBytes, call: 'kiali.get', tracer };
 
   async function ask(path: string): Promise<Asked<Readonly<Record<string, unknown>>>> {
     const answer = await getJson(below(url, path, { validate: 'true' }), how);

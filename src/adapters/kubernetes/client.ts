@@ -3,6 +3,7 @@
  * drop the fields that they do not know, and a field that was dropped on reading is a field that is lost on writing.
  */
 import type { Logger } from '../../app/ports.ts';
+import { type Tracer, UNTRACED } from '../../app/tracer.ts';
 import { type CacheTuning, openReadCache, type ReadCache } from './cache.ts';
 import { type CredentialSource, openCredentials } from './credentials.ts';
 import {
@@ -25,6 +26,8 @@ export interface KubeOptions extends CredentialSource {
   /** Deadline of every call. Default 5 s. */
   readonly timeoutMs?: number;
   readonly log?: Logger;
+  /** Absent: nothing is traced. */
+  readonly tracer?: Tracer;
   readonly cache?: CacheTuning;
 }
 
@@ -42,21 +45,22 @@ const LIST_ATTEMPTS = 3;
 
 /** Throws where the credentials make no sense; an unreachable server is trouble of the calls, not of this one. */
 export async function openKube(options: KubeOptions): Promise<OpenedKube> {
-  const { cluster } = options;
+  const { cluster, timeoutMs = TIMEOUT_MS, tracer = UNTRACED } = options;
   const log = (options.log ?? SILENT).child({ cluster });
   const credentials = await openCredentials(cluster, options);
-  const transport = openTransport(credentials, options.timeoutMs ?? TIMEOUT_MS);
-  const asked = (verb: string, ref: KindRef & { readonly name?: string }): Asked => ({
+  const transport = openTransport(credentials, { cluster, timeoutMs, tracer });
+  const asked = (verb: string, ref: KindRef & { readonly name?: string; readonly subresource?: string }): Asked => ({
     cluster,
     verb,
     name: '',
     ...ref,
+    plural: ref.subresource === undefined ? ref.plural : `${ref.plural}/${ref.subresource}`,
   });
 
   const get = async (ref: ObjectRef): Promise<Kube<KubeObject>> =>
     outcome(asked('get', ref), await transport.send({ method: 'GET', path: objectPath(ref) }), asObject);
 
-  const cache = openReadCache({ get, shelf: shelfSource(transport, asked), log }, options.cache);
+  const cache = openReadCache({ get, shelf: shelfSource(transport, asked, tracer), log }, options.cache);
   const versions = versionsOf(transport, cluster);
 
   return {
@@ -73,7 +77,8 @@ export async function openKube(options: KubeOptions): Promise<OpenedKube> {
     },
     patch: async (ref, ops, manners = {}) => {
       const written = await patch(transport, asked('patch', ref), ref, ops, manners.dryRun === true);
-      if (written.ok && manners.dryRun !== true) cache.learn(ref, written.value);
+      // What comes back of a subresource is not the object.
+      if (written.ok && manners.dryRun !== true && ref.subresource === undefined) cache.learn(ref, written.value);
       return written;
     },
     create: async (ref, object) => {
@@ -214,8 +219,13 @@ function pageOf(body: Record<string, unknown>): ListPage {
   };
 }
 
-const shelfSource = (transport: Transport, asked: (verb: string, kind: KindRef) => Asked): ShelfSource => ({
-  list: (kind) => listAll(transport, asked('list', kind), kind),
+/** A watch begins with somebody's question and outlives it: its lists are nobody's. */
+const shelfSource = (
+  transport: Transport,
+  asked: (verb: string, kind: KindRef) => Asked,
+  tracer: Tracer,
+): ShelfSource => ({
+  list: (kind) => tracer.apart(() => listAll(transport, asked('list', kind), kind)),
   watch: (kind, from, timeoutSeconds, events) =>
     transport.stream(
       withQuery(collectionPath(kind), {

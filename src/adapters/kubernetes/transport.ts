@@ -2,6 +2,7 @@
 import http from 'node:http';
 import https from 'node:https';
 import { StringDecoder } from 'node:string_decoder';
+import type { TraceHeaders, Tracer } from '../../app/tracer.ts';
 import type { Access, Credentials } from './credentials.ts';
 
 export interface Call {
@@ -11,6 +12,11 @@ export interface Call {
   readonly body?: string;
   readonly contentType?: string;
 }
+
+type TracedCall = Call & { readonly trace: TraceHeaders };
+
+/** Which object or kind; what is asked of it (selectors, continuations) is left out. */
+const pathOf = ({ path }: Call): string => path.split('?', 1)[0] ?? path;
 
 export interface Answer {
   readonly kind: 'answer';
@@ -50,8 +56,16 @@ export interface Transport {
 /** A list page of 500 large objects stays far below. */
 const MAX_ANSWER = 64 * 1024 * 1024;
 
-export function openTransport(credentials: Credentials, timeoutMs: number): Transport {
-  const once = async (call: Call, access: Access): Promise<Answer | NoAnswer> => {
+export interface TransportOptions {
+  /** The cluster's name in plans. */
+  readonly cluster: string;
+  /** Deadline of every call. */
+  readonly timeoutMs: number;
+  readonly tracer: Tracer;
+}
+
+export function openTransport(credentials: Credentials, { cluster, timeoutMs, tracer }: TransportOptions): Transport {
+  const once = async (call: TracedCall, access: Access): Promise<Answer | NoAnswer> => {
     const first = await exchange(call, access, timeoutMs);
     // A kept connection that the server had just closed: nothing was read, and a GET can be repeated safely.
     if (first.kind === 'none' && first.stale === true && call.method === 'GET')
@@ -59,17 +73,28 @@ export function openTransport(credentials: Credentials, timeoutMs: number): Tran
     return first;
   };
 
+  const send = async (call: TracedCall): Promise<Answer | NoAnswer> => {
+    try {
+      const access = await credentials.access('call');
+      const answer = await once(call, access);
+      if (answer.kind === 'none' || answer.status !== 401) return answer;
+      await credentials.reload(access.generation);
+      return await once(call, await credentials.access('call'));
+    } catch (error) {
+      return { kind: 'none', cause: 'network', message: `no credentials: ${wordsOf(error)}` };
+    }
+  };
+
   return {
-    async send(call) {
-      try {
-        const access = await credentials.access('call');
-        const answer = await once(call, access);
-        if (answer.kind === 'none' || answer.status !== 401) return answer;
-        await credentials.reload(access.generation);
-        return await once(call, await credentials.access('call'));
-      } catch (error) {
-        return { kind: 'none', cause: 'network', message: `no credentials: ${wordsOf(error)}` };
-      }
+    send: (call) => {
+      const about = { 'k8s.cluster.name': cluster, 'http.request.method': call.method, 'url.path': pathOf(call) };
+      return tracer.call(`kube.${call.method.toLowerCase()}`, about, async (span, trace) => {
+        const answer = await send({ ...call, trace });
+        if (answer.kind === 'none') span.fail(answer.cause);
+        else span.set({ 'http.response.status_code': answer.status });
+        if (answer.kind === 'answer' && answer.status >= 400) span.fail(String(answer.status));
+        return answer;
+      });
     },
 
     stream(path, events) {
@@ -120,10 +145,11 @@ function start(
 
 type Exchanged = Answer | (NoAnswer & { readonly stale?: boolean });
 
-function exchange(call: Call, access: Access, timeoutMs: number): Promise<Exchanged> {
+function exchange(call: TracedCall, access: Access, timeoutMs: number): Promise<Exchanged> {
   return new Promise((resolve) => {
     const body = call.body ?? '';
     const request = start(call.method, call.path, access, {
+      ...call.trace,
       ...(call.contentType === undefined ? {} : { 'content-type': call.contentType }),
       ...(call.method === 'GET' ? {} : { 'content-length': Buffer.byteLength(body) }),
     });

@@ -256,8 +256,8 @@ const capabilities = rowsFor(
       mirror: yes('mirror with mirrorPercentage; the copies go out without waiting, Host gets the suffix -shadow.'),
       faultRehearsal: yes('fault of a rule that matches a header; the proxies of the callers carry it out.'),
       ensureSubset: yes('subsets of the DestinationRule: there first, then the weight; taken away in the other order.'),
-      sessionAffinity: partly(
-        'A cookie that both weighted destinations set, and rules that match it. consistentHash chooses a pod within a version, never the version.',
+      sessionAffinity: yes(
+        'Rules that match a cookie, whose destinations set it; for http rules. consistentHash chooses a pod within a version, never the version.',
       ),
       tcp: partly(
         'Weights of tcp and tls rules, per new connection; without requests only Deployments and time judge.',

@@ -1,5 +1,6 @@
 /** Metrics from Prometheus, or anything that answers its query API (Thanos, Mimir, VictoriaMetrics). */
 import type { Counted, Logger, MetricsProvider, Question, Recorder } from '../../app/ports.ts';
+import type { Tracer } from '../../app/tracer.ts';
 import type { CounterSeries } from '../../domain/evidence/increments.ts';
 import { duration } from '../../domain/format.ts';
 import type { Reading, ShareReading } from '../../domain/observation.ts';
@@ -43,6 +44,8 @@ export interface PrometheusOptions {
   /** How they can be counted one by one, the preferred way first. */
   countingOf(target: Target): readonly CountView[];
   readonly recorder: Pick<Recorder, 'metricsQuery'>;
+  /** Absent: nothing is traced. */
+  readonly tracer?: Tracer;
   readonly log: Logger;
 }
 
@@ -75,6 +78,7 @@ function open(options: PrometheusOptions): MetricsProvider & GuardSource {
     maxResponseBytes: options.maxResponseBytes ?? 8 * 1024 * 1024,
     maxSampleAge: options.maxSampleAgeMs ?? 5 * 60_000,
     maxSampleAhead: MAX_AHEAD,
+    ...(options.tracer === undefined ? {} : { tracer: options.tracer }),
     onRequest: (result, took) => {
       options.recorder.metricsQuery(NAME, result, took);
       options.log.debug({ provider: NAME, result, tookMs: Math.round(took) }, 'metrics query answered');

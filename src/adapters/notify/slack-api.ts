@@ -2,6 +2,8 @@
 import { WebAPIPlatformError, WebAPIRateLimitedError, WebClient } from '@slack/web-api';
 import { TryLater } from '../../app/deliver.ts';
 import type { Logger } from '../../app/ports.ts';
+import type { Tracer } from '../../app/tracer.ts';
+import { UNTRACED } from '../../app/tracer.ts';
 import type { Instant, Millis } from '../../domain/plan.ts';
 import type { Rendered } from './slack-blocks.ts';
 
@@ -12,6 +14,8 @@ export interface SlackApiOptions {
   readonly apiUrl?: string | undefined;
   /** Of one call. */
   readonly timeout?: Millis | undefined;
+  /** Absent: nothing is traced. */
+  readonly tracer?: Tracer;
   readonly log: Logger;
 }
 
@@ -66,7 +70,7 @@ const REST: Millis = 30_000;
 const CLOCKS: Millis = 60_000;
 const EVENT = 'sluice_message';
 
-export function slackApi({ token, apiUrl, timeout = TIMEOUT, log }: SlackApiOptions): SlackApi {
+export function slackApi({ token, apiUrl, timeout = TIMEOUT, tracer = UNTRACED, log }: SlackApiOptions): SlackApi {
   const client = new WebClient(token, {
     ...(apiUrl === undefined ? {} : { slackApiUrl: apiUrl }),
     timeout,
@@ -76,13 +80,15 @@ export function slackApi({ token, apiUrl, timeout = TIMEOUT, log }: SlackApiOpti
     allowAbsoluteUrls: false,
     logger: mute,
   });
-  const call = async (method: string, args: Record<string, unknown>): Promise<Record<string, unknown>> => {
-    try {
-      return { ...(await client.apiCall(method, args)) };
-    } catch (error) {
-      throw classified(method, error);
-    }
-  };
+  // Without the trace's headers: nobody at Slack goes on with the trace, and its ids are nobody's there.
+  const call: Call = (method, args) =>
+    tracer.call(`slack.${method}`, {}, async () => {
+      try {
+        return { ...(await client.apiCall(method, args)) };
+      } catch (error) {
+        throw classified(method, error);
+      }
+    });
   const content = (message: Rendered, key: string) => ({
     text: message.text,
     blocks: message.blocks,

@@ -96,9 +96,13 @@ const idLine = ({ id, createdBy }: Rollout, link: string | null): string =>
 export function replyAbout(fact: Fact, rollout: Rollout): Rendered | null {
   switch (fact.type) {
     case 'paused':
-      return fact.data['cause'] === 'approval' ? approval(fact, rollout) : plainReply(fact, rollout, true);
+      if (fact.data['cause'] === 'approval') return approval(fact, rollout);
+      // A gate that is waited for needs nobody before its deadline.
+      return plainReply(fact, rollout, fact.data['cause'] !== 'gate');
+    case 'gate_overdue':
     case 'rollback_started':
     case 'stable_short':
+    case 'preparation_left':
       return plainReply(fact, rollout, true);
     case 'mesh_trouble':
       // While going forward, trouble that lasts becomes a pause. A rollback never pauses: this is the only word of it.

@@ -54,7 +54,7 @@ const MAX_BYTES = 512 * 1024;
 export function openIssuer({ issuer, now, timeout = TIMEOUT, ages = AGES }: IssuerOptions): Issuer {
   const get = async (url: string): Promise<Fetched<unknown>> => {
     const server = `the issuer at ${url}`;
-    const answer = await getJson(new URL(url), { server, headers: {}, timeout, maxBytes: MAX_BYTES });
+    const answer = await getJson(new URL(url), { server, call: 'oidc.get', headers: {}, timeout, maxBytes: MAX_BYTES });
     if (!answer.ok) return { ok: false, message: answer.message };
     if (answer.status !== 200) return { ok: false, message: refusedWords(server, answer.status) };
     return { ok: true, value: answer.json };

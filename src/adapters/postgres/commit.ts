@@ -1,12 +1,15 @@
 /** Writing one version of a rollout: row, facts, measurements (with their queries), evidence and messages in one statement, one round trip. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { alertPosts, type Post } from '../../app/deliveries.ts';
 import type { Commit } from '../../app/ports.ts';
+import type { Tracer } from '../../app/tracer.ts';
 import { TRACES } from '../../app/traces.ts';
 import type { Measurement } from '../../domain/observation.ts';
 import type { Millis } from '../../domain/plan.ts';
 import type { Fact, FactType } from '../../domain/rollout.ts';
 import { statusOf } from '../../domain/rollout.ts';
+import { appendingFrom, entryJson } from './audit.ts';
 import type { Database, Statement } from './db.ts';
 import { timestamp, timestampOrNull } from './db.ts';
 import type { QueryText, QueryTexts } from './query-texts.ts';
@@ -14,6 +17,14 @@ import { queryId } from './query-texts.ts';
 import { behindOf, toState } from './rows.ts';
 import { storable, storableJson } from './text.ts';
 import { brokenConstraint, isCollision, isOutcomeUnknown, isPassing, isRefusal } from './trouble.ts';
+
+export interface CommitOptions {
+  /** Names of the channels that are told everything that people are told. */
+  readonly channels: readonly string[];
+  /** Those of plans that name none: they are told what nobody may miss. */
+  readonly usual: readonly string[];
+  readonly traceOf: Tracer['traceOf'];
+}
 
 /** Facts that people are told about. */
 const TOLD: ReadonlySet<FactType> = new Set([
@@ -23,12 +34,14 @@ const TOLD: ReadonlySet<FactType> = new Set([
   'verdict_changed',
   'evidence_changed',
   'promote_requested',
+  'gate_overdue',
   'paused',
   'resumed',
   'mesh_trouble',
   'mesh_recovered',
   'rollback_started',
   'stable_short',
+  'preparation_left',
   'ended',
 ]);
 
@@ -41,7 +54,7 @@ export const CHANGES = 'sluice_rollout';
  * Everything hangs on `moved`: where the version had gone on, no part writes anything.
  * NOTIFY only with facts: it takes a lock that lets only one commit at a time reach the disk, and most ticks bring none.
  */
-const COMMIT = `
+const commitText = (further: string): string => `
 with moved as (
   update rollout set
     version = $3, commit_id = $4, generation = $5, status = $6, behind = $7, state = $8,
@@ -49,9 +62,9 @@ with moved as (
   where id = $1 and version = $2
   returning id
 ), told as (
-  insert into fact (rollout_id, seq, at, type, actor, step, message, data)
-  select moved.id, f.seq, to_timestamp(f.at / 1000), f.type, f.actor, f.step, f.message, f.data
-  from moved, json_to_recordset($11) as f (seq int, at float8, type text, actor text, step int, message text, data jsonb)
+  insert into fact (rollout_id, seq, at, type, actor, step, message, data, trace_id)
+  select moved.id, f.seq, to_timestamp(f.at / 1000), f.type, f.actor, f.step, f.message, f.data, f."traceId"
+  from moved, json_to_recordset($11) as f (seq int, at float8, type text, actor text, step int, message text, data jsonb, "traceId" text)
 ), measured as (
   insert into measurement (rollout_id, at, step, check_name, verdict, code, reason, value, samples, stable_value, stable_samples, threshold, window_ms, query_id, stable_query_id)
   select moved.id, $13::timestamptz, m.step, m.check_name, m.verdict, m.code, m.reason, m.value, m.samples, m.stable_value, m.stable_samples, m.threshold, m.window_ms, m.query_id, m.stable_query_id
@@ -69,24 +82,27 @@ with moved as (
   select moved.id, $19, $13::timestamptz, $20, $21, $22 from moved where $19::int is not null
 ), posted as (
   insert into outbox (channel, id, rollout_id, fact_seq)
-  select channel, moved.id || ':' || seq, moved.id, seq
-  from moved, unnest($14::text[], $15::int[]) as told (channel, seq)
-)
+  select channel, told.id, moved.id, seq
+  from moved, unnest($14::text[], $15::int[], $23::text[]) as told (channel, seq, id)
+)${further}
 select case when $16 then pg_notify('${CHANGES}', moved.id || ':' || $3) end from moved`;
+
+const COMMIT = commitText('');
+/** Apart, so that ticks do not pay for it. */
+const COMMAND = commitText(`, audited as (${appendingFrom('moved', 24)})`);
 
 const statement = (
   change: Commit,
-  channels: readonly string[],
+  { channels, usual, traceOf }: CommitOptions,
   attempt: string,
   texts: readonly QueryText[],
 ): Statement => {
-  const { previous, next, facts, measurements, evidence, at, nextTickAt } = change;
+  const { previous, next, facts, measurements, evidence, at, nextTickAt, act } = change;
   const { phase } = next;
   const closed = evidence?.closed ?? null;
-  const posts = postsOf(channels, facts);
+  const posts = [...postsOf(channels, next.id, facts), ...alertPosts(previous, next, facts, usual)];
   return {
-    name: 'rollout_commit',
-    text: COMMIT,
+    ...(act === undefined ? { name: 'rollout_commit', text: COMMIT } : { name: 'rollout_command', text: COMMAND }),
     values: [
       previous.id,
       previous.version,
@@ -98,7 +114,7 @@ const statement = (
       storableJson(toState(next)),
       timestampOrNull(nextTickAt),
       phase.name === 'ended' ? timestamp(phase.at) : null,
-      storableJson(facts),
+      storableJson(facts.map((fact) => ({ ...fact, traceId: traceOf({ rollout: previous.id, step: fact.step }) }))),
       storableJson(measurements.map(measurementRow)),
       timestamp(at),
       posts.map(({ channel }) => channel),
@@ -110,6 +126,8 @@ const statement = (
       closed?.weight ?? null,
       closed === null ? null : storableJson(closed.block),
       closed === null ? null : storableJson(closed.finding),
+      posts.map(({ id }) => id),
+      ...(act === undefined ? [] : [entryJson(act)]),
     ],
   };
 };
@@ -120,9 +138,13 @@ const seqsOf = (facts: readonly Fact[], told: ReadonlySet<FactType>): readonly n
 export const toldOf = (facts: readonly Fact[]): readonly number[] => seqsOf(facts, TOLD);
 
 /** The search for traces hears of rollbacks only; every other channel of all that people are told about. */
-const postsOf = (channels: readonly string[], facts: readonly Fact[]) =>
+const postsOf = (channels: readonly string[], id: string, facts: readonly Fact[]): readonly Post[] =>
   channels.flatMap((channel) =>
-    (channel === TRACES ? seqsOf(facts, ROLLBACKS) : toldOf(facts)).map((seq) => ({ channel, seq })),
+    (channel === TRACES ? seqsOf(facts, ROLLBACKS) : toldOf(facts)).map((seq) => ({
+      channel,
+      id: `${id}:${seq}`,
+      seq,
+    })),
   );
 
 const measurementRow = ({ check, step, verdict, code, reason, canary, stable, threshold, window }: Measurement) => ({
@@ -153,7 +175,7 @@ const HELD: ReadonlySet<string> = new Set(['rollout_live_target', 'rollout_live_
 
 export async function commit(
   db: Database,
-  channels: readonly string[],
+  options: CommitOptions,
   known: QueryTexts,
   change: Commit,
 ): Promise<boolean> {
@@ -164,7 +186,7 @@ export async function commit(
   // The server remembers which attempt made a version: after a lost connection, only that tells "mine" from "somebody's".
   const attempt = randomUUID();
   const texts = known.unknown(change.previous.id, change.measurements);
-  const wanted = statement(change, channels, attempt, texts);
+  const wanted = statement(change, options, attempt, texts);
   const written = await writtenOrSettled(db, change, wanted, attempt);
   if (written && texts.length > 0) known.stored(change.previous.id, texts);
   return written;

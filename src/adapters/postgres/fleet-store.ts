@@ -5,6 +5,7 @@ import { BadCursor } from '../../app/ports.ts';
 import type { Fleet, FleetFact, FleetSpec } from '../../domain/fleet/fleet.ts';
 import { childrenAtStart, fleetStatus, waveWords } from '../../domain/fleet/fleet.ts';
 import type { Instant } from '../../domain/plan.ts';
+import { append, appendingFrom, entryJson } from './audit.ts';
 import type { Database, Queries } from './db.ts';
 import { timestamp } from './db.ts';
 import { storable, storableJson } from './text.ts';
@@ -40,10 +41,10 @@ export function postgresFleetStore(db: Database): FleetStore {
     },
     replay: (claim) => replay(db, claim),
     create: (wanted) => db.transaction((tx) => create(tx, wanted)),
-    async commit({ previous, next, facts, lookIn }) {
+    async commit({ previous, next, facts, lookIn, act }) {
       const { phase } = next;
       const rows = await db.rows({
-        text: COMMIT,
+        text: act === undefined ? COMMIT : COMMAND,
         values: [
           previous.id,
           previous.version,
@@ -54,6 +55,7 @@ export function postgresFleetStore(db: Database): FleetStore {
           lookIn,
           phase.name === 'ended' ? timestamp(phase.at) : null,
           storableJson(facts),
+          ...(act === undefined ? [] : [entryJson(act)]),
         ],
       });
       return rows.length > 0;
@@ -68,13 +70,14 @@ export function postgresFleetStore(db: Database): FleetStore {
       });
       return rows.map(({ id }) => id);
     },
-    async list(limit, cursor) {
+    async list({ status }, limit, cursor) {
       const place = cursor === null ? null : placeOf(cursor);
       const rows = await db.read<Row>({
         text: `select ${COLUMNS} from fleet_rollout f
-          where $2::timestamptz is null or (f.created_at, f.id) < ($2::timestamptz, $3)
+          where ($2::timestamptz is null or (f.created_at, f.id) < ($2::timestamptz, $3))
+            and ($4::text[] is null or f.status = any($4))
           order by f.created_at desc, f.id desc limit $1`,
-        values: [limit + 1, place === null ? null : timestamp(place.at), place?.id ?? null],
+        values: [limit + 1, place === null ? null : timestamp(place.at), place?.id ?? null, status ?? null],
       });
       const items = rows.slice(0, limit).map(toFleet);
       const last = items.at(-1);
@@ -95,7 +98,7 @@ function placeOf(cursor: string): { readonly at: Instant; readonly id: string } 
   return { at: Number(at), id };
 }
 
-const COMMIT = `
+const commitText = (further: string): string => `
 with moved as (
   update fleet_rollout set
     version = $3, status = $4, wave = $5, state = $6, ended_at = $8,
@@ -106,8 +109,10 @@ with moved as (
   insert into fleet_fact (fleet_id, seq, at, type, actor, wave, cluster, message)
   select moved.id, f.seq, to_timestamp(f.at / 1000), f.type, f.actor, f.wave, f.cluster, f.message
   from moved, json_to_recordset($9) as f (seq int, at float8, type text, actor text, wave int, cluster text, message text)
-)
+)${further}
 select id from moved`;
+const COMMIT = commitText('');
+const COMMAND = commitText(`, audited as (${appendingFrom('moved', 10)})`);
 
 async function replay(db: Queries, { principal, key, hash }: IdempotencyClaim): Promise<FleetStarted | null> {
   const [row] = await db.rows<Row & { key_hash: string }>({
@@ -118,7 +123,7 @@ async function replay(db: Queries, { principal, key, hash }: IdempotencyClaim): 
   return row.key_hash === hash ? { kind: 'replayed', fleet: toFleet(row) } : { kind: 'key_reused' };
 }
 
-async function create(tx: Queries, { id, spec, createdBy, idempotency }: NewFleet): Promise<FleetStarted> {
+async function create(tx: Queries, { id, spec, createdBy, act, idempotency }: NewFleet): Promise<FleetStarted> {
   const state: State = { phase: { name: 'running', wave: 0 }, children: childrenAtStart(spec), factCount: 1 };
   const [row] = await tx.rows<Row>({
     text: `insert into fleet_rollout as f (id, status, wave, spec, state, created_by, look_at, key_principal, key, key_hash)
@@ -145,5 +150,6 @@ async function create(tx: Queries, { id, spec, createdBy, idempotency }: NewFlee
       values ($1, 1, now(), 'created', $2, 0, null, $3)`,
     values: [id, storable(createdBy), storable(`Created by ${createdBy}: ${waves}; ${waveWords(spec, 0)} begins`)],
   });
+  await append(tx, act);
   return { kind: 'created', fleet: toFleet(row) };
 }

@@ -9,7 +9,8 @@ select
   (select coalesce(max(extract(epoch from now())::float8 - (state -> 'phase' ->> 'since')::float8 / 1000), 0)
     from rollout where ended_at is null and status = 'rolling_back') as "rollbackStuckSeconds",
   (select coalesce(greatest(0, extract(epoch from now() - min(next_tick_at))::float8), 0) from rollout where ended_at is null) as "maxTickLagSeconds",
-  (select count(*) from outbox where delivered_at is null and channel <> '${TRACES}') as "outboxPending"`;
+  (select count(*) from outbox where delivered_at is null and dead_at is null and channel <> '${TRACES}') as "outboxPending",
+  (select count(*) from outbox where dead_at > now() - interval '1 day') as "deliveriesDead"`;
 
 export async function gauges(db: Database): Promise<StoreGauges> {
   const [row] = await db.read<StoreGauges>({ text: GAUGES, values: [] });

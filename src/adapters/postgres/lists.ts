@@ -1,13 +1,13 @@
 /** Pages: of rollouts (newest first), and of one rollout's history (oldest first). */
-import type { ListFilter, MeshWrite, Page, StoredMeasurement } from '../../app/ports.ts';
+import type { ListFilter, MeshWrite, Page, StoredFact, StoredMeasurement } from '../../app/ports.ts';
 import { BadCursor } from '../../app/ports.ts';
 import type { JudgedBlock } from '../../domain/evidence/ledger.ts';
 import type { Plan } from '../../domain/plan.ts';
-import type { Fact, Rollout } from '../../domain/rollout.ts';
+import type { Rollout } from '../../domain/rollout.ts';
 import { TERMINAL } from '../../domain/rollout.ts';
 import type { Database } from './db.ts';
 import { timestamp } from './db.ts';
-import type { FactRow, RolloutRow } from './rows.ts';
+import type { RolloutRow } from './rows.ts';
 import { FACT_COLUMNS, ROLLOUT_COLUMNS, toRollout } from './rows.ts';
 
 /** Asks for one more than the page holds: whether there is one tells whether there is a next page. */
@@ -70,10 +70,10 @@ export async function listRollouts(
 
 // ── history ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-export const listFacts = (db: Database, id: string, afterSeq: number, limit: number): Promise<readonly Fact[]> =>
-  db.read<FactRow>({
+export const listFacts = (db: Database, id: string, afterSeq: number, limit: number): Promise<readonly StoredFact[]> =>
+  db.read<StoredFact>({
     name: 'facts',
-    text: `select ${FACT_COLUMNS} from fact f where f.rollout_id = $1 and f.seq > $2 order by f.seq limit $3`,
+    text: `select ${FACT_COLUMNS}, f.trace_id as "traceId" from fact f where f.rollout_id = $1 and f.seq > $2 order by f.seq limit $3`,
     values: [id, afterSeq, limit],
   });
 
@@ -114,7 +114,7 @@ export async function listMeasurements(
 
 const WRITES = `
 select w.id, w.at, w.object, w.generation, w.canary_weight as "canaryWeight", w.weight_before as before, w.result, w.message,
-  w.took_ms as "tookMs"
+  w.took_ms as "tookMs", w.trace_id as "traceId"
 from mesh_write w where w.rollout_id = $1 and w.id > $2 order by w.id limit $3`;
 
 export async function listWrites(

@@ -13,14 +13,14 @@ const PAUSE: Millis = 200;
 
 /** For a rollout that the retention has deleted meanwhile there is nothing to record. */
 const INSERT = `
-insert into mesh_write (attempt, rollout_id, at, object, generation, canary_weight, weight_before, result, message, took_ms)
-select $1, $2, $3::timestamptz, $4, $5::bigint, $6::float8, $7::float8, $8, $9, $10::float8
+insert into mesh_write (attempt, rollout_id, at, object, generation, canary_weight, weight_before, result, message, took_ms, trace_id)
+select $1, $2, $3::timestamptz, $4, $5::bigint, $6::float8, $7::float8, $8, $9, $10::float8, $11
 where exists (select from rollout where id = $2)
 on conflict (attempt) do nothing`;
 
 /** Throws StoreUnavailable where Postgres does not come back soon. */
 export async function recordWrite(db: Database, id: string, write: MeshWrite): Promise<void> {
-  const { at, object, generation, canaryWeight, before, result, message, tookMs } = write;
+  const { at, object, generation, canaryWeight, before, result, message, tookMs, traceId } = write;
   const values = [
     randomUUID(),
     id,
@@ -32,6 +32,7 @@ export async function recordWrite(db: Database, id: string, write: MeshWrite): P
     result,
     storable(message),
     tookMs,
+    traceId,
   ];
   const until = performance.now() + PATIENCE;
   for (;;) {

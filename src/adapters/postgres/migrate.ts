@@ -12,6 +12,8 @@ const CONNECT_TIMEOUT = 10_000;
 
 export interface MigrateOptions {
   readonly direction: 'up';
+  /** The role that the application logs in with, where that is not the owner: is given what it needs, and no more. */
+  readonly application?: string;
   readonly log: (message: string) => void;
 }
 
@@ -19,7 +21,10 @@ export interface MigrateOptions {
  * Brings the schema up to date, all files in one transaction. Two at once are safe: the second waits for the first and
  * finds nothing to do. Returns the names of the files that were run. Throws StoreUnavailable.
  */
-export async function migrate(url: string, { direction, log }: MigrateOptions): Promise<readonly string[]> {
+export async function migrate(
+  url: string,
+  { direction, application, log }: MigrateOptions,
+): Promise<readonly string[]> {
   // A client of our own: the runner's has no ear for errors (a restarted server would end the process), and is not
   // closed yet when the runner says that it is done.
   const client = new pg.Client({
@@ -40,6 +45,7 @@ export async function migrate(url: string, { direction, log }: MigrateOptions): 
       advisoryLockMode: 'wait',
       log,
     });
+    if (application !== undefined) await client.query('select grant_to_application($1)', [application]);
     return ran.map(({ name }) => name);
   } catch (error) {
     throw explained(error);

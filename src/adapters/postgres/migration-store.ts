@@ -5,6 +5,7 @@ import { BadCursor, StoreUnavailable } from '../../app/ports.ts';
 import type { Migration, MigrationFact } from '../../domain/migration/migration.ts';
 import { scopeKey, statusOf } from '../../domain/migration/migration.ts';
 import type { Instant } from '../../domain/plan.ts';
+import { append, appendingFrom, entryJson } from './audit.ts';
 import type { Database, Queries } from './db.ts';
 import { timestamp, timestampOrNull } from './db.ts';
 import { storable, storableJson } from './text.ts';
@@ -34,7 +35,7 @@ const stateOf = ({ phase, trouble, attempts, factCount }: Migration): string =>
   storableJson({ phase, trouble, attempts, factCount });
 
 /** Everything hangs on `moved`: where the version had gone on, no part writes anything. */
-const COMMIT = `
+const commitText = (further: string): string => `
 with moved as (
   update mesh_migration set version = $3, status = $4, state = $5, next_look_at = $6, claimed_until = null, ended_at = $7
   where id = $1 and version = $2
@@ -43,8 +44,10 @@ with moved as (
   insert into mesh_migration_fact (migration_id, seq, at, type, actor, message, data)
   select moved.id, f.seq, to_timestamp(f.at / 1000), f.type, f.actor, f.message, f.data
   from moved, json_to_recordset($8) as f (seq int, at float8, type text, actor text, message text, data jsonb)
-)
+)${further}
 select id from moved`;
+const COMMIT = commitText('');
+const COMMAND = commitText(`, audited as (${appendingFrom('moved', 9)})`);
 
 const DUE = `
 update mesh_migration set claimed_until = now() + $1 * interval '1 millisecond'
@@ -82,10 +85,10 @@ export function postgresMigrationStore(db: Database): MigrationStore {
         }
       }
     },
-    async commit({ previous, next, facts, nextLookAt }) {
+    async commit({ previous, next, facts, nextLookAt, act }) {
       const { phase } = next;
       const moved = await db.rows({
-        text: COMMIT,
+        text: act === undefined ? COMMIT : COMMAND,
         values: [
           previous.id,
           previous.version,
@@ -95,6 +98,7 @@ export function postgresMigrationStore(db: Database): MigrationStore {
           timestampOrNull(nextLookAt),
           phase.name === 'ended' ? timestamp(phase.at) : null,
           storableJson(facts),
+          ...(act === undefined ? [] : [entryJson(act)]),
         ],
       });
       return moved.length > 0;
@@ -168,7 +172,9 @@ async function within(tx: Queries, wanted: NewMigration): Promise<MigrationStart
         ? { kind: 'created', migration: toMigration(live) }
         : { kind: 'conflict', live: toMigration(live) },
     );
-  return { kind: 'created', migration: await insert(tx, wanted) };
+  const migration = await insert(tx, wanted);
+  await append(tx, wanted.act);
+  return { kind: 'created', migration };
 }
 
 const INSERT = `

@@ -6,10 +6,10 @@ import { FACT_COLUMNS } from './rows.ts';
 import { storable } from './text.ts';
 
 /** `attempts` is told before this claim: how often it was claimed and did not get through. */
-const CLAIM = `
+const claiming = (further: readonly string[]): string => `
 with next as (
-  select channel, id, position, attempts from outbox
-  where channel = $1 and delivered_at is null and available_at <= now()
+  select channel, id, position, attempts from outbox o
+  where ${['channel = $1', 'delivered_at is null', 'available_at <= now()', ...further].join(' and ')}
   order by position
   limit $2
   for update skip locked
@@ -31,17 +31,27 @@ const toMessage = ({ message_id, rollout_id, attempts, ...fact }: ClaimRow): Mes
   attempts,
 });
 
-export const postgresOutbox = (db: Database): Outbox => ({
-  async claim(channel, limit, lease) {
-    const rows = await db.rows<ClaimRow>({ name: 'outbox_claim', text: CLAIM, values: [channel, limit, lease] });
+/** `further`: what a row must fulfil beside being due; the table is `o`. `name`: of the prepared statement. */
+export function claimOf(db: Database, name: string, further: readonly string[]): Outbox['claim'] {
+  const text = claiming(further);
+  return async (channel, limit, lease) => {
+    const rows = await db.rows<ClaimRow>({ name, text, values: [channel, limit, lease] });
     return rows.map(toMessage);
-  },
-  async delivered(channel, id) {
+  };
+}
+
+export const deliveredIn =
+  (db: Database): Outbox['delivered'] =>
+  async (channel, id) => {
     await db.rows({
       text: 'update outbox set delivered_at = now(), last_error = null where channel = $1 and id = $2 and delivered_at is null',
       values: [channel, id],
     });
-  },
+  };
+
+export const postgresOutbox = (db: Database): Outbox => ({
+  claim: claimOf(db, 'outbox_claim', []),
+  delivered: deliveredIn(db),
   async postpone(channel, id, delay, error) {
     await db.rows({
       text: "update outbox set available_at = now() + $3 * interval '1 millisecond', last_error = $4 where channel = $1 and id = $2 and delivered_at is null",

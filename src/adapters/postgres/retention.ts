@@ -11,6 +11,7 @@ const TABLES = [
   'mesh_write',
   'evidence',
   'evidence_block',
+  'delivery_attempt',
   'outbox',
   'slack_message',
   'trace',

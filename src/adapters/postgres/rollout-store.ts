@@ -1,6 +1,8 @@
 /** The store on Postgres. Each verb's SQL is beside it or in a file of its own. */
 import type { Commit, Loaded, Logger, RolloutStore } from '../../app/ports.ts';
 import { StoreUnavailable } from '../../app/ports.ts';
+import type { Tracer } from '../../app/tracer.ts';
+import { UNTRACED } from '../../app/tracer.ts';
 import type { Ledger } from '../../domain/evidence/ledger.ts';
 import type { Instant, Millis, Plan } from '../../domain/plan.ts';
 import type { Rollout } from '../../domain/rollout.ts';
@@ -24,6 +26,10 @@ import { watchChanges } from './watch.ts';
 export interface RolloutStoreOptions {
   /** Names of the channels that are told about a rollout: each gets every message once, through the outbox. */
   readonly channels: readonly string[];
+  /** Channels that are told what nobody may miss, of plans that name none. Absent: none. */
+  readonly usual?: readonly string[];
+  /** Which trace a fact belongs to. Absent: none. */
+  readonly traceOf?: Tracer['traceOf'];
   readonly log: Logger;
 }
 
@@ -35,7 +41,10 @@ const PLANS = 8_192;
 /** Ledgers kept parsed; one takes some thirty kilobytes of memory. */
 const LEDGERS = 4_096;
 
-export function postgresRolloutStore(db: Database, { channels, log }: RolloutStoreOptions): PostgresRolloutStore {
+export function postgresRolloutStore(
+  db: Database,
+  { channels, usual = [], traceOf = UNTRACED.traceOf, log }: RolloutStoreOptions,
+): PostgresRolloutStore {
   const plans = planCache(PLANS);
   const texts = queryTexts();
   const ledgers = ledgerCache(LEDGERS);
@@ -47,13 +56,13 @@ export function postgresRolloutStore(db: Database, { channels, log }: RolloutSto
     childrenOf: (fleet) => childrenOf(db, fleet),
     revertOf: (id) => revertOf(db, present, id),
     async commit(change) {
-      const written = await commit(db, channels, texts, change);
+      const written = await commit(db, { channels, usual, traceOf }, texts, change);
       if (written) remember(ledgers, change);
       return written;
     },
     replay: (claim) => replay(db, claim),
-    start: (rollout, behind) => start(db, rollout, behind),
-    startRevert: (rollout) => startRevert(db, rollout),
+    start: (rollout, behind) => start(db, traceOf, rollout, behind),
+    startRevert: (rollout) => startRevert(db, traceOf, rollout),
     recordWrite: (id, write) => recordWrite(db, id, write),
     overdue: (grace, claim, limit) => overdue(db, grace, claim, limit),
     list: (filter, limit, cursor) => listRollouts(db, filter, limit, cursor),

@@ -1,6 +1,6 @@
 /** The aggregate as a row, and back. */
 import type { Instant, Plan } from '../../domain/plan.ts';
-import type { Fact, Rollout } from '../../domain/rollout.ts';
+import type { Rollout } from '../../domain/rollout.ts';
 
 /** What the `state` column holds: everything of a rollout that has no column of its own. */
 type State = Omit<Rollout, 'id' | 'epoch' | 'plan' | 'createdAt' | 'createdBy' | 'version' | 'generation'>;
@@ -65,6 +65,5 @@ export function toState(rollout: Rollout): State {
 /** The rollout that this one waits behind: then it does not hold its target yet. */
 export const behindOf = ({ phase }: Rollout): string | null => (phase.name === 'pending' ? phase.behind : null);
 
-export type FactRow = Fact;
 /** Named as in the domain, so that a row is a fact. */
 export const FACT_COLUMNS = 'f.seq, f.at, f.type, f.actor, f.step, f.message, f.data';

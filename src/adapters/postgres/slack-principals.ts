@@ -1,5 +1,7 @@
 /** Which person of Slack is which principal. */
-import type { Principal, PrincipalRole, SlackPrincipals } from '../../app/ports.ts';
+import { done } from '../../app/audit/act.ts';
+import type { Administering, Principal, PrincipalRole, SlackPrincipals } from '../../app/ports.ts';
+import { append } from './audit.ts';
 import type { Database } from './db.ts';
 import { storable } from './text.ts';
 
@@ -9,6 +11,9 @@ const principal = (teamId: string, userId: string, name: string, role: Principal
   role,
 });
 
+/** Nobody said who they are: written down all the same. */
+const BY_ITSELF: Administering = { doer: { id: 'sluice', name: 'sluice' }, reason: null };
+
 export const postgresSlackPrincipals = (db: Database): SlackPrincipals => ({
   async find(teamId, userId) {
     const [row] = await db.read<{ name: string; role: PrincipalRole }>({
@@ -17,19 +22,25 @@ export const postgresSlackPrincipals = (db: Database): SlackPrincipals => ({
     });
     return row === undefined ? null : principal(teamId, userId, row.name, row.role);
   },
-  async map(teamId, userId, name, role) {
-    await db.rows({
-      text: `insert into slack_principal (team_id, user_id, name, role) values ($1, $2, $3, $4)
-        on conflict (team_id, user_id) do update set name = excluded.name, role = excluded.role`,
-      values: [teamId, userId, storable(name), role],
+  async map(teamId, userId, name, role, { doer, reason } = BY_ITSELF) {
+    await db.transaction(async (tx) => {
+      await tx.rows({
+        text: `insert into slack_principal (team_id, user_id, name, role) values ($1, $2, $3, $4)
+          on conflict (team_id, user_id) do update set name = excluded.name, role = excluded.role`,
+        values: [teamId, userId, storable(name), role],
+      });
+      await append(tx, done(doer, { action: 'slack.map', id: `${teamId}:${userId}`, reason }));
     });
     return principal(teamId, userId, name, role);
   },
-  async unmap(teamId, userId) {
-    const rows = await db.rows({
-      text: 'delete from slack_principal where team_id = $1 and user_id = $2 returning 1 as deleted',
-      values: [teamId, userId],
-    });
-    return rows.length > 0;
-  },
+  unmap: (teamId, userId, { doer, reason } = BY_ITSELF) =>
+    db.transaction(async (tx) => {
+      const rows = await tx.rows({
+        text: 'delete from slack_principal where team_id = $1 and user_id = $2 returning 1 as deleted',
+        values: [teamId, userId],
+      });
+      if (rows.length === 0) return false;
+      await append(tx, done(doer, { action: 'slack.unmap', id: `${teamId}:${userId}`, reason }));
+      return true;
+    }),
 });

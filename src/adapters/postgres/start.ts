@@ -1,12 +1,15 @@
-/** A new rollout: idempotency key, target, row, first fact, in one transaction. */
+/** A new rollout: idempotency key, target, row, first fact, its row in the audit, in one transaction. */
 import { randomUUID } from 'node:crypto';
 import type { IdempotencyClaim, NewRevert, NewRollout, Reverted, Started, StartedRevert } from '../../app/ports.ts';
 import { FleetMovedOn, StoreUnavailable } from '../../app/ports.ts';
+import type { Tracer } from '../../app/tracer.ts';
+import { stepAt } from '../../app/tracer.ts';
 import { openLedger } from '../../domain/evidence/ledger.ts';
 import type { Instant, Target } from '../../domain/plan.ts';
 import { targetKey } from '../../domain/plan.ts';
 import type { Rollout } from '../../domain/rollout.ts';
 import { statusOf } from '../../domain/rollout.ts';
+import { append } from './audit.ts';
 import type { Database, Queries } from './db.ts';
 import { timestamp } from './db.ts';
 import type { RolloutRow } from './rows.ts';
@@ -15,6 +18,8 @@ import { storable, storableJson } from './text.ts';
 import { brokenConstraint, isPassing } from './trouble.ts';
 
 export type Behind = 'nobody' | 'live';
+
+type TraceOf = Tracer['traceOf'];
 
 /** An outcome that must leave no trace: carried out of the transaction, which then rolls back. */
 class NothingWritten<Outcome extends StartedRevert> extends Error {
@@ -29,13 +34,13 @@ class NothingWritten<Outcome extends StartedRevert> extends Error {
 const TRIES = 4;
 
 /** Throws StoreUnavailable, and RangeError for an epoch that no later rollout could be above of. */
-export const start = (db: Database, wanted: NewRollout, behind: Behind): Promise<Started> =>
-  attempts<Started>(db, wanted, (tx) => within(tx, wanted, behind));
+export const start = (db: Database, traceOf: TraceOf, wanted: NewRollout, behind: Behind): Promise<Started> =>
+  attempts<Started>(db, wanted, (tx) => within(tx, traceOf, wanted, behind));
 
 /** As `start`, of a rollout that takes another back: nobody may stand before it. */
-export const startRevert = (db: Database, wanted: NewRevert): Promise<StartedRevert> =>
+export const startRevert = (db: Database, traceOf: TraceOf, wanted: NewRevert): Promise<StartedRevert> =>
   attempts<StartedRevert>(db, wanted, (tx) =>
-    within(tx, wanted, 'nobody', () => stillStands(tx, wanted.objectKey, wanted.reverts)),
+    within(tx, traceOf, wanted, 'nobody', () => stillStands(tx, wanted.objectKey, wanted.reverts)),
   );
 
 async function attempts<Outcome extends StartedRevert>(
@@ -62,6 +67,7 @@ const isRace = (error: unknown): boolean => brokenConstraint(error) !== null;
 
 async function within(
   tx: Queries,
+  traceOf: TraceOf,
   wanted: NewRollout | NewRevert,
   behind: Behind,
   unless: () => Promise<void> = async () => undefined,
@@ -82,7 +88,9 @@ async function within(
   }
   await unless();
   if (wanted.fleet !== undefined) await stillAtWave(tx, wanted.fleet);
-  return { kind: 'created', rollout: await insert(tx, wanted, live.at(-1) ?? null) };
+  const rollout = await insert(tx, traceOf, wanted, live.at(-1) ?? null);
+  await append(tx, wanted.act);
+  return { kind: 'created', rollout };
 }
 
 /**
@@ -177,10 +185,15 @@ with created as (
   insert into evidence (rollout_id, version, ledger)
   select created.id, $12, $22 from created where $22::json is not null
 )
-insert into fact (rollout_id, seq, at, type, actor, step, message, data)
-select created.id, 1, $10, 'created', $11, null, $18, $19 from created`;
+insert into fact (rollout_id, seq, at, type, actor, step, message, data, trace_id)
+select created.id, 1, $10, 'created', $11, null, $18, $19, $26 from created`;
 
-async function insert(tx: Queries, wanted: NewRollout | NewRevert, behind: string | null): Promise<Rollout> {
+async function insert(
+  tx: Queries,
+  traceOf: TraceOf,
+  wanted: NewRollout | NewRevert,
+  behind: string | null,
+): Promise<Rollout> {
   const { id, plan, source, warnings, observedWeight, evidence } = wanted;
   const { target } = plan;
   const [clock] = await tx.rows<{ now: Instant; epoch: number }>({
@@ -217,6 +230,7 @@ async function insert(tx: Queries, wanted: NewRollout | NewRevert, behind: strin
       'reverts' in wanted ? wanted.reverts.rollout : null,
       wanted.fleet?.id ?? null,
       wanted.fleet?.wave ?? null,
+      traceOf(stepAt(rollout)),
     ],
   });
   return rollout;

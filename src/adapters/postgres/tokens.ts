@@ -1,6 +1,8 @@
 /** API tokens: `slc_<id>_<secret>`, shown once. The database holds a hash that no token can be made from. */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import type { PrincipalRole, TokenStore } from '../../app/ports.ts';
+import { done } from '../../app/audit/act.ts';
+import type { Administering, PrincipalRole, TokenStore } from '../../app/ports.ts';
+import { append } from './audit.ts';
 import type { Database } from './db.ts';
 import { timestampOrNull } from './db.ts';
 import { storable } from './text.ts';
@@ -31,6 +33,9 @@ interface TokenRow {
 const NOTE =
   "update api_token set last_used_at = now() where id = $1 and (last_used_at is null or last_used_at < now() - interval '1 minute')";
 
+/** Nobody said who they are: written down all the same. */
+const BY_ITSELF: Administering = { doer: { id: 'sluice', name: 'sluice' }, reason: null };
+
 export const postgresTokenStore = (db: Database): TokenStore => ({
   async authenticate(token) {
     const [, id, secret] = TOKEN.exec(token) ?? [];
@@ -41,22 +46,28 @@ export const postgresTokenStore = (db: Database): TokenStore => ({
     if (row.note) await db.rows({ text: NOTE, values: [id] });
     return { id: `token:${id}`, name: `token ${row.name}`, role: row.role };
   },
-  async create(name, role, expiresAt) {
+  async create(name, role, expiresAt, { doer, reason } = BY_ITSELF) {
     const id = randomBytes(ID_BYTES).toString('hex');
     const secret = randomBytes(SECRET_BYTES).toString('base64url');
-    await db.rows({
-      text: 'insert into api_token (id, name, role, hash, expires_at) values ($1, $2, $3, $4, $5)',
-      values: [id, storable(name), role, sha256(secret), timestampOrNull(expiresAt)],
+    await db.transaction(async (tx) => {
+      await tx.rows({
+        text: 'insert into api_token (id, name, role, hash, expires_at) values ($1, $2, $3, $4, $5)',
+        values: [id, storable(name), role, sha256(secret), timestampOrNull(expiresAt)],
+      });
+      await append(tx, done(doer, { action: 'token.create', id, reason }));
     });
     return { id, token: `slc_${id}_${secret}` };
   },
-  async revoke(id) {
-    const rows = await db.rows({
-      text: 'update api_token set revoked_at = now() where id = $1 and revoked_at is null returning 1 as revoked',
-      values: [id],
-    });
-    return rows.length > 0;
-  },
+  revoke: (id, { doer, reason } = BY_ITSELF) =>
+    db.transaction(async (tx) => {
+      const rows = await tx.rows({
+        text: 'update api_token set revoked_at = now() where id = $1 and revoked_at is null returning 1 as revoked',
+        values: [id],
+      });
+      if (rows.length === 0) return false;
+      await append(tx, done(doer, { action: 'token.revoke', id, reason }));
+      return true;
+    }),
   list: () =>
     db.read({
       text: `select id, name, role, created_at as "createdAt", expires_at as "expiresAt", revoked_at as "revokedAt", last_used_at as "lastUsedAt"

@@ -1,5 +1,7 @@
 /** One Prometheus over HTTP: a query in, an answer out. Never throws for what the far side or the network does. */
 
+import type { TraceHeaders, Tracer } from '../../app/tracer.ts';
+import { UNTRACED } from '../../app/tracer.ts';
 import type { NoValueCode } from '../../domain/observation.ts';
 import { bodyWithin } from '../body-within.ts';
 import { type Answer, readAnswer, readSamples, type Trouble, trouble } from './answer.ts';
@@ -20,6 +22,8 @@ export interface ClientOptions {
   readonly maxSampleAhead: number;
   /** Called once per request: its result ("ok" or a code) and how long it took in ms. */
   readonly onRequest: (result: string, took: number) => void;
+  /** Absent: nothing is traced. */
+  readonly tracer?: Tracer;
 }
 
 export interface PrometheusClient {
@@ -32,18 +36,25 @@ export interface PrometheusClient {
 }
 
 export function openClient(options: ClientOptions): PrometheusClient {
+  const { tracer = UNTRACED } = options;
   const { shown, target, auth } = address(options);
   const server = `Prometheus at ${shown}`;
   const headers = { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json', ...auth };
 
   type Read<T> = (status: number, text: string) => T | Trouble;
 
-  async function ask<T>(asked: Record<string, string>, timeout: number, read: Read<T>): Promise<T | Trouble> {
+  async function ask<T>(
+    asked: Record<string, string>,
+    timeout: number,
+    read: Read<T>,
+    trace: TraceHeaders,
+  ): Promise<T | Trouble> {
     // Prometheus stops working on it too when the time is up: an abandoned query must not keep it busy.
     const body = new URLSearchParams({ ...asked, timeout: `${timeout}ms` });
     const signal = AbortSignal.timeout(timeout);
     try {
-      const response = await fetch(target, { method: 'POST', headers, body, redirect: 'manual', signal });
+      const all = { ...trace, ...headers };
+      const response = await fetch(target, { method: 'POST', headers: all, body, redirect: 'manual', signal });
       const text = await bodyWithin(response, options.maxResponseBytes);
       if (text === null) return tooLarge(server, options.maxResponseBytes);
       return read(response.status, text);
@@ -58,7 +69,11 @@ export function openClient(options: ClientOptions): PrometheusClient {
     read: Read<T>,
   ): Promise<T | Trouble> {
     const started = performance.now();
-    const answer = await ask(asked, Math.max(1, Math.ceil(timeout)), read);
+    const answer = await tracer.call('prometheus.query', { 'server.address': target.host }, async (span, trace) => {
+      const found = await ask(asked, Math.max(1, Math.ceil(timeout)), read, trace);
+      if (!found.ok) span.fail(found.code);
+      return found;
+    });
     options.onRequest(answer.ok ? 'ok' : (answer.code satisfies NoValueCode), performance.now() - started);
     return answer;
   }

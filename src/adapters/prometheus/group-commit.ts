@@ -3,6 +3,7 @@
  * or had a group leave a moment ago, its new questions gather and leave as the next group. So the number of requests
  * depends on the pace and on how fast the far side answers, not on how many ask.
  */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { Gate } from './gate.ts';
 
 export interface Lane<Unit, Result> {
@@ -40,6 +41,8 @@ interface LaneState<Unit, Result> {
   /** Since when the oldest of `waiting` waits, and what ends that. */
   waitingSince: number;
   waitTimer: NodeJS.Timeout | null;
+  /** Runs in the context of the oldest of `waiting`: the group is asked for it, and not for who asked before. */
+  onBehalf: ReturnType<typeof AsyncLocalStorage.snapshot>;
   /** Under way, or answered a moment ago. */
   readonly known: Map<string, Promise<Result>>;
   busy: boolean;
@@ -76,6 +79,7 @@ export class GroupCommit<Unit, Result> {
       waiting: new Map(),
       waitingSince: 0,
       waitTimer: null,
+      onBehalf: AsyncLocalStorage.snapshot(),
       known: new Map(),
       busy: false,
       leftAt: Number.NEGATIVE_INFINITY,
@@ -86,6 +90,7 @@ export class GroupCommit<Unit, Result> {
 
   #firstInLine(name: string, state: LaneState<Unit, Result>): void {
     state.waitingSince = performance.now();
+    state.onBehalf = AsyncLocalStorage.snapshot();
     if (!state.busy)
       setTimeout(() => this.#depart(name, state), Math.max(this.#options.linger, this.#untilNext(state)));
     else state.waitTimer = setTimeout(() => this.#giveUp(name, state), this.#options.patience);
@@ -105,6 +110,7 @@ export class GroupCommit<Unit, Result> {
 
   #depart(name: string, state: LaneState<Unit, Result>): void {
     const group = state.waiting;
+    const { onBehalf } = state;
     const leaveBy = state.waitingSince + this.#options.patience;
     state.waiting = new Map();
     if (state.waitTimer !== null) clearTimeout(state.waitTimer);
@@ -115,7 +121,8 @@ export class GroupCommit<Unit, Result> {
     for (const [key, asked] of group) state.known.set(key, asked.promise);
     const askers = new Map([...group.values()].map((asked) => [asked.unit, asked]));
     const pieces = state.lane.cut([...askers.keys()]);
-    void Promise.all(pieces.map((piece) => this.#sendPiece(state.lane, piece, askers, leaveBy))).then(() => {
+    const sent = onBehalf(() => pieces.map((piece) => this.#sendPiece(state.lane, piece, askers, leaveBy)));
+    void Promise.all(sent).then(() => {
       const left = Math.max(0, sentAt + this.#options.fresh - performance.now());
       setTimeout(() => this.#forget(name, state, [...group.keys()]), left).unref();
       state.busy = false;

@@ -11,10 +11,10 @@ export const DECISION_ANNOTATION = 'sluice.dev/decision';
 const LIMIT = 1024;
 
 /**
- * JSON: `{rollout, epoch, generation, weight, from, reason, actor, at}`; weights in percent, `at` as RFC 3339.
- * The reason gives way first where the whole would pass 1 KiB.
+ * JSON: `{rollout, epoch, generation, weight, from, reason, actor, at, rules}`; weights in percent, `at` as RFC 3339, `rules`
+ * (only where there are any) the seal of the rollout's own rules. The reason gives way first where the whole would pass 1 KiB.
  */
-export function encodeDecision(decision: Decision, from: number): string {
+export function encodeDecision(decision: Decision, from: number, seal: string | null = null): string {
   const { stamp, canaryWeight, actor, at } = decision;
   const text = (reason: string, by: string): string =>
     JSON.stringify({
@@ -26,6 +26,7 @@ export function encodeDecision(decision: Decision, from: number): string {
       reason,
       actor: by,
       at: new Date(at).toISOString(),
+      ...(seal === null ? {} : { rules: seal }),
     });
   const by = shortened(actor, (a) => bytes(JSON.stringify(a)) <= 200);
   return text(
@@ -52,13 +53,24 @@ function shortened(text: string, fits: (text: string) => boolean): string {
 
 /** The stamp on the object; null: none, or one that cannot be read (anybody may write an annotation). */
 export function stampOn(object: KubeObject): Stamp | null {
-  const text = object.metadata.annotations?.[DECISION_ANNOTATION];
-  if (typeof text !== 'string' || text.length > 4 * LIMIT) return null;
-  const parsed = parse(text);
-  if (!isRecord(parsed)) return null;
+  const parsed = decisionOn(object);
+  if (parsed === null) return null;
   const { rollout, epoch, generation } = parsed;
   if (typeof rollout !== 'string' || rollout === '' || !isCount(epoch) || !isCount(generation)) return null;
   return { rollout, epoch, generation };
+}
+
+/** The seal of the rollout's own rules as they were written; null: none was. */
+export function sealOn(object: KubeObject): string | null {
+  const rules = decisionOn(object)?.['rules'];
+  return typeof rules === 'string' ? rules : null;
+}
+
+function decisionOn(object: KubeObject): Readonly<Record<string, unknown>> | null {
+  const text = object.metadata.annotations?.[DECISION_ANNOTATION];
+  if (typeof text !== 'string' || text.length > 4 * LIMIT) return null;
+  const parsed = parse(text);
+  return isRecord(parsed) ? parsed : null;
 }
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;

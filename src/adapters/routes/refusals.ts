@@ -215,3 +215,15 @@ export const mirrorsAlready = (naming: Naming, rule: string): RouteTrouble =>
     'shape',
     `${rule} of ${naming.object} mirrors requests already, and a mirror step would take that away for its time: remove the mirror, or leave the step out`,
   );
+
+export const looksAlready = (naming: Naming, rule: string, header: string, what: Temporary): RouteTrouble =>
+  trouble(
+    'shape',
+    `${rule} of ${naming.object} looks at the header "${header}" already, and a rule can look at it only once: the ${wordsOf(what)} would take other requests than the rule's. Leave it out, or match something else there`,
+  );
+
+export const cookiesAlready = (naming: Naming, rule: string): RouteTrouble =>
+  trouble(
+    'shape',
+    `${rule} of ${naming.object} edits the response header "set-cookie" itself, by which session affinity gives users their cookie: one of the two would be lost. Leave sessionAffinity out, or let the app set its own cookies`,
+  );

@@ -159,7 +159,8 @@ export class RouteRouter implements TrafficRouter {
 
   #ops(object: KubeObject, split: Split, decision: Decision, token: string): readonly PatchOp[] {
     const parts = this.#kind.parts(object, split, decision.canaryWeight);
-    const value = encodeDecision(decision, split.canaryWeight);
+    const seal = this.#kind.temporary?.seal?.(object, split, decision) ?? null;
+    const value = encodeDecision(decision, split.canaryWeight, seal);
     return [
       // `replace`, not `test`: a stale one answers 409 instead of a 422 that does not say which operation failed.
       { op: 'replace', path: '/metadata/resourceVersion', value: token },

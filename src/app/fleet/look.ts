@@ -3,7 +3,7 @@
  * for. Safe to run twice, late, in any process: a child is started under a key made of fleet, wave and cluster, in a
  * transaction that finds the fleet still at that wave.
  */
-import type { ChildSeen, FleetChange, FleetCommand, Wish } from '../../domain/fleet/advance.ts';
+import type { ChildSeen, FleetChange, FleetCommand, FleetExpectation, Wish } from '../../domain/fleet/advance.ts';
 import {
   advanceFleet,
   childHeld,
@@ -17,6 +17,9 @@ import { childDocument, fleetIsLive } from '../../domain/fleet/fleet.ts';
 import type { Instant, Millis } from '../../domain/plan.ts';
 import type { Rollout } from '../../domain/rollout.ts';
 import { statusOf } from '../../domain/rollout.ts';
+import type { Doer } from '../audit/act.ts';
+import { done } from '../audit/act.ts';
+import { noteFulfilled } from '../audit/log.ts';
 import { command } from '../commands.ts';
 import type { Logger, Principal } from '../ports.ts';
 import { FleetMovedOn, StoreUnavailable } from '../ports.ts';
@@ -142,7 +145,7 @@ async function bringAbout(ports: FleetPorts, fleet: Fleet, wish: Wish, at: numbe
     }
     case 'abort': {
       const aborted = { name: 'abort', reason: goingBack(fleet) } as const;
-      await command(ports.start, { id: wish.rollout, command: aborted, actor: actorOf(fleet) });
+      await command(ports.start, { id: wish.rollout, command: aborted, by: doerOf(fleet) });
       return fleet;
     }
     case 'revert': {
@@ -161,6 +164,7 @@ async function keep(ports: FleetPorts, fleet: Fleet, change: FleetChange): Promi
 }
 
 const actorOf = ({ id }: Fleet): string => `fleet rollout ${id}`;
+const doerOf = (fleet: Fleet): Doer => ({ id: `fleet:${fleet.id}`, name: actorOf(fleet) });
 const goingBack = ({ phase }: Fleet): string => (phase.name === 'rolling_back' ? phase.message : '');
 
 /** null: it is started, or was before, or must not be any more; otherwise why it cannot. */
@@ -170,7 +174,7 @@ async function startChild(
   { wave, cluster }: Extract<Wish, { name: 'start' }>,
 ): Promise<string | null> {
   const principal: Principal = {
-    id: `fleet:${fleet.id}`,
+    ...doerOf(fleet),
     name: `${actorOf(fleet)} (${fleet.createdBy})`,
     role: 'deployer',
   };
@@ -224,7 +228,7 @@ async function revertChild(
     reason: goingBack(fleet),
     force: false,
     anytime: true,
-    principal: { name: actorOf(fleet) },
+    principal: doerOf(fleet),
   });
   switch (result.kind) {
     case 'reverting':
@@ -244,21 +248,26 @@ const RACES = 10;
 
 /** A person's word: load, decide, commit. The next look brings it about. */
 export async function commandFleet(
-  { fleets }: Pick<FleetPorts, 'fleets'>,
+  { fleets, start: { audit } }: FleetPorts,
   id: string,
   wanted: FleetCommand,
   principal: Principal,
+  expected: FleetExpectation = {},
 ): Promise<FleetCommandResult> {
+  const what = { action: `fleet.${wanted.name}`, id, reason: wanted.reason } as const;
   for (let race = 0; race < RACES; race += 1) {
     const loaded = await fleets.load(id);
     if (loaded === null) return { kind: 'not_found' };
     const { fleet, now } = loaded;
-    const decided = orderFleet(fleet, wanted, principal.name, now);
+    const decided = orderFleet(fleet, wanted, principal.name, now, expected);
     if (isFleetRefusal(decided)) return { kind: 'refused', refusal: decided, fleet };
-    if (decided.fleet === fleet) return { kind: 'done', fleet };
+    if (decided.fleet === fleet) {
+      await noteFulfilled(audit, principal, { ...what, code: 'unchanged' });
+      return { kind: 'done', fleet };
+    }
     const next = { ...decided.fleet, version: fleet.version + 1 };
     const lookIn = fleetIsLive(next) ? 0 : null;
-    if (await fleets.commit({ previous: fleet, next, facts: decided.facts, lookIn }))
+    if (await fleets.commit({ previous: fleet, next, facts: decided.facts, lookIn, act: done(principal, what) }))
       return { kind: 'done', fleet: next };
   }
   throw new StoreUnavailable(

@@ -1,7 +1,8 @@
 /** What fleet rollouts need of the world, and what may be asked of them. Types only. */
-import type { FleetCommand, FleetRefusal } from '../../domain/fleet/advance.ts';
-import type { Fleet, FleetFact, FleetSpec } from '../../domain/fleet/fleet.ts';
+import type { FleetCommand, FleetExpectation, FleetRefusal } from '../../domain/fleet/advance.ts';
+import type { Fleet, FleetFact, FleetSpec, FleetStatus } from '../../domain/fleet/fleet.ts';
 import type { Instant, Millis } from '../../domain/plan.ts';
+import type { AuditEntry } from '../audit/act.ts';
 import type { IdempotencyClaim, Page, Principal } from '../ports.ts';
 import type { Finding, Problem } from '../usecases.ts';
 
@@ -9,6 +10,8 @@ export interface NewFleet {
   readonly id: string;
   readonly spec: FleetSpec;
   readonly createdBy: string;
+  /** Written into the audit with it, or neither is. */
+  readonly act: AuditEntry;
   readonly idempotency: IdempotencyClaim | null;
 }
 
@@ -18,11 +21,17 @@ export interface FleetCommit {
   readonly facts: readonly FleetFact[];
   /** In how long to look again; null: never (it has ended). */
   readonly lookIn: Millis | null;
+  /** Whose order it is: written into the audit with it, or neither is. Absent: a look's, which is nobody's. */
+  readonly act?: AuditEntry;
 }
 
 export type FleetStarted =
   | { readonly kind: 'created' | 'replayed'; readonly fleet: Fleet }
   | { readonly kind: 'key_reused' };
+
+export interface FleetFilter {
+  readonly status?: readonly FleetStatus[] | undefined;
+}
 
 export interface FleetStore {
   /** null: no such fleet rollout. `now`: the database's clock. */
@@ -33,7 +42,7 @@ export interface FleetStore {
   commit(change: FleetCommit): Promise<boolean>;
   /** Live fleet rollouts whose look is due; claims them by moving their next look ahead by `claim`. */
   due(claim: Millis, limit: number): Promise<readonly string[]>;
-  list(limit: number, cursor: string | null): Promise<Page<Fleet>>;
+  list(filter: FleetFilter, limit: number, cursor: string | null): Promise<Page<Fleet>>;
   facts(id: string): Promise<readonly FleetFact[]>;
 }
 
@@ -59,7 +68,12 @@ export interface FleetUseCases {
     idempotency: { readonly key: string; readonly hash: string } | null,
   ): Promise<FleetStartResult>;
   dryRun(document: unknown): Promise<FleetDryRun>;
-  command(id: string, command: FleetCommand, principal: Principal): Promise<FleetCommandResult>;
+  command(
+    id: string,
+    command: FleetCommand,
+    principal: Principal,
+    expected: FleetExpectation,
+  ): Promise<FleetCommandResult>;
   get(id: string): Promise<{ readonly fleet: Fleet; readonly facts: readonly FleetFact[] } | null>;
   readonly list: FleetStore['list'];
 }

@@ -1,4 +1,6 @@
 /** Starting a fleet rollout: every cluster is looked at before anything is written anywhere. */
+import { done } from '../audit/act.ts';
+import { noteFulfilled } from '../audit/log.ts';
 import type { Principal } from '../ports.ts';
 import { preflight } from '../preflight.ts';
 import { refuses } from '../severity.ts';
@@ -14,11 +16,25 @@ export interface FleetStartPorts {
   readonly newFleetId: () => string;
 }
 
+type Key = { readonly key: string; readonly hash: string } | null;
+
 export async function startFleet(
+  ports: FleetStartPorts,
+  document: unknown,
+  principal: Principal,
+  idempotency: Key,
+): Promise<FleetStartResult> {
+  const result = await startOrFind(ports, document, principal, idempotency);
+  if (result.kind === 'replayed')
+    await noteFulfilled(ports.start.audit, principal, { action: 'fleet.start', id: result.fleet.id, code: 'replayed' });
+  return result;
+}
+
+async function startOrFind(
   { fleets, start, newFleetId }: FleetStartPorts,
   document: unknown,
   principal: Principal,
-  idempotency: { readonly key: string; readonly hash: string } | null,
+  idempotency: Key,
 ): Promise<FleetStartResult> {
   const parsed = parseFleet(start, document);
   if (!parsed.ok) return { kind: 'invalid', problems: parsed.problems };
@@ -27,10 +43,12 @@ export async function startFleet(
   if (known !== null) return known;
   const findings = await lookAtAll(start, parsed.plans);
   if (findings.some(refuses)) return { kind: 'preflight_failed', findings };
+  const id = newFleetId();
   const started = await fleets.create({
-    id: newFleetId(),
+    id,
     spec: parsed.spec,
     createdBy: principal.name,
+    act: done(principal, { action: 'fleet.start', id }),
     idempotency: claim,
   });
   if (started.kind === 'created') start.log.info({ fleetId: started.fleet.id }, 'fleet rollout created');
@@ -51,5 +69,5 @@ async function lookAtAll(ports: StartPorts, plans: readonly ClusterPlan[]): Prom
     const found = await preflight(ports, plan);
     findings.push(...found.findings.map((one) => ({ ...one, check: `${cluster}/${one.check}` })));
   }
-  return findings;
+  return [...findings, ...(await ports.inspector.alike(plans.map(({ plan }) => plan.target)))];
 }

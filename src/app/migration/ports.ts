@@ -17,6 +17,7 @@ import type {
   Traffic,
 } from '../../domain/migration/observation.ts';
 import type { Instant, Millis } from '../../domain/plan.ts';
+import type { AuditEntry } from '../audit/act.ts';
 import type { IdempotencyClaim, Page } from '../ports.ts';
 import type { Finding } from '../usecases.ts';
 
@@ -95,6 +96,8 @@ export interface NewMigration {
   readonly plan: MigrationPlan;
   readonly source: unknown;
   readonly createdBy: string;
+  /** Written into the audit with it, or neither is. */
+  readonly act: AuditEntry;
   readonly epochAbove: number;
   readonly idempotency: IdempotencyClaim | null;
   readonly message: string;
@@ -112,6 +115,8 @@ export interface MigrationCommit {
   readonly next: Migration;
   readonly facts: readonly MigrationFact[];
   readonly nextLookAt: Instant | null;
+  /** Whose order it is: written into the audit with it, or neither is. Absent: a look's, which is nobody's. */
+  readonly act?: AuditEntry;
 }
 
 export interface MigrationFilter {

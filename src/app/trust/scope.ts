@@ -89,10 +89,10 @@ export const scopedFleets = (inner: FleetUseCases, places: FleetPlaces): FleetUs
     if (place !== null) assertWithin(principal, place);
     return inner.start(document, principal, idempotency);
   },
-  async command(id, command, principal) {
+  async command(id, command, principal, expected) {
     const found = principal.scope === undefined ? null : await inner.get(id);
     if (found !== null) assertWithin(principal, places.of(found.fleet));
-    return inner.command(id, command, principal);
+    return inner.command(id, command, principal, expected);
   },
 });
 

@@ -3,6 +3,7 @@ import { PATIENCE, tokenFor } from '../call.ts';
 import type { Call } from '../command.ts';
 import type { Ending } from '../exit-codes.ts';
 import { Failure } from '../failure.ts';
+import { userAgent } from '../pipeline.ts';
 import { roleOf } from '../role.ts';
 import type { Server } from '../settings.ts';
 import { configPath, serverOf } from '../settings.ts';
@@ -56,7 +57,7 @@ async function examined(call: Call): Promise<readonly Finding[]> {
       },
     ];
   }
-  const wire = openWire(server.url, credential, `sluice/${call.version}`, call.env);
+  const wire = openWire(server.url, credential, userAgent(call.version, call.env), call.env);
   try {
     const health = await wire.send({ method: 'GET', path: '/healthz', within: 10_000 });
     const settings: Finding = {

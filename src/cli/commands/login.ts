@@ -6,6 +6,7 @@ import { writeConfigFile } from '../config-file.ts';
 import { given } from '../environment.ts';
 import type { Ending } from '../exit-codes.ts';
 import { usage } from '../failure.ts';
+import { userAgent } from '../pipeline.ts';
 import { roleOf } from '../role.ts';
 import { askSecret } from '../secret.ts';
 import { addressOf, configPath, readConfigFile, tokenText } from '../settings.ts';
@@ -24,7 +25,7 @@ export async function run(call: Call): Promise<Ending> {
   if (url.protocol === 'http:' && !isLoopback(url.hostname))
     terminal.note(`${url.href} is not encrypted: everybody on the way can read the token`, 'warn');
   const token = await tokenFor(call);
-  const wire = openWire(url, token, `sluice/${call.version}`, env);
+  const wire = openWire(url, token, userAgent(call.version, env), env);
   try {
     const api = openApi(
       persistent(wire, { patience: PATIENCE.look, onTrouble: (words) => terminal.note(words, 'warn') }),

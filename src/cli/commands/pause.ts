@@ -1,10 +1,9 @@
 /** `sluice pause`. */
 import type { Call } from '../command.ts';
 import type { Ending } from '../exit-codes.ts';
-import { steer } from '../steer.ts';
+import { reasonOf, steer } from '../steer.ts';
 
 export async function run(call: Call): Promise<Ending> {
-  const reason = call.text('reason');
-  await steer(call, { name: 'pause', guarded: false, body: reason === undefined ? {} : { reason } });
+  await steer(call, { name: 'pause', guarded: false, body: reasonOf(call) });
   return 'done';
 }

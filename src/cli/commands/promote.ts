@@ -1,9 +1,10 @@
 /** `sluice promote`. */
 import type { Call } from '../command.ts';
 import type { Ending } from '../exit-codes.ts';
-import { steer } from '../steer.ts';
+import { reasonOf, steer } from '../steer.ts';
 
 export async function run(call: Call): Promise<Ending> {
-  await steer(call, { name: 'promote', guarded: true, body: call.flag('full') ? { full: true } : {} });
+  const body = { ...(call.flag('full') ? { full: true } : {}), ...reasonOf(call) };
+  await steer(call, { name: 'promote', guarded: true, body });
   return 'done';
 }

@@ -1,9 +1,9 @@
 /** `sluice retry`: of an ended rollout the answer is a new one. */
 import type { Call } from '../command.ts';
 import type { Ending } from '../exit-codes.ts';
-import { steer } from '../steer.ts';
+import { reasonOf, steer } from '../steer.ts';
 
 export async function run(call: Call): Promise<Ending> {
-  await steer(call, { name: 'retry', guarded: false });
+  await steer(call, { name: 'retry', guarded: false, body: reasonOf(call) });
   return 'done';
 }

@@ -3,21 +3,21 @@ import { PATIENCE } from '../call.ts';
 import type { Call } from '../command.ts';
 import type { Ending } from '../exit-codes.ts';
 import { Failure } from '../failure.ts';
-import { steer } from '../steer.ts';
+import { ROLLOUTS } from '../kinds/rollouts.ts';
+import { reasonOf, steer } from '../steer.ts';
 import { wentBack } from '../went-back.ts';
 
 export async function run(call: Call): Promise<Ending> {
-  const reason = call.text('reason');
   const wait = call.flag('wait');
   try {
     const { api, rollout } = await steer(call, {
       name: 'rollback',
       guarded: false,
-      body: { ...(reason === undefined ? {} : { reason }), ...(call.flag('force') ? { force: true } : {}) },
+      body: { ...reasonOf(call), ...(call.flag('force') ? { force: true } : {}) },
       patience: wait ? { ...PATIENCE.wait, first: PATIENCE.command.first } : PATIENCE.command,
       goesOn: wait,
     });
-    return wait ? await wentBack(call, api, rollout.id) : 'done';
+    return wait ? await wentBack(call, ROLLOUTS, api, rollout.id) : 'done';
   } catch (error) {
     if (error instanceof Failure && error.ending === 'not_offered')
       throw new Failure(

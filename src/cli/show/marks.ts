@@ -41,6 +41,10 @@ export const placeMark = (place: Place, unicode: boolean): Part => partOf(PLACES
 const STATUS_TONES: Readonly<Record<string, Tone>> = {
   pending: 'quiet',
   progressing: 'accent',
+  running: 'accent',
+  baking: 'accent',
+  guarding: 'accent',
+  strict: 'accent',
   paused: 'warn',
   rolling_back: 'bad',
   succeeded: 'good',

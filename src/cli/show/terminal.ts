@@ -1,5 +1,5 @@
 /** The two streams: data on stdout, everything else on stderr. Knows what each of them can show. */
-import { withoutTokens } from '../../http/problem.ts';
+import { withoutTokens } from '../../app/without-tokens.ts';
 import type { Environment } from '../environment.ts';
 import { given } from '../environment.ts';
 import type { Line, Tone } from './line.ts';

@@ -2,6 +2,7 @@
 import { h } from '../dom.js';
 import { clock, utc, weight } from '../format.js';
 import { icon } from '../icons.js';
+import { outside, ownTrace } from '../links.js';
 import { capital, FACT } from '../words.js';
 
 /** @typedef {import('./rollout.js').State} State */
@@ -40,7 +41,7 @@ function factItem(fact) {
 }
 
 /** @param {State} state */
-export const writeSection = ({ writes }) =>
+export const writeSection = ({ rollout, writes }) =>
   h(
     'section',
     { class: 'card', 'data-key': 'writes', 'aria-labelledby': 'writes-title' },
@@ -69,8 +70,9 @@ export const writeSection = ({ writes }) =>
               writes
                 .slice(-50)
                 .reverse()
-                .map((w) =>
-                  h(
+                .map((w) => {
+                  const trace = ownTrace(rollout, w.traceId);
+                  return h(
                     'tr',
                     {},
                     h('td', {}, h('time', { datetime: w.at, title: utc(w.at) }, clock(Date.parse(w.at)))),
@@ -82,9 +84,12 @@ export const writeSection = ({ writes }) =>
                       w.result === 'applied'
                         ? h('span', { class: 'note' }, ` ${Math.round(w.tookMs)} ms`)
                         : h('p', { class: 'note' }, w.message),
+                      trace === null
+                        ? null
+                        : [' ', outside(trace, 'trace', `trace of the write at ${clock(Date.parse(w.at))}`)],
                     ),
-                  ),
-                ),
+                  );
+                }),
             ),
           ),
         ),

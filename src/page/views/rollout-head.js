@@ -4,15 +4,18 @@ import { h } from '../dom.js';
 import { duration, weight } from '../format.js';
 import { icon } from '../icons.js';
 import { meshLinks, outside, toolLinks } from '../links.js';
-import { labelChips, place, statusPill, timeOf, verdictBadge } from '../parts.js';
+import { labelChips, pill, place, timeOf, verdictBadge } from '../parts.js';
 import { COMPARISON, isLive, sentence, stepWords, weightOfStep } from '../words.js';
 
 /** @typedef {import('./rollout.js').State} State */
 
+/** Facts that say why a rollout has not started. @type {ReadonlySet<string>} */
+const WAITS = new Set(['waiting_for_canary', 'gate_answered', 'gate_overdue']);
+
 /** @param {State} state @param {import('../types.d.ts').Session} session */
 export function headSection(state, session) {
   const { rollout, plan, facts } = state;
-  const waiting = facts.findLast(({ type }) => type === 'waiting_for_canary')?.message ?? null;
+  const waiting = facts.findLast(({ type }) => WAITS.has(type))?.message ?? null;
   return h(
     'section',
     { class: `card head head-${rollout.status}`, 'data-key': 'head', 'aria-labelledby': 'service' },
@@ -20,7 +23,7 @@ export function headSection(state, session) {
       'div',
       { class: 'head-line' },
       h('h1', { id: 'service' }, rollout.target.service),
-      statusPill(rollout.status),
+      pill(rollout.status),
       h('span', { class: 'where' }, place(rollout)),
       h('span', { class: 'chips' }, labelChips(rollout)),
     ),

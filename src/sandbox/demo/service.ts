@@ -13,6 +13,8 @@ export interface ServiceOptions {
   readonly redisUrl?: string;
   /** host:port that fault rehearsals may ask. */
   readonly probeHost?: string;
+  /** Further settings, by the names of variables. */
+  readonly settings?: Readonly<Record<string, string>>;
   readonly logFile: string;
   /** Default: a free one. */
   readonly port?: number;
@@ -27,6 +29,8 @@ export interface Service {
   get(id: string): Promise<RolloutView>;
   /** Long poll: the rollout as soon as its version is above `version`, else as it is after `seconds`. */
   next(id: string, version: number, seconds: number): Promise<RolloutView>;
+  /** A person's word to go on from the present step. */
+  promote(id: string): Promise<void>;
   abort(id: string): Promise<void>;
   /** All facts from the first on. */
   events(id: string): Promise<readonly EventView[]>;
@@ -77,6 +81,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     DATABASE_URL: options.databaseUrl,
     ...clustersOf(options),
     ...(options.probeHost === undefined ? {} : { SLUICE_PROBE_HOSTS: options.probeHost }),
+    ...options.settings,
     HOST: '127.0.0.1',
     PORT: String(port),
     ...(options.redisUrl === undefined ? {} : { REDIS_URL: options.redisUrl }),
@@ -99,6 +104,9 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     get: async (id) => (await call('GET', `/rollouts/${id}`)) as RolloutView,
     next: async (id, version, seconds) =>
       (await call('GET', `/rollouts/${id}?wait=${seconds}s&sinceVersion=${version}`)) as RolloutView,
+    async promote(id) {
+      await call('POST', `/rollouts/${id}/promote`, {});
+    },
     async abort(id) {
       await call('POST', `/rollouts/${id}/abort`, {});
     },

@@ -1,31 +1,13 @@
-import { parse } from 'yaml';
-import { isRecord, recordAt, textAt } from '../../routes/json.ts';
 import { type CheckResult, defineCheck, type Surroundings, Unread } from '../check.ts';
+import { meshConfigOf } from '../istio/mesh-config.ts';
 import { listIn, orUnread, TELEMETRIES } from '../istio/objects.ts';
 import { pass, warn } from '../istio/results.ts';
 import { type MeshDefaults, meshDefaults, type Tracing, tracingOf } from '../istio/telemetry.ts';
 import { versionsOf } from '../istio/workloads.ts';
 import { lists } from '../kinds.ts';
 
-/** The mesh's configuration: ConfigMap istio (istio-<revision> where there is no other) of the control plane. Throws Unread. */
-async function defaultsOf(around: Surroundings): Promise<MeshDefaults> {
-  const maps = await around.list({ group: '', plural: 'configmaps', namespace: around.controlPlane });
-  const found =
-    maps?.find(({ metadata }) => metadata.name === 'istio') ??
-    maps?.find(({ metadata, ...map }) => metadata.name.startsWith('istio-') && textAt(map['data'], 'mesh') !== null);
-  const text = textAt(found?.['data'], 'mesh');
-  if (text === null)
-    throw new Unread(
-      `no ConfigMap istio with the field mesh in ${around.controlPlane}, where the mesh's configuration stands`,
-    );
-  let mesh: unknown;
-  try {
-    mesh = parse(text);
-  } catch {
-    throw new Unread(`the field mesh of ConfigMap ${around.controlPlane}/istio is no YAML`);
-  }
-  return meshDefaults(isRecord(mesh) ? mesh : recordAt({}, ''));
-}
+/** Throws Unread. */
+const defaultsOf = async (around: Surroundings): Promise<MeshDefaults> => meshDefaults(await meshConfigOf(around));
 
 const lines = (namespace: string, provider: string): string =>
   [

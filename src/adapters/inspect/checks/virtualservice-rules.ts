@@ -1,5 +1,6 @@
 import { roleOf } from '../../meshes/istio.ts';
-import { listAt, numberAt, recordAt } from '../../routes/json.ts';
+import { listAt, numberAt, recordAt, textAt } from '../../routes/json.ts';
+import { ours } from '../../routes/temporary-rules.ts';
 import { type CheckResult, defineCheck } from '../check.ts';
 import { delegateOf, delegation } from '../istio/delegates.ts';
 import { isCatchAll, matchWords } from '../istio/matches.ts';
@@ -8,9 +9,12 @@ import { fail, pass, warn } from '../istio/results.ts';
 import { destinationsOf, type Route, routeOf, ruleWords } from '../istio/route.ts';
 import { lists } from '../kinds.ts';
 
-/** The first rule that matches wins, so one that takes everything hides those after it. */
+/**
+ * The first rule that matches wins, so one that takes everything hides those after it. A rollout's own does so on purpose:
+ * it divides as the one that is moved does, and goes with the rollout.
+ */
 function hidden({ object, rules, moved, protocol }: Route): readonly CheckResult[] {
-  const catchAll = rules.findIndex(isCatchAll);
+  const catchAll = rules.findIndex((rule) => isCatchAll(rule) && ours(textAt(rule, 'name')) === null);
   if (catchAll < 0) return [];
   return rules.flatMap((_rule, index): readonly CheckResult[] => {
     if (index <= catchAll) return [];
