@@ -218,7 +218,7 @@ const NOWHERE: ReadDocument['locate'] = () => null;
 
 async function bodyOf(route: Route, req: Request, res: Response): Promise<ReadDocument | Refused<ProblemCode>> {
   if (route.body === null) return { value: undefined, locate: NOWHERE };
-  const read = await readBody(req, res);
+  const read = await readBody(req, res, route.body.several);
   if (read !== undefined && 'problem' in read) return read;
   if (read === undefined && route.body.required)
     return refuse('malformed_body', 'wanted a body; found none', {

@@ -135,9 +135,10 @@ const canonicalHeader = (name: string): string =>
     .map((part) => (part === 'id' ? 'ID' : part.charAt(0).toUpperCase() + part.slice(1)))
     .join('-');
 
-function requestBody({ schema, required, component, example }: NonNullable<Route['body']>, ref: Ref): Json {
+function requestBody({ schema, required, component, orElse, example }: NonNullable<Route['body']>, ref: Ref): Json {
+  const usual = component === undefined ? ref(schema) : { $ref: `#/components/schemas/${component}` };
   const content = {
-    schema: component === undefined ? ref(schema) : { $ref: `#/components/schemas/${component}` },
+    schema: orElse === undefined ? usual : { anyOf: [usual, ref(orElse)] },
     ...(example === undefined ? {} : { example }),
   };
   return { required, content: Object.fromEntries(MEDIA_TYPES.map((type) => [type, content])) };

@@ -181,6 +181,11 @@ export const PROBLEMS = {
     title: 'The migration is not valid',
     suggestion: 'Correct the fields that errors points at.',
   },
+  not_importable: {
+    status: 422,
+    title: 'The documents cannot be carried out as they are',
+    suggestion: 'Read notes: add what is missing, or send lenient=true for what the rollout may go without.',
+  },
   unsupported_step: {
     status: 422,
     title: 'The mesh cannot carry out a step of the plan',
