@@ -30,6 +30,11 @@ const MIGRATION_STATUSES = [
 export const GLOBAL: readonly OptionSpec[] = [
   { name: 'url', value: 'URL', summary: 'address of the server (SLUICE_URL)' },
   { name: 'token-file', value: 'FILE', summary: 'file with the API token; - is standard input (SLUICE_TOKEN)' },
+  {
+    name: 'oidc-audience',
+    value: 'TEXT',
+    summary: 'in GitHub Actions: an id token for this audience (SLUICE_OIDC_AUDIENCE)',
+  },
   { name: 'context', value: 'NAME', summary: 'context of the configuration file (SLUICE_CONTEXT)' },
   { name: 'no-color', summary: 'no colours (NO_COLOR)' },
   { name: 'help', short: 'h', summary: 'help for the command' },

@@ -99,6 +99,7 @@ export const ENDING_OF_PROBLEM: Readonly<Record<ProblemCode, Ending>> = {
   cluster_unreachable: 'unreachable',
   internal: 'error',
   store_unavailable: 'unreachable',
+  issuer_unavailable: 'unreachable',
   not_ready: 'unreachable',
 };
 

@@ -242,6 +242,11 @@ export const PROBLEMS = {
     suggestion:
       'Try again after the time in Retry-After; or send force: true, and it is written once the cluster answers.',
   },
+  issuer_unavailable: {
+    status: 503,
+    title: 'The issuer of the id token does not answer',
+    suggestion: 'Try again after the time in Retry-After; API tokens (slc_...) are accepted meanwhile.',
+  },
   not_ready: { status: 503, title: 'The server is not ready', suggestion: 'Do what the parts under missing say.' },
 } as const satisfies Record<string, Kind>;
 

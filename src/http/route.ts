@@ -146,7 +146,9 @@ function commonProblems(spec: {
   return [
     'invalid_parameter',
     ...(spec.params === undefined ? [] : (['malformed_url'] as const)),
-    ...(spec.can === null ? [] : (['unauthenticated', 'forbidden', 'rate_limited', 'store_unavailable'] as const)),
+    ...(spec.can === null
+      ? []
+      : (['unauthenticated', 'forbidden', 'rate_limited', 'store_unavailable', 'issuer_unavailable'] as const)),
     ...(spec.can === null || spec.method === 'get' ? [] : (['cross_site'] as const)),
     ...(spec.body === undefined
       ? []
