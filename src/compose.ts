@@ -23,6 +23,9 @@ import { type ChannelSettings, type OpenChannel, openChannels } from './adapters
 import { slackNotifier } from './adapters/notify/slack.ts';
 import { slackApi } from './adapters/notify/slack-api.ts';
 import { slackResponder } from './adapters/notify/slack-respond.ts';
+import { openFederation } from './adapters/oidc/federation.ts';
+import { openIssuer } from './adapters/oidc/issuer.ts';
+import { openSignOn } from './adapters/oidc/sign-on.ts';
 import type { Allowed } from './adapters/outbound/addresses.ts';
 import { type Outbound, openOutbound } from './adapters/outbound/post.ts';
 import { type MigratedCluster, policyGateway } from './adapters/policies/gateway.ts';
@@ -59,6 +62,7 @@ import { backTest } from './app/backtest.ts';
 import { command, retry } from './app/commands.ts';
 import { startDelivery } from './app/deliver.ts';
 import { AFTER } from './app/deliveries.ts';
+import { parseFleet } from './app/fleet/document.ts';
 import { commandFleet, fleetStep } from './app/fleet/look.ts';
 import type { FleetUseCases } from './app/fleet/ports.ts';
 import { dryRunFleet, startFleet } from './app/fleet/start.ts';
@@ -67,6 +71,7 @@ import { meshStatus } from './app/mesh.ts';
 import { migrationLoops } from './app/migration/loop.ts';
 import { type MigrationPorts, tickMigration } from './app/migration/tick.ts';
 import { type MigrationUseCases, migrationUseCases } from './app/migration/usecases.ts';
+import { parse } from './app/parse.ts';
 import { planParser } from './app/plan-schema.ts';
 import {
   type CrashPoint,
@@ -90,9 +95,14 @@ import { withStepSpans } from './app/step-spans.ts';
 import { tick } from './app/tick.ts';
 import { type Tracer, UNTRACED } from './app/tracer.ts';
 import { startTraces, TRACES, type TracePorts } from './app/traces.ts';
+import { type People, principalOfPerson } from './app/trust/login.ts';
+import { CALLBACK_PATH, type Federation, type SignOn } from './app/trust/ports.ts';
+import { type Places, scopedFleets, scopedMigrations, scopedUseCases } from './app/trust/scope.ts';
+import type { Trust } from './app/trust/trust.ts';
 import type { OutsideLinks, UseCases } from './app/usecases.ts';
 import { startWorker, type Worker } from './app/worker.ts';
 import { meshesWith, missingCapability } from './domain/capabilities.ts';
+import { childDocument } from './domain/fleet/fleet.ts';
 import type { Millis, Severities, Target } from './domain/plan.ts';
 import type { Preparation } from './domain/preparation.ts';
 import { PREPARATIONS } from './domain/preparation.ts';
@@ -162,6 +172,8 @@ export interface Settings {
   readonly slack: SlackSettings | null;
   /** Where people reach the service; null: messages carry no links. */
   readonly publicUrl: string | null;
+  /** Whose id tokens are accepted. Signing in wants publicUrl. Absent: nobody's. */
+  readonly trust?: Trust & { readonly clientSecret: string | null };
   /** Hosts that fault rehearsals may ask beyond those of the target's namespace. Absent: none. */
   readonly probeHosts?: readonly string[];
   /** Channels that are told what nobody may miss. Absent: none. */
@@ -195,6 +207,10 @@ export interface Service {
   readonly tokens: TokenStore;
   readonly audit: AuditLog;
   readonly inbound: InboundCommands;
+  /** null: pipelines come with API tokens. */
+  readonly federation: Federation | null;
+  /** null: people sign in by API token alone. */
+  readonly signOn: { readonly provider: SignOn; readonly people: People } | null;
   readonly recorder: Recorder;
   readonly tracer: Tracer;
   /** What is missing and what to do; empty: ready. */
@@ -279,7 +295,18 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     remotes: remotesOf(settings.clusters),
     newId: () => newId('ro'),
   };
-  const useCases: UseCases = {
+  const places: Places = {
+    sent(document) {
+      const parsed = parse(startPorts, document);
+      return parsed.ok ? places.of(parsed.plan.target) : null;
+    },
+    of(target) {
+      if (!clusters.has(target.cluster)) return null;
+      const object = gateways.meshes.router(target).object.split('/').at(-1) ?? '';
+      return { namespace: target.namespace, service: target.service, object };
+    },
+  };
+  const unscoped: UseCases = {
     start: (document, principal, idempotency) => start(startPorts, { document, principal, idempotency }),
     dryRun: (document) => dryRun(startPorts, document),
     backTest: (document, past) => backTest(startPorts, document, past),
@@ -305,10 +332,11 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     traces: (id) => traces.of(id),
     capabilities: capabilityMatrix(meshes),
   };
+  const useCases = scopedUseCases(unscoped, places);
   const fleets = postgresFleetStore(db);
   const fleetPorts = { fleets, start: startPorts };
   const fleetStart = { ...fleetPorts, newFleetId: () => newId('fr') };
-  const fleetUseCases: FleetUseCases = {
+  const unscopedFleets: FleetUseCases = {
     start: (document, principal, idempotency) => startFleet(fleetStart, document, principal, idempotency),
     dryRun: (document) => dryRunFleet(fleetStart, document),
     command: (id, wanted, principal, expected) => commandFleet(fleetPorts, id, wanted, principal, expected),
@@ -318,6 +346,14 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     },
     list: fleets.list,
   };
+  const fleetUseCases = scopedFleets(unscopedFleets, {
+    sent(document) {
+      const parsed = parseFleet(startPorts, document);
+      const [first] = parsed.ok ? parsed.plans : [];
+      return first === undefined ? null : places.of(first.plan.target);
+    },
+    of: ({ spec }) => places.sent(childDocument(spec, 0, spec.waves[0]?.clusters[0] ?? '')),
+  });
   const inbound = postgresInboundCommands(db);
   const tickPorts = {
     ...gateways,
@@ -342,12 +378,15 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   };
   return {
     useCases,
-    migrations: migrationUseCases({ ...migrationPorts, audit, newId: () => `mm_${randomBytes(10).toString('hex')}` }),
+    migrations: scopedMigrations(
+      migrationUseCases({ ...migrationPorts, audit, newId: () => `mm_${randomBytes(10).toString('hex')}` }),
+    ),
     fleets: fleetUseCases,
     deliveries,
     tokens: postgresTokenStore(db),
     audit,
     inbound,
+    ...trustParts(settings),
     recorder,
     tracer,
     ready: () => missing(store, queue, clusters),
@@ -398,6 +437,27 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
       await store.close();
       await db.close();
     },
+  };
+}
+
+function trustParts({ trust, publicUrl }: Settings): Pick<Service, 'federation' | 'signOn'> {
+  const open = (issuer: string) => openIssuer({ issuer, now: Date.now });
+  const login = trust?.login ?? null;
+  const ci = trust?.ci ?? null;
+  return {
+    federation: ci === null ? null : openFederation(ci, open),
+    signOn:
+      login === null
+        ? null
+        : {
+            provider: openSignOn({
+              trust: login,
+              issuer: open(login.issuer),
+              clientSecret: trust?.clientSecret ?? null,
+              redirectUri: `${publicUrl ?? ''}${CALLBACK_PATH}`,
+            }),
+            people: { principalOf: (person) => principalOfPerson(login, person), lasts: login.session },
+          },
   };
 }
 

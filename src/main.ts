@@ -143,6 +143,7 @@ const settingsOf = (config: Config): Settings => ({
       ? null
       : { token: config.slack.token, channel: config.slack.channel, apiUrl: config.slack.apiUrl ?? undefined },
   publicUrl: config.publicUrl,
+  ...(config.trust === null ? {} : { trust: { ...config.trust, clientSecret: config.oidcClientSecret } }),
   preflight: {
     severity: config.preflight.severity,
     minVersion: config.preflight.minVersion,

@@ -393,8 +393,16 @@ export interface Principal {
   readonly role: PrincipalRole;
   /** What kind of caller it is; absent: its token does not say. */
   readonly kind?: 'person' | 'ci';
+  /** What it may change; absent: everything that its role may. */
+  readonly scope?: Scope;
   /** How the request came; absent: the service asks by itself. */
   readonly origin?: Origin;
+}
+
+/** Where a caller may change something. null: anywhere. */
+export interface Scope {
+  readonly namespaces: readonly string[] | null;
+  readonly services: readonly string[] | null;
 }
 export const PRINCIPAL_ROLES = ['viewer', 'deployer', 'approver', 'admin'] as const;
 export type PrincipalRole = (typeof PRINCIPAL_ROLES)[number];

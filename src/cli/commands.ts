@@ -30,6 +30,11 @@ const MIGRATION_STATUSES = [
 export const GLOBAL: readonly OptionSpec[] = [
   { name: 'url', value: 'URL', summary: 'address of the server (SLUICE_URL)' },
   { name: 'token-file', value: 'FILE', summary: 'file with the API token; - is standard input (SLUICE_TOKEN)' },
+  {
+    name: 'oidc-audience',
+    value: 'TEXT',
+    summary: 'in GitHub Actions: an id token for this audience (SLUICE_OIDC_AUDIENCE)',
+  },
   { name: 'context', value: 'NAME', summary: 'context of the configuration file (SLUICE_CONTEXT)' },
   { name: 'no-color', summary: 'no colours (NO_COLOR)' },
   { name: 'help', short: 'h', summary: 'help for the command' },
@@ -310,6 +315,43 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'judge the past of the stable version as if it had been the canary',
     examples: ['sluice plan backtest plan.yaml --past 4h'],
     options: [...SET, { name: 'past', value: 'TIME', summary: 'how far back (4h)' }],
+    outputs: DOCUMENT,
+  },
+  {
+    name: 'import',
+    args: [],
+    summary: 'make a plan of a Canary of Flagger or a Rollout of Argo, and say line by line what becomes of it',
+    details: [
+      'Give the templates that it names too. The plan is on standard output, the notes are on standard error; -o has both in one document.',
+      'Ends with 11 where something is lost that the rollout would be less safe without, unless --lenient is given. Needs no server.',
+    ],
+    examples: [
+      'sluice import -f canary.yaml -f metric-templates.yaml > plan.yaml',
+      'sluice import -f rollout.yaml --stable myapp-v1 --canary myapp-v2 -o json | jq .notes',
+    ],
+    options: [
+      {
+        name: 'file',
+        short: 'f',
+        value: 'FILE',
+        multiple: true,
+        summary: 'documents to read; - is standard input; repeatable',
+      },
+      { name: 'lenient', summary: 'go without what is not supported' },
+      { name: 'cluster', value: 'NAME', summary: 'target.cluster of the plan (default)' },
+      { name: 'namespace', short: 'n', value: 'NAME', summary: 'where the documents name none' },
+      { name: 'mesh', value: 'KIND', summary: 'where they do not show it: istio, linkerd-smi or gateway-api' },
+      {
+        name: 'proxy',
+        value: 'NAME',
+        oneOf: ['istio', 'linkerd'],
+        summary: 'of gateway-api: who carries the routes out',
+      },
+      { name: 'stable', value: 'NAME', summary: 'Deployment of the stable version' },
+      { name: 'canary', value: 'NAME', summary: 'Deployment of the canary' },
+      { name: 'host', value: 'NAME', summary: 'host of the two subsets of a VirtualService' },
+      ...SET,
+    ],
     outputs: DOCUMENT,
   },
   {

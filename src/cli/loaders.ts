@@ -18,6 +18,7 @@ export const LOADERS: Readonly<Record<string, () => Promise<CommandModule>>> = {
   'plan lint': () => import('./commands/plan-lint.ts'),
   'plan dry-run': () => import('./commands/plan-dry-run.ts'),
   'plan backtest': () => import('./commands/plan-backtest.ts'),
+  import: () => import('./commands/import.ts'),
   'fleet run': async () => (await import('./commands/fleet.ts')).run,
   'fleet dry-run': async () => (await import('./commands/fleet.ts')).dryRun,
   'fleet get': async () => (await import('./commands/fleet.ts')).get,

@@ -67,10 +67,11 @@ export async function readPlan(call: Call, labelsAt: readonly string[] = ['label
 const placeWords = (name: string, { line, column }: { readonly line?: number; readonly column?: number }): string =>
   line === undefined ? name : `${name}:${line}:${column ?? 1}`;
 
-async function bytesOf(path: string): Promise<Uint8Array> {
+/** `what`: as messages name it. */
+export async function bytesOf(path: string, what = 'the plan'): Promise<Uint8Array> {
   if (path !== '-')
     return readFile(path).catch((error: NodeJS.ErrnoException) => {
-      throw usage(`cannot read the plan ${path}: ${error.code === 'ENOENT' ? 'there is no such file' : error.message}`);
+      throw usage(`cannot read ${what} ${path}: ${error.code === 'ENOENT' ? 'there is no such file' : error.message}`);
     });
   const chunks: Buffer[] = [];
   for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk as Buffer));

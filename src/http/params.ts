@@ -95,6 +95,21 @@ export const inNamespace = parameterOf(
   matching(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'the name of a namespace').optional(),
 );
 
+/** A name that goes into a plan, whose own schema has the last word. */
+export const answer = (description: string, pattern: string) =>
+  parameterOf(
+    description,
+    { type: 'string', pattern: `^${pattern}$` },
+    matching(new RegExp(`^${pattern}$`), 'a name of a-z, 0-9, "-" and "."').optional(),
+  );
+
+export const oneOf = <const T extends readonly [string, ...string[]]>(description: string, known: T) =>
+  parameterOf(
+    description,
+    { type: 'string', enum: known },
+    z.enum(known, { error: ({ input }) => `wanted one of ${known.join(', ')}; found ${quote(input)}` }).optional(),
+  );
+
 /** `of`: what may be in those states. "?status=paused&status=failed" and "?status=paused,failed" are the same. */
 export const statesOf = <const S extends string>(of: string, all: readonly S[]) =>
   parameterOf(

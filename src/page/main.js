@@ -126,6 +126,7 @@ const NOBODY = {
   heartbeatMs: 15_000,
   version: null,
   links: { prometheus: {}, tools: [] },
+  signOn: null,
 };
 
 // ── the session ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -137,9 +138,14 @@ async function entered(next) {
   announce(`Signed in as ${session.principal?.name ?? 'nobody'}`);
 }
 
+/** Nobody is signed in any more; how one signs in stays known. */
+function nobody() {
+  session = { ...NOBODY, signOn: session?.signOn ?? null };
+}
+
 /** The server no longer knows this session. */
 export function signedOut() {
-  session = null;
+  nobody();
   announce('The session has ended. Sign in again.');
   const here = `${location.pathname}${location.search}`;
   navigate(`/ui/login?ended=1&next=${encodeURIComponent(here)}`, { replace: true });
@@ -263,7 +269,7 @@ const isOurs = (link) => (link.getAttribute('href') ?? '').startsWith('/ui/') &&
 
 async function leave() {
   await signOut();
-  session = null;
+  nobody();
   navigate('/ui/login');
   announce('Signed out');
 }

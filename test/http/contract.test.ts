@@ -386,7 +386,9 @@ describe('the document', () => {
     const document = await documentOf(h);
     const body = document.paths['/rollouts']?.['post']?.requestBody?.content ?? {};
     expect(Object.keys(body)).toEqual(['application/json', 'application/yaml', 'application/x-yaml', 'text/yaml']);
-    for (const { schema } of Object.values(body)) expect(schema).toEqual({ $ref: '#/components/schemas/Plan' });
+    const plan = { $ref: '#/components/schemas/Plan' };
+    const foreign = { $ref: '#/components/schemas/ForeignDocuments' };
+    for (const { schema } of Object.values(body)) expect(schema).toEqual({ anyOf: [plan, foreign] });
     expect(document.components.schemas['Plan']).toMatchObject({
       type: 'object',
       required: expect.arrayContaining(['target', 'steps']),

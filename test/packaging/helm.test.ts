@@ -169,10 +169,16 @@ describe.skipIf(helm === null).each(EXAMPLES)(`${when}the chart with %s values`,
         ]),
       );
       // In a pod the service account is there; here a file stands for it. The clusters file is mounted there, not here.
-      const { SLUICE_CLUSTERS_FILE: file, SLUICE_CHANNELS_FILE: told, ...data } = config.data;
+      const {
+        SLUICE_CLUSTERS_FILE: file,
+        SLUICE_CHANNELS_FILE: told,
+        SLUICE_TRUST_FILE: trusted,
+        ...data
+      } = config.data;
       const stand = {
         ...(file === undefined ? {} : { PROMETHEUS_URL: 'http://prometheus:9090' }),
         ...(told === undefined ? {} : { SLUICE_CHANNELS_FILE: mountedHere(objects, 'channels.yaml') }),
+        ...(trusted === undefined ? {} : { SLUICE_TRUST_FILE: mountedHere(objects, 'trust.yaml') }),
       };
       const read = readConfig({ ...data, ...stand, ...env, KUBECONFIG: import.meta.filename });
       expect(read.ok ? [] : read.problems).toEqual([]);
