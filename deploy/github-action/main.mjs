@@ -8,6 +8,7 @@ const LAST_WORDS_MS = 2_000;
 
 const DONE = 0;
 const USAGE = 2;
+const TIMED_OUT = 5;
 const PAUSED = 6;
 
 class Wrong extends Error {}
@@ -82,7 +83,8 @@ async function rollout({ command, plan, set, wait, until, timeout, abort, ...acc
   const sets = set.flatMap((one) => ['--set', one]);
   // In two parts: the id is known, and an output, before the waiting begins.
   let ran = await run(['run', plan, ...sets, '--no-wait', '-o', 'json', ...interrupt]);
-  const id = idOf(ran.document);
+  const started = ran.document;
+  const id = idOf(started);
   if (id !== null) output('id', id);
   const limit = timeout === '' ? [] : ['--timeout', timeout];
   const pause = until === 'paused' ? ['--exit-when-paused'] : [];
@@ -93,7 +95,8 @@ async function rollout({ command, plan, set, wait, until, timeout, abort, ...acc
     await run(['abort', id, '--reason', 'the workflow was cancelled'], LAST_WORDS_MS);
   cancel.over();
   const told = id === null ? null : await lastWords(run, id, cancel.heard ? LAST_WORDS_MS : null);
-  return { id, ran, told, cancelled: cancel.heard };
+  const seen = idOf(ran.document) === null ? started : ran.document;
+  return { id, seen, ran, told, cancelled: cancel.heard };
 }
 
 const idOf = (document) =>
@@ -131,10 +134,10 @@ async function lastWords(run, id, within) {
   return { ...data.document, markdown: markdown?.code === DONE ? markdown.stdout : null };
 }
 
-function report({ id, ran, told, cancelled }, { plan, until, abort }) {
-  const { code, document, trouble } = ran;
-  const status = told?.status ?? (id === null ? '' : (document?.status ?? ''));
-  const reason = told?.sentence ?? document?.outcome?.message ?? (trouble || 'the command gave no answer');
+function report({ id, seen, ran, told, cancelled }, { plan, until, abort }) {
+  const { code, trouble } = ran;
+  const status = told?.status ?? (id === null ? '' : seen.status);
+  const reason = told?.sentence ?? (trouble || seen?.outcome?.message || 'the command gave no answer');
   output('url', told?.page ?? '');
   output('status', status);
   output('reason', reason);
@@ -148,6 +151,7 @@ function report({ id, ran, told, cancelled }, { plan, until, abort }) {
   if (cancelled)
     annotate('warning', abort ? 'Cancelled; the rollout is taken back' : 'Cancelled; the rollout goes on', words);
   else if (code === PAUSED) annotate('notice', 'The rollout waits for a person', words);
+  else if (code === TIMED_OUT) annotate('error', 'The wait is over, the rollout goes on', words);
   else if (code !== DONE) annotate('error', id === null ? 'No rollout was started' : `Rollout ${status}`, words);
   process.exitCode = code === PAUSED && until === 'paused' ? DONE : code;
 }

@@ -1,24 +1,13 @@
 /** The action's entry as a runner starts it: inputs by environment, files for what it gives, signals on cancel; against the real server. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import {
-  cpSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { parse, stringify } from 'yaml';
-import { drive, driveBack, environment, SHORT, tell, type World, world } from '../cli/support.ts';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { drive, driveBack, tell, type World, world } from '../cli/support.ts';
 import { TOKENS } from '../http/harness.ts';
 import { ROOT } from '../support/chart.ts';
-import { planDocument } from '../support/usecases-fake.ts';
+import { type Receiver, receiver } from '../support/receiver.ts';
+import { begin, type Ended, type Process, workspace } from './process.ts';
 
 const ACTION = join(ROOT, 'deploy/github-action');
 const description = parse(readFileSync(join(ACTION, 'action.yml'), 'utf8')) as {
@@ -27,29 +16,9 @@ const description = parse(readFileSync(join(ACTION, 'action.yml'), 'utf8')) as {
   runs: { using: string; main: string };
 };
 
-const workspace = mkdtempSync(join(tmpdir(), 'sluice-action-'));
-writeFileSync(join(workspace, 'plan.yaml'), stringify(SHORT));
-writeFileSync(join(workspace, 'long.yaml'), stringify(planDocument()));
-writeFileSync(join(workspace, 'wrong.yaml'), 'target: {}\nsteps: []\n');
-afterAll(() => rmSync(workspace, { recursive: true, force: true }));
-
-interface Step {
-  readonly child: ChildProcess;
-  /** Resolves once its log holds this. */
-  said(words: string): Promise<void>;
-  readonly ended: Promise<{
-    readonly code: number | null;
-    readonly log: string;
-    readonly outputs: Record<string, string>;
-    readonly summary: string;
-  }>;
+interface Step extends Omit<Process, 'ended'> {
+  readonly ended: Promise<Ended & { readonly outputs: Record<string, string>; readonly summary: string }>;
 }
-
-const children = new Set<ChildProcess>();
-afterEach(() => {
-  for (const child of children) child.kill('SIGKILL');
-  children.clear();
-});
 
 let w: World;
 let runs = 0;
@@ -67,47 +36,23 @@ function step(inputs: Record<string, string>, env: Record<string, string> = {}, 
     `INPUT_${name.toUpperCase()}`,
     inputs[name] ?? usual,
   ]);
-  const child = spawn(process.execPath, [join(action, description.runs.main)], {
-    cwd: workspace,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: {
-      ...environment(null, { as: null }),
-      GITHUB_ACTIONS: 'true',
-      GITHUB_OUTPUT: outputFile,
-      GITHUB_STEP_SUMMARY: summaryFile,
-      GITHUB_REPOSITORY_ID: '9',
-      GITHUB_RUN_ID: String(runs),
-      GITHUB_RUN_ATTEMPT: '1',
-      GITHUB_JOB: 'deploy',
-      ...Object.fromEntries(given),
-      ...env,
-    },
+  const running = begin(process.execPath, [join(action, description.runs.main)], {
+    GITHUB_ACTIONS: 'true',
+    GITHUB_OUTPUT: outputFile,
+    GITHUB_STEP_SUMMARY: summaryFile,
+    GITHUB_REPOSITORY_ID: '9',
+    GITHUB_RUN_ID: String(runs),
+    GITHUB_RUN_ATTEMPT: '1',
+    GITHUB_JOB: 'deploy',
+    ...Object.fromEntries(given),
+    ...env,
   });
-  children.add(child);
-  let log = '';
-  const heard = new Set<() => void>();
-  for (const stream of [child.stdout, child.stderr])
-    stream.on('data', (chunk) => {
-      log += chunk;
-      for (const listener of heard) listener();
-    });
-  const ended = once(child, 'close').then(([code]) => ({
-    code: code as number | null,
-    log,
+  const ended = running.ended.then((ran) => ({
+    ...ran,
     outputs: outputsIn(readFileSync(outputFile, 'utf8')),
     summary: readFileSync(summaryFile, 'utf8'),
   }));
-  return {
-    child,
-    ended,
-    said: (words) =>
-      new Promise((resolve, reject) => {
-        const listener = (): void => void (log.includes(words) && resolve());
-        heard.add(listener);
-        void ended.then(() => reject(new Error(`it ended without saying ${JSON.stringify(words)}: ${log}`)));
-        listener();
-      }),
-  };
+  return { ...running, ended };
 }
 
 /** As the runner reads the file. */
@@ -209,7 +154,7 @@ describe('a step', () => {
   it('that waits too long fails, and says that the rollout goes on', async () => {
     const { code, outputs, log } = await step({ ...good(), timeout: '500ms' }).ended;
     expect([code, outputs['id'], outputs['status']]).toEqual([5, 'ro_1', 'pending']);
-    expect(log).toContain('rollout ro_1 goes on');
+    expect(commandsIn(log).at(-1)).toMatch(/^::error title=The wait is over%2C the rollout goes on::/);
   });
 
   it.each([
@@ -238,6 +183,16 @@ describe('a step', () => {
     await w.up();
     await drive(w.fake, 'ro_1');
     expect((await running.ended).code).toBe(0);
+  });
+
+  it('whose token is revoked meanwhile fails with 8 and what it saw last', async () => {
+    const running = step(good());
+    await running.said('created by');
+    await w.down();
+    await w.up({ tokens: { authenticate: async () => null } });
+    const { code, outputs } = await running.ended;
+    expect([code, outputs['id'], outputs['status']]).toEqual([8, 'ro_1', 'pending']);
+    expect(outputs['reason']).toContain('unknown, expired or revoked');
   });
 
   it('that is sent again within the same attempt finds its rollout, and a new attempt does not', async () => {
@@ -278,6 +233,65 @@ describe('a step', () => {
     const { log, outputs, summary } = await step({ ...good(), wait: 'false' }).ended;
     expect(log.replace(`::add-mask::${TOKENS.admin}`, '')).not.toContain(TOKENS.admin);
     expect(JSON.stringify(outputs) + summary).not.toContain('slc_');
+  });
+});
+
+describe('the id token of the job', () => {
+  const AUDIENCE = 'https://sluice.example.com';
+  let runner: Receiver;
+  beforeEach(async () => {
+    runner = await receiver();
+    const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+    // Less than the minute that the command wants to be left: each request has a new one made.
+    runner.answer = () => {
+      const claims = { n: runner.got.length, exp: Math.floor(Date.now() / 1000) + 30 };
+      const value = `${part({ alg: 'RS256' })}.${part(claims)}.signature`;
+      return { status: 200, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ value }) };
+    };
+  });
+  afterEach(() => runner.close());
+
+  const seen = new Set<string>();
+  const federation = {
+    authenticate: async (token: string) => {
+      seen.add(token);
+      const principal = {
+        id: 'ci:github:1',
+        name: 'github octo-org/shop run 1',
+        role: 'deployer',
+        kind: 'ci',
+      } as const;
+      return { kind: 'principal', principal } as const;
+    },
+  };
+  const job = () => ({
+    ACTIONS_ID_TOKEN_REQUEST_URL: `http://127.0.0.1:${runner.port}/token?api-version=2.0`,
+    ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'of-the-runner',
+  });
+
+  it('takes the place of a stored secret, is renewed while it waits, and is shown nowhere', async () => {
+    const at = await world({ federation });
+    const inputs = { server: at.url, plan: 'plan.yaml', audience: AUDIENCE };
+    const running = step(inputs, job());
+    await running.said('created by github octo-org/shop run 1');
+    const before = seen.size;
+    await drive(at.fake, 'ro_1');
+    const { code, log, outputs, summary } = await running.ended;
+    expect([code, outputs['status']], log).toEqual([0, 'succeeded']);
+    expect(seen.size).toBeGreaterThan(before);
+    for (const { path, headers } of runner.got)
+      expect([path, headers.authorization]).toEqual([
+        `/token?api-version=2.0&audience=${encodeURIComponent(AUDIENCE)}`,
+        'Bearer of-the-runner',
+      ]);
+    expect(log + summary + JSON.stringify(outputs)).not.toContain('eyJ');
+  });
+
+  it('is missing where the workflow has not the permission, and the annotation says which', async () => {
+    const { code, log } = await step({ server: w.url, plan: 'plan.yaml', audience: AUDIENCE }).ended;
+    expect(code).toBe(2);
+    expect(log).toContain('id-token: write');
+    expect(commandsIn(log).at(-1)).toMatch(/^::error title=No rollout was started::/);
   });
 });
 
