@@ -94,7 +94,7 @@ import { dryRun, type StartPorts, start } from './app/start.ts';
 import { withStepSpans } from './app/step-spans.ts';
 import { tick } from './app/tick.ts';
 import { type Tracer, UNTRACED } from './app/tracer.ts';
-import { startTraces, TRACES, type TracePorts } from './app/traces.ts';
+import { lookNow, startTraces, TRACES, type TracePorts } from './app/traces.ts';
 import { type People, principalOfPerson } from './app/trust/login.ts';
 import { CALLBACK_PATH, type Federation, type SignOn } from './app/trust/ports.ts';
 import { type Places, scopedFleets, scopedMigrations, scopedUseCases } from './app/trust/scope.ts';
@@ -284,6 +284,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   );
   const validator = validatorOf(settings.clusters, tracer);
   const traces = postgresTraceStore(db);
+  const tracesOf = traceSources(settings.clusters, tracer);
   const startPorts: StartPorts = {
     ...gateways,
     ...commandPorts,
@@ -330,6 +331,10 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     planSchema: parser.jsonSchema,
     outside: outsideLinks(settings.clusters),
     traces: (id) => traces.of(id),
+    async tracesNow(id) {
+      const loaded = await store.load(id);
+      return loaded === null ? null : lookNow({ sourceOf: tracesOf }, loaded.rollout, loaded.now);
+    },
     capabilities: capabilityMatrix(meshes),
   };
   const useCases = scopedUseCases(unscoped, places);
@@ -422,7 +427,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
             retention: settings.retention,
             now: Date.now,
           }),
-          ...traceLoops(settings, { outbox: postgresOutbox(db), store, traces, tracer, log }),
+          ...traceLoops(settings, { outbox: postgresOutbox(db), store, traces, sourceOf: tracesOf, log }),
         ],
         log,
         retention: settings.retention,
@@ -619,15 +624,18 @@ function outsideLinks(clusters: readonly ClusterSettings[]): (rollout: Rollout) 
   };
 }
 
-function traceLoops({ clusters }: Settings, ports: Omit<TracePorts, 'sourceOf'> & { readonly tracer: Tracer }) {
+/** null: the cluster has no tracing. */
+function traceSources(clusters: readonly ClusterSettings[], tracer: Tracer): TracePorts['sourceOf'] {
   const sources = new Map(
     clusters.flatMap(({ name, jaeger }) =>
-      jaeger === undefined ? [] : [[name, jaegerSource({ ...jaeger, tracer: ports.tracer })] as const],
+      jaeger === undefined ? [] : [[name, jaegerSource({ ...jaeger, tracer })] as const],
     ),
   );
-  if (sources.size === 0) return [];
-  return [() => startTraces({ ...ports, sourceOf: (target) => sources.get(target.cluster) ?? null })];
+  return (target) => sources.get(target.cluster) ?? null;
 }
+
+const traceLoops = ({ clusters }: Settings, ports: TracePorts) =>
+  clusters.some(({ jaeger }) => jaeger !== undefined) ? [() => startTraces(ports)] : [];
 
 const LOST_EVERY: Millis = 3_600_000;
 

@@ -317,6 +317,7 @@ export function fakeUseCases(targets: readonly Pick<MeshModule, 'kind' | 'target
     evidence: (id, limit, cursor) => whole(() => store.evidence(id, limit, cursor)),
     ledger: (id) => whole(() => store.ledger(id)),
     traces: () => whole(async () => ({ traces: [], search: null, waiting: false })),
+    tracesNow: () => whole(async () => null),
     source: (id) => whole(() => store.source(id)),
     waitForChange: (id, version, wait, signal) => whole(() => store.waitForChange(id, version, wait, signal)),
   };
