@@ -10,6 +10,8 @@ const DONE = 0;
 const USAGE = 2;
 const TIMED_OUT = 5;
 const PAUSED = 6;
+/** Beside aborted: nothing of it goes on. */
+const ENDED = ['succeeded', 'rolled_back', 'superseded', 'failed'];
 
 class Wrong extends Error {}
 const wrong = (message) => {
@@ -134,7 +136,7 @@ async function lastWords(run, id, within) {
   return { ...data.document, markdown: markdown?.code === DONE ? markdown.stdout : null };
 }
 
-function report({ id, seen, ran, told, cancelled }, { plan, until, abort }) {
+function report({ id, seen, ran, told, cancelled }, { plan, until }) {
   const { code, trouble } = ran;
   const status = told?.status ?? (id === null ? '' : seen.status);
   const reason = told?.sentence ?? (trouble || seen?.outcome?.message || 'the command gave no answer');
@@ -148,12 +150,18 @@ function report({ id, seen, ran, told, cancelled }, { plan, until, abort }) {
 
   const where = told?.page ?? id ?? '';
   const words = where === '' ? reason : `${reason}. ${where}`;
-  if (cancelled)
-    annotate('warning', abort ? 'Cancelled; the rollout is taken back' : 'Cancelled; the rollout goes on', words);
+  if (cancelled) annotate('warning', `Cancelled ${afterCancel(id, status)}`, words);
   else if (code === PAUSED) annotate('notice', 'The rollout waits for a person', words);
   else if (code === TIMED_OUT) annotate('error', 'The wait is over, the rollout goes on', words);
   else if (code !== DONE) annotate('error', id === null ? 'No rollout was started' : `Rollout ${status}`, words);
   process.exitCode = code === PAUSED && until === 'paused' ? DONE : code;
+}
+
+/** What was seen, not what was wanted: an abort may not have been heard. */
+function afterCancel(id, status) {
+  if (id === null) return 'before the server had answered';
+  if (status === 'rolling_back' || status === 'aborted') return 'and the rollout is taken back';
+  return ENDED.includes(status) ? `when the rollout was ${status}` : 'while the rollout goes on';
 }
 
 try {

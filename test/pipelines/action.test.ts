@@ -303,7 +303,7 @@ describe('a cancelled step', () => {
     const { code, log, outputs } = await running.ended;
     expect([code, outputs['status']]).toEqual([130, 'pending']);
     const last = commandsIn(log).at(-1);
-    expect(last).toMatch(/^::warning title=Cancelled; the rollout goes on::/);
+    expect(last).toMatch(/^::warning title=Cancelled while the rollout goes on::/);
     expect(last).toContain(`${w.url}/ui/rollouts/ro_1`);
   });
 
@@ -313,7 +313,17 @@ describe('a cancelled step', () => {
     running.child.kill('SIGINT');
     const { outputs, log } = await running.ended;
     expect(outputs['status']).toBe('aborted');
-    expect(commandsIn(log).at(-1)).toMatch(/^::warning title=Cancelled; the rollout is taken back::/);
+    expect(commandsIn(log).at(-1)).toMatch(/^::warning title=Cancelled and the rollout is taken back::/);
+  });
+
+  it('claims no abort that the server cannot have heard', async () => {
+    await w.down();
+    const running = step({ ...good(), 'on-cancel': 'abort' });
+    await running.said('trying again');
+    running.child.kill('SIGINT');
+    const { code, log } = await running.ended;
+    expect(code).toBe(130);
+    expect(commandsIn(log).at(-1)).toMatch(/^::warning title=Cancelled before the server had answered::/);
   });
 
   it('is over before the runner ends it, also where the way back takes longer', async () => {

@@ -22,7 +22,7 @@ interface Job {
   readonly kind: string;
   readonly spec: {
     podFailurePolicy: { rules: { action: string; onExitCodes: { operator: string; values: number[] } }[] };
-    template: { spec: { restartPolicy: string; containers: [Container] } };
+    template: { metadata: object; spec: { restartPolicy: string; containers: [Container] } };
   };
 }
 interface Task {
@@ -261,6 +261,13 @@ describe.each(['argocd.yaml', 'flux.yaml'])('the Job of %s', (file) => {
     ]);
     // What a podFailurePolicy wants.
     expect(template.spec.restartPolicy).toBe('Never');
+  });
+
+  it('has no proxy of either mesh beside it', () => {
+    expect(jobIn(file).spec.template.metadata).toEqual({
+      labels: { 'sidecar.istio.io/inject': 'false' },
+      annotations: { 'linkerd.io/inject': 'disabled' },
+    });
   });
 });
 
