@@ -210,6 +210,14 @@ export const COMMANDS: readonly CommandSpec[] = [
     outputs: DOCUMENT,
   },
   {
+    name: 'summary',
+    args: [ANY_ID],
+    summary: 'one rollout as Markdown, for the page of a pipeline: why, then a table of steps and verdicts',
+    examples: ['sluice summary ro_9mTfVbBgCtw8jQ0y > rollout.md'],
+    options: [],
+    outputs: DOCUMENT,
+  },
+  {
     name: 'history',
     args: [ANY_ID],
     summary: 'everything that happened, and who did it',

@@ -33,6 +33,8 @@ const NONE: Mark = ['·', '.', 'quiet'];
 
 const partOf = ([fine, plain, tone]: Mark, unicode: boolean): Part => toned(tone, unicode ? fine : plain);
 
+/** The bare mark, for what is no terminal. */
+export const markOf = (verdict: string): string => (VERDICTS[verdict] ?? NONE)[0];
 export const verdictMark = (verdict: string | null, unicode: boolean): Part =>
   partOf(VERDICTS[verdict ?? ''] ?? NONE, unicode);
 export const levelMark = (level: string, unicode: boolean): Part => partOf(LEVELS[level] ?? NONE, unicode);
