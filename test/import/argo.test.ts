@@ -121,6 +121,14 @@ describe('the target', () => {
   });
 });
 
+it('a Rollout without a strategy has no plan, and says why', () => {
+  const { plan, notes } = imported(rollout({}, { strategy: undefined }));
+  expect([plan, noteAt(notes, '').filter(({ blocks }) => blocks)]).toMatchObject([
+    null,
+    [{ message: expect.stringContaining('no mesh object is named') }],
+  ]);
+});
+
 describe('the steps', () => {
   it.each<[string, readonly object[], readonly object[]]>([
     [

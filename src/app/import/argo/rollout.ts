@@ -52,7 +52,7 @@ function planOf(root: Field, target: ArgoTarget, judged: Analyses): PlanDocument
   background.at('startingStep').differs('the checks look from the first step on');
   const total = totalOf(canary.at('trafficRouting', 'maxTrafficWeight'));
   const steps = argoSteps(canary.at('steps'), { mesh: target.mesh, total, analyse: judged.take });
-  routingNotes(canary, target);
+  routingNotes(root, target);
   if (target.target === null) return null;
   const analysis = judged.plan();
   return {
@@ -72,13 +72,16 @@ function totalOf(field: Field): number {
   return total;
 }
 
-function routingNotes(canary: Field, { target }: ArgoTarget): void {
+/** Why there is no plan. */
+function routingNotes(root: Field, { target }: ArgoTarget): void {
   if (target !== null) return;
+  const canary = root.at('spec', 'strategy', 'canary');
   const routing = canary.at('trafficRouting');
   const words =
     'no mesh object is named that Sluice could move (an Istio VirtualService, a TrafficSplit, an HTTPRoute) with the two Services: without one Argo divides traffic by the number of pods';
   if (routing.has()) routing.blocks(words);
-  else canary.blocks(words);
+  else if (canary.has()) canary.blocks(words);
+  else if (!root.at('spec', 'strategy', 'blueGreen').has()) root.blocks(words);
 }
 
 function podNotes(root: Field): void {
