@@ -14,14 +14,17 @@ import type { FleetStore } from '../../src/app/fleet/ports.ts';
 import type { MigrationStore } from '../../src/app/migration/ports.ts';
 import type { NewsKind } from '../../src/app/news.ts';
 import { NEWS_CHANNELS, toldOfFleet, toldOfMigration } from '../../src/app/news.ts';
+import { compose } from '../../src/compose.ts';
 import type { ChildSeen } from '../../src/domain/fleet/advance.ts';
 import { advanceFleet, childHeld, orderFleet } from '../../src/domain/fleet/advance.ts';
 import type { Fleet, FleetFact, FleetSpec, OnFailure } from '../../src/domain/fleet/fleet.ts';
 import { abort, observe } from '../../src/domain/migration/advance.ts';
 import type { Migration, MigrationFact } from '../../src/domain/migration/migration.ts';
+import { startKubeApi } from '../../src/sandbox/kube-api/index.ts';
 import { anAct } from '../support/audit.ts';
 import { aCaller, aPlan, someTraffic, stamped } from '../support/migration-builders.ts';
 import { emptied, type FreshDatabase, freshDatabase, silent } from '../support/postgres.ts';
+import { deafRecorder } from '../support/quiet.ts';
 import { CHANNEL, type FakeMessage, type SlackFake, slackFake, TOKEN } from '../support/slack-fake.ts';
 
 let fresh: FreshDatabase;
@@ -278,4 +281,42 @@ describe('what is forgotten', () => {
     });
     expect([left, await fleets.load('fr_1'), await migrations.load('mm_1')]).toEqual([[{ n: 0 }], null, null]);
   });
+});
+
+describe('a worker of the composed service', () => {
+  it('tells Slack how a migration ended', async () => {
+    const kube = await startKubeApi();
+    const service = await compose(
+      {
+        databaseUrl: fresh.url,
+        queue: { kind: 'postgres', url: fresh.url },
+        clusters: [
+          {
+            name: 'default',
+            kube: { kubeconfig: kube.kubeconfig() },
+            prometheus: { url: 'http://127.0.0.1:9', timeoutMs: 200, scrapeIntervalMs: 15_000 },
+          },
+        ],
+        concurrency: 1,
+        retention: null,
+        slack: { token: TOKEN, channel: CHANNEL, apiUrl: fake.apiUrl },
+        publicUrl: 'https://sluice.example',
+      },
+      { log: silent, recorder: () => deafRecorder },
+    );
+    const worker = service.startWorker();
+    try {
+      const ana = { id: 'tok', name: 'token ana', role: 'admin' } as const;
+      const started = await service.migrations.start({ scope: { namespace: 'production' } }, ana, null);
+      if (started.kind !== 'created') throw new Error(JSON.stringify(started));
+      await service.migrations.abort(started.migration.id, ana, { reason: 'not today', giveUp: false });
+      await expect.poll(() => fake.messages.map(textOf), { timeout: 10_000 }).toHaveLength(1);
+      expect(textOf(fake.messages[0])).toContain('aborted by token ana: not today; nothing was written');
+      expect(textOf(fake.messages[0])).toContain(`https://sluice.example/ui/migrations/${started.migration.id}`);
+    } finally {
+      await worker.stop(5_000);
+      await service.close();
+      await kube.stop();
+    }
+  }, 30_000);
 });
