@@ -22,6 +22,7 @@ import { afterNotifier, channelNotifier } from './adapters/notify/alerts.ts';
 import { type ChannelSettings, type OpenChannel, openChannels } from './adapters/notify/open-channels.ts';
 import { slackNotifier } from './adapters/notify/slack.ts';
 import { slackApi } from './adapters/notify/slack-api.ts';
+import { fleetSubject, migrationSubject, type Subject, tellNews } from './adapters/notify/slack-news.ts';
 import { slackResponder } from './adapters/notify/slack-respond.ts';
 import { openFederation } from './adapters/oidc/federation.ts';
 import { openIssuer } from './adapters/oidc/issuer.ts';
@@ -35,7 +36,7 @@ import { giveUpLost, postgresAlertOutbox, postgresDeliveryLog } from './adapters
 import { postgresFleetStore } from './adapters/postgres/fleet-store.ts';
 import { postgresInboundCommands } from './adapters/postgres/inbound-commands.ts';
 import { postgresMigrationStore } from './adapters/postgres/migration-store.ts';
-import { postgresOutbox } from './adapters/postgres/outbox.ts';
+import { postgresNewsOutbox, postgresOutbox } from './adapters/postgres/outbox.ts';
 import { postgresRolloutStore } from './adapters/postgres/rollout-store.ts';
 import { postgresSlackMessages as slackMessages } from './adapters/postgres/slack-messages.ts';
 import { postgresSlackPrincipals } from './adapters/postgres/slack-principals.ts';
@@ -60,17 +61,19 @@ import type { CountView } from './adapters/series/counting.ts';
 import type { AuditLog } from './app/audit/log.ts';
 import { backTest } from './app/backtest.ts';
 import { command, retry } from './app/commands.ts';
-import { startDelivery } from './app/deliver.ts';
+import { deliveryLoop, handOver, startDelivery } from './app/deliver.ts';
 import { AFTER } from './app/deliveries.ts';
 import { parseFleet } from './app/fleet/document.ts';
 import { commandFleet, fleetStep } from './app/fleet/look.ts';
-import type { FleetUseCases } from './app/fleet/ports.ts';
+import type { FleetStore, FleetUseCases } from './app/fleet/ports.ts';
 import { dryRunFleet, startFleet } from './app/fleet/start.ts';
 import { inboundStep } from './app/inbound.ts';
 import { meshStatus } from './app/mesh.ts';
 import { migrationLoops } from './app/migration/loop.ts';
+import type { MigrationStore } from './app/migration/ports.ts';
 import { type MigrationPorts, tickMigration } from './app/migration/tick.ts';
 import { type MigrationUseCases, migrationUseCases } from './app/migration/usecases.ts';
+import { NEWS_CHANNELS, type NewsKind } from './app/news.ts';
 import { parse } from './app/parse.ts';
 import { planParser } from './app/plan-schema.ts';
 import {
@@ -338,7 +341,8 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     capabilities: capabilityMatrix(meshes),
   };
   const useCases = scopedUseCases(unscoped, places);
-  const fleets = postgresFleetStore(db);
+  const tells = settings.slack !== null;
+  const fleets = postgresFleetStore(db, { tells });
   const fleetPorts = { fleets, start: startPorts };
   const fleetStart = { ...fleetPorts, newFleetId: () => newId('fr') };
   const unscopedFleets: FleetUseCases = {
@@ -374,7 +378,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     ...(telemetry.crashPoint === undefined ? {} : { crashPoint: telemetry.crashPoint }),
   };
   const migrationPorts: MigrationPorts = {
-    store: postgresMigrationStore(db),
+    store: postgresMigrationStore(db, { tells }),
     policies: policyGateway(migratedClusters(settings, inspected), meshesWith(useCases.capabilities, 'mtlsMigration')),
     recorder,
     log,
@@ -404,10 +408,16 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
         loops: [
           () => repeat('fleet rollouts', () => fleetStep(fleetPorts, log), log),
           ...slackLoops(settings, db, { useCases, inbound, store, recorder, audit, tracer, log }),
+          ...newsLoops(settings, db, { fleets, migrations: migrationPorts.store, recorder, tracer, log }),
           () =>
             repeat(
               'channels that are gone',
-              () => lostStep(db, [...channels, ...told.map(({ name }) => name), AFTER], log),
+              () =>
+                lostStep(
+                  db,
+                  [...channels, ...(tells ? Object.values(NEWS_CHANNELS) : []), ...told.map(({ name }) => name), AFTER],
+                  log,
+                ),
               log,
             ),
           ...alertLoops(db, told, {
@@ -653,9 +663,9 @@ interface AlertPorts extends Pick<LoopPorts, 'store' | 'recorder' | 'tracer' | '
 }
 
 const linkTo =
-  ({ publicUrl }: Settings) =>
+  ({ publicUrl }: Settings, view: 'rollouts' | 'fleets' | 'migrations' = 'rollouts') =>
   (id: string): string | null =>
-    publicUrl === null ? null : `${publicUrl}/ui/rollouts/${id}`;
+    publicUrl === null ? null : `${publicUrl}/ui/${view}/${id}`;
 
 function alertLoops(db: Database, told: readonly OpenChannel[], ports: AlertPorts) {
   const { settings, deliveries, outbound, secrets, store, recorder, tracer, log } = ports;
@@ -702,4 +712,36 @@ function slackLoops(settings: Settings, db: Database, ports: LoopPorts) {
     () => startDelivery({ outbox: postgresOutbox(db), store, recorder, tracer, log }, [notifier]),
     () => repeat('commands from Slack', () => inboundStep({ useCases, principals, audit, respond, inbound, log }), log),
   ];
+}
+
+interface NewsPorts extends Pick<LoopPorts, 'recorder' | 'tracer' | 'log'> {
+  readonly fleets: Pick<FleetStore, 'load'>;
+  readonly migrations: Pick<MigrationStore, 'load'>;
+}
+
+/** What Slack is told of fleet rollouts and of migrations. */
+function newsLoops(settings: Settings, db: Database, { fleets, migrations, recorder, tracer, log }: NewsPorts) {
+  const { slack } = settings;
+  if (slack === null) return [];
+  const options = {
+    api: slackApi({ token: slack.token, apiUrl: slack.apiUrl, tracer, log }),
+    channel: slack.channel,
+    messages: slackMessages(db, 'news'),
+  };
+  const subjects: Readonly<Record<NewsKind, (id: string) => Promise<Subject | null>>> = {
+    async fleet(id) {
+      const found = await fleets.load(id);
+      return found === null ? null : fleetSubject(found.fleet, linkTo(settings, 'fleets')(id));
+    },
+    async migration(id) {
+      const found = await migrations.load(id);
+      return found === null ? null : migrationSubject(found.migration, linkTo(settings, 'migrations')(id));
+    },
+  };
+  return (['fleet', 'migration'] as const).map((kind) => () => {
+    const ports = { outbox: postgresNewsOutbox(db, kind), recorder, log };
+    const channel = NEWS_CHANNELS[kind];
+    const deliver = () => handOver(ports, channel, (news) => tellNews(options, news, subjects[kind]));
+    return deliveryLoop(channel, deliver, log);
+  });
 }

@@ -446,14 +446,18 @@ export interface MeshWrite {
   readonly traceId: string | null;
 }
 
-/** Something to tell people: delivered at least once, by id, from the outbox. */
-export interface Message {
+/** What every message in the outbox has. */
+export interface Queued {
   /** Stable over repeats: `<rollout>:<fact seq>`. */
   readonly id: string;
-  readonly rolloutId: string;
-  readonly fact: Fact;
   /** Failed deliveries so far: what the back-off grows with. Absent: none. */
   readonly attempts?: number;
+}
+
+/** Something to tell people: delivered at least once, by id, from the outbox. */
+export interface Message extends Queued {
+  readonly rolloutId: string;
+  readonly fact: Fact;
 }
 
 export interface Loaded {
@@ -610,9 +614,9 @@ export interface StoreGauges {
   readonly deliveriesDead: number;
 }
 
-export interface Outbox {
+export interface Outbox<M extends Queued = Message> {
   /** Claims up to `limit` undelivered messages of one channel, oldest first, for `lease`. */
-  claim(channel: string, limit: number, lease: Millis): Promise<readonly Message[]>;
+  claim(channel: string, limit: number, lease: Millis): Promise<readonly M[]>;
   delivered(channel: string, id: string): Promise<void>;
   /** Not now: again after `delay`. */
   postpone(channel: string, id: string, delay: Millis, error: string): Promise<void>;

@@ -45,8 +45,8 @@ export type Block =
   | { readonly type: 'actions'; readonly elements: readonly Button[] };
 
 const markdown = (text: string): MarkdownText => ({ type: 'mrkdwn', text, verbatim: true });
-const section = (text: string): Block => ({ type: 'section', text: markdown(text) });
-const context = (text: string): Block => ({ type: 'context', elements: [markdown(text)] });
+export const section = (text: string): Block => ({ type: 'section', text: markdown(text) });
+export const context = (text: string): Block => ({ type: 'context', elements: [markdown(text)] });
 const text = (words: string): PlainText => ({ type: 'plain_text', text: words });
 
 // ── the root ────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,5 +1,6 @@
 /** Fleet rollouts on Postgres. */
 import type { FleetStarted, FleetStore, NewFleet } from '../../app/fleet/ports.ts';
+import { toldOfFleet } from '../../app/news.ts';
 import type { IdempotencyClaim } from '../../app/ports.ts';
 import { BadCursor } from '../../app/ports.ts';
 import type { Fleet, FleetFact, FleetSpec } from '../../domain/fleet/fleet.ts';
@@ -8,6 +9,7 @@ import type { Instant } from '../../domain/plan.ts';
 import { append, appendingFrom, entryJson } from './audit.ts';
 import type { Database, Queries } from './db.ts';
 import { timestamp } from './db.ts';
+import { postingFrom } from './outbox.ts';
 import { storable, storableJson } from './text.ts';
 
 type State = Pick<Fleet, 'phase' | 'children' | 'factCount'>;
@@ -30,7 +32,8 @@ const toFleet = ({ id, version, spec, state, created_at: createdAt, created_by: 
 });
 const stateOf = ({ phase, children, factCount }: Fleet): State => ({ phase, children, factCount });
 
-export function postgresFleetStore(db: Database): FleetStore {
+/** `tells`: people are told of what happens. */
+export function postgresFleetStore(db: Database, { tells = false } = {}): FleetStore {
   return {
     async load(id) {
       const [row] = await db.read<Row & { now: Instant }>({
@@ -55,6 +58,7 @@ export function postgresFleetStore(db: Database): FleetStore {
           lookIn,
           phase.name === 'ended' ? timestamp(phase.at) : null,
           storableJson(facts),
+          tells ? toldOfFleet(facts) : [],
           ...(act === undefined ? [] : [entryJson(act)]),
         ],
       });
@@ -109,10 +113,10 @@ with moved as (
   insert into fleet_fact (fleet_id, seq, at, type, actor, wave, cluster, message)
   select moved.id, f.seq, to_timestamp(f.at / 1000), f.type, f.actor, f.wave, f.cluster, f.message
   from moved, json_to_recordset($9) as f (seq int, at float8, type text, actor text, wave int, cluster text, message text)
-)${further}
+), ${postingFrom('fleet', 10)}${further}
 select id from moved`;
 const COMMIT = commitText('');
-const COMMAND = commitText(`, audited as (${appendingFrom('moved', 10)})`);
+const COMMAND = commitText(`, audited as (${appendingFrom('moved', 11)})`);
 
 async function replay(db: Queries, { principal, key, hash }: IdempotencyClaim): Promise<FleetStarted | null> {
   const [row] = await db.rows<Row & { key_hash: string }>({
