@@ -27,7 +27,7 @@ import type { Check, Instant, Millis, Weight } from '../domain/plan.ts';
 import { weightAt } from '../domain/plan.ts';
 import type { Rollout, Stamp } from '../domain/rollout.ts';
 import { desiredTemporary, desiredWeight, stampOf, stepOf } from '../domain/rollout.ts';
-import { checksDue, nextTickAt, READ_BACK, windowAt } from '../domain/schedule.ts';
+import { checksDue, inForce, nextTickAt, READ_BACK, windowAt } from '../domain/schedule.ts';
 import type { Doubt } from '../domain/share.ts';
 import { doubtOf, NO_DOUBT } from '../domain/share.ts';
 import { count } from './count.ts';
@@ -260,7 +260,7 @@ async function evaluate(
     route?.ok === true ? lookOut(ports, rollout, route, at, deadline) : [],
   ]);
   if (answers.length + guarded.length === 0) return NOTHING;
-  const wanted = weightAt(plan, phase.step);
+  const wanted = inForce(rollout)?.weight ?? weightAt(plan, phase.step);
   return {
     share,
     doubt: (route) => doubtOf(plan, route, wanted, share),
@@ -288,7 +288,7 @@ async function lookOut(
     const window = windowAt(rollout, guard, at, scrapeInterval);
     if (window === null) return [];
     const { trafficShare } = analysis;
-    const wanted = weightAt(plan, step);
+    const wanted = inForce(rollout)?.weight ?? weightAt(plan, step);
     const question = { guard, target, window, wanted, route, trafficShare, since: createdAt, now: at };
     const none = (code: NoValueCode, message: string): GuardFinding => ({
       // A strict one is waited for while it may yet be answered, as a check is.

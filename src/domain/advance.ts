@@ -25,6 +25,7 @@ import { duration, plain } from './format.ts';
 import {
   answered,
   isGatePause,
+  isWaived,
   overdueWords,
   refusalAhead,
   standingBefore,
@@ -40,6 +41,7 @@ import { isPromotionStep, weightAt } from './plan.ts';
 import { isOccupied, leftWords, prepared, unprepared, withdrawn } from './prepared.ts';
 import type { PauseCause, Phase, RollbackReason, Rollout, Trouble } from './rollout.ts';
 import { compareStamps, desiredTemporary, desiredWeight, stampOf } from './rollout.ts';
+import { inForce } from './schedule.ts';
 import { anyFailing, askedAt, blindFor, isNeeded, tallied } from './tally.ts';
 import { sameKinds } from './temporary.ts';
 
@@ -354,8 +356,8 @@ function canaryCrashed(change: Change, workloads: Workloads | null, at: Instant)
   const { rollout } = change;
   const canary = workloads?.canary;
   if (canary === undefined) return null;
-  const serving =
-    (rollout.phase.name === 'progressing' || rollout.phase.name === 'paused') && rollout.phase.reachedAt !== null;
+  // Also while the next step is not in force: users meet it at the weight of before.
+  const serving = inForce(rollout) !== null;
   if (!canary.ok) {
     if (canary.code !== 'not_found' || !serving) return null;
     const message = `Rolled back ${positionWords(rollout, at)}: ${canary.message}`;
@@ -495,7 +497,7 @@ function onDrift(change: Change, route: RouteReading, at: Instant): Change {
   }
   // The hold starts again: for an unknown time the traffic was not what the step wanted.
   const restarted = patch(seenIt, {
-    phase: { ...phase, reachedAt: null },
+    phase: { ...phase, reachedAt: null, fromSince: null },
     reasserts: rollout.reasserts + 1,
     ...anew(rollout),
   });
@@ -553,7 +555,10 @@ function healed(change: Change, seen: Observation): Change {
     case 'stable_unavailable':
       return again(
         phase.cause,
-        !anyFailing(rollout) && provenBad(rollout) === null && canaryNotReady(seen.workloads) === null,
+        conclusive(rollout) &&
+          !anyFailing(rollout) &&
+          provenBad(rollout) === null &&
+          canaryNotReady(seen.workloads) === null,
         'the canary is healthy again',
       );
     case 'operator':
@@ -640,8 +645,14 @@ function reach(change: Change, at: Instant): Change {
   const { phase } = rollout;
   if (phase.name !== 'progressing' && phase.name !== 'paused') return change;
   const weight = weightAt(rollout.plan, phase.step);
+  // What was found at the weight of before is no verdict of this one.
+  const { tallies } = anew(rollout);
   return record(
-    patch(change, { phase: { ...phase, reachedAt: at } }),
+    patch(change, {
+      phase: { ...phase, reachedAt: at },
+      ...(tallies === undefined ? {} : { tallies }),
+      evaluatedAt: null,
+    }),
     at,
     'weight_reached',
     `canary weight ${weight} % was read back`,
@@ -681,7 +692,10 @@ function moveOn(change: Change, seen: Observation): Change {
   const { phase, plan } = rollout;
   if (phase.name !== 'progressing' && phase.name !== 'paused') return change;
   const { at } = seen;
-  if (phase.go !== null) return nextStep(change, seen, phase.go.full ? plan.steps.length : phase.step + 1);
+  if (phase.go !== null) {
+    if (isStaleWord(rollout, at)) return dropWord(change, at);
+    return nextStep(change, seen, phase.go.full ? plan.steps.length : phase.step + 1);
+  }
   if (phase.name === 'paused' && isGatePause(phase.cause))
     return throughGates(change, seen, phase.step + 1, (open) => open);
   if (phase.name === 'paused' || phase.reachedAt === null) return change;
@@ -698,6 +712,30 @@ function moveOn(change: Change, seen: Observation): Change {
   }
   if (proof.kind === 'unproven') return nextStep(change, seen, phase.step + 1, byPolicy);
   return nextStep(change, seen, phase.step + 1);
+}
+
+/**
+ * A word to go on was about what the person saw. Where a gate kept it waiting for longer than checks may be blind, it skips
+ * nothing any more that does not pass now.
+ */
+function isStaleWord(rollout: Rollout, at: Instant): boolean {
+  const { phase, plan } = rollout;
+  if ((phase.name !== 'progressing' && phase.name !== 'paused') || phase.go === null) return false;
+  if (at - phase.go.at < plan.analysis.noData.patience) return false;
+  const fine =
+    phase.reachedAt !== null &&
+    allPassed(rollout) &&
+    guardsAllow(rollout) &&
+    gate(rollout, at, phase.reachedAt).kind === 'open';
+  return !fine && !isWaived(rollout);
+}
+
+function dropWord(change: Change, at: Instant): Change {
+  const { phase } = change.rollout;
+  if ((phase.name !== 'progressing' && phase.name !== 'paused') || phase.go === null) return change;
+  const { actor } = phase.go;
+  const message = `the word of ${actor} to go on has waited for a gate for ${duration(at - phase.go.at)}, and not everything passes now: it is not taken any more. Promote again to go on all the same`;
+  return record(patch(change, { phase: { ...phase, go: null } }), at, 'promote_requested', message, { dropped: true });
 }
 
 /** Inconclusive, and never promoted in silence: the plan says whether a person is asked or the traffic goes back. */

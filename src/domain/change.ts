@@ -48,13 +48,17 @@ const labelAt = ({ plan }: Rollout, step: number): string => {
   return adds === undefined ? `${weightAt(plan, step)} %` : wordsOf(adds);
 };
 
+/** Since when the canary has had the weight that it has: the next step is not in force at once, nor is that of before over. */
+const inForceSince = ({ phase }: Rollout): Instant | null =>
+  phase.name === 'progressing' || phase.name === 'paused' ? (phase.reachedAt ?? phase.fromSince ?? null) : null;
+
 /** Enters a step: a new wanted weight, a new generation, a clock that has not started, checks that start anew. */
 export function enterStep(change: Change, at: Instant, step: number, actor = SYSTEM): Change {
   const { rollout } = change;
   const weight = weightAt(rollout.plan, step);
   const from = rollout.observedWeight;
   const next = patch(change, {
-    phase: { name: 'progressing', step, reachedAt: null, from, go: null },
+    phase: { name: 'progressing', step, reachedAt: null, from, fromSince: inForceSince(rollout), go: null },
     generation: rollout.generation + 1,
     tallies: {},
     evaluatedAt: null,
@@ -90,7 +94,7 @@ export function pauseAt(change: Change, at: Instant, cause: PauseCause, message:
   const { phase } = change.rollout;
   if (phase.name !== 'progressing' && phase.name !== 'paused') return change;
   if (phase.name === 'paused' && phase.cause === cause) return sayAnew(change, message);
-  const { step, reachedAt, from, go } = phase;
+  const { step, reachedAt, from, fromSince = null, go } = phase;
   const held = cause !== 'operator' && phase.name === 'paused' && (phase.cause === 'operator' || phase.held);
   const next: Phase = {
     name: 'paused',
@@ -101,6 +105,7 @@ export function pauseAt(change: Change, at: Instant, cause: PauseCause, message:
     step,
     reachedAt,
     from,
+    fromSince,
     go: KEEPS_WORD.has(cause) ? go : null,
   };
   return record(patch(change, { phase: next }), at, 'paused', message, { cause }, actor);
@@ -130,11 +135,11 @@ export function heal(change: Change, at: Instant, message: string): Change {
 export function unpause(change: Change, at: Instant, message: string, actor = SYSTEM): Change {
   const { phase } = change.rollout;
   if (phase.name !== 'paused') return change;
-  const { step, reachedAt, from, go } = phase;
+  const { step, reachedAt, from, fromSince = null, go } = phase;
   // Who goes on past a guard has seen what it says: it must not stop them again at the next look.
   const waived = phase.cause === 'guard' && actor !== SYSTEM ? waivedBy(change.rollout) : {};
   return record(
-    patch(change, { phase: { name: 'progressing', step, reachedAt, from, go }, ...waived }),
+    patch(change, { phase: { name: 'progressing', step, reachedAt, from, fromSince, go }, ...waived }),
     at,
     'resumed',
     message,

@@ -77,6 +77,8 @@ export interface AtStep {
   readonly reachedAt: Instant | null;
   /** Canary weight that the object had when the step was entered; null: unknown. */
   readonly from: number | null;
+  /** Since when that was in force; null or absent: it was not, or not known to be. */
+  readonly fromSince?: Instant | null;
   readonly go: Go | null;
 }
 

@@ -26,6 +26,17 @@ const LADDER = [
 ];
 
 /**
+ * The weight that the canary has now, and since when: that of the step, or, while it is not in force yet (pods are waited
+ * for, the mesh refuses the write), the one of before, at which users meet the canary all the same. null: it has none.
+ */
+export function inForce({ phase, plan }: Rollout): { readonly weight: number; readonly since: Instant } | null {
+  if (phase.name !== 'progressing' && phase.name !== 'paused') return null;
+  if (phase.reachedAt !== null) return { weight: weightAt(plan, phase.step), since: phase.reachedAt };
+  const { from, fromSince = null } = phase;
+  return from === null || from <= 0 || fromSince === null ? null : { weight: from, since: fromSince };
+}
+
+/**
  * Look-back of an evaluation of `check` at `now`, or null while the step is too young.
  *
  * It never reaches back before the weight was in force: that would mix two weights (or judge an older attempt).
@@ -37,9 +48,9 @@ export function windowAt(
   now: Instant,
   scrapeInterval: Millis,
 ): Millis | null {
-  const { phase, plan } = rollout;
-  if ((phase.name !== 'progressing' && phase.name !== 'paused') || phase.reachedAt === null) return null;
-  const age = now - (phase.reachedAt + plan.analysis.settle);
+  const at = inForce(rollout);
+  if (at === null) return null;
+  const age = now - (at.since + rollout.plan.analysis.settle);
   const span = Math.min(age, check.window);
   if (span < Math.min(2 * scrapeInterval, check.window)) return null;
   const rung = LADDER.findLast((seconds) => seconds * 1000 <= span);
@@ -47,12 +58,12 @@ export function windowAt(
 }
 
 /**
- * Are the checks to be evaluated at `now`? Only at a step whose weight was in force, once per interval; also while paused,
- * whatever the cause: a canary that gets worse is rolled back even when nobody is allowed to raise its weight.
+ * Are the checks to be evaluated at `now`? Only where a weight is in force, be it that of the step before, once per
+ * interval; also while paused, whatever the cause: a canary that gets worse is rolled back even when nobody is allowed to raise its weight.
  */
 export function checksDue(rollout: Rollout, now: Instant): boolean {
   const { phase, plan, evaluatedAt } = rollout;
-  if ((phase.name !== 'progressing' && phase.name !== 'paused') || phase.reachedAt === null) return false;
+  if ((phase.name !== 'progressing' && phase.name !== 'paused') || inForce(rollout) === null) return false;
   if (!isJudgedAt(plan, phase.step)) return false;
   const { interval } = plan.analysis;
   // A job may come some milliseconds early; a whole interval must not be lost to that. And where the comparison counts
