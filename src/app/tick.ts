@@ -30,7 +30,7 @@ import { desiredTemporary, desiredWeight, stampOf, stepOf } from '../domain/roll
 import { checksDue, inForce, nextTickAt, READ_BACK, windowAt } from '../domain/schedule.ts';
 import type { Doubt } from '../domain/share.ts';
 import { doubtOf, NO_DOUBT } from '../domain/share.ts';
-import { count } from './count.ts';
+import { count, FALLBACK } from './count.ts';
 import { askGates } from './gates.ts';
 import { type Decided, decide, glance, goesBack, goesBackWhateverIsMeasured, type Lookout } from './look.ts';
 import type {
@@ -256,7 +256,7 @@ async function evaluate(
   const [first] = due;
   const [share, answers, guarded] = await Promise.all([
     first === undefined ? null : deadline.orElse(shareOf(ports, rollout, first), () => null),
-    Promise.all(due.map((one) => ask(ports, rollout, one, deadline))),
+    Promise.all(due.map((one) => ask(ports, rollout, one, at, deadline))),
     route?.ok === true ? lookOut(ports, rollout, route, at, deadline) : [],
   ]);
   if (answers.length + guarded.length === 0) return NOTHING;
@@ -265,7 +265,10 @@ async function evaluate(
     share,
     doubt: (route) => doubtOf(plan, route, wanted, share),
     judged: (doubt) => [
-      ...answers.map((a) => measurement(a.check, phase.step, a.window, a.canary, a.stable, doubt)),
+      ...answers.map((a) => ({
+        ...measurement(a.check, phase.step, a.window, a.canary, a.stable, doubt),
+        ...(a.instead === null ? {} : { instead: a.instead }),
+      })),
       ...guarded,
     ],
   };
@@ -347,7 +350,53 @@ async function shareOf(
   }
 }
 
-async function ask(ports: TickPorts, rollout: Rollout, { check, window, provider }: DueCheck, deadline: Deadline) {
+interface Answers {
+  readonly check: Check;
+  readonly window: Millis;
+  readonly canary: Reading;
+  readonly stable: Reading | null;
+  readonly instead: NonNullable<Measurement['instead']> | null;
+}
+
+/** The plan's provider; where that one is away, Prometheus in its place, and never without a word. */
+async function ask(
+  ports: TickPorts,
+  rollout: Rollout,
+  due: DueCheck,
+  at: Instant,
+  deadline: Deadline,
+): Promise<Answers> {
+  const { check } = due;
+  const other = fallbackFor(ports, rollout, check, at);
+  const known = rollout.tallies[check.name];
+  // Both at once where it did not answer the last time: one that hangs until the deadline leaves no time for another.
+  const eager = other !== null && (known?.provider === FALLBACK || (known?.blindSince ?? null) !== null);
+  const second = other !== null && eager ? askOne(ports, rollout, other, deadline) : null;
+  const first = await askOne(ports, rollout, due, deadline);
+  const away = [first.canary, first.stable].find((reading) => reading?.ok === false && AWAY.has(reading.code));
+  if (other === null || away === undefined || away === null || away.ok) return { ...first, instead: null };
+  const answer = await (second ?? askOne(ports, rollout, other, deadline));
+  if (!answer.canary.ok) return { ...first, instead: null };
+  return { ...answer, instead: { provider: FALLBACK, why: `${check.provider}: ${away.message}` } };
+}
+
+/** The provider could not answer, whatever the service does. */
+const AWAY: ReadonlySet<NoValueCode> = new Set(['timeout', 'unavailable', 'unauthorized', 'malformed', 'partial']);
+
+/** null: the plan's own is that one, only that one can answer, or the time is too short for its scrapes. */
+function fallbackFor(ports: TickPorts, rollout: Rollout, check: Check, at: Instant): DueCheck | null {
+  if (check.provider === FALLBACK || check.kind === 'prometheus') return null;
+  try {
+    const provider = ports.metrics.provider(FALLBACK, rollout.plan.target.cluster);
+    const window = windowAt(rollout, check, at, provider.scrapeInterval);
+    return window === null ? null : { check, window, provider };
+  } catch {
+    return null; // an installation without Prometheus
+  }
+}
+
+async function askOne(ports: TickPorts, rollout: Rollout, due: DueCheck, deadline: Deadline) {
+  const { check, window, provider } = due;
   const question = {
     kind: check.kind,
     target: rollout.plan.target,

@@ -136,6 +136,8 @@ export interface Measurement {
   readonly threshold: number | null;
   /** Look-back in milliseconds. */
   readonly window: number;
+  /** Who answered in place of the plan's provider, and why that one could not. Absent: the plan's own. */
+  readonly instead?: { readonly provider: string; readonly why: string };
 }
 
 /** Where the service's requests went. */

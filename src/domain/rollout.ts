@@ -116,6 +116,8 @@ export interface Tally {
   /** Since when the check could not be judged; null while it can. */
   readonly blindSince: Instant | null;
   readonly lastReason: string;
+  /** Who answered last, where that was not the plan's own metrics provider. */
+  readonly provider?: string;
 }
 
 /** What a gate says. `unavailable`: no answer, or one that makes no sense. */

@@ -42,8 +42,10 @@ export function tallied(change: Change, seen: Observation): Change {
   return seen.measurements.reduce<Change>(
     (acc, measured) => {
       const before = acc.rollout.tallies[measured.check];
-      const after = tally(before, measured, seen.at);
-      const next = patch(acc, { tallies: { ...acc.rollout.tallies, [measured.check]: after } });
+      const { instead } = measured;
+      const after = { ...tally(before, measured, seen.at), ...(instead && { provider: instead.provider }) };
+      const entered = patch(acc, { tallies: { ...acc.rollout.tallies, [measured.check]: after } });
+      const next = sourceChanged(entered, before, measured, seen.at);
       if (before?.last === after.last) return next;
       const { check, verdict, code, reason, threshold } = measured;
       return record(next, seen.at, 'verdict_changed', `${watchWords(check)}: ${verdict}: ${reason}`, {
@@ -55,6 +57,22 @@ export function tallied(change: Change, seen: Observation): Change {
     },
     patch(withShare, { evaluatedAt: seen.at }),
   );
+}
+
+/** Another provider's answers are other numbers: the history says from when on. */
+function sourceChanged(
+  change: Change,
+  before: Tally | undefined,
+  { check, instead }: Measurement,
+  at: Instant,
+): Change {
+  const own = change.rollout.plan.analysis.checks.find(({ name }) => name === check)?.provider;
+  if (own === undefined) return change;
+  const [from, to] = [before?.provider ?? own, instead?.provider ?? own];
+  if (from === to) return change;
+  const why = instead === undefined ? 'it answers again' : instead.why;
+  const message = `${watchWords(check)} is asked of metrics provider ${to}, no longer of ${from}: ${why}`;
+  return record(change, at, 'evidence_source_changed', message, { check, from, to });
 }
 
 type Asked = Pick<Check, 'name' | 'failureLimit' | 'guardrail'>;

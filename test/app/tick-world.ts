@@ -8,7 +8,7 @@ import { type TickPorts, tick } from '../../src/app/tick.ts';
 import type { EvidenceSetup } from '../../src/domain/evidence/ledger.ts';
 import type { Reading, RouteTrouble, Workload } from '../../src/domain/observation.ts';
 import type { Plan } from '../../src/domain/plan.ts';
-import type { Rollout, Stamp } from '../../src/domain/rollout.ts';
+import type { Fact, Rollout, Stamp } from '../../src/domain/rollout.ts';
 import { weightsOf } from '../simulation/invariants.ts';
 import { seedRoute } from '../simulation/run.ts';
 import { anAct } from '../support/audit.ts';
@@ -151,6 +151,7 @@ export async function tickWorld(tuning: Tuning = {}) {
       return row.rollout;
     },
     facts: (): readonly string[] => (store.row('r1')?.facts ?? []).map((fact) => fact.type),
+    told: (): readonly Fact[] => store.row('r1')?.facts ?? [],
     weight: (): number => weightsOf(world.object()).canary,
     object(): KubeObject {
       const object = kube.object('myapp');

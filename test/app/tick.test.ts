@@ -1,5 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { UnknownName } from '../../src/app/ports.ts';
+import type { Reading } from '../../src/domain/observation.ts';
+import type { Check } from '../../src/domain/plan.ts';
 import { aCheck, aPlan } from '../support/builders.ts';
 import { crashing, good, never, tickWorld, unready } from './tick-world.ts';
 
@@ -112,6 +115,79 @@ describe('a metrics provider that throws', () => {
       { name: 'prometheus', scrapeInterval: 5_000, measure: good, share: async () => null, ping: async () => null },
       Object.getOwnPropertyDescriptors(part),
     );
+});
+
+describe('a check of a provider that is away', () => {
+  const away: Reading = { ok: false, code: 'unavailable', message: 'no pod can be read', query: '# direct' };
+  const bad = async (): Promise<Reading> => ({ ok: true, value: 0.5, samples: 500, query: 'q' });
+  const part = { scrapeInterval: 1_000, share: async () => null, ping: async () => null };
+  const plan = (kind: 'error-rate' | 'prometheus' = 'error-rate') => {
+    const [check] = aPlan().analysis.checks;
+    const checks = [{ ...aCheck(), ...check, kind, provider: 'direct', query: 'q' } as Check];
+    return aPlan({ analysis: { ...aPlan().analysis, checks } });
+  };
+  /** `prometheus` null: the installation has none. */
+  const worldOf = (direct: () => Promise<Reading>, prometheus: (() => Promise<Reading>) | null, of = plan()) =>
+    tickWorld({
+      plan: of,
+      evaluateWithin: 200,
+      metrics: {
+        provider(name) {
+          if (name === 'direct') return { ...part, name, measure: direct };
+          if (prometheus === null) throw new UnknownName('metrics provider', name, ['direct']);
+          return { ...part, name, measure: prometheus };
+        },
+      },
+    });
+
+  it('is asked of Prometheus, and the history says from when to when, and why', async () => {
+    let reads: Reading = away;
+    const world = await worldOf(async () => reads, good);
+    await world.atFirstStep();
+    expect((await world.tickAt(20_000)).tallies['errors']).toMatchObject({ last: 'pass', provider: 'prometheus' });
+    await world.tickAt(30_000);
+    reads = await good();
+    expect((await world.tickAt(40_000)).tallies['errors']).not.toHaveProperty('provider');
+    const told = world.told().filter(({ type }) => type === 'evidence_source_changed');
+    expect(told.map(({ message }) => message)).toEqual([
+      'check "errors" is asked of metrics provider prometheus, no longer of direct: direct: no pod can be read',
+      'check "errors" is asked of metrics provider direct, no longer of prometheus: it answers again',
+    ]);
+  });
+
+  it('rolls back by what Prometheus knows', async () => {
+    const world = await worldOf(async () => away, bad);
+    await world.atFirstStep();
+    for (let at = 20_000; at <= 120_000; at += 10_000) await world.tickAt(at);
+    expect(world.weight()).toBe(0);
+  });
+
+  it.each([
+    ['there is none', null, 'error'],
+    ['that cannot answer either', async (): Promise<Reading> => ({ ...away, message: 'refused' }), 'error'],
+  ])('stays an error where %s', async (_, prometheus, last) => {
+    const world = await worldOf(async () => away, prometheus);
+    await world.atFirstStep();
+    const { tallies } = await world.tickAt(20_000);
+    expect(tallies['errors']).toMatchObject({ last, lastReason: expect.stringContaining('no pod can be read') });
+    expect(tallies['errors']).not.toHaveProperty('provider');
+  });
+
+  it('that hangs leaves time for Prometheus from the second look on', async () => {
+    const world = await worldOf(never, () => sleep(20).then(good));
+    await world.atFirstStep();
+    expect((await world.tickAt(20_000)).tallies['errors']).toMatchObject({ last: 'error' });
+    expect((await world.tickAt(30_000)).tallies['errors']).toMatchObject({ last: 'pass', provider: 'prometheus' });
+  });
+
+  it('is asked of nobody else where its question is PromQL, or the service has no requests', async () => {
+    const custom = await worldOf(async () => away, good, plan('prometheus'));
+    await custom.atFirstStep();
+    expect((await custom.tickAt(20_000)).tallies['errors']).toMatchObject({ last: 'error' });
+    const silent = await worldOf(async () => ({ ...away, code: 'no_data' }), good);
+    await silent.atFirstStep();
+    expect((await silent.tickAt(20_000)).tallies['errors']).toMatchObject({ last: 'inconclusive' });
+  });
 });
 
 describe('copies that are behind', () => {
