@@ -274,7 +274,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   };
   const useCases: UseCases = {
     start: (document, principal, idempotency) => start(startPorts, { document, principal, idempotency }),
-    dryRun: (document) => dryRun(startPorts, document),
+    dryRun: (document, principal) => dryRun(startPorts, document, principal),
     backTest: (document, past) => backTest(startPorts, document, past),
     mesh: (question) => meshStatus({ inspector }, question),
     async command(id, wanted, principal, { step, version }) {
@@ -303,7 +303,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   const fleetStart = { ...fleetPorts, newFleetId: () => newId('fr') };
   const fleetUseCases: FleetUseCases = {
     start: (document, principal, idempotency) => startFleet(fleetStart, document, principal, idempotency),
-    dryRun: (document) => dryRunFleet(fleetStart, document),
+    dryRun: (document, principal) => dryRunFleet(fleetStart, document, principal),
     command: (id, wanted, principal) => commandFleet(fleetPorts, id, wanted, principal),
     async get(id) {
       const found = await fleets.load(id);

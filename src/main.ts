@@ -17,7 +17,9 @@ const HELP = `Sluice: progressive delivery for Istio and Linkerd
                          print a new API token (shown once)
   token list | token revoke --id ID
   slack map --team T --user U --name NAME --role ROLE | slack unmap --team T --user U
-                         --reason TEXT is kept in the audit with any of them
+                         --reason TEXT is kept in the audit with any of them; create and map take, as often as wanted,
+                         --person NAME (an e-mail address, a login: who it is, whatever way they come) and
+                         --group NAME (as the approvals of plans name it)
 
 Configuration, by environment (* may be given as NAME_FILE, the path of a file with the value):
 ${Object.entries(VARIABLES)
@@ -37,6 +39,8 @@ const OPTIONS = {
   team: { type: 'string' },
   user: { type: 'string' },
   reason: { type: 'string' },
+  group: { type: 'string', multiple: true },
+  person: { type: 'string', multiple: true },
 } as const;
 
 async function main(argv: readonly string[]): Promise<number> {

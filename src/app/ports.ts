@@ -29,7 +29,7 @@ import type {
   Target,
   Weight,
 } from '../domain/plan.ts';
-import type { Fact, Phase, PodCounts, Rollout, Stamp, Status } from '../domain/rollout.ts';
+import type { Fact, Phase, PodCounts, Rollout, Stamp, Starter, Status } from '../domain/rollout.ts';
 import type { FaultRehearsal, Temporary } from '../domain/temporary.ts';
 import type { AuditEntry, Doer, Origin } from './audit/act.ts';
 import type { DeliveryState } from './deliveries.ts';
@@ -368,11 +368,17 @@ export interface Principal {
   /** For people and the history: "token ci-deployer", "slack U012 (ana)". */
   readonly name: string;
   readonly role: PrincipalRole;
+  /** Every name by which the person behind it is known; absent: it is not known who that is. */
+  readonly persons?: readonly string[];
+  /** Groups that it belongs to, as approvals name them; absent: none. */
+  readonly groups?: readonly string[];
   /** What kind of caller it is; absent: its token does not say. */
   readonly kind?: 'person' | 'ci';
   /** How the request came; absent: the service asks by itself. */
   readonly origin?: Origin;
 }
+/** What is said of a principal beside its role. */
+export type Identity = Pick<Principal, 'persons' | 'groups'>;
 export const PRINCIPAL_ROLES = ['viewer', 'deployer', 'approver', 'admin'] as const;
 export type PrincipalRole = (typeof PRINCIPAL_ROLES)[number];
 
@@ -466,6 +472,8 @@ export interface NewRollout {
   /** The plan as it was sent. */
   readonly source: unknown;
   readonly createdBy: string;
+  /** Absent: it never goes forward, so nobody is asked. */
+  readonly startedBy?: Starter;
   /** Written into the audit with it, or neither is. */
   readonly act: AuditEntry;
   /** Name of the mesh object, unique over clusters: one live rollout moves it at a time, whatever their services are called. */
@@ -652,6 +660,7 @@ export interface TokenStore {
     role: PrincipalRole,
     expiresAt: Instant | null,
     by?: Administering,
+    identity?: Identity,
   ): Promise<{ readonly id: string; readonly token: string }>;
   revoke(id: string, by?: Administering): Promise<boolean>;
   list(): Promise<
@@ -659,6 +668,8 @@ export interface TokenStore {
       id: string;
       name: string;
       role: PrincipalRole;
+      persons: readonly string[];
+      groups: readonly string[];
       createdAt: Instant;
       expiresAt: Instant | null;
       revokedAt: Instant | null;
@@ -757,7 +768,14 @@ export interface SlackPrincipals {
   /** null: this person is not mapped and may do nothing. */
   find(teamId: string, userId: string): Promise<Principal | null>;
   /** Maps, or changes the mapping; with its row in the audit, as `unmap`. `by` absent: the service itself. */
-  map(teamId: string, userId: string, name: string, role: PrincipalRole, by?: Administering): Promise<Principal>;
+  map(
+    teamId: string,
+    userId: string,
+    name: string,
+    role: PrincipalRole,
+    by?: Administering,
+    identity?: Identity,
+  ): Promise<Principal>;
   /** false: was not mapped. */
   unmap(teamId: string, userId: string, by?: Administering): Promise<boolean>;
 }

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { Step, Target } from '../domain/plan.ts';
 import type { FaultRehearsal, Match, Temporary } from '../domain/temporary.ts';
+import { type Approvals, approvalOfStep, canonicalApproval } from './approval-schema.ts';
 import { durationSchema, percentSchema } from './units.ts';
 import type { Problem } from './usecases.ts';
 
@@ -78,10 +79,7 @@ const step = z
       .optional()
       .describe("Delays and aborts of marked requests, which the worker makes itself: no user's request meets them."),
     hold,
-    approval: z
-      .enum(['none', 'required'])
-      .default('none')
-      .describe('required: a person promotes after the hold; the canary is judged while it waits.'),
+    approval: approvalOfStep,
   })
   .refine((s) => ACTIONS.filter((action) => s[action] !== undefined).length === 1, {
     error: `wanted exactly one of ${ACTIONS.join(', ')}`,
@@ -102,10 +100,7 @@ const safe = z.strictObject({
 const blueGreen = z.strictObject({
   template: z.literal('blueGreen'),
   headerRoute: testers.describe('Who sees the new version before everybody does.'),
-  approval: z
-    .enum(['none', 'required'])
-    .default('none')
-    .describe('required: a person promotes after the preview; then all traffic moves.'),
+  approval: approvalOfStep,
   mirror: mirror.optional().describe('Absent: nothing is copied.'),
   faultRehearsal: faultRehearsal.optional().describe('Absent: none.'),
   hold,
@@ -140,14 +135,14 @@ export const steps = z.unknown().transform((input, context): Written => {
 type WrittenStep = z.output<typeof step>;
 
 /** The canonical steps; what stands beside weights keeps the weight of before. */
-export function canonicalSteps(written: Written, target: Target): readonly Step[] {
+export function canonicalSteps(written: Written, target: Target, plan: Approvals = {}): readonly Step[] {
   const all = Array.isArray(written) ? written : fromTemplate(written, target);
   let now = 0;
   return all.map((one) => {
     const adds = addsOf(one);
     now = one.weight ?? now;
     const { hold: held, approval } = one;
-    return { weight: now, hold: held, approval, ...(adds === null ? {} : { adds }) };
+    return { weight: now, hold: held, ...canonicalApproval(approval, plan), ...(adds === null ? {} : { adds }) };
   });
 }
 

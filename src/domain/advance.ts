@@ -721,7 +721,10 @@ function nextStep(change: Change, seen: Observation, step: number, by: (change: 
 function byPerson(change: Change): Change {
   const { phase, plan, movedBy } = change.rollout;
   if ((phase.name !== 'progressing' && phase.name !== 'paused') || phase.go === null) return change;
-  return patch(change, { movedBy: [...movedBy, `${phase.go.actor} at ${weightAt(plan, phase.step)} %`] });
+  // Where several words were wanted, the last of them is the one to go on.
+  const before = (phase.approvals ?? []).map(({ actor }) => actor).filter((actor) => actor !== phase.go?.actor);
+  const who = [...before, phase.go.actor].join(' and ');
+  return patch(change, { movedBy: [...movedBy, `${who} at ${weightAt(plan, phase.step)} %`] });
 }
 
 // ── rolling back ────────────────────────────────────────────────────────────────────────────────────────────────────

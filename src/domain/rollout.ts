@@ -57,6 +57,19 @@ export interface Go {
   readonly full: boolean;
 }
 
+/** Who started a rollout: the principal, and every name of the person behind it. */
+export interface Starter {
+  readonly id: string;
+  /** Empty: it is not known who it was. */
+  readonly persons: readonly string[];
+}
+
+/** One person's word at a step that says whose it must be. */
+export interface Approval extends Starter {
+  readonly actor: string;
+  readonly at: Instant;
+}
+
 /** The end in one sentence, with the numbers that decided it. Also kept while rolling back. */
 export interface Outcome {
   readonly code: string;
@@ -77,6 +90,8 @@ export interface AtStep {
   /** Canary weight that the object had when the step was entered; null: unknown. */
   readonly from: number | null;
   readonly go: Go | null;
+  /** Words given so far, where the step's rule wants them counted. Absent: none. */
+  readonly approvals?: readonly Approval[];
 }
 
 export type Phase =
@@ -195,6 +210,8 @@ export interface Rollout {
   readonly reverts?: string;
   readonly createdAt: Instant;
   readonly createdBy: string;
+  /** Absent: a rollout of before this was kept. */
+  readonly startedBy?: Starter;
   /** Compare-and-swap token: counts committed changes of the row. */
   readonly version: number;
   /** Counts changes of the wanted weight; stamped on the mesh object. */
@@ -253,6 +270,7 @@ export const FACT_TYPES = [
   'evidence_changed',
   'evidence_source_changed',
   'promote_requested',
+  'approved',
   'gate_answered',
   'gate_overdue',
   'paused',
