@@ -81,8 +81,9 @@ import {
   type TokenStore,
   UnknownName,
 } from './app/ports.ts';
-import { repeat } from './app/repeat.ts';
+import { type Repeating, repeat } from './app/repeat.ts';
 import { revert } from './app/revert.ts';
+import type { Intake } from './app/slack-intake.ts';
 import { dryRun, type StartPorts, start } from './app/start.ts';
 import { withStepSpans } from './app/step-spans.ts';
 import { tick } from './app/tick.ts';
@@ -147,6 +148,8 @@ export interface SlackSettings {
   readonly token: string;
   readonly channel: string;
   readonly apiUrl?: string | undefined;
+  /** Slack's requests come over a socket that the workers open. Absent: by HTTP, to the API. */
+  readonly appToken?: string | undefined;
 }
 
 export interface Settings {
@@ -312,6 +315,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     list: fleets.list,
   };
   const inbound = postgresInboundCommands(db);
+  const slackSocket = await socketOf(settings.slack);
   const tickPorts = {
     ...gateways,
     ...commandPorts,
@@ -351,7 +355,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
         tick: (id) => tracer.apart(() => tick(tickPorts, id)),
         loops: [
           () => repeat('fleet rollouts', () => fleetStep(fleetPorts, log), log),
-          ...slackLoops(settings, db, { useCases, inbound, store, recorder, audit, tracer, log }),
+          ...slackLoops(settings, db, { useCases, inbound, store, recorder, audit, tracer, log, slackSocket }),
           () =>
             repeat(
               'channels that are gone',
@@ -602,12 +606,23 @@ interface LoopPorts {
   readonly tracer: Tracer;
   readonly audit: AuditLog;
   readonly log: Logger;
+  readonly slackSocket: SlackSocket | null;
+}
+
+type SlackSocket = (intake: Intake) => Repeating;
+
+/** Loaded only where it is wanted: it brings a WebSocket client of its own. */
+async function socketOf(slack: SlackSettings | null): Promise<SlackSocket | null> {
+  if (slack?.appToken === undefined) return null;
+  const { appToken, apiUrl } = slack;
+  const { slackSocket } = await import('./adapters/notify/slack-socket.ts');
+  return (intake) => slackSocket({ ...intake, appToken, apiUrl });
 }
 
 function slackLoops(settings: Settings, db: Database, ports: LoopPorts) {
   const { slack } = settings;
   if (slack === null) return [];
-  const { useCases, inbound, store, recorder, audit, tracer, log } = ports;
+  const { useCases, inbound, store, recorder, audit, tracer, log, slackSocket } = ports;
   const notifier: Notifier = slackNotifier({
     api: slackApi({ token: slack.token, apiUrl: slack.apiUrl, tracer, log }),
     channel: slack.channel,
@@ -621,5 +636,6 @@ function slackLoops(settings: Settings, db: Database, ports: LoopPorts) {
   return [
     () => startDelivery({ outbox: postgresOutbox(db), store, recorder, tracer, log }, [notifier]),
     () => repeat('commands from Slack', () => inboundStep({ useCases, principals, audit, respond, inbound, log }), log),
+    ...(slackSocket === null ? [] : [() => slackSocket({ accept: inbound.accept, log })]),
   ];
 }

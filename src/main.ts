@@ -145,7 +145,12 @@ const settingsOf = (config: Config): Settings => ({
   slack:
     config.slack === null
       ? null
-      : { token: config.slack.token, channel: config.slack.channel, apiUrl: config.slack.apiUrl ?? undefined },
+      : {
+          token: config.slack.token,
+          channel: config.slack.channel,
+          apiUrl: config.slack.apiUrl ?? undefined,
+          appToken: config.slack.appToken ?? undefined,
+        },
   publicUrl: config.publicUrl,
   preflight: {
     severity: config.preflight.severity,

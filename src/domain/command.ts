@@ -133,7 +133,7 @@ function promote(
       return phase.status === 'succeeded' ? unchanged(rollout) : finished(rollout);
     case 'progressing':
     case 'paused': {
-      if (phase.name === 'paused' && ASKS_TO_RESUME.has(phase.cause))
+      if (phase.name === 'paused' && asksToResume(phase.cause))
         return {
           code: 'resume_first',
           message: `rollout ${rollout.id} stands still for another reason (${phase.cause}): ${phase.message}. Resume or abort it first`,
@@ -228,6 +228,7 @@ const ASKS_TO_RESUME: ReadonlySet<PauseCause> = new Set([
   'route_refused',
   'stable_unavailable',
 ]);
+export const asksToResume = (cause: PauseCause): boolean => ASKS_TO_RESUME.has(cause);
 
 function pause(rollout: Rollout, { actor, at }: Order, reason: string): Change | Refusal {
   const { phase } = rollout;

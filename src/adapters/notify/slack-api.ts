@@ -6,6 +6,7 @@ import type { Tracer } from '../../app/tracer.ts';
 import { UNTRACED } from '../../app/tracer.ts';
 import type { Instant, Millis } from '../../domain/plan.ts';
 import type { Rendered } from './slack-blocks.ts';
+import { mute } from './slack-mute.ts';
 
 export interface SlackApiOptions {
   /** Bot token, "xoxb-...". */
@@ -187,14 +188,3 @@ function classified(method: string, error: unknown): Error {
   // Only the message: the error itself may hold the request, and with it the token.
   return new Error(`Slack does not answer ${method}: ${error instanceof Error ? error.message : 'unknown error'}`);
 }
-
-/** Every failure is thrown, told apart and logged by the outbox. The library's own lines would be a second telling. */
-const mute = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-  setLevel: () => undefined,
-  setName: () => undefined,
-  getLevel: () => 'error' as never,
-};
