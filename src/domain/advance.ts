@@ -4,6 +4,7 @@
  * It never lists effects. What the mesh must be is derived from the next rollout (`desiredWeight`), so a crash between
  * the commit and the write costs one tick and nothing else.
  */
+import { whoMay } from './approval.ts';
 import { podCounts, sameCounts } from './capacity.ts';
 import type { Change } from './change.ts';
 import {
@@ -670,7 +671,8 @@ function moveOn(change: Change, seen: Observation): Change {
   if (proof.kind === 'unproven' && proof.policy.then !== 'promote') return notProven(change, seen, proof);
   if (step.approval === 'required') {
     const held = `${stepWords(rollout, phase.step)} held ${duration(at - phase.reachedAt)} and every check passes`;
-    return pauseAt(change, at, 'approval', `Waiting for approval: ${held}. Promote to go on, abort to go back`);
+    const whose = step.rule === undefined ? '' : ` by ${whoMay(step.rule)}`;
+    return pauseAt(change, at, 'approval', `Waiting for approval${whose}: ${held}. Promote to go on, abort to go back`);
   }
   if (proof.kind === 'unproven') return nextStep(change, seen, phase.step + 1, byPolicy);
   return nextStep(change, seen, phase.step + 1);

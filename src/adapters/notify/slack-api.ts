@@ -52,7 +52,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   invalid_auth: 'the bot token is wrong or was revoked',
   token_revoked: 'install the app again and give its new bot token',
   account_inactive: 'the app was removed from the workspace; install it again',
-  missing_scope: 'the app lacks a scope; compare it with the manifest in docs/slack.md and install it again',
+  missing_scope: 'the app lacks a scope; compare it with the manifest (docs/slack.md) and install it again',
 };
 
 /** Slack's own trouble: the call may or may not have been carried out. */
