@@ -141,7 +141,7 @@ async function slack(
         throw new Usage('slack unmap: this person is not mapped');
       return 'unmapped\n';
     default:
-      throw new Usage(`unknown command "slack ${verb}"; known: map, unmap`);
+      throw new Usage(`unknown command "slack ${verb}"; known: map, unmap, doctor`);
   }
 }
 

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { BOT_SCOPES } from '../../src/adapters/notify/slack-doctor.ts';
 import { askOf } from '../../src/app/slack-command.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -46,6 +47,10 @@ describe.each([
     expect(manifest.oauth_config.scopes.bot.toSorted()).toEqual(
       [...new Set([COMMANDS, ...Object.values(SCOPES).flat()])].toSorted(),
     );
+  });
+
+  it('asks for what the doctor looks for', () => {
+    expect(manifest.oauth_config.scopes.bot.toSorted()).toEqual([...BOT_SCOPES].toSorted());
   });
 
   it('has the command whose words are understood', () => {

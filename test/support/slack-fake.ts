@@ -2,6 +2,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { BOT_SCOPES } from '../../src/adapters/notify/slack-doctor.ts';
 import { sign } from '../../src/http/slack/signature.ts';
 
 export interface FakeMessage {
@@ -40,6 +41,8 @@ export interface SlackFake {
   /** Of the next call that matches; `times`: of so many. */
   fail(method: string, trouble: Trouble, times?: number): void;
   heal(): void;
+  /** The scopes of the token, as Slack says them with every answer. At first: those of the manifest. */
+  grant(scopes: readonly string[]): void;
   /** Connections that are open now. */
   readonly sockets: ReadonlySet<WebSocket>;
   /** Over the connection that was opened last; what it is acknowledged with. */
@@ -62,6 +65,7 @@ export async function slackFake(): Promise<SlackFake> {
   const messages: FakeMessage[] = [];
   const answers: string[] = [];
   const troubles: { method: string; trouble: Trouble; left: number }[] = [];
+  let scopes: readonly string[] = BOT_SCOPES;
   let clock = Math.floor(Date.now() / 1000);
 
   const troubleOf = (method: string): Trouble | null => {
@@ -111,6 +115,8 @@ export async function slackFake(): Promise<SlackFake> {
           ok: true,
           messages: messages.filter((m) => m.thread === args['ts'] || m.ts === args['ts']).map(shown),
         };
+      case 'auth.test':
+        return { ok: true, user: 'sluice', team: 'Example' };
       case 'apps.connections.open':
         return { ok: true, url: `ws://127.0.0.1:${port()}/socket` };
       default:
@@ -145,6 +151,7 @@ export async function slackFake(): Promise<SlackFake> {
       case 'hangs':
         return;
       default:
+        res.setHeader('x-oauth-scopes', scopes.join(','));
         return answer(res, act(method, args));
     }
   };
@@ -185,6 +192,9 @@ export async function slackFake(): Promise<SlackFake> {
     messages,
     answers,
     fail: (method, trouble, times = 1) => void troubles.push({ method, trouble, left: times }),
+    grant: (given) => {
+      scopes = given;
+    },
     heal: () => void troubles.splice(0),
     delete: (ts) =>
       void messages.splice(

@@ -176,7 +176,8 @@ const record = (value: unknown): Record<string, unknown> =>
   typeof value === 'object' && value !== null ? { ...value } : {};
 const list = (value: unknown): Record<string, unknown>[] => (Array.isArray(value) ? value.map(record) : []);
 
-function classified(method: string, error: unknown): Error {
+/** Slack's errors told apart: a limit, a refusal, its own trouble. */
+export function classified(method: string, error: unknown): Error {
   if (error instanceof WebAPIRateLimitedError)
     return new TryLater(`Slack limits ${method}: again in ${error.retryAfter} s`, error.retryAfter * 1000, true);
   if (error instanceof WebAPIPlatformError) {
