@@ -6,9 +6,11 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { loadChecks } from '../src/adapters/inspect/inspect.ts';
 import type { PolicyRule } from '../src/adapters/mesh.ts';
-import { MIGRATED_MESHES } from '../src/adapters/policies/gateway.ts';
 import { MIGRATION_RIGHTS } from '../src/adapters/policies/peer-authentication.ts';
-import { loadMeshes } from '../src/adapters/registry.ts';
+import { capabilityMatrix, loadMeshes, loadPreparations } from '../src/adapters/registry.ts';
+import { meshesWith } from '../src/domain/capabilities.ts';
+import type { Preparation } from '../src/domain/preparation.ts';
+import { PREPARATIONS } from '../src/domain/preparation.ts';
 
 export const RBAC_FILE = fileURLToPath(new URL('../charts/sluice/files/rbac.json', import.meta.url));
 
@@ -35,13 +37,17 @@ export interface ChartRights {
   readonly inspect: Pick<Rights, 'meshes'>;
   /** What the worker needs beside for migrations of mTLS, which make and remove policies: only where they are wanted. */
   readonly migrations: Pick<Rights, 'meshes'>;
+  /** What steps that make something ready beside the route need, by kind: only those that are wanted. The API only looks. */
+  readonly preparations: Readonly<
+    Record<Preparation['kind'], Readonly<Record<'api' | 'worker', readonly PolicyRule[]>>>
+  >;
 }
 
 /** Kinds that are in no namespace: a Role cannot give rights to list them. */
 const CLUSTER_SCOPED: ReadonlySet<string> = new Set(['namespaces']);
 
 export async function chartRights(): Promise<ChartRights> {
-  const [meshes, checks] = await Promise.all([loadMeshes(), loadChecks()]);
+  const [meshes, checks, ways] = await Promise.all([loadMeshes(), loadChecks(), loadPreparations()]);
   const looked = (kind: string): readonly PolicyRule[] =>
     [...checks.values()].filter((check) => check.meshes.includes(kind)).flatMap((check) => check.rbac);
   const inNamespace = (rules: readonly PolicyRule[]): readonly PolicyRule[] =>
@@ -54,8 +60,18 @@ export async function chartRights(): Promise<ChartRights> {
     ),
   };
   const inspect = { meshes: Object.fromEntries(kinds.map(({ kind }) => [kind, joined(looked(kind), [])])) };
-  const migrations = { meshes: Object.fromEntries(MIGRATED_MESHES.map((kind) => [kind, MIGRATION_RIGHTS])) };
-  return { api: only(worker, READS), worker, inspect, migrations };
+  const migrated = meshesWith(capabilityMatrix(meshes), 'mtlsMigration');
+  const migrations = { meshes: Object.fromEntries(migrated.map((kind) => [kind, MIGRATION_RIGHTS])) };
+  const preparations = Object.fromEntries(
+    PREPARATIONS.map((kind) => {
+      const rules = joined(
+        [...ways.values()].filter(({ prepares }) => prepares === kind).flatMap(({ rbac }) => rbac),
+        [],
+      );
+      return [kind, { api: cut(rules, READS), worker: rules }];
+    }),
+  ) as ChartRights['preparations'];
+  return { api: only(worker, READS), worker, inspect, migrations, preparations };
 }
 
 /** Each resource once, with all its verbs, in the order in which it is first named; without what `given` gives already. */
@@ -82,16 +98,15 @@ function joined(rules: readonly PolicyRule[], given: readonly PolicyRule[]): rea
   }));
 }
 
-function only({ common, meshes }: Rights, verbs: ReadonlySet<string>): Rights {
-  const cut = (rules: readonly PolicyRule[]): readonly PolicyRule[] =>
-    rules
-      .map((rule) => ({ ...rule, verbs: rule.verbs.filter((verb) => verbs.has(verb)) }))
-      .filter((rule) => rule.verbs.length > 0);
-  return {
-    common: cut(common),
-    meshes: Object.fromEntries(Object.entries(meshes).map(([kind, rules]) => [kind, cut(rules)])),
-  };
-}
+const only = ({ common, meshes }: Rights, verbs: ReadonlySet<string>): Rights => ({
+  common: cut(common, verbs),
+  meshes: Object.fromEntries(Object.entries(meshes).map(([kind, rules]) => [kind, cut(rules, verbs)])),
+});
+
+const cut = (rules: readonly PolicyRule[], verbs: ReadonlySet<string>): readonly PolicyRule[] =>
+  rules
+    .map((rule) => ({ ...rule, verbs: rule.verbs.filter((verb) => verbs.has(verb)) }))
+    .filter((rule) => rule.verbs.length > 0);
 
 export const rbacText = async (): Promise<string> => `${JSON.stringify(await chartRights(), null, 2)}\n`;
 

@@ -22,7 +22,11 @@ import { afterNotifier, channelNotifier } from './adapters/notify/alerts.ts';
 import { type ChannelSettings, type OpenChannel, openChannels } from './adapters/notify/open-channels.ts';
 import { slackNotifier } from './adapters/notify/slack.ts';
 import { slackApi } from './adapters/notify/slack-api.ts';
+import { fleetSubject, migrationSubject, type Subject, tellNews } from './adapters/notify/slack-news.ts';
 import { slackResponder } from './adapters/notify/slack-respond.ts';
+import { openFederation } from './adapters/oidc/federation.ts';
+import { openIssuer } from './adapters/oidc/issuer.ts';
+import { openSignOn } from './adapters/oidc/sign-on.ts';
 import type { Allowed } from './adapters/outbound/addresses.ts';
 import { type Outbound, openOutbound } from './adapters/outbound/post.ts';
 import { type MigratedCluster, policyGateway } from './adapters/policies/gateway.ts';
@@ -32,13 +36,14 @@ import { giveUpLost, postgresAlertOutbox, postgresDeliveryLog } from './adapters
 import { postgresFleetStore } from './adapters/postgres/fleet-store.ts';
 import { postgresInboundCommands } from './adapters/postgres/inbound-commands.ts';
 import { postgresMigrationStore } from './adapters/postgres/migration-store.ts';
-import { postgresOutbox } from './adapters/postgres/outbox.ts';
+import { postgresNewsOutbox, postgresOutbox } from './adapters/postgres/outbox.ts';
 import { postgresRolloutStore } from './adapters/postgres/rollout-store.ts';
 import { postgresSlackMessages as slackMessages } from './adapters/postgres/slack-messages.ts';
 import { postgresSlackPrincipals } from './adapters/postgres/slack-principals.ts';
 import { postgresStepStarts } from './adapters/postgres/step-starts.ts';
 import { postgresTokenStore } from './adapters/postgres/tokens.ts';
 import { postgresTraceStore } from './adapters/postgres/traces.ts';
+import { openPreparations } from './adapters/preparation-post.ts';
 import { prober } from './adapters/prober.ts';
 import { inspectCheck } from './adapters/prometheus/inspect.ts';
 import { openQueue, type QueueOptions } from './adapters/queue.ts';
@@ -48,6 +53,7 @@ import {
   loadChannels,
   loadGuards,
   loadMeshes,
+  loadPreparations,
   loadProviders,
   meshFor,
 } from './adapters/registry.ts';
@@ -55,16 +61,20 @@ import type { CountView } from './adapters/series/counting.ts';
 import type { AuditLog } from './app/audit/log.ts';
 import { backTest } from './app/backtest.ts';
 import { command, retry } from './app/commands.ts';
-import { startDelivery } from './app/deliver.ts';
+import { deliveryLoop, handOver, startDelivery } from './app/deliver.ts';
 import { AFTER } from './app/deliveries.ts';
+import { parseFleet } from './app/fleet/document.ts';
 import { commandFleet, fleetStep } from './app/fleet/look.ts';
-import type { FleetUseCases } from './app/fleet/ports.ts';
+import type { FleetStore, FleetUseCases } from './app/fleet/ports.ts';
 import { dryRunFleet, startFleet } from './app/fleet/start.ts';
 import { inboundStep } from './app/inbound.ts';
 import { meshStatus } from './app/mesh.ts';
 import { migrationLoops } from './app/migration/loop.ts';
+import type { MigrationStore } from './app/migration/ports.ts';
 import { type MigrationPorts, tickMigration } from './app/migration/tick.ts';
 import { type MigrationUseCases, migrationUseCases } from './app/migration/usecases.ts';
+import { NEWS_CHANNELS, type NewsKind } from './app/news.ts';
+import { parse } from './app/parse.ts';
 import { planParser } from './app/plan-schema.ts';
 import {
   type CrashPoint,
@@ -88,11 +98,18 @@ import { dryRun, type StartPorts, start } from './app/start.ts';
 import { withStepSpans } from './app/step-spans.ts';
 import { tick } from './app/tick.ts';
 import { type Tracer, UNTRACED } from './app/tracer.ts';
-import { startTraces, TRACES, type TracePorts } from './app/traces.ts';
+import { lookNow, startTraces, TRACES, type TracePorts } from './app/traces.ts';
+import { type People, principalOfPerson } from './app/trust/login.ts';
+import { CALLBACK_PATH, type Federation, type SignOn } from './app/trust/ports.ts';
+import { type Places, scopedFleets, scopedMigrations, scopedUseCases } from './app/trust/scope.ts';
+import type { Trust } from './app/trust/trust.ts';
 import type { OutsideLinks, UseCases } from './app/usecases.ts';
 import { startWorker, type Worker } from './app/worker.ts';
-import { missingCapability } from './domain/capabilities.ts';
+import { meshesWith, missingCapability } from './domain/capabilities.ts';
+import { childDocument } from './domain/fleet/fleet.ts';
 import type { Millis, Severities, Target } from './domain/plan.ts';
+import type { Preparation } from './domain/preparation.ts';
+import { PREPARATIONS } from './domain/preparation.ts';
 import type { Rollout } from './domain/rollout.ts';
 import type { Temporary } from './domain/temporary.ts';
 import type { Tracing } from './telemetry/tracing.ts';
@@ -161,6 +178,8 @@ export interface Settings {
   readonly slack: SlackSettings | null;
   /** Where people reach the service; null: messages carry no links. */
   readonly publicUrl: string | null;
+  /** Whose id tokens are accepted. Signing in wants publicUrl. Absent: nobody's. */
+  readonly trust?: Trust & { readonly clientSecret: string | null };
   /** Hosts that fault rehearsals may ask beyond those of the target's namespace. Absent: none. */
   readonly probeHosts?: readonly string[];
   /** Channels that are told what nobody may miss. Absent: none. */
@@ -194,6 +213,10 @@ export interface Service {
   readonly tokens: TokenStore;
   readonly audit: AuditLog;
   readonly inbound: InboundCommands;
+  /** null: pipelines come with API tokens. */
+  readonly federation: Federation | null;
+  /** null: people sign in by API token alone. */
+  readonly signOn: { readonly provider: SignOn; readonly people: People } | null;
   readonly recorder: Recorder;
   readonly tracer: Tracer;
   /** What is missing and what to do; empty: ready. */
@@ -204,11 +227,12 @@ export interface Service {
 
 export async function compose(settings: Settings, telemetry: Telemetry): Promise<Service> {
   const { log } = telemetry;
-  const [meshes, providers, checks, guards, kinds] = await Promise.all([
+  const [meshes, providers, checks, guards, ways, kinds] = await Promise.all([
     loadMeshes(),
     loadProviders<MetricsModule>(),
     loadChecks(),
     loadGuards(),
+    loadPreparations(),
     loadChannels(),
   ]);
   const { severity, ...demands } = settings.preflight ?? { severity: {}, minVersion: {} };
@@ -245,6 +269,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     severity,
     log,
   });
+  const preparations = openPreparations({ clusters, preparations: ways, writesHere: settings.writesHere ?? true });
   const audit = postgresAudit(db);
   const commandPorts = { store, queue, audit, log };
   const probes = prober({ allowed: settings.probeHosts ?? [], tracer });
@@ -259,23 +284,36 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
       return found === undefined ? null : { known: [...found.providers.keys()], usual: found.defaultProvider };
     },
     inspector.checks,
-    (adds, target) => stepObjection(meshes, probes, adds, target),
+    (asked, target) => stepObjection(meshes, probes, asked, target),
     guardSpecs(guards, meshes),
     { channels: told.map(({ name }) => name), objection: gates.objection },
   );
   const validator = validatorOf(settings.clusters, tracer);
   const traces = postgresTraceStore(db);
+  const tracesOf = traceSources(settings.clusters, tracer);
   const startPorts: StartPorts = {
     ...gateways,
     ...commandPorts,
     inspector,
+    preparations,
     ...(validator === null ? {} : { validator }),
     parser,
     clusters: [...clusters.keys()],
     remotes: remotesOf(settings.clusters),
     newId: () => newId('ro'),
   };
-  const useCases: UseCases = {
+  const places: Places = {
+    sent(document) {
+      const parsed = parse(startPorts, document);
+      return parsed.ok ? places.of(parsed.plan.target) : null;
+    },
+    of(target) {
+      if (!clusters.has(target.cluster)) return null;
+      const object = gateways.meshes.router(target).object.split('/').at(-1) ?? '';
+      return { namespace: target.namespace, service: target.service, object };
+    },
+  };
+  const unscoped: UseCases = {
     start: (document, principal, idempotency) => start(startPorts, { document, principal, idempotency }),
     dryRun: (document, principal) => dryRun(startPorts, document, principal),
     backTest: (document, past) => backTest(startPorts, document, past),
@@ -299,27 +337,42 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     planSchema: parser.jsonSchema,
     outside: outsideLinks(settings.clusters),
     traces: (id) => traces.of(id),
+    async tracesNow(id) {
+      const loaded = await store.load(id);
+      return loaded === null ? null : lookNow({ sourceOf: tracesOf }, loaded.rollout, loaded.now);
+    },
     capabilities: capabilityMatrix(meshes),
   };
-  const fleets = postgresFleetStore(db);
+  const useCases = scopedUseCases(unscoped, places);
+  const tells = settings.slack !== null;
+  const fleets = postgresFleetStore(db, { tells });
   const fleetPorts = { fleets, start: startPorts };
   const fleetStart = { ...fleetPorts, newFleetId: () => newId('fr') };
-  const fleetUseCases: FleetUseCases = {
+  const unscopedFleets: FleetUseCases = {
     start: (document, principal, idempotency) => startFleet(fleetStart, document, principal, idempotency),
     dryRun: (document, principal) => dryRunFleet(fleetStart, document, principal),
-    command: (id, wanted, principal) => commandFleet(fleetPorts, id, wanted, principal),
+    command: (id, wanted, principal, expected) => commandFleet(fleetPorts, id, wanted, principal, expected),
     async get(id) {
       const found = await fleets.load(id);
       return found === null ? null : { fleet: found.fleet, facts: await fleets.facts(id) };
     },
     list: fleets.list,
   };
+  const fleetUseCases = scopedFleets(unscopedFleets, {
+    sent(document) {
+      const parsed = parseFleet(startPorts, document);
+      const [first] = parsed.ok ? parsed.plans : [];
+      return first === undefined ? null : places.of(first.plan.target);
+    },
+    of: ({ spec }) => places.sent(childDocument(spec, 0, spec.waves[0]?.clusters[0] ?? '')),
+  });
   const inbound = postgresInboundCommands(db);
   const slackSocket = await socketOf(settings.slack);
   const tickPorts = {
     ...gateways,
     ...commandPorts,
     guards: openGuards({ clusters, meshes, guards }),
+    preparations,
     recorder,
     tracer,
     monotonic: () => performance.now(),
@@ -329,8 +382,8 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     ...(telemetry.crashPoint === undefined ? {} : { crashPoint: telemetry.crashPoint }),
   };
   const migrationPorts: MigrationPorts = {
-    store: postgresMigrationStore(db),
-    policies: policyGateway(migratedClusters(settings, inspected)),
+    store: postgresMigrationStore(db, { tells }),
+    policies: policyGateway(migratedClusters(settings, inspected), meshesWith(useCases.capabilities, 'mtlsMigration')),
     recorder,
     log,
     monotonic: () => performance.now(),
@@ -338,12 +391,15 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   };
   return {
     useCases,
-    migrations: migrationUseCases({ ...migrationPorts, audit, newId: () => `mm_${randomBytes(10).toString('hex')}` }),
+    migrations: scopedMigrations(
+      migrationUseCases({ ...migrationPorts, audit, newId: () => `mm_${randomBytes(10).toString('hex')}` }),
+    ),
     fleets: fleetUseCases,
     deliveries,
     tokens: postgresTokenStore(db),
     audit,
     inbound,
+    ...trustParts(settings),
     recorder,
     tracer,
     ready: () => missing(store, queue, clusters),
@@ -356,10 +412,16 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
         loops: [
           () => repeat('fleet rollouts', () => fleetStep(fleetPorts, log), log),
           ...slackLoops(settings, db, { useCases, inbound, store, recorder, audit, tracer, log, slackSocket }),
+          ...newsLoops(settings, db, { fleets, migrations: migrationPorts.store, recorder, tracer, log }),
           () =>
             repeat(
               'channels that are gone',
-              () => lostStep(db, [...channels, ...told.map(({ name }) => name), AFTER], log),
+              () =>
+                lostStep(
+                  db,
+                  [...channels, ...(tells ? Object.values(NEWS_CHANNELS) : []), ...told.map(({ name }) => name), AFTER],
+                  log,
+                ),
               log,
             ),
           ...alertLoops(db, told, {
@@ -379,7 +441,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
             retention: settings.retention,
             now: Date.now,
           }),
-          ...traceLoops(settings, { outbox: postgresOutbox(db), store, traces, tracer, log }),
+          ...traceLoops(settings, { outbox: postgresOutbox(db), store, traces, sourceOf: tracesOf, log }),
         ],
         log,
         retention: settings.retention,
@@ -394,6 +456,27 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
       await store.close();
       await db.close();
     },
+  };
+}
+
+function trustParts({ trust, publicUrl }: Settings): Pick<Service, 'federation' | 'signOn'> {
+  const open = (issuer: string) => openIssuer({ issuer, now: Date.now });
+  const login = trust?.login ?? null;
+  const ci = trust?.ci ?? null;
+  return {
+    federation: ci === null ? null : openFederation(ci, open),
+    signOn:
+      login === null
+        ? null
+        : {
+            provider: openSignOn({
+              trust: login,
+              issuer: open(login.issuer),
+              clientSecret: trust?.clientSecret ?? null,
+              redirectUri: `${publicUrl ?? ''}${CALLBACK_PATH}`,
+            }),
+            people: { principalOf: (person) => principalOfPerson(login, person), lasts: login.session },
+          },
   };
 }
 
@@ -413,19 +496,23 @@ const newId = (kind: 'ro' | 'fr'): string =>
 function stepObjection(
   meshes: ReadonlyMap<string, MeshModule>,
   { objection }: Prober,
-  adds: Temporary,
+  asked: Temporary | Preparation,
   target: Target,
 ): string | null {
-  const { kind } = adds;
+  const { kind } = asked;
   const missing = missingCapability(capabilityMatrix(meshes), { mesh: target.mesh, proxy: target['proxy'] }, kind);
   if (missing !== null) return missing.message;
   const mesh = meshFor(meshes, target.mesh);
-  if (!(mesh.adds ?? []).includes(kind)) {
-    const able = [...meshes.values()].filter((one) => one.adds?.includes(kind)).map((one) => one.kind);
+  if (isPreparation(asked)) return null;
+  if (!(mesh.adds ?? []).includes(asked.kind)) {
+    const able = [...meshes.values()].filter((one) => one.adds?.includes(asked.kind)).map((one) => one.kind);
     return `a ${kind} step is not written to the object of mesh ${target.mesh} by this version of Sluice; it is for ${able.join(', ')}. Take the step out of the plan`;
   }
-  return adds.kind === 'faultRehearsal' ? objection(adds.probe.url, target) : null;
+  return asked.kind === 'faultRehearsal' ? objection(asked.probe.url, target) : null;
 }
+
+const isPreparation = (asked: Temporary | Preparation): asked is Preparation =>
+  PREPARATIONS.some((kind) => kind === asked.kind);
 
 /** A misspelt name in the policy would leave the check that is meant without one. */
 function knownChecks(named: readonly string[], known: readonly string[]): void {
@@ -551,15 +638,18 @@ function outsideLinks(clusters: readonly ClusterSettings[]): (rollout: Rollout) 
   };
 }
 
-function traceLoops({ clusters }: Settings, ports: Omit<TracePorts, 'sourceOf'> & { readonly tracer: Tracer }) {
+/** null: the cluster has no tracing. */
+function traceSources(clusters: readonly ClusterSettings[], tracer: Tracer): TracePorts['sourceOf'] {
   const sources = new Map(
     clusters.flatMap(({ name, jaeger }) =>
-      jaeger === undefined ? [] : [[name, jaegerSource({ ...jaeger, tracer: ports.tracer })] as const],
+      jaeger === undefined ? [] : [[name, jaegerSource({ ...jaeger, tracer })] as const],
     ),
   );
-  if (sources.size === 0) return [];
-  return [() => startTraces({ ...ports, sourceOf: (target) => sources.get(target.cluster) ?? null })];
+  return (target) => sources.get(target.cluster) ?? null;
 }
+
+const traceLoops = ({ clusters }: Settings, ports: TracePorts) =>
+  clusters.some(({ jaeger }) => jaeger !== undefined) ? [() => startTraces(ports)] : [];
 
 const LOST_EVERY: Millis = 3_600_000;
 
@@ -577,9 +667,9 @@ interface AlertPorts extends Pick<LoopPorts, 'store' | 'recorder' | 'tracer' | '
 }
 
 const linkTo =
-  ({ publicUrl }: Settings) =>
+  ({ publicUrl }: Settings, view: 'rollouts' | 'fleets' | 'migrations' = 'rollouts') =>
   (id: string): string | null =>
-    publicUrl === null ? null : `${publicUrl}/ui/rollouts/${id}`;
+    publicUrl === null ? null : `${publicUrl}/ui/${view}/${id}`;
 
 function alertLoops(db: Database, told: readonly OpenChannel[], ports: AlertPorts) {
   const { settings, deliveries, outbound, secrets, store, recorder, tracer, log } = ports;
@@ -638,4 +728,36 @@ function slackLoops(settings: Settings, db: Database, ports: LoopPorts) {
     () => repeat('commands from Slack', () => inboundStep({ useCases, principals, audit, respond, inbound, log }), log),
     ...(slackSocket === null ? [] : [() => slackSocket({ accept: inbound.accept, log })]),
   ];
+}
+
+interface NewsPorts extends Pick<LoopPorts, 'recorder' | 'tracer' | 'log'> {
+  readonly fleets: Pick<FleetStore, 'load'>;
+  readonly migrations: Pick<MigrationStore, 'load'>;
+}
+
+/** What Slack is told of fleet rollouts and of migrations. */
+function newsLoops(settings: Settings, db: Database, { fleets, migrations, recorder, tracer, log }: NewsPorts) {
+  const { slack } = settings;
+  if (slack === null) return [];
+  const options = {
+    api: slackApi({ token: slack.token, apiUrl: slack.apiUrl, tracer, log }),
+    channel: slack.channel,
+    messages: slackMessages(db, 'news'),
+  };
+  const subjects: Readonly<Record<NewsKind, (id: string) => Promise<Subject | null>>> = {
+    async fleet(id) {
+      const found = await fleets.load(id);
+      return found === null ? null : fleetSubject(found.fleet, linkTo(settings, 'fleets')(id));
+    },
+    async migration(id) {
+      const found = await migrations.load(id);
+      return found === null ? null : migrationSubject(found.migration, linkTo(settings, 'migrations')(id));
+    },
+  };
+  return (['fleet', 'migration'] as const).map((kind) => () => {
+    const ports = { outbox: postgresNewsOutbox(db, kind), recorder, log };
+    const channel = NEWS_CHANNELS[kind];
+    const deliver = () => handOver(ports, channel, (news) => tellNews(options, news, subjects[kind]));
+    return deliveryLoop(channel, deliver, log);
+  });
 }

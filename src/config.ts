@@ -6,6 +6,8 @@ import { z } from 'zod';
 import { parseAllowed } from './adapters/outbound/addresses.ts';
 import { isWebhookSecret } from './adapters/outbound/standard-webhooks.ts';
 import { SEVERITIES } from './app/severity.ts';
+import { readTrust } from './app/trust/schema.ts';
+import type { Trust } from './app/trust/trust.ts';
 import { parseDuration } from './app/units.ts';
 import type { Severities } from './domain/plan.ts';
 
@@ -151,6 +153,10 @@ export interface Config {
   readonly trustedProxies: readonly string[];
   /** Seals the sessions of the page; null: made up by each process. */
   readonly sessionKey: string | null;
+  /** Whose id tokens are accepted, of people and of pipelines; null: only API tokens are. */
+  readonly trust: Trust | null;
+  /** Of this service, at the OpenID provider that people sign in with; null: it has none. */
+  readonly oidcClientSecret: string | null;
   /** Ticks at once in one process. */
   readonly concurrency: number;
   /** Milliseconds; null: for ever. */
@@ -199,6 +205,9 @@ export const VARIABLES = {
     'addresses or networks of proxies, separated by commas, whose X-Forwarded-For the audit believes, like 10.0.0.0/8 (none)',
   'SLUICE_SESSION_KEY*':
     'at least 32 characters that seal the sessions of the page; without it they end with the process',
+  SLUICE_TRUST_FILE:
+    'YAML that says who signs in by an OpenID provider, and which pipelines come with an id token (docs/page.md, docs/ci.md)',
+  'SLUICE_OIDC_CLIENT_SECRET*': 'secret of this service at the OpenID provider; without it the client is a public one',
   KUBECONFIG: "kubeconfig of the cluster named default; without it the pod's service account",
   SLUICE_KUBE_CONTEXT: 'context of that kubeconfig',
   PROMETHEUS_URL: 'Prometheus of the cluster named default',
@@ -270,7 +279,13 @@ const SECRET_FILES = Object.keys(VARIABLES)
   .map((name) => `${name.slice(0, -1)}_FILE`);
 
 /** The command line's own settings (src/cli/environment.ts): a shell that has them may start the service too. */
-const OF_THE_COMMAND_LINE = ['SLUICE_URL', 'SLUICE_TOKEN', 'SLUICE_TOKEN_FILE', 'SLUICE_CONTEXT'];
+const OF_THE_COMMAND_LINE = [
+  'SLUICE_URL',
+  'SLUICE_TOKEN',
+  'SLUICE_TOKEN_FILE',
+  'SLUICE_CONTEXT',
+  'SLUICE_OIDC_AUDIENCE',
+];
 
 export const environment: Env = process.env;
 
@@ -293,6 +308,8 @@ export function readConfig(env: Env): Read {
     publicUrl: get.url('SLUICE_PUBLIC_URL', ['http:', 'https:'])?.replace(/\/+$/, '') ?? null,
     trustedProxies: get.networks('SLUICE_TRUSTED_PROXIES') ?? [],
     sessionKey: get.secret('SLUICE_SESSION_KEY', 32),
+    trust: trustOf(get, problems),
+    oidcClientSecret: get.text('SLUICE_OIDC_CLIENT_SECRET'),
     concurrency: get.integer('SLUICE_CONCURRENCY', 1, 10_000) ?? 300,
     retention:
       get.text('SLUICE_RETENTION') === 'forever'
@@ -855,6 +872,34 @@ function fileAuth(auth: FileAuth, secret: (variable: string) => string): Prometh
   }
 }
 
+// ── trust ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function trustOf(get: Reader, problems: string[]): Trust | null {
+  const file = get.text('SLUICE_TRUST_FILE');
+  const trust = file === null ? null : trustIn(file, problems);
+  if (get.text('SLUICE_OIDC_CLIENT_SECRET') !== null && file === null)
+    orphans(get, problems, 'SLUICE_TRUST_FILE', ['SLUICE_OIDC_CLIENT_SECRET']);
+  if (trust?.login != null && get.text('SLUICE_PUBLIC_URL') === null)
+    problems.push(
+      `SLUICE_PUBLIC_URL: wanted, because /login in ${file} sends people to their provider and back; found nothing`,
+    );
+  return trust;
+}
+
+function trustIn(file: string, problems: string[]): Trust | null {
+  let document: unknown;
+  try {
+    document = parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    problems.push(`SLUICE_TRUST_FILE: cannot read ${file}: ${(error as Error).message}`);
+    return null;
+  }
+  const read = readTrust(document);
+  if (read.ok) return read.trust;
+  for (const problem of read.problems) problems.push(`SLUICE_TRUST_FILE: ${file}: ${problem}`);
+  return null;
+}
+
 // ── webhooks and channels ───────────────────────────────────────────────────────────────────────────────────────────
 
 const listed = (text: string | null): string[] => (text ?? '').split(',').flatMap((part) => part.trim() || []);
@@ -1011,7 +1056,7 @@ function secretsOf(config: Config, ofChannels: readonly string[]): readonly stri
   const slack =
     config.slack === null ? [] : [...config.slack.signingSecrets, ...listed(config.slack.appToken), config.slack.token];
   const collector = config.tracing === null ? [] : Object.values(config.tracing.headers).flatMap(spokenOf);
-  const session = config.sessionKey === null ? [] : [config.sessionKey];
+  const session = [config.sessionKey, config.oidcClientSecret].filter((secret) => secret !== null);
   const all = [
     ...passwordsIn(config.databaseUrl),
     ...passwordsIn(config.databaseOwnerUrl),

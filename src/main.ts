@@ -169,6 +169,7 @@ const settingsOf = (config: Config): Settings => ({
           appToken: config.slack.appToken ?? undefined,
         },
   publicUrl: config.publicUrl,
+  ...(config.trust === null ? {} : { trust: { ...config.trust, clientSecret: config.oidcClientSecret } }),
   preflight: {
     severity: config.preflight.severity,
     minVersion: config.preflight.minVersion,

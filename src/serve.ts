@@ -7,6 +7,7 @@ import { listen } from './http/listen.ts';
 import { pageRouter } from './http/page.ts';
 import { createServer, LIMITS } from './http/server.ts';
 import { sessions as openSessions } from './http/session.ts';
+import { SIGN_ON_PATH, signOnRouter } from './http/sign-on.ts';
 import { slackRouter } from './http/slack.ts';
 import { shutDown } from './shutdown.ts';
 import { openRecorder } from './telemetry/metrics.ts';
@@ -53,8 +54,9 @@ export async function serve(
     ready: () => service.ready(),
     version: VERSION,
     metricsOpen: config.metricsOpen,
-    extraRouters: page === null ? slack : [...slack, page.router],
+    extraRouters: page === null ? slack : [...slack, ...page.routers],
     ...(page === null ? {} : { sessions: page.sessions }),
+    ...(service.federation === null ? {} : { federation: service.federation }),
     ...(config.publicUrl === null ? {} : { publicUrl: config.publicUrl }),
   });
   const server = await listen(app, { host: config.host, port: config.port });
@@ -106,18 +108,32 @@ async function tracingOf({ tracing }: Config): Promise<Pick<Telemetry, 'tracing'
   return { tracing: (ports) => openTracing({ ...tracing, ...ports, resource, version: VERSION }) };
 }
 
-function openPage(config: Config, { tokens, recorder, audit }: Service, log: Logger) {
+function openPage(config: Config, { tokens, recorder, audit, signOn }: Service, log: Logger) {
   const authenticate: Service['tokens']['authenticate'] = (token) => tokens.authenticate(token);
   const sessions = openSessions({
     key: config.sessionKey,
     authenticate,
+    ...(signOn === null ? {} : { people: signOn.people }),
     publicUrl: config.publicUrl ?? undefined,
     now: Date.now,
   });
   const links = { prometheus: prometheusLinks(config), tools: [] };
-  const heartbeat = LIMITS.heartbeat;
-  const router = pageRouter({ sessions, authenticate, audit, log, recorder, version: VERSION, heartbeat, links });
-  return { sessions, router };
+  const router = pageRouter({
+    sessions,
+    authenticate,
+    audit,
+    log,
+    recorder,
+    version: VERSION,
+    heartbeat: LIMITS.heartbeat,
+    links,
+    signOn: signOn === null ? null : { label: signOn.provider.label, href: SIGN_ON_PATH },
+  });
+  if (signOn === null) return { sessions, routers: [router] };
+  const { sessionKey: key, publicUrl } = config;
+  const { provider, people } = signOn;
+  const routes = { signOn: provider, people, audit, sessions, key, publicUrl: publicUrl ?? '', now: Date.now, log };
+  return { sessions, routers: [signOnRouter(routes), router] };
 }
 
 /** Whoever is signed in sees these addresses: without the passwords in them. */

@@ -764,6 +764,47 @@ describe('what is demanded of the meshes', () => {
   });
 });
 
+describe('the trust policy', () => {
+  const trusted = async (text: string, more: Env = {}): Promise<Env> =>
+    least({ SLUICE_TRUST_FILE: await file('trust.yaml', text), ...more });
+  const LOGIN =
+    'login: { issuer: "https://idp.example.com", clientId: sluice, roles: [{ group: sre, role: approver }] }';
+
+  it('is none unless a file is named', () => {
+    expect(config(least())).toMatchObject({ trust: null, oidcClientSecret: null });
+  });
+
+  it('comes from its file, and the secret of the client is one', async () => {
+    const found = config(
+      await trusted(LOGIN, {
+        SLUICE_PUBLIC_URL: 'https://sluice.example.com',
+        SLUICE_OIDC_CLIENT_SECRET: 'very-secret',
+      }),
+    );
+    expect(found.trust).toMatchObject({ login: { issuer: 'https://idp.example.com' }, ci: null });
+    expect(found.secrets).toContain('very-secret');
+  });
+
+  it('is checked at the start, every problem with its place', async () => {
+    const env = await trusted('ci: { audience: sluice, rules: [{ name: a, issuer: github, match: { sub: x } }] }');
+    const at = `SLUICE_TRUST_FILE: ${env['SLUICE_TRUST_FILE']}: /ci/rules/0/match`;
+    expect(problems(env)).toEqual([
+      `${at}/sub: wanted one of the claims repository_id, repository_owner_id, ref, environment, job_workflow_ref, ref_type, ref_protected, event_name; found "sub"`,
+      `${at}: wanted an id (repository_id or repository_owner_id): names can be given to somebody else; found none`,
+      `${at}: wanted ref, environment, job_workflow_ref, or several: without it every branch fits; found none`,
+    ]);
+  });
+
+  it('needs the public address where people sign in', async () => {
+    expect(problems(await trusted(LOGIN)).join()).toMatch(/^SLUICE_PUBLIC_URL: wanted, because \/login in /);
+  });
+
+  it('that cannot be read is told', () => {
+    expect(problems(least({ SLUICE_TRUST_FILE: '/nowhere/trust.yaml' })).join()).toContain('cannot read /nowhere');
+    expect(problems(least({ SLUICE_OIDC_CLIENT_SECRET: 'x' })).join()).toContain('no effect without SLUICE_TRUST_FILE');
+  });
+});
+
 describe('channels and webhooks', () => {
   const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
   const OTHER = `whsec_${Buffer.alloc(32, 8).toString('base64')}`;

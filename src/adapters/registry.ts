@@ -1,4 +1,4 @@
-/** What stands in `meshes/`, `metrics/`, `guards/` and `notify/channels/`: a new mesh, provider, guard or channel is one new file there, and no list to edit. */
+/** What stands in `meshes/`, `metrics/`, `guards/`, `preparations/` and `notify/channels/`: a new one is one new file there, and no list to edit. */
 import { readdir } from 'node:fs/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { GuardSpec } from '../app/plan-schema.ts';
@@ -7,6 +7,7 @@ import type { MeshCapabilities } from '../domain/capabilities.ts';
 import type { GuardModule } from './guard.ts';
 import type { MeshModule } from './mesh.ts';
 import type { ChannelModule } from './notify/channel.ts';
+import type { PreparationModule } from './preparation.ts';
 
 /** `name.ts` in the sources, `name.js` once compiled; declarations and maps lie beside the latter. */
 const MODULE = /^(?<name>[a-z0-9][-a-z0-9]*)\.(ts|js)$/;
@@ -91,6 +92,25 @@ const isGuard = shapeCheck('name', {
 /** Every guard, by name, in the order of their names. */
 export const loadGuards = (folder = new URL('./guards/', import.meta.url)): Promise<Guards> =>
   loadFolder<GuardModule>(folder, isGuard);
+
+export type Preparations = ReadonlyMap<string, PreparationModule>;
+
+const isPreparation = shapeCheck('name', {
+  name: 'string',
+  about: 'string',
+  prepares: 'string',
+  order: 'number',
+  rbac: 'object',
+  field: 'string',
+  look: 'function',
+  bring: 'function',
+  takeBack: 'function',
+  fence: 'function',
+});
+
+/** Every way of making something ready beside a route, by name. */
+export const loadPreparations = (folder = new URL('./preparations/', import.meta.url)): Promise<Preparations> =>
+  loadFolder<PreparationModule>(folder, isPreparation);
 
 /** Every kind of channel, by name. */
 export const loadChannels = (

@@ -147,6 +147,7 @@ function without({ code, message }: NoHistory): BackTestResult {
     short: `ask again when the stable version has run for longer, or with a longer past (at most ${PAST.most})`,
     silent: 'ask again when it has had traffic',
     one_pod: 'a back-test needs two pods of the stable version at least',
+    none: 'name prometheus in analysis.evidence.provider, where the past is',
     cannot_count: 'name a metrics provider that can in analysis.evidence.provider',
   };
   const what = advice[code];

@@ -4,7 +4,7 @@
  * messages follow when it is back.
  */
 import type { Millis } from '../domain/plan.ts';
-import type { Logger, Message, Notifier, Outbox, Recorder, RolloutStore } from './ports.ts';
+import type { Logger, Message, Notifier, Outbox, Queued, Recorder, RolloutStore } from './ports.ts';
 import type { Repeating } from './repeat.ts';
 import { repeat } from './repeat.ts';
 import { type StepAt, type Tracer, UNTRACED } from './tracer.ts';
@@ -50,12 +50,10 @@ export type Delivery =
   | { readonly kind: 'postponed'; readonly rest: Millis | null };
 
 /** Delivers the oldest message of the notifier's channel that is due. Throws only where the outbox itself fails. */
-export async function deliverNext(ports: DeliverPorts, notifier: Notifier): Promise<Delivery> {
-  const { outbox, store, recorder, tracer = UNTRACED, log } = ports;
+export const deliverNext = (ports: DeliverPorts, notifier: Notifier): Promise<Delivery> => {
+  const { store, tracer = UNTRACED, log } = ports;
   const { channel } = notifier;
-  const [message] = await outbox.claim(channel, 1, LEASE);
-  if (message === undefined) return { kind: 'idle' };
-  try {
+  return handOver(ports, channel, async (message) => {
     const loaded = await store.load(message.rolloutId);
     if (loaded !== null)
       await tracer.step(stepOf(message), `${channel}.deliver`, { 'sluice.fact': message.fact.type }, () =>
@@ -66,6 +64,25 @@ export async function deliverNext(ports: DeliverPorts, notifier: Notifier): Prom
         { rolloutId: message.rolloutId, channel },
         'a message about a rollout that was deleted: nothing to tell',
       );
+  });
+};
+
+/** What handing over needs, whatever the messages are about. */
+export interface HandOverPorts<M extends Queued> extends Pick<DeliverPorts, 'recorder' | 'log' | 'random'> {
+  readonly outbox: Outbox<M>;
+}
+
+/** Hands the oldest message of the channel that is due to `deliver`, which throws where it is to come again. */
+export async function handOver<M extends Queued>(
+  ports: HandOverPorts<M>,
+  channel: string,
+  deliver: (message: M) => Promise<void>,
+): Promise<Delivery> {
+  const { outbox, recorder } = ports;
+  const [message] = await outbox.claim(channel, 1, LEASE);
+  if (message === undefined) return { kind: 'idle' };
+  try {
+    await deliver(message);
   } catch (error) {
     return await putBack(ports, channel, message, error);
   }
@@ -77,10 +94,10 @@ export async function deliverNext(ports: DeliverPorts, notifier: Notifier): Prom
 /** Told late or not, it belongs to the step that it tells of. */
 const stepOf = ({ rolloutId, fact }: Message): StepAt => ({ rollout: rolloutId, step: fact.step });
 
-async function putBack(
-  { outbox, recorder, log, random = Math.random }: DeliverPorts,
+async function putBack<M extends Queued>(
+  { outbox, recorder, log, random = Math.random }: HandOverPorts<M>,
   channel: string,
-  message: Message,
+  message: M,
   error: unknown,
 ): Promise<Delivery> {
   const told = error instanceof TryLater ? error : null;
@@ -99,7 +116,7 @@ async function putBack(
 /** One loop per channel, so that a channel that hangs delays only itself. */
 export function startDelivery(ports: DeliverPorts, notifiers: readonly Notifier[], idle: Millis = 1000): Repeating {
   const loops = notifiers.map((notifier) =>
-    repeat(`delivery to ${notifier.channel}`, channelStep(ports, notifier, idle), ports.log),
+    deliveryLoop(notifier.channel, () => deliverNext(ports, notifier), ports.log, idle),
   );
   return {
     async stop() {
@@ -108,10 +125,18 @@ export function startDelivery(ports: DeliverPorts, notifiers: readonly Notifier[
   };
 }
 
-function channelStep(ports: DeliverPorts, notifier: Notifier, idle: Millis): () => Promise<Millis> {
+/** Delivers one message after the other; after a failure, and where there is none, it rests. */
+export const deliveryLoop = (
+  channel: string,
+  deliver: () => Promise<Delivery>,
+  log: Logger,
+  idle: Millis = 1000,
+): Repeating => repeat(`delivery to ${channel}`, channelStep(deliver, idle), log);
+
+function channelStep(deliver: () => Promise<Delivery>, idle: Millis): () => Promise<Millis> {
   let failures = 0;
   return async () => {
-    const delivery = await deliverNext(ports, notifier);
+    const delivery = await deliver();
     switch (delivery.kind) {
       case 'idle':
         return idle;

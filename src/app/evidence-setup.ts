@@ -21,6 +21,7 @@ import {
 import { duration, percent } from '../domain/format.ts';
 import type { NoValueCode } from '../domain/observation.ts';
 import type { EvidencePlan, Millis, Plan } from '../domain/plan.ts';
+import { FALLBACK } from './count.ts';
 import type { MetricsGateway, MetricsProvider, Survey } from './ports.ts';
 import { inTime, unhurried } from './unhurried.ts';
 import type { Finding } from './usecases.ts';
@@ -71,14 +72,15 @@ export async function prepareEvidence(
   if (wanted === null) return { evidence: null, findings: [], history: null, noHistory: null };
   const provider = metrics.provider(wanted.provider, plan.target.cluster);
   const begun = performance.now();
-  const survey = await surveyed(provider, plan, options);
-  if (!survey.ok) return unknown(wanted, provider, survey);
+  const left = (): Millis => Math.max(0, options.budget - (performance.now() - begun));
+  const told = await surveyed(provider, plan, options);
+  if (!told.ok) return unknown(wanted, provider, told);
+  const survey = await withPast(metrics, plan, told, { ...options, budget: left() });
   const bounds = boundsFor(wanted, survey);
   const about = { wanted, provider: wanted.provider, view: survey.view, bounds, histogram: survey };
   const past = pastOf(survey);
   const paces = pacesFor(wanted, gridOf(survey.resolution, past.history));
   if (past.history === null) return { ...untried(about, paces, past.noHistory), ...past };
-  const left = (): Millis => Math.max(0, options.budget - (performance.now() - begun));
   const together = slotsTogether(past.history.slot, paces);
   const history = await unhurried(recounted(past.history, survey.bounds, bounds.bounds, together), left());
   const settings = settingsOf(wanted, fallbackOf(paces), bounds.bounds);
@@ -90,6 +92,35 @@ export async function prepareEvidence(
   const noHistory: NoHistory | null = history === null ? { code: 'timeout', message } : null;
   return { ...untried(about, paces, { message }), history, noHistory };
 }
+
+/**
+ * A provider that keeps no past (the proxies' own counters) leaves the A/A check and the choice of bounds to Prometheus,
+ * which has one of the same proxies, by the same histogram.
+ */
+async function withPast(
+  metrics: MetricsGateway,
+  plan: Plan,
+  told: Extract<Survey, { ok: true }>,
+  options: PrepareOptions,
+): Promise<Extract<Survey, { ok: true }>> {
+  if (told.history !== null || plan.analysis.evidence?.provider === FALLBACK || options.budget < LEAST_BUDGET)
+    return told;
+  let other: MetricsProvider;
+  try {
+    other = metrics.provider(FALLBACK, plan.target.cluster);
+  } catch {
+    return told; // an installation without Prometheus
+  }
+  const kept = await surveyed(other, plan, options);
+  if (!kept.ok || kept.history === null) return told;
+  // Trials are made of whole slots of the past: shorter blocks cannot be tried on it.
+  const { block = null } = plan.analysis.evidence ?? {};
+  if (block !== null && block < kept.history.slot) return told;
+  const same = told.bounds.length === 0 || kept.bounds.every((bound) => told.bounds.includes(bound));
+  return same ? { ...told, bounds: kept.bounds, history: kept.history } : told;
+}
+
+const LEAST_BUDGET: Millis = 1_000;
 
 /** `ok: false`: why nothing is known of the service. */
 type Told =

@@ -9,7 +9,8 @@ import { observe, weightToWrite } from '../domain/advance.ts';
 import type { Change } from '../domain/change.ts';
 import type { Observation, Workload, Workloads } from '../domain/observation.ts';
 import type { Phase, RollbackReason, Rollout } from '../domain/rollout.ts';
-import type { MeshGateway, TrafficRouter } from './ports.ts';
+import type { MeshGateway, PreparationGateway, TrafficRouter } from './ports.ts';
+import { lookBeside } from './prepare.ts';
 
 export interface Decided {
   readonly seen: Observation;
@@ -19,19 +20,23 @@ export interface Decided {
 export interface Lookout {
   readonly meshes: Pick<MeshGateway, 'workload'>;
   readonly router: TrafficRouter;
+  readonly preparations?: PreparationGateway;
 }
 
 /** The mesh object and, where they matter, both Deployments. Nothing is measured. */
 export async function glance(
-  { meshes, router }: Lookout,
+  { meshes, router, preparations }: Lookout,
   rollout: Rollout,
   given: Pick<Observation, 'at' | 'blocked' | 'supersededBy'>,
 ): Promise<Observation> {
   const nothing = { ...given, route: null, workloads: null, measurements: [], share: null, evidence: null };
   const { phase } = rollout;
   if (phase.name === 'pending' && phase.behind !== null) return nothing;
-  // A rollback asks nothing of pods: only the object decides when it is over.
-  if (phase.name === 'rolling_back') return { ...nothing, route: await router.read({ fresh: true, goingBack: true }) };
+  // A rollback asks nothing of pods: only the object decides when it is over. Then what stands beside it may go.
+  if (phase.name === 'rolling_back') {
+    const route = await router.read({ fresh: true, goingBack: true });
+    return { ...nothing, route, preparations: await lookBeside(preparations, rollout, { route, workloads: null }) };
+  }
   const [route, workloads] = await Promise.all([router.read(), readWorkloads(meshes, rollout, false)]);
   return { ...nothing, route, workloads };
 }

@@ -10,6 +10,7 @@ import type {
   GateAnswer,
   Measurement,
   NoValueCode,
+  PreparationLook,
   Reading,
   Route,
   RouteReading,
@@ -24,11 +25,13 @@ import type {
   Guard,
   Instant,
   Millis,
+  Plan,
   Role,
   Severities,
   Target,
   Weight,
 } from '../domain/plan.ts';
+import type { PreparationTask } from '../domain/preparation.ts';
 import type { Fact, Phase, PodCounts, Rollout, Stamp, Starter, Status } from '../domain/rollout.ts';
 import type { FaultRehearsal, Temporary } from '../domain/temporary.ts';
 import type { AuditEntry, Doer, Origin } from './audit/act.ts';
@@ -86,6 +89,26 @@ export interface MeshGateway {
   /** One version's Deployment, with what its pods say where they are not ready. `fresh`: as for the router. */
   workload(target: Target, role: Role, options?: Pick<ReadOptions, 'fresh'>): Promise<Workload>;
 }
+
+/** What stands beside the route: pods, subsets. Each write is one request, on condition of the version that was read. */
+export interface PreparationGateway {
+  /** Straight from the API server. Trouble is a value. */
+  look(task: PreparationTask): Promise<PreparationLook>;
+  /** Makes it stand. `token`: the version that was committed with the wish; no other one is written. */
+  bring(task: PreparationTask, token: string): Promise<PreparationWritten>;
+  /** Takes one thing of ours away, or puts one value back. What somebody else has changed since stays. */
+  takeBack(task: PreparationTask, token: string): Promise<PreparationWritten>;
+  /** Changes the object in some harmless way, so that no write that is still held back can land; taken back by the next look. */
+  fence(task: PreparationTask, token: string): Promise<PreparationWritten>;
+  /** What would be written for a plan, and what stands against it. Nothing is written. */
+  preview(plan: Plan): Promise<readonly Finding[]>;
+}
+
+export type PreparationWritten =
+  | { readonly kind: 'written' }
+  /** The object changed since it was read: looked at again by the next tick. */
+  | { readonly kind: 'conflict' }
+  | { readonly kind: 'trouble'; readonly message: string };
 
 /** Values that a finding rests on, for machines; its message says them in words. */
 export type Evidence = Readonly<
@@ -374,11 +397,19 @@ export interface Principal {
   readonly groups?: readonly string[];
   /** What kind of caller it is; absent: its token does not say. */
   readonly kind?: 'person' | 'ci';
+  /** What it may change; absent: everything that its role may. */
+  readonly scope?: Scope;
   /** How the request came; absent: the service asks by itself. */
   readonly origin?: Origin;
 }
 /** What is said of a principal beside its role. */
 export type Identity = Pick<Principal, 'persons' | 'groups'>;
+
+/** Where a caller may change something. null: anywhere. */
+export interface Scope {
+  readonly namespaces: readonly string[] | null;
+  readonly services: readonly string[] | null;
+}
 export const PRINCIPAL_ROLES = ['viewer', 'deployer', 'approver', 'admin'] as const;
 export type PrincipalRole = (typeof PRINCIPAL_ROLES)[number];
 
@@ -421,14 +452,18 @@ export interface MeshWrite {
   readonly traceId: string | null;
 }
 
-/** Something to tell people: delivered at least once, by id, from the outbox. */
-export interface Message {
+/** What every message in the outbox has. */
+export interface Queued {
   /** Stable over repeats: `<rollout>:<fact seq>`. */
   readonly id: string;
-  readonly rolloutId: string;
-  readonly fact: Fact;
   /** Failed deliveries so far: what the back-off grows with. Absent: none. */
   readonly attempts?: number;
+}
+
+/** Something to tell people: delivered at least once, by id, from the outbox. */
+export interface Message extends Queued {
+  readonly rolloutId: string;
+  readonly fact: Fact;
 }
 
 export interface Loaded {
@@ -587,9 +622,9 @@ export interface StoreGauges {
   readonly deliveriesDead: number;
 }
 
-export interface Outbox {
+export interface Outbox<M extends Queued = Message> {
   /** Claims up to `limit` undelivered messages of one channel, oldest first, for `lease`. */
-  claim(channel: string, limit: number, lease: Millis): Promise<readonly Message[]>;
+  claim(channel: string, limit: number, lease: Millis): Promise<readonly M[]>;
   delivered(channel: string, id: string): Promise<void>;
   /** Not now: again after `delay`. */
   postpone(channel: string, id: string, delay: Millis, error: string): Promise<void>;

@@ -11,13 +11,15 @@ import type { Stamp } from '../domain/rollout.ts';
 import { temporaryAt } from '../domain/temporary.ts';
 import type { Prepared } from './evidence-setup.ts';
 import { prepareEvidence } from './evidence-setup.ts';
-import type { MeshGateway, MeshInspector, MeshValidator, MetricsGateway } from './ports.ts';
+import type { MeshGateway, MeshInspector, MeshValidator, MetricsGateway, PreparationGateway } from './ports.ts';
 import type { CheckPreview, Finding, TimelineEntry } from './usecases.ts';
 
 export interface PreflightPorts {
   readonly meshes: MeshGateway;
   readonly inspector: Pick<MeshInspector, 'target' | 'alike'>;
   readonly metrics: MetricsGateway;
+  /** Absent: nothing is made ready beside routes. */
+  readonly preparations?: Pick<PreparationGateway, 'preview'>;
   /** Absent: nobody else is asked. */
   readonly validator?: MeshValidator;
 }
@@ -39,7 +41,7 @@ const finding = (check: string, level: Finding['level'], message: string): Findi
 export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Preflight> {
   const { target } = plan;
   const router = ports.meshes.router(target);
-  const [route, stable, canary, inspected, metrics, queries, prepared, validated] = await Promise.all([
+  const [route, stable, canary, inspected, metrics, queries, prepared, validated, beside] = await Promise.all([
     router.read({ fresh: true }),
     ports.meshes.workload(target, 'stable'),
     ports.meshes.workload(target, 'canary'),
@@ -48,6 +50,7 @@ export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Pref
     queryFindings(ports, plan),
     prepareEvidence(ports, plan),
     ports.validator?.findings(target) ?? [],
+    ports.preparations?.preview(plan) ?? [],
   ]);
   const findings = [
     await routeFinding(router, plan, route),
@@ -55,7 +58,8 @@ export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Pref
     workloadFinding('stable', stable),
     workloadFinding('canary', canary),
     ...capacityFindings(plan, { stable, canary }),
-    ...inspected,
+    ...inspected.map((one) => asPrepared(plan, one)),
+    ...beside,
     ...validated,
     ...metrics,
     ...queries,
@@ -68,6 +72,14 @@ export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Pref
     stamp: route.ok ? route.stamp : null,
     prepared,
   };
+}
+
+/** A subset that the plan itself defines is missing by intention. */
+function asPrepared({ steps }: Plan, found: Finding): Finding {
+  const defines = steps.some(({ prepares }) => prepares?.kind === 'ensureSubset');
+  if (!defines || found.level !== 'fail' || found.evidence?.['missing'] !== 'subset') return found;
+  const { remediation: _, ...rest } = found;
+  return { ...rest, level: 'pass', message: `${found.message}: the ensureSubset step defines it first` };
 }
 
 type Router = ReturnType<MeshGateway['router']>;

@@ -1,8 +1,10 @@
 /** The steps of a plan as people write them: weights, what stands beside weights, and the template that has all of them. */
 import { z } from 'zod';
 import type { Step, Target } from '../domain/plan.ts';
+import type { Preparation } from '../domain/preparation.ts';
 import type { FaultRehearsal, Match, Temporary } from '../domain/temporary.ts';
 import { type Approvals, approvalOfStep, canonicalApproval } from './approval-schema.ts';
+import { ensureSubset, preparationOf, preparationProblems, scale } from './preparation-schema.ts';
 import { durationSchema, percentSchema } from './units.ts';
 import type { Problem } from './usecases.ts';
 
@@ -62,7 +64,7 @@ const faultRehearsal = z
   })
   .refine((f) => f.delay !== undefined || f.abort !== undefined, { error: 'wanted a delay, an abort, or both' });
 
-const ACTIONS = ['weight', 'headerRoute', 'mirror', 'faultRehearsal'] as const;
+const ACTIONS = ['weight', 'headerRoute', 'mirror', 'faultRehearsal', 'scale', 'ensureSubset'] as const;
 
 const hold = durationSchema('0s', '30d')
   .describe('How long the step must be in force, judged all the while, before the rollout goes on.')
@@ -78,6 +80,10 @@ const step = z
     faultRehearsal: faultRehearsal
       .optional()
       .describe("Delays and aborts of marked requests, which the worker makes itself: no user's request meets them."),
+    scale: scale.optional().describe('Pods of the canary, before the weight that they are to carry.'),
+    ensureSubset: ensureSubset
+      .optional()
+      .describe('The subsets that the target names are defined before anything is led to the canary.'),
     hold,
     approval: approvalOfStep,
   })
@@ -142,7 +148,14 @@ export function canonicalSteps(written: Written, target: Target, plan: Approvals
     const adds = addsOf(one);
     now = one.weight ?? now;
     const { hold: held, approval } = one;
-    return { weight: now, hold: held, ...canonicalApproval(approval, plan), ...(adds === null ? {} : { adds }) };
+    const prepares = preparationOf(one);
+    return {
+      weight: now,
+      hold: held,
+      ...canonicalApproval(approval, plan),
+      ...(adds === null ? {} : { adds }),
+      ...(prepares === null ? {} : { prepares }),
+    };
   });
 }
 
@@ -207,13 +220,20 @@ function rehearsalOf({ delay, abort, probe: p }: z.output<typeof faultRehearsal>
 }
 
 /** Can the target's mesh carry that, and may it be asked for? null: yes; otherwise why not. */
-export type InspectStep = (adds: Temporary, target: Target) => string | null;
+export type InspectStep = (asked: Temporary | Preparation, target: Target) => string | null;
 
 export function stepProblems(all: readonly Step[], target: Target | null, inspect: InspectStep): readonly Problem[] {
   const problems: Problem[] = [];
   all.forEach((one, i) => {
     const before = all[i - 1];
     const at = `/steps/${i}`;
+    if (one.prepares !== undefined) {
+      const why = target === null ? null : inspect(one.prepares, target);
+      if (why !== null)
+        problems.push({ pointer: `${at}/${one.prepares.kind}`, code: 'unsupported_step', message: why });
+      problems.push(...preparationProblems(all, i));
+      return;
+    }
     if (one.adds === undefined) {
       if (before !== undefined && one.weight <= before.weight)
         problems.push({

@@ -27,7 +27,7 @@ import type { Check, Instant, Millis, Weight } from '../domain/plan.ts';
 import { weightAt } from '../domain/plan.ts';
 import type { Rollout, Stamp } from '../domain/rollout.ts';
 import { desiredTemporary, desiredWeight, stampOf, stepOf } from '../domain/rollout.ts';
-import { checksDue, nextTickAt, READ_BACK, windowAt } from '../domain/schedule.ts';
+import { checksDue, inForce, nextTickAt, READ_BACK, windowAt } from '../domain/schedule.ts';
 import type { Doubt } from '../domain/share.ts';
 import { doubtOf, NO_DOUBT } from '../domain/share.ts';
 import { count } from './count.ts';
@@ -45,6 +45,7 @@ import type {
   MeshGateway,
   MetricsGateway,
   MetricsProvider,
+  PreparationGateway,
   Prober,
   Question,
   Recorder,
@@ -52,6 +53,7 @@ import type {
   TickQueue,
   TrafficRouter,
 } from './ports.ts';
+import { bringBeside, lookBeside } from './prepare.ts';
 import { rehearse } from './rehearse.ts';
 import { stepAt, type Tracer, UNTRACED } from './tracer.ts';
 
@@ -72,6 +74,8 @@ export interface TickPorts {
   readonly after?: (time: Millis, what: () => void) => () => void;
   /** How long the checks of one tick may take together. Default 6 s: one query's own deadline and something to spare. */
   readonly evaluateWithin?: Millis;
+  /** Absent: this process makes nothing ready beside routes, and a plan that wants it goes nowhere. */
+  readonly preparations?: PreparationGateway;
   /** Absent: this process asks no gates, and none opens. */
   readonly gates?: GateKeeper;
   /** Absent: this process sends no probes, and a rehearsal cannot be made. */
@@ -149,7 +153,24 @@ async function move(ports: TickPorts, loaded: Loaded): Promise<TickOutcome> {
   const go = () => bringAbout(ports, router, next, seen, loadedAt, logOf(ports, rollout, next));
   const wakeIn = await (stepOf(next) === stepOf(rollout) ? go() : tracer.step(stepAt(next), 'rollout.enter', {}, go));
   if (wakeIn !== null) await ports.queue.wake(id, wakeIn, next.phase.name === 'rolling_back' ? 'rollback' : 'tick');
+  // After the wake: an object beside the route that does not answer must not delay the next look at the route.
+  await prepare(ports, next, seen, log);
   return next.phase.name === 'ended' ? 'ended' : 'committed';
+}
+
+/** A write that was refused is remembered, so that whoever waits is told why. Losing this commit loses only that. */
+async function prepare(ports: TickPorts, rollout: Rollout, seen: Observation, log: Logger): Promise<void> {
+  const failed = await bringBeside(ports.preparations, rollout, seen, log);
+  if (failed === null) return;
+  await ports.store.commit({
+    previous: rollout,
+    next: { ...failed, version: failed.version + 1 },
+    facts: [],
+    measurements: [],
+    evidence: null,
+    at: seen.at,
+    nextTickAt: nextTickAt(failed, seen.at),
+  });
 }
 
 /** Lines of a tick that loaded `loaded`, about the step at which `rollout` stands. */
@@ -176,7 +197,12 @@ async function look(
   { rollout, now: at, blocked, supersededBy, ledger }: Loaded,
 ): Promise<Decided> {
   const given = { at, blocked, supersededBy };
-  const lookout: Lookout = { meshes: ports.meshes, router };
+  const { preparations: beside } = ports;
+  const lookout: Lookout = {
+    meshes: ports.meshes,
+    router,
+    ...(beside === undefined ? {} : { preparations: beside }),
+  };
   let seen = await glance(lookout, rollout, given);
   if (goesBackWhateverIsMeasured(observe(rollout, seen).rollout)) {
     const early = await decide(lookout, rollout, seen);
@@ -185,7 +211,7 @@ async function look(
   }
   const deadline = startDeadline(ports);
   const { route } = seen;
-  const [{ share, doubt, judged }, rehearsed, evidence, gates] = await Promise.all([
+  const [{ share, doubt, judged }, rehearsed, evidence, preparations, gates] = await Promise.all([
     evaluate(ports, rollout, route, at, deadline),
     route === null ? [] : rehearse(ports, rollout, at),
     route === null || !comparisonDue(rollout, at)
@@ -193,11 +219,12 @@ async function look(
       : ledger === null || !canGoOn(ledger)
         ? withoutLedger(rollout, at)
         : count(ports, rollout, ledger, route, at, deadline.orElse),
+    seen.preparations ?? deadline.orElse(lookBeside(beside, rollout, seen, ports.log), () => []),
     askGates(ports, rollout, at, deadline.orElse),
   ]);
   deadline.clear();
   const measurements = route === null ? [] : [...judged(doubt(route)), ...rehearsed];
-  return decide(lookout, rollout, { ...seen, measurements, share, evidence, gates });
+  return decide(lookout, rollout, { ...seen, measurements, share, evidence, preparations, gates });
 }
 
 interface Evaluated {
@@ -233,7 +260,7 @@ async function evaluate(
     route?.ok === true ? lookOut(ports, rollout, route, at, deadline) : [],
   ]);
   if (answers.length + guarded.length === 0) return NOTHING;
-  const wanted = weightAt(plan, phase.step);
+  const wanted = inForce(rollout)?.weight ?? weightAt(plan, phase.step);
   return {
     share,
     doubt: (route) => doubtOf(plan, route, wanted, share),
@@ -261,7 +288,7 @@ async function lookOut(
     const window = windowAt(rollout, guard, at, scrapeInterval);
     if (window === null) return [];
     const { trafficShare } = analysis;
-    const wanted = weightAt(plan, step);
+    const wanted = inForce(rollout)?.weight ?? weightAt(plan, step);
     const question = { guard, target, window, wanted, route, trafficShare, since: createdAt, now: at };
     const none = (code: NoValueCode, message: string): GuardFinding => ({
       // A strict one is waited for while it may yet be answered, as a check is.

@@ -9,6 +9,7 @@
 import type { Instant, Millis, Target } from '../domain/plan.ts';
 import type { Rollout } from '../domain/rollout.ts';
 import type {
+  KeptTraces,
   Logger,
   Message,
   Outbox,
@@ -94,6 +95,21 @@ async function look(
   await ports.traces.conclude(rolloutId, fact.seq, search);
   ports.log.info({ rolloutId, result: search.result, traces: kept }, `traces of the rollback: ${search.message}`);
   return concluded(ports, message);
+}
+
+/** On demand: what failed of the canary in the last half hour. Keeps nothing. null: the cluster has no tracing. */
+export async function lookNow(
+  { sourceOf }: Pick<TracePorts, 'sourceOf'>,
+  { createdAt, plan }: Rollout,
+  now: Instant,
+): Promise<KeptTraces | null> {
+  const source = sourceOf(plan.target);
+  if (source === null) return null;
+  const from = Math.max(createdAt, now - REACH);
+  const answer = await source.failing({ target: plan.target, from, to: now, limit: KEPT });
+  const traces = answer.ok ? answer.traces : [];
+  const search = { ...conclusion(answer, traces.length), at: now, from, to: now, link: answer.link };
+  return { traces, search, waiting: false };
 }
 
 /** Milliseconds until it is looked again; null: this was the last time. `tries`: claims before this one. */

@@ -164,6 +164,8 @@ export interface UseCases {
   readonly planSchema: Record<string, unknown>;
   /** Failing traces of the canary, kept at its rollback. */
   traces(id: string): Promise<KeptTraces>;
+  /** Those of the last half hour, asked for now. null: the cluster has no tracing, or there is no such rollout. */
+  tracesNow(id: string): Promise<KeptTraces | null>;
   /** Absent: no other tool is configured. */
   readonly outside?: (rollout: Rollout) => OutsideLinks;
   /** What each mesh can carry. */

@@ -5,10 +5,12 @@ import type { Call, Values } from './command.ts';
 import type { Environment } from './environment.ts';
 import { usage } from './failure.ts';
 import { userAgent } from './pipeline.ts';
+import type { Server } from './settings.ts';
 import type { Output } from './show/data.ts';
 import { OUTPUTS } from './show/data.ts';
 import type { Terminal } from './show/terminal.ts';
 import type { Patience } from './wire/persist.ts';
+import type { TokenSource } from './wire/wire.ts';
 
 /** What of a server's absence is borne: by somebody who looks, by a command that must be heard, by a pipeline that waits. */
 export const PATIENCE = {
@@ -47,8 +49,9 @@ export function callOf(parts: CallParts): Call & { close(): void } {
         import('./wire/persist.ts'),
         import('./wire/api.ts'),
       ]);
-      const { url, token } = await serverOf(values as Record<string, string>, env);
-      const wire = openWire(url, token, userAgent(version, env), env);
+      const server = await serverOf(values as Record<string, string>, env);
+      const { url } = server;
+      const wire = openWire(url, await tokenFor(server, env), userAgent(version, env), env);
       closers.push(() => wire.close());
       return openApi(
         persistent(wire, { patience, onTrouble: (words) => terminal.note(`${url.host}: ${words}`, 'warn') }),
@@ -58,6 +61,13 @@ export function callOf(parts: CallParts): Call & { close(): void } {
       for (const close of closers) close();
     },
   };
+}
+
+/** GitHub's tokens only where they are asked for. */
+export async function tokenFor({ token, audience }: Server, env: Environment): Promise<string | TokenSource | null> {
+  if (audience === null) return token;
+  const { githubTokens } = await import('./github-token.ts');
+  return githubTokens(audience, env);
 }
 
 export function durationOf(name: string, text: string | undefined): Millis | undefined {

@@ -52,9 +52,12 @@ export interface CommandSpec {
   readonly outputs: readonly Output[];
 }
 
+/** Which ids: of rollouts unless it says otherwise. */
+export type Ids = 'live' | 'ids' | 'live fleets' | 'fleets' | 'live migrations' | 'migrations';
+
 export interface ArgumentSpec {
   readonly name: string;
   readonly optional?: true;
   /** What completion offers. */
-  readonly complete: 'live' | 'ids' | 'files' | 'contexts' | 'commands' | 'none' | readonly string[];
+  readonly complete: Ids | 'files' | 'contexts' | 'commands' | 'none' | readonly string[];
 }

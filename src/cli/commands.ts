@@ -14,9 +14,27 @@ const STATUSES = [
   'failed',
 ];
 
+const FLEET_STATUSES = ['running', 'baking', 'paused', 'rolling_back', 'succeeded', 'rolled_back', 'aborted', 'failed'];
+const MIGRATION_STATUSES = [
+  'pending',
+  'guarding',
+  'paused',
+  'strict',
+  'rolling_back',
+  'succeeded',
+  'rolled_back',
+  'aborted',
+  'failed',
+];
+
 export const GLOBAL: readonly OptionSpec[] = [
   { name: 'url', value: 'URL', summary: 'address of the server (SLUICE_URL)' },
   { name: 'token-file', value: 'FILE', summary: 'file with the API token; - is standard input (SLUICE_TOKEN)' },
+  {
+    name: 'oidc-audience',
+    value: 'TEXT',
+    summary: 'in GitHub Actions: an id token for this audience (SLUICE_OIDC_AUDIENCE)',
+  },
   { name: 'context', value: 'NAME', summary: 'context of the configuration file (SLUICE_CONTEXT)' },
   { name: 'no-color', summary: 'no colours (NO_COLOR)' },
   { name: 'help', short: 'h', summary: 'help for the command' },
@@ -56,13 +74,14 @@ const EXPECTED: OptionSpec = {
   summary: 'refuse (exit code 9) unless it stands at this step: the field step of -o json, from 0',
 };
 const REASON: OptionSpec = { name: 'reason', value: 'TEXT', summary: 'why, for the history, the audit and for people' };
+const FIELD: OptionSpec = {
+  name: 'set',
+  value: 'PATH=VALUE',
+  multiple: true,
+  summary: 'replace a field of the plan, like labels.image=myapp:2.1 or steps.0.hold=5m; repeatable',
+};
 const SET: readonly OptionSpec[] = [
-  {
-    name: 'set',
-    value: 'PATH=VALUE',
-    multiple: true,
-    summary: 'replace a field of the plan, like labels.image=myapp:2.1 or steps.0.hold=5m; repeatable',
-  },
+  FIELD,
   {
     name: 'label',
     value: 'KEY=VALUE',
@@ -71,8 +90,61 @@ const SET: readonly OptionSpec[] = [
   },
 ];
 
+/** For a group of commands as a whole. */
+export const GROUPS: Readonly<Record<string, string>> = {
+  plan: 'check a plan before it runs',
+  fleet: 'one plan through several clusters, in waves',
+  migration: 'mTLS from PERMISSIVE to STRICT',
+};
+
+const STARTING: readonly OptionSpec[] = [
+  { name: 'idempotency-key', value: 'KEY', summary: 'instead of the one made from the pipeline' },
+  { name: 'wait', summary: 'wait for the end (default)' },
+  { name: 'no-wait', summary: 'end as soon as it is accepted' },
+  { name: 'watch', short: 'w', summary: 'the live tree, where there is a terminal' },
+  ...WAITING,
+];
+const WATCHING: readonly OptionSpec[] = [
+  { name: 'watch', short: 'w', summary: 'the live tree; plain lines where there is no terminal' },
+  ...WAITING,
+];
+const SINCE: OptionSpec = {
+  name: 'since',
+  value: 'TIME',
+  summary: 'within this time (1h) or since then (2026-01-31T12:00:00Z)',
+};
+const LIVE: OptionSpec = { name: 'live', summary: 'only those that have not ended' };
+const LIMIT: OptionSpec = { name: 'limit', value: 'N', summary: 'at most so many (50)' };
+const status = (oneOf: readonly string[]): OptionSpec => ({
+  name: 'status',
+  value: 'STATUS',
+  multiple: true,
+  oneOf,
+  summary: 'only these; repeatable, or with commas',
+});
+const CLUSTER: OptionSpec = { name: 'cluster', value: 'NAME', summary: 'only this cluster' };
+const NAMESPACE: OptionSpec = { name: 'namespace', short: 'n', value: 'NAME', summary: 'only this namespace' };
+const BACK: readonly OptionSpec[] = [
+  {
+    name: 'give-up',
+    summary: 'a person has taken over a way back that cannot be written: it ends as failed (role admin)',
+  },
+  { name: 'wait', summary: 'wait until it is back (exit code 0)' },
+  TIMEOUT,
+  PATIENCE,
+];
+const EXPECTED_WAVE: OptionSpec = {
+  name: 'expected-wave',
+  value: 'INDEX',
+  summary: 'refuse (exit code 9) unless it stands at this wave: the field wave of -o json, from 0',
+};
+
 const LIVE_ID: ArgumentSpec = { name: 'ID', complete: 'live' };
 const ANY_ID: ArgumentSpec = { name: 'ID', complete: 'ids' };
+const FLEET: ArgumentSpec = { name: 'ID', complete: 'fleets' };
+const LIVE_FLEET: ArgumentSpec = { name: 'ID', complete: 'live fleets' };
+const MIGRATION: ArgumentSpec = { name: 'ID', complete: 'migrations' };
+const LIVE_MIGRATION: ArgumentSpec = { name: 'ID', complete: 'live migrations' };
 const PLAN: ArgumentSpec = { name: 'PLAN.yaml', complete: 'files' };
 const ALL = ['json', 'yaml', 'name'] as const;
 const DOCUMENT = ['json', 'yaml'] as const;
@@ -91,14 +163,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       'sluice run plan.yaml --set labels.image=myapp:2.1 --timeout 1h',
       'ID=$(sluice run plan.yaml --no-wait -o name)',
     ],
-    options: [
-      ...SET,
-      { name: 'idempotency-key', value: 'KEY', summary: 'instead of the one made from the pipeline' },
-      { name: 'wait', summary: 'wait for the end (default)' },
-      { name: 'no-wait', summary: 'end as soon as the rollout is accepted' },
-      { name: 'watch', short: 'w', summary: 'the live tree, where there is a terminal' },
-      ...WAITING,
-    ],
+    options: [...SET, ...STARTING],
     outputs: ALL,
   },
   {
@@ -106,10 +171,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     args: [ANY_ID],
     summary: 'show one rollout; --watch follows it to its end',
     examples: ['sluice get ro_9mTfVbBgCtw8jQ0y --watch', 'sluice get ro_9mTfVbBgCtw8jQ0y -o json | jq .weight'],
-    options: [
-      { name: 'watch', short: 'w', summary: 'the live tree; plain lines where there is no terminal' },
-      ...WAITING,
-    ],
+    options: WATCHING,
     outputs: ALL,
   },
   {
@@ -129,19 +191,13 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'list rollouts, newest first',
     examples: ['sluice list --live', 'sluice list --service myapp --status rolled_back,failed --since 7d'],
     options: [
-      { name: 'live', summary: 'only those that have not ended' },
-      {
-        name: 'status',
-        value: 'STATUS',
-        multiple: true,
-        oneOf: STATUSES,
-        summary: 'only these; repeatable, or with commas',
-      },
-      { name: 'cluster', value: 'NAME', summary: 'only this cluster' },
-      { name: 'namespace', short: 'n', value: 'NAME', summary: 'only this namespace' },
+      LIVE,
+      status(STATUSES),
+      CLUSTER,
+      NAMESPACE,
       { name: 'service', value: 'NAME', summary: 'only this service' },
       { name: 'since', value: 'TIME', summary: 'started within this time (7d) or since then (2026-01-31T12:00:00Z)' },
-      { name: 'limit', value: 'N', summary: 'at most so many (50)' },
+      LIMIT,
     ],
     outputs: ALL,
   },
@@ -154,11 +210,19 @@ export const COMMANDS: readonly CommandSpec[] = [
     outputs: DOCUMENT,
   },
   {
+    name: 'summary',
+    args: [ANY_ID],
+    summary: 'one rollout as Markdown, for the page of a pipeline: why, then a table of steps and verdicts',
+    examples: ['sluice summary ro_9mTfVbBgCtw8jQ0y > rollout.md'],
+    options: [],
+    outputs: DOCUMENT,
+  },
+  {
     name: 'history',
     args: [ANY_ID],
     summary: 'everything that happened, and who did it',
     examples: ['sluice history ro_9mTfVbBgCtw8jQ0y', 'sluice history ro_9mTfVbBgCtw8jQ0y --since 1h -o json'],
-    options: [{ name: 'since', value: 'TIME', summary: 'within this time (1h) or since then (2026-01-31T12:00:00Z)' }],
+    options: [SINCE],
     outputs: DOCUMENT,
   },
   {
@@ -252,6 +316,162 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: ['sluice plan backtest plan.yaml --past 4h'],
     options: [...SET, { name: 'past', value: 'TIME', summary: 'how far back (4h)' }],
     outputs: DOCUMENT,
+  },
+  {
+    name: 'import',
+    args: [],
+    summary: 'make a plan of a Canary of Flagger or a Rollout of Argo, and say line by line what becomes of it',
+    details: [
+      'Give the templates that it names too. The plan is on standard output, the notes are on standard error; -o has both in one document.',
+      'Ends with 11 where something is lost that the rollout would be less safe without, unless --lenient is given. Needs no server.',
+    ],
+    examples: [
+      'sluice import -f canary.yaml -f metric-templates.yaml > plan.yaml',
+      'sluice import -f rollout.yaml --stable myapp-v1 --canary myapp-v2 -o json | jq .notes',
+    ],
+    options: [
+      {
+        name: 'file',
+        short: 'f',
+        value: 'FILE',
+        multiple: true,
+        summary: 'documents to read; - is standard input; repeatable',
+      },
+      { name: 'lenient', summary: 'go without what is not supported' },
+      { name: 'cluster', value: 'NAME', summary: 'target.cluster of the plan (default)' },
+      { name: 'namespace', short: 'n', value: 'NAME', summary: 'where the documents name none' },
+      { name: 'mesh', value: 'KIND', summary: 'where they do not show it: istio, linkerd-smi or gateway-api' },
+      {
+        name: 'proxy',
+        value: 'NAME',
+        oneOf: ['istio', 'linkerd'],
+        summary: 'of gateway-api: who carries the routes out',
+      },
+      { name: 'stable', value: 'NAME', summary: 'Deployment of the stable version' },
+      { name: 'canary', value: 'NAME', summary: 'Deployment of the canary' },
+      { name: 'host', value: 'NAME', summary: 'host of the two subsets of a VirtualService' },
+      ...SET,
+    ],
+    outputs: DOCUMENT,
+  },
+  {
+    name: 'fleet run',
+    args: [{ ...PLAN, name: 'FLEET.yaml' }],
+    summary: 'start a rollout through several clusters, in waves, and wait for its end',
+    details: [
+      'The document has plan, waves and onFailure (docs/waves.md). Every cluster is asked before anything is written.',
+      '--label adds to the labels of the plan. A repeat within one run of a pipeline finds what the first attempt started.',
+    ],
+    examples: ['sluice fleet run fleet.yaml --label image=myapp:2.1 --timeout 4h'],
+    options: [...SET, ...STARTING],
+    outputs: ALL,
+  },
+  {
+    name: 'fleet dry-run',
+    args: [{ ...PLAN, name: 'FLEET.yaml' }],
+    summary: 'what every cluster says of it; nothing is written',
+    examples: ['sluice fleet dry-run fleet.yaml'],
+    options: SET,
+    outputs: DOCUMENT,
+  },
+  {
+    name: 'fleet get',
+    args: [FLEET],
+    summary: 'its waves, and each cluster with its rollout; --watch follows it to its end',
+    examples: ['sluice fleet get fr_2kXbQm81TzLw0aVc --watch'],
+    options: WATCHING,
+    outputs: ALL,
+  },
+  {
+    name: 'fleet wait',
+    args: [FLEET],
+    summary: 'wait for the end of a fleet rollout, with the exit codes of run',
+    examples: ['sluice fleet wait fr_2kXbQm81TzLw0aVc --exit-when-paused --timeout 4h'],
+    options: WAITING,
+    outputs: ALL,
+  },
+  {
+    name: 'fleet list',
+    args: [],
+    summary: 'list fleet rollouts, newest first',
+    examples: ['sluice fleet list --live', 'sluice fleet list --status failed,rolled_back'],
+    options: [LIVE, status(FLEET_STATUSES), LIMIT],
+    outputs: ALL,
+  },
+  {
+    name: 'fleet history',
+    args: [FLEET],
+    summary: 'everything that happened to a fleet rollout, and who did it',
+    examples: ['sluice fleet history fr_2kXbQm81TzLw0aVc'],
+    options: [SINCE],
+    outputs: DOCUMENT,
+  },
+  {
+    name: 'fleet promote',
+    args: [LIVE_FLEET],
+    summary: 'let the next wave begin: answers an approval, cuts a bake short, goes on without a wave that failed',
+    details: ['What is seen when the command looks goes along: where that is over, nothing happens (exit code 9).'],
+    examples: ['sluice fleet promote fr_2kXbQm81TzLw0aVc'],
+    options: [EXPECTED_WAVE],
+    outputs: ALL,
+  },
+  {
+    name: 'fleet abort',
+    args: [LIVE_FLEET],
+    summary: 'take every wave back, the last one first',
+    examples: ['sluice fleet abort fr_2kXbQm81TzLw0aVc --reason "wrong image" --wait'],
+    options: [REASON, EXPECTED_WAVE, ...BACK],
+    outputs: ALL,
+  },
+  {
+    name: 'migration run',
+    args: [{ ...PLAN, name: 'MIGRATION.yaml' }],
+    summary: 'start a migration to STRICT, and wait for its end',
+    details: ['The document has scope, quiet, watch, patience and limits (docs/mesh-migrations.md).'],
+    examples: ['sluice migration run strict.yaml --set quiet=24h --no-wait'],
+    options: [FIELD, ...STARTING],
+    outputs: ALL,
+  },
+  {
+    name: 'migration get',
+    args: [MIGRATION],
+    summary: 'where it stands, and who calls in plaintext; --watch follows it to its end',
+    examples: ['sluice migration get mm_4f0c9a1be27d5630c8aa --watch'],
+    options: WATCHING,
+    outputs: ALL,
+  },
+  {
+    name: 'migration wait',
+    args: [MIGRATION],
+    summary: 'wait for the end of a migration, with the exit codes of run',
+    details: ['--exit-when-paused also stops where somebody calls in plaintext: that caller has to be given a proxy.'],
+    examples: ['sluice migration wait mm_4f0c9a1be27d5630c8aa --timeout 2h'],
+    options: WAITING,
+    outputs: ALL,
+  },
+  {
+    name: 'migration list',
+    args: [],
+    summary: 'list migrations, newest first',
+    examples: ['sluice migration list --live --namespace production'],
+    options: [LIVE, status(MIGRATION_STATUSES), CLUSTER, NAMESPACE, LIMIT],
+    outputs: ALL,
+  },
+  {
+    name: 'migration history',
+    args: [MIGRATION],
+    summary: 'everything that happened to a migration, and who did it',
+    examples: ['sluice migration history mm_4f0c9a1be27d5630c8aa'],
+    options: [SINCE],
+    outputs: DOCUMENT,
+  },
+  {
+    name: 'migration abort',
+    args: [LIVE_MIGRATION],
+    summary: 'stop a migration; the mode goes back where STRICT was written',
+    examples: ['sluice migration abort mm_4f0c9a1be27d5630c8aa --reason "a nightly job still calls" --wait'],
+    options: [REASON, ...BACK],
+    outputs: ALL,
   },
   {
     name: 'mesh',

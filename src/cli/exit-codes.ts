@@ -88,6 +88,7 @@ export const ENDING_OF_PROBLEM: Readonly<Record<ProblemCode, Ending>> = {
   invalid_body: 'refused',
   invalid_plan: 'refused',
   invalid_migration: 'refused',
+  not_importable: 'refused',
   unsupported_step: 'refused',
   preflight_failed: 'refused',
   idempotency_key_reused: 'conflict',
@@ -99,6 +100,7 @@ export const ENDING_OF_PROBLEM: Readonly<Record<ProblemCode, Ending>> = {
   cluster_unreachable: 'unreachable',
   internal: 'error',
   store_unavailable: 'unreachable',
+  issuer_unavailable: 'unreachable',
   not_ready: 'unreachable',
 };
 

@@ -21,7 +21,8 @@ export interface Place {
   readonly column: number | null;
 }
 
-export async function readPlan(call: Call): Promise<PlanFile> {
+/** `labelsAt`: where --label adds, as a path of fields. */
+export async function readPlan(call: Call, labelsAt: readonly string[] = ['labels']): Promise<PlanFile> {
   const path = call.args[0] ?? '-';
   const name = path === '-' ? 'stdin' : path;
   const bytes = await bytesOf(path);
@@ -44,7 +45,7 @@ export async function readPlan(call: Call): Promise<PlanFile> {
   const [sets, labels] = [call.texts('set'), call.texts('label')];
   let document = read.value;
   for (const given of sets) document = setField(document, given);
-  for (const given of labels) document = label(document, given);
+  for (const given of labels) document = label(document, given, labelsAt);
   const changed = sets.length + labels.length > 0;
   return {
     name,
@@ -66,10 +67,11 @@ export async function readPlan(call: Call): Promise<PlanFile> {
 const placeWords = (name: string, { line, column }: { readonly line?: number; readonly column?: number }): string =>
   line === undefined ? name : `${name}:${line}:${column ?? 1}`;
 
-async function bytesOf(path: string): Promise<Uint8Array> {
+/** `what`: as messages name it. */
+export async function bytesOf(path: string, what = 'the plan'): Promise<Uint8Array> {
   if (path !== '-')
     return readFile(path).catch((error: NodeJS.ErrnoException) => {
-      throw usage(`cannot read the plan ${path}: ${error.code === 'ENOENT' ? 'there is no such file' : error.message}`);
+      throw usage(`cannot read ${what} ${path}: ${error.code === 'ENOENT' ? 'there is no such file' : error.message}`);
     });
   const chunks: Buffer[] = [];
   for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk as Buffer));

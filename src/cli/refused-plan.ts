@@ -7,7 +7,8 @@ import type { Answer } from './wire/wire.ts';
 
 const remedy = (words: string | undefined): readonly string[] => (words === undefined ? [] : [`  ${words}`]);
 
-export function refusedPlan(answer: Answer, plan: PlanFile, of: string): Failure {
+/** `dryRun`: the command that shows every finding; null: none does. */
+export function refusedPlan(answer: Answer, plan: PlanFile, of: string, dryRun: string | null): Failure {
   const problem = problemOf(answer);
   const failure = refusal(answer, of, problem);
   if (problem === null) return failure;
@@ -15,6 +16,7 @@ export function refusedPlan(answer: Answer, plan: PlanFile, of: string): Failure
     new Failure(failure.ending, message, advice, failure.document);
   switch (problem.code) {
     case 'invalid_plan':
+    case 'invalid_migration':
     case 'unsupported_step':
     case 'invalid_body':
     case 'malformed_body': {
@@ -28,7 +30,7 @@ export function refusedPlan(answer: Answer, plan: PlanFile, of: string): Failure
           `${problem.title}; nothing was started`,
           ...failed.flatMap((f) => [`${f.check}: ${f.message}`, ...remedy(f.remediation)]),
         ].join('\n'),
-        ['sluice plan dry-run shows every finding'],
+        dryRun === null ? [] : [`sluice ${dryRun} shows every finding`],
       );
     }
     case 'rollout_in_progress': {

@@ -11,12 +11,13 @@ export function setField(document: unknown, given: string): unknown {
   const keys = path.split(/(?<!\\)\./).map((key) => key.replaceAll('\\.', '.'));
   if (keys.some((key) => key === '' || key === '__proto__'))
     throw usage(`--set: wanted a path like labels.image or steps.0.hold; found ${JSON.stringify(path)}`);
-  return replaced(document, keys, keys[0] === 'labels' ? value : scalar(value), path);
+  return replaced(document, keys, keys.at(-2) === 'labels' ? value : scalar(value), path);
 }
 
-export function label(document: unknown, given: string): unknown {
+/** `at`: the field with the labels, as a path. */
+export function label(document: unknown, given: string, at: readonly string[]): unknown {
   const [key, value] = halves('label', given);
-  return replaced(document, ['labels', key], value, `labels.${key}`);
+  return replaced(document, [...at, key], value, [...at, key].join('.'));
 }
 
 function halves(option: string, given: string): readonly [string, string] {

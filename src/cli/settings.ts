@@ -11,12 +11,15 @@ export interface Flags {
   readonly url?: string | undefined;
   readonly 'token-file'?: string | undefined;
   readonly context?: string | undefined;
+  readonly 'oidc-audience'?: string | undefined;
 }
 
 export interface Server {
   readonly url: URL;
   /** null: none was given. */
   readonly token: string | null;
+  /** The token is made by GitHub Actions for this audience; null: it is `token`. */
+  readonly audience: string | null;
   /** Where they came from, in words. */
   readonly from: string;
 }
@@ -36,6 +39,26 @@ export function configPath(env: Environment): string {
 }
 
 export async function serverOf(flags: Flags, env: Environment): Promise<Server> {
+  const audience = audienceOf(flags, env);
+  if (audience === null) return { ...(await withToken(flags, env)), audience };
+  const { SLUICE_TOKEN: _, SLUICE_TOKEN_FILE: __, ...others } = env;
+  return { ...(await withToken(flags, others)), token: null, audience };
+}
+
+/** null: the token is given. */
+function audienceOf(flags: Flags, env: Environment): string | null {
+  const byFlag = flags['oidc-audience'];
+  if (byFlag !== undefined && flags['token-file'] !== undefined)
+    throw usage('--oidc-audience and --token-file: wanted one of them; found both');
+  if (byFlag !== undefined) return byFlag;
+  if (flags['token-file'] !== undefined || flags.context !== undefined) return null;
+  const named = given(env, 'SLUICE_OIDC_AUDIENCE');
+  if (named !== undefined && tokenOfEnvironment(env) !== undefined)
+    throw usage('SLUICE_TOKEN and SLUICE_OIDC_AUDIENCE: each is a way to have a token; remove one');
+  return named ?? null;
+}
+
+async function withToken(flags: Flags, env: Environment): Promise<Omit<Server, 'audience'>> {
   const fromFlags = { url: flags.url, token: tokenFile(flags['token-file'], '--token-file') };
   const named = flags.context;
   // A context that was asked for by a flag is stronger than the environment; that is what the order says.
@@ -79,7 +102,7 @@ function tokenOfEnvironment(env: Environment): string | undefined {
 /** What can stand in a header; and a line break at the end of a file is nobody's mistake. */
 export function tokenText(text: string, where: string): string {
   const token = text.trim();
-  if (/^[\x21-\x7e]{1,400}$/.test(token)) return token;
+  if (/^[\x21-\x7e]{1,16384}$/.test(token)) return token;
   throw usage(`${where}: wanted one token like slc_...; found ${token === '' ? 'nothing' : 'other characters in it'}`);
 }
 

@@ -2,7 +2,8 @@
 import { PATIENCE } from './call.ts';
 import type { Call } from './command.ts';
 import { Failure, usage } from './failure.ts';
-import { rolloutId } from './ids.ts';
+import { idOf } from './ids.ts';
+import { ROLLOUTS } from './kinds/rollouts.ts';
 import { printDocument } from './show/data.ts';
 import { percentOf, placeWords } from './show/words.ts';
 import type { Api, CommandName, RolloutBody } from './wire/api.ts';
@@ -29,11 +30,11 @@ export interface Steering {
 }
 
 export async function steer(call: Call, { name, body = {}, guarded, patience, goesOn }: Steering): Promise<Steered> {
-  const id = rolloutId(call);
+  const id = idOf(call, ROLLOUTS);
   const asked = expectedStep(call);
   const api = await call.api(patience ?? PATIENCE.command);
   const expected = asked ?? (guarded ? ((await api.rolloutNow(id)).step ?? undefined) : undefined);
-  const { answer, problem, repeated } = await api.tell(id, name, {
+  const { answer, problem, repeated } = await api.tell('rollouts', id, name, {
     ...body,
     ...(expected === undefined ? {} : { expectedStep: expected }),
   });

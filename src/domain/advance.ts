@@ -20,12 +20,14 @@ import {
   startRollback,
   stepWords,
   unchanged,
+  unsaid,
 } from './change.ts';
 import { compared, comparisonBlind, gate, holdOf, isHeard, neverCompares, provenBad } from './comparison.ts';
 import { duration, plain } from './format.ts';
 import {
   answered,
   isGatePause,
+  isWaived,
   overdueWords,
   refusalAhead,
   standingBefore,
@@ -38,8 +40,10 @@ import type { Observation, Route, RouteReading, RouteTrouble, Workloads } from '
 import { isMissing, isRefusal } from './observation.ts';
 import type { Instant, Millis, Weight } from './plan.ts';
 import { isPromotionStep, weightAt } from './plan.ts';
+import { isOccupied, leftWords, prepared, unprepared, withdrawn } from './prepared.ts';
 import type { PauseCause, Phase, RollbackReason, Rollout, Trouble } from './rollout.ts';
 import { compareStamps, desiredTemporary, desiredWeight, stampOf } from './rollout.ts';
+import { inForce } from './schedule.ts';
 import { anyFailing, askedAt, blindFor, isNeeded, tallied } from './tally.ts';
 import { sameKinds } from './temporary.ts';
 
@@ -197,7 +201,7 @@ function waitForCanary(change: Change, seen: Observation, what: string): Change 
 
 /** The order is the meaning: reasons to go back come before reasons to stand still, and these before going on. */
 function atStep(change: Change, seen: Observation): Change {
-  const judged = compared(tallied(readyAgain(change, seen), seen), seen);
+  const judged = compared(tallied(readyAgain(noticed(change, seen), seen), seen), seen);
   return (
     pastDeadline(judged, seen) ??
     superseded(judged, seen) ??
@@ -213,8 +217,15 @@ function atStep(change: Change, seen: Observation): Change {
   );
 }
 
+/** What was found beside the route; at 100 % it is let go, which is part of the end. */
+const noticed = (change: Change, seen: Observation): Change =>
+  isPromoted(change.rollout, seen.route) ? change : prepared(change, seen);
+
+/** Nothing is made ready while the rollout is paused: that time is not held against the canary, if its pods are ready. */
 const readyAgain = (change: Change, seen: Observation): Change =>
-  change.rollout.unreadySince !== null && canaryNotReady(seen.workloads) === null
+  change.rollout.unreadySince !== null &&
+  canaryNotReady(seen.workloads) === null &&
+  (change.rollout.phase.name === 'paused' || unprepared(change.rollout, seen) === null)
     ? patch(change, { unreadySince: null })
     : change;
 
@@ -347,8 +358,8 @@ function canaryCrashed(change: Change, workloads: Workloads | null, at: Instant)
   const { rollout } = change;
   const canary = workloads?.canary;
   if (canary === undefined) return null;
-  const serving =
-    (rollout.phase.name === 'progressing' || rollout.phase.name === 'paused') && rollout.phase.reachedAt !== null;
+  // Also while the next step is not in force: users meet it at the weight of before.
+  const serving = inForce(rollout) !== null;
   if (!canary.ok) {
     if (canary.code !== 'not_found' || !serving) return null;
     const message = `Rolled back ${positionWords(rollout, at)}: ${canary.message}`;
@@ -488,7 +499,7 @@ function onDrift(change: Change, route: RouteReading, at: Instant): Change {
   }
   // The hold starts again: for an unknown time the traffic was not what the step wanted.
   const restarted = patch(seenIt, {
-    phase: { ...phase, reachedAt: null },
+    phase: { ...phase, reachedAt: null, fromSince: null },
     reasserts: rollout.reasserts + 1,
     ...anew(rollout),
   });
@@ -546,7 +557,10 @@ function healed(change: Change, seen: Observation): Change {
     case 'stable_unavailable':
       return again(
         phase.cause,
-        !anyFailing(rollout) && provenBad(rollout) === null && canaryNotReady(seen.workloads) === null,
+        conclusive(rollout) &&
+          !anyFailing(rollout) &&
+          provenBad(rollout) === null &&
+          canaryNotReady(seen.workloads) === null,
         'the canary is healthy again',
       );
     case 'operator':
@@ -572,9 +586,16 @@ function goOn(change: Change, seen: Observation): Change {
   const { phase } = change.rollout;
   if (phase.name !== 'progressing' && phase.name !== 'paused') return change;
   if (!inPlace(change.rollout, seen.route)) return raiseWaits(change, seen);
-  const reached = phase.reachedAt === null ? reach(change, seen.at) : change;
-  const { plan } = reached.rollout;
-  if (isPromotionStep(plan, phase.step)) return phase.name === 'paused' ? reached : succeed(reached, seen.at);
+  const last = isPromotionStep(change.rollout.plan, phase.step);
+  if (!last && phase.reachedAt === null) {
+    const missing = unprepared(change.rollout, seen);
+    if (missing !== null) return waitBeside(change, seen, missing);
+  }
+  // 100 % is not reached before the rollout may end: the checks would judge it against nobody.
+  const cleared = last && phase.name === 'progressing' ? withdrawn(change, seen) : change;
+  if (last && isOccupied(cleared.rollout)) return cleared;
+  const reached = phase.reachedAt === null ? reach(cleared, seen.at) : cleared;
+  if (last) return phase.name === 'paused' ? reached : succeed(reached, seen.at);
   return moveOn(reached, seen);
 }
 
@@ -582,15 +603,23 @@ function goOn(change: Change, seen: Observation): Change {
 function raiseWaits(change: Change, seen: Observation): Change {
   const { rollout } = change;
   const notReady = notReadyFor(rollout, seen);
-  return notReady === null ? change : waitForCanary(change, seen, notReady);
+  return notReady === null ? change : waitBeside(change, seen, notReady);
 }
+
+/** A paused rollout waits for a person; only pods that are not ready are a reason to go back then. */
+const waitBeside = (change: Change, seen: Observation, what: string): Change =>
+  change.rollout.phase.name === 'paused' && canaryNotReady(seen.workloads) === null
+    ? change
+    : waitForCanary(change, seen, what);
 
 /** What the traffic would be moved onto is not ready for it. A rollback asks nothing here: it was decided. */
 function notReadyFor(rollout: Rollout, seen: Observation): string | null {
   if (rollout.phase.name === 'rolling_back') return null;
   const wanted = desiredWeight(rollout);
   if (wanted === null || seen.route?.ok !== true || sameWeight(wanted, seen.route.canaryWeight)) return null;
-  return wanted > seen.route.canaryWeight ? canaryNotReady(seen.workloads) : stableGone(seen.workloads);
+  return wanted > seen.route.canaryWeight
+    ? (canaryNotReady(seen.workloads) ?? unprepared(rollout, seen))
+    : stableGone(seen.workloads);
 }
 
 const raises = (rollout: Rollout, seen: Observation): boolean => {
@@ -618,8 +647,14 @@ function reach(change: Change, at: Instant): Change {
   const { phase } = rollout;
   if (phase.name !== 'progressing' && phase.name !== 'paused') return change;
   const weight = weightAt(rollout.plan, phase.step);
+  // What was found at the weight of before is no verdict of this one.
+  const { tallies } = anew(rollout);
   return record(
-    patch(change, { phase: { ...phase, reachedAt: at } }),
+    patch(change, {
+      phase: { ...phase, reachedAt: at },
+      ...(tallies === undefined ? {} : { tallies }),
+      evaluatedAt: null,
+    }),
     at,
     'weight_reached',
     `canary weight ${weight} % was read back`,
@@ -643,7 +678,8 @@ function succeed(change: Change, at: Instant): Change {
         : `${way}: ${needed.map((check) => `"${check.name}"`).join(' and ')} passed at each`;
   const finding = rollout.judgement?.finding ?? null;
   const proof = finding === null ? uncompared(rollout) : `; ${finding.sentence}`;
-  const message = `Promoted to 100 % after ${duration(at - rollout.createdAt)}, ${how}${proof}`;
+  const left = leftWords(rollout);
+  const message = `Promoted to 100 % after ${duration(at - rollout.createdAt)}, ${how}${proof}${left === '' ? '' : `.${left}`}`;
   return end(change, at, 'succeeded', { code: 'promoted', message, step: steps.length, weight: 100 }, message);
 }
 
@@ -658,7 +694,10 @@ function moveOn(change: Change, seen: Observation): Change {
   const { phase, plan } = rollout;
   if (phase.name !== 'progressing' && phase.name !== 'paused') return change;
   const { at } = seen;
-  if (phase.go !== null) return nextStep(change, seen, phase.go.full ? plan.steps.length : phase.step + 1);
+  if (phase.go !== null) {
+    if (isStaleWord(rollout, at)) return dropWord(change, at);
+    return nextStep(change, seen, phase.go.full ? plan.steps.length : phase.step + 1);
+  }
   if (phase.name === 'paused' && isGatePause(phase.cause))
     return throughGates(change, seen, phase.step + 1, (open) => open);
   if (phase.name === 'paused' || phase.reachedAt === null) return change;
@@ -676,6 +715,30 @@ function moveOn(change: Change, seen: Observation): Change {
   }
   if (proof.kind === 'unproven') return nextStep(change, seen, phase.step + 1, byPolicy);
   return nextStep(change, seen, phase.step + 1);
+}
+
+/**
+ * A word to go on was about what the person saw. Where a gate kept it waiting for longer than checks may be blind, it skips
+ * nothing any more that does not pass now.
+ */
+function isStaleWord(rollout: Rollout, at: Instant): boolean {
+  const { phase, plan } = rollout;
+  if ((phase.name !== 'progressing' && phase.name !== 'paused') || phase.go === null) return false;
+  if (at - phase.go.at < plan.analysis.noData.patience) return false;
+  const fine =
+    phase.reachedAt !== null &&
+    allPassed(rollout) &&
+    guardsAllow(rollout) &&
+    gate(rollout, at, phase.reachedAt).kind === 'open';
+  return !fine && !isWaived(rollout);
+}
+
+function dropWord(change: Change, at: Instant): Change {
+  const { phase } = change.rollout;
+  if ((phase.name !== 'progressing' && phase.name !== 'paused') || phase.go === null) return change;
+  const { actor } = phase.go;
+  const message = `the word of ${actor} to go on has waited for a gate for ${duration(at - phase.go.at)}, and not everything passes now: it is not taken any more. Promote again to go on all the same`;
+  return record(patch(change, { phase: unsaid(phase) }), at, 'promote_requested', message, { dropped: true });
 }
 
 /** Inconclusive, and never promoted in silence: the plan says whether a person is asked or the traffic goes back. */
@@ -738,13 +801,30 @@ function whileRollingBack(change: Change, seen: Observation): Change {
   if (phase.name !== 'rolling_back') return change;
   const { route, at } = seen;
   if (isUntold(rollout)) return whileRollingBack(tellRevert(change, at), seen);
+  if (!isBack(rollout, route)) return reverted(change, route, at);
+  const cleared = withdrawn(change, seen);
+  if (isOccupied(cleared.rollout)) return cleared;
+  const took = duration(at - phase.since);
+  const left = leftWords(cleared.rollout);
+  const outcome = left === '' ? phase.outcome : { ...phase.outcome, message: `${phase.outcome.message}.${left}` };
+  const message = `all traffic is on the stable version, read back ${took} after the decision. ${outcome.message}`;
+  return end(cleared, at, ENDS_AS[phase.reason], outcome, message);
+}
+
+/** All traffic is on the stable version, by our own word. */
+export function isBack(rollout: Rollout, route: Route | null): boolean {
+  if (rollout.phase.name !== 'rolling_back') return false;
   // The route no longer knows the canary and the stable version takes everything: there is nothing left to take back.
   const gone = route !== null && !route.ok && route.code === 'canary_absent';
-  if (!gone && !inPlace(rollout, route)) return reverted(change, route, at);
-  const took = duration(at - phase.since);
-  const message = `all traffic is on the stable version, read back ${took} after the decision. ${phase.outcome.message}`;
-  return end(change, at, ENDS_AS[phase.reason], phase.outcome, message);
+  return gone || inPlace(rollout, route);
 }
+
+/** All traffic is on the canary, by our own word. */
+export const isPromoted = (rollout: Rollout, route: Route | null): boolean => {
+  const { phase, plan } = rollout;
+  const atEnd = (phase.name === 'progressing' || phase.name === 'paused') && isPromotionStep(plan, phase.step);
+  return atEnd && inPlace(rollout, route);
+};
 
 /** A rollout that takes another back begins on its way: its first look says so. */
 const isUntold = ({ reverts, factCount }: Rollout): boolean => reverts !== undefined && factCount === 1;

@@ -179,6 +179,12 @@ export function missingCapability(
   };
 }
 
+/** Kinds of mesh that have it by whichever proxy: where only the kind is named, less than that promises nothing. */
+export const meshesWith = (matrix: readonly MeshCapabilities[], capability: Capability): readonly string[] =>
+  [...new Set(matrix.map(({ mesh }) => mesh))].filter((mesh) =>
+    rowsOf(matrix, { mesh }).every((row) => row.capabilities[capability].supported !== 'no'),
+  );
+
 function supporters(matrix: readonly MeshCapabilities[], capability: Capability): readonly string[] {
   const able = matrix.filter((row) => row.capabilities[capability].supported !== 'no');
   return [...new Set(able.map((row) => carrierWords(row, matrix)))];

@@ -4,6 +4,7 @@ import { duration, plain } from './format.ts';
 import { waivedBy } from './guard.ts';
 import type { Instant } from './plan.ts';
 import { weightAt } from './plan.ts';
+import { preparationWords } from './preparation.ts';
 import type {
   AtStep,
   Fact,
@@ -52,9 +53,14 @@ export const stepWords = (rollout: Rollout, step: number): string =>
     : `step ${step + 1} of ${rollout.plan.steps.length} (${labelAt(rollout, step)})`;
 
 const labelAt = ({ plan }: Rollout, step: number): string => {
-  const adds = plan.steps[step]?.adds;
+  const { adds, prepares } = plan.steps[step] ?? {};
+  if (prepares !== undefined) return preparationWords(prepares);
   return adds === undefined ? `${weightAt(plan, step)} %` : wordsOf(adds);
 };
+
+/** Since when the canary has had the weight that it has: the next step is not in force at once, nor is that of before over. */
+const inForceSince = ({ phase }: Rollout): Instant | null =>
+  phase.name === 'progressing' || phase.name === 'paused' ? (phase.reachedAt ?? phase.fromSince ?? null) : null;
 
 /** Enters a step: a new wanted weight, a new generation, a clock that has not started, checks that start anew. */
 export function enterStep(change: Change, at: Instant, step: number, actor = SYSTEM): Change {
@@ -62,7 +68,7 @@ export function enterStep(change: Change, at: Instant, step: number, actor = SYS
   const weight = weightAt(rollout.plan, step);
   const from = rollout.observedWeight;
   const next = patch(change, {
-    phase: { name: 'progressing', step, reachedAt: null, from, go: null },
+    phase: { name: 'progressing', step, reachedAt: null, from, fromSince: inForceSince(rollout), go: null },
     generation: rollout.generation + 1,
     tallies: {},
     evaluatedAt: null,
@@ -90,6 +96,12 @@ const wordsIn = ({ go, approvals }: AtStep): Pick<AtStep, 'go' | 'approvals'> =>
   ...(approvals === undefined ? {} : { approvals }),
 });
 
+/** Neither that word nor what was said toward it stands any more. */
+export function unsaid<Standing extends AtStep>(phase: Standing): Standing {
+  const { approvals: _said, ...silent } = phase;
+  return { ...silent, go: null } as Standing;
+}
+
 /** A word to go on was about what the person saw: it outlives no pause whose cause changes that. */
 const KEEPS_WORD: ReadonlySet<PauseCause> = new Set([
   'approval',
@@ -104,7 +116,7 @@ export function pauseAt(change: Change, at: Instant, cause: PauseCause, message:
   const { phase } = change.rollout;
   if (phase.name !== 'progressing' && phase.name !== 'paused') return change;
   if (phase.name === 'paused' && phase.cause === cause) return sayAnew(change, message);
-  const { step, reachedAt, from } = phase;
+  const { step, reachedAt, from, fromSince = null } = phase;
   const held = cause !== 'operator' && phase.name === 'paused' && (phase.cause === 'operator' || phase.held);
   const next: Phase = {
     name: 'paused',
@@ -115,6 +127,7 @@ export function pauseAt(change: Change, at: Instant, cause: PauseCause, message:
     step,
     reachedAt,
     from,
+    fromSince,
     ...(KEEPS_WORD.has(cause) ? wordsIn(phase) : { go: null }),
   };
   return record(patch(change, { phase: next }), at, 'paused', message, { cause }, actor);
@@ -144,11 +157,11 @@ export function heal(change: Change, at: Instant, message: string): Change {
 export function unpause(change: Change, at: Instant, message: string, actor = SYSTEM): Change {
   const { phase } = change.rollout;
   if (phase.name !== 'paused') return change;
-  const { step, reachedAt, from } = phase;
+  const { step, reachedAt, from, fromSince = null } = phase;
   // Who goes on past a guard has seen what it says: it must not stop them again at the next look.
   const waived = phase.cause === 'guard' && actor !== SYSTEM ? waivedBy(change.rollout) : {};
   return record(
-    patch(change, { phase: { name: 'progressing', step, reachedAt, from, ...wordsIn(phase) }, ...waived }),
+    patch(change, { phase: { name: 'progressing', step, reachedAt, from, fromSince, ...wordsIn(phase) }, ...waived }),
     at,
     'resumed',
     message,

@@ -4,9 +4,21 @@ import { anew } from './advance.ts';
 import type { Approver } from './approval.ts';
 import { givenAt, isSamePerson, objection, objectionToAll, ruleAt } from './approval.ts';
 import type { Change } from './change.ts';
-import { end, patch, pauseAt, positionWords, record, startRollback, stepWords, unchanged, unpause } from './change.ts';
+import {
+  end,
+  patch,
+  pauseAt,
+  positionWords,
+  record,
+  startRollback,
+  stepWords,
+  unchanged,
+  unpause,
+  unsaid,
+} from './change.ts';
 import { isGatePause, waived } from './gates.ts';
 import type { Instant } from './plan.ts';
+import { besideWords } from './prepared.ts';
 import type { Approval, PauseCause, Rollout } from './rollout.ts';
 import { isHandsOff, statusOf, stepOf } from './rollout.ts';
 
@@ -289,10 +301,9 @@ function resume(rollout: Rollout, { actor, at }: Order, reason?: string): Change
         judgement: judgement === null ? null : { ...judgement, blindSince },
       };
       // The weights were out of our hands: they are put back, and the step's clock starts anew.
-      const { approvals: _said, ...silent } = now;
       if (isHandsOff(phase.cause))
-        return patch(going, { ...anew(rollout), ...counts, phase: { ...silent, reachedAt: null, go: null } });
-      return patch(going, { ...counts, phase: { ...silent, go: null } });
+        return patch(going, { ...anew(rollout), ...counts, phase: { ...unsaid(now), reachedAt: null } });
+      return patch(going, { ...counts, phase: unsaid(now) });
     }
     default:
       return phase satisfies never;
@@ -333,6 +344,6 @@ function giveUp(rollout: Rollout, { actor, at }: Order, reason: string): Change 
       message: `rollout ${rollout.id} is ${statusOf(rollout)}: only a rollback that cannot be written can be given up; abort first`,
     };
   const trouble = rollout.meshTrouble === null ? '' : ` The mesh last said: ${rollout.meshTrouble.message}.`;
-  const message = `Stable could not be restored: ${actor} took over the rollback by hand${reason === '' ? '' : ` (${reason})`}.${trouble} ${phase.outcome.message}`;
+  const message = `Stable could not be restored: ${actor} took over the rollback by hand${reason === '' ? '' : ` (${reason})`}.${trouble}${besideWords(rollout)} ${phase.outcome.message}`;
   return end(unchanged(rollout), at, 'failed', { ...phase.outcome, code: 'given_up', message }, message, actor);
 }

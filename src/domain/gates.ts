@@ -7,8 +7,8 @@ import type { Change } from './change.ts';
 import { patch, record, stepWords } from './change.ts';
 import { duration } from './format.ts';
 import type { Observation } from './observation.ts';
-import type { GateWebhook, Instant, Plan } from './plan.ts';
-import { isPromotionStep } from './plan.ts';
+import type { GateWebhook, Instant } from './plan.ts';
+import { isPromotionStep, weightAt } from './plan.ts';
 import type { GateDecision, GateTally, PauseCause, Rollout } from './rollout.ts';
 
 export interface GateQuestion {
@@ -42,7 +42,14 @@ export function stepAhead({ phase, plan }: Rollout): number | null {
   }
 }
 
-function guarding({ webhooks = [], steps }: Plan, to: number): readonly GateWebhook[] {
+/** All traffic moves with this step, and not before: the promotion, or a step of 100 %. */
+const movesAll = ({ phase, plan }: Rollout, to: number): boolean => {
+  const now = phase.name === 'progressing' || phase.name === 'paused' ? weightAt(plan, phase.step) : 0;
+  return weightAt(plan, to) >= 100 && now < 100;
+};
+
+function guarding(rollout: Rollout, to: number): readonly GateWebhook[] {
+  const { webhooks = [], steps } = rollout.plan;
   return webhooks
     .filter((webhook) => webhook.gate !== 'after')
     .filter(({ gate }) => {
@@ -52,7 +59,7 @@ function guarding({ webhooks = [], steps }: Plan, to: number): readonly GateWebh
         case 'beforeStep':
           return to < steps.length;
         case 'beforePromotion':
-          return to === steps.length;
+          return movesAll(rollout, to);
         default:
           return gate satisfies never;
       }
@@ -77,7 +84,7 @@ export interface Gate {
 
 /** The gates before step `to`, with what is known of each. */
 export const gatesBefore = (rollout: Rollout, to: number): readonly Gate[] =>
-  guarding(rollout.plan, to).map((webhook) => {
+  guarding(rollout, to).map((webhook) => {
     const id = idOf(rollout, webhook, to);
     return { id, webhook, to, tally: rollout.gates?.[id] ?? null };
   });
@@ -186,6 +193,12 @@ export function tellOverdue(change: Change, at: Instant, { id, tally }: Gate, me
   if (tally === null || tally.overdue) return change;
   const marked = patch(change, { gates: { ...change.rollout.gates, [id]: { ...tally, overdue: true } } });
   return record(marked, at, 'gate_overdue', message, { question: id });
+}
+
+/** A person has gone on past every gate before the next step that does not approve, after it was asked. */
+export function isWaived(rollout: Rollout): boolean {
+  const to = stepAhead(rollout);
+  return to !== null && gatesBefore(rollout, to).some(({ tally }) => tally !== null && tally.waivedBy !== null);
 }
 
 /** A person goes on past the gates that were waited for; null: none was. */

@@ -1,6 +1,7 @@
 /** What one look at the world found. Trouble is a value with a code: nothing here throws. */
 import type { JudgedBlock, Ledger } from './evidence/ledger.ts';
 import type { Instant, Role } from './plan.ts';
+import type { Leaving, Preparation } from './preparation.ts';
 import type { GateDecision, Stamp, Verdict } from './rollout.ts';
 import type { Standing } from './temporary.ts';
 
@@ -161,6 +162,39 @@ export type EvidenceLook =
     }
   | { readonly ok: false; readonly code: NoValueCode; readonly message: string; readonly dueAt: Instant };
 
+/** One preparation as it stands beside the route. */
+export type PreparationLook = {
+  readonly kind: Preparation['kind'];
+  /** What it was looked at for: a look at what is to go says nothing of what is to stand. null: it is to stand. */
+  readonly leaving: Leaving | null;
+} & (
+  | {
+      readonly ok: true;
+      readonly step: number;
+      readonly replicas: number | null;
+      /** Who carries it out, and the object that it writes, for people. */
+      readonly way: string;
+      readonly object: string;
+      /** Version of the object; '': it does not exist. */
+      readonly token: string;
+      /** What to put back afterwards. */
+      readonly before: unknown;
+      /** It is as wanted. */
+      readonly standing: boolean;
+      /** Something of this rollout's is there that is to go. */
+      readonly ours: boolean;
+      /** What stands, and what is wanted in its place. */
+      readonly message: string;
+    }
+  | {
+      readonly ok: false;
+      /** The object is not there (any more): nothing can be left on it. */
+      readonly gone: boolean;
+      /** What was wanted, what was found, what to do. Names object and field. */
+      readonly message: string;
+    }
+);
+
 export interface GateAnswer {
   /** Id of the question. */
   readonly question: string;
@@ -181,6 +215,8 @@ export interface Observation {
   readonly share: ShareReading | null;
   /** null: not due, or the plan wants none. */
   readonly evidence: EvidenceLook | null;
+  /** Preparations that were to be looked at. Absent: none was. */
+  readonly preparations?: readonly PreparationLook[];
   /** Is a rollout that this one waits behind still live? false when it waits behind none. */
   readonly blocked: boolean;
   /** A later rollout of the same target that is to take its place; null: none. */

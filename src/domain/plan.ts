@@ -6,6 +6,7 @@
  */
 
 import type { SessionAffinity } from './affinity.ts';
+import type { Preparation } from './preparation.ts';
 import type { Temporary } from './temporary.ts';
 
 /** A duration in milliseconds. */
@@ -46,6 +47,8 @@ export interface Step {
   readonly rule?: ApprovalRule;
   /** What the step puts on the mesh object beside the weight. Such steps come before the first weight, at 0. */
   readonly adds?: Temporary;
+  /** What the step makes ready beside the route. Such steps keep the weight of before. */
+  readonly prepares?: Preparation;
 }
 
 export interface ApprovalRule {

@@ -2,6 +2,7 @@
 import type { Finding } from './evidence/verdict.ts';
 import type { Instant, Plan, Weight } from './plan.ts';
 import { weightAt } from './plan.ts';
+import type { Prepared } from './preparation.ts';
 import type { Temporary } from './temporary.ts';
 import { temporaryAt } from './temporary.ts';
 
@@ -89,6 +90,8 @@ export interface AtStep {
   readonly reachedAt: Instant | null;
   /** Canary weight that the object had when the step was entered; null: unknown. */
   readonly from: number | null;
+  /** Since when that was in force; null or absent: it was not, or not known to be. */
+  readonly fromSince?: Instant | null;
   readonly go: Go | null;
   /** Words given so far, where the step's rule wants them counted. Absent: none. */
   readonly approvals?: readonly Approval[];
@@ -242,6 +245,10 @@ export interface Rollout {
   readonly unreadySince: Instant | null;
   /** Absent: not counted yet. */
   readonly pods?: PodCounts;
+  /** What was made ready beside the route. Absent: nothing. */
+  readonly prepared?: readonly Prepared[];
+  /** Why what the step wants beside the route could not be looked at last. Absent or null: it could. */
+  readonly besideTrouble?: string | null;
   /** Consecutive ticks that could not read or write the mesh: drives the back-off. */
   readonly attempts: number;
   /** Facts recorded so far: the next fact's number. */
@@ -281,6 +288,10 @@ export const FACT_TYPES = [
   'mesh_recovered',
   'rollback_started',
   'stable_short',
+  'preparation_wanted',
+  'preparation_in_place',
+  'preparation_gone',
+  'preparation_left',
   'ended',
 ] as const;
 export type FactType = (typeof FACT_TYPES)[number];

@@ -9,7 +9,7 @@ import { isJudgedAt, REHEARSAL, rehearsalAt } from './temporary.ts';
 /** After a write: how soon to read it back. The step's clock starts at the read-back, so this is dead time. */
 export const READ_BACK: Millis = 250;
 /** Back-off while the mesh cannot be read or written: doubles from the first to the last. */
-const RETRY_FIRST: Millis = 250;
+const RETRY_FIRST: Millis = READ_BACK;
 const RETRY_MAX: Millis = 15_000;
 /** A rollback retries faster and is capped lower: it is the one write that must not wait. */
 const ROLLBACK_RETRY_MAX: Millis = 5_000;
@@ -26,6 +26,17 @@ const LADDER = [
 ];
 
 /**
+ * The weight that the canary has now, and since when: that of the step, or, while it is not in force yet (pods are waited
+ * for, the mesh refuses the write), the one of before, at which users meet the canary all the same. null: it has none.
+ */
+export function inForce({ phase, plan }: Rollout): { readonly weight: number; readonly since: Instant } | null {
+  if (phase.name !== 'progressing' && phase.name !== 'paused') return null;
+  if (phase.reachedAt !== null) return { weight: weightAt(plan, phase.step), since: phase.reachedAt };
+  const { from, fromSince = null } = phase;
+  return from === null || from <= 0 || fromSince === null ? null : { weight: from, since: fromSince };
+}
+
+/**
  * Look-back of an evaluation of `check` at `now`, or null while the step is too young.
  *
  * It never reaches back before the weight was in force: that would mix two weights (or judge an older attempt).
@@ -37,9 +48,9 @@ export function windowAt(
   now: Instant,
   scrapeInterval: Millis,
 ): Millis | null {
-  const { phase, plan } = rollout;
-  if ((phase.name !== 'progressing' && phase.name !== 'paused') || phase.reachedAt === null) return null;
-  const age = now - (phase.reachedAt + plan.analysis.settle);
+  const at = inForce(rollout);
+  if (at === null) return null;
+  const age = now - (at.since + rollout.plan.analysis.settle);
   const span = Math.min(age, check.window);
   if (span < Math.min(2 * scrapeInterval, check.window)) return null;
   const rung = LADDER.findLast((seconds) => seconds * 1000 <= span);
@@ -47,12 +58,12 @@ export function windowAt(
 }
 
 /**
- * Are the checks to be evaluated at `now`? Only at a step whose weight was in force, once per interval; also while paused,
- * whatever the cause: a canary that gets worse is rolled back even when nobody is allowed to raise its weight.
+ * Are the checks to be evaluated at `now`? Only where a weight is in force, be it that of the step before, once per
+ * interval; also while paused, whatever the cause: a canary that gets worse is rolled back even when nobody is allowed to raise its weight.
  */
 export function checksDue(rollout: Rollout, now: Instant): boolean {
   const { phase, plan, evaluatedAt } = rollout;
-  if ((phase.name !== 'progressing' && phase.name !== 'paused') || phase.reachedAt === null) return false;
+  if ((phase.name !== 'progressing' && phase.name !== 'paused') || inForce(rollout) === null) return false;
   if (!isJudgedAt(plan, phase.step)) return false;
   const { interval } = plan.analysis;
   // A job may come some milliseconds early; a whole interval must not be lost to that. And where the comparison counts
@@ -94,7 +105,7 @@ function nextLookAt(rollout: Rollout, now: Instant): Instant | null {
     case 'pending':
       return now + Math.min(interval, phase.behind === null ? 2_000 : 5_000);
     case 'rolling_back':
-      return now + (attempts === 0 ? READ_BACK : backOff(attempts, ROLLBACK_RETRY_MAX));
+      return now + backOff(Math.max(attempts, cleaningTries(rollout)), ROLLBACK_RETRY_MAX);
     case 'progressing':
     case 'paused': {
       if (attempts > 0) return now + Math.min(backOff(attempts), interval);
@@ -116,6 +127,10 @@ function nextLookAt(rollout: Rollout, now: Instant): Instant | null {
   }
 }
 
+/** Looks at what is left beside the route, since the traffic is back; 0: none, and the back-off is that of a read-back. */
+const cleaningTries = ({ prepared = [] }: Rollout): number =>
+  Math.max(0, ...prepared.filter(({ state }) => state === 'withdrawn').map(({ tries }) => tries));
+
 /** When the comparison counts again. */
 const countAt = (rollout: Rollout, step: number, now: Instant): Instant => {
   const { judgement, plan } = rollout;
@@ -128,7 +143,7 @@ const countAt = (rollout: Rollout, step: number, now: Instant): Instant => {
 /** Soon after a write; slower while nothing may be written: the canary is not ready, or a person is asked. */
 const notYetInForce = (rollout: Rollout): Millis => {
   if (rollout.phase.name === 'paused') return rollout.plan.analysis.interval;
-  return rollout.unreadySince === null ? READ_BACK : UNREADY;
+  return rollout.unreadySince === null ? backOff(cleaningTries(rollout), UNREADY) : UNREADY;
 };
 
 const UNREADY: Millis = 2_000;

@@ -6,6 +6,7 @@ import type { Request, Response } from 'express';
 import { refused as refusedAct } from '../app/audit/act.ts';
 import type { Logger, Principal, Recorder } from '../app/ports.ts';
 import type { Tracer } from '../app/tracer.ts';
+import { OutOfScope } from '../app/trust/scope.ts';
 import type { Millis } from '../domain/plan.ts';
 import type { Identify } from './auth.ts';
 import { forbidden } from './auth.ts';
@@ -180,7 +181,17 @@ async function serve(
       return connection.slot !== null;
     },
   };
-  return route.handle(context);
+  return within(() => route.handle(context));
+}
+
+/** Only the use case knows what is asked to be changed; a caller's scope is held against that. */
+async function within<T>(handle: () => Promise<T>): Promise<T | Refused<'forbidden'>> {
+  try {
+    return await handle();
+  } catch (error) {
+    if (error instanceof OutOfScope) return refuse('forbidden', error.message);
+    throw error;
+  }
 }
 
 async function identified(services: Services, route: Route, req: Request, res: Response): Promise<Principal | Refused> {
@@ -207,7 +218,7 @@ const NOWHERE: ReadDocument['locate'] = () => null;
 
 async function bodyOf(route: Route, req: Request, res: Response): Promise<ReadDocument | Refused<ProblemCode>> {
   if (route.body === null) return { value: undefined, locate: NOWHERE };
-  const read = await readBody(req, res);
+  const read = await readBody(req, res, route.body.several);
   if (read !== undefined && 'problem' in read) return read;
   if (read === undefined && route.body.required)
     return refuse('malformed_body', 'wanted a body; found none', {

@@ -1,7 +1,7 @@
 /** Reads the body of one request: size, compression, media type, notation. Refusals are values; nothing is parsed before the caller is known. */
 import type { Request, Response } from 'express';
 import { raw } from 'express';
-import type { Notation, ReadDocument } from './document.ts';
+import type { Notation, ReadDocument, Several } from './document.ts';
 import { readDocument } from './document.ts';
 import type { Refused } from './problem.ts';
 import { refuse } from './problem.ts';
@@ -23,11 +23,15 @@ export type BodyRefusal = Refused<
 const readRaw = raw({ type: () => true, limit: BODY_LIMIT });
 
 /** undefined: no body was sent. Rejects only where the connection was cut while reading. */
-export async function readBody(req: Request, res: Response): Promise<ReadDocument | BodyRefusal | undefined> {
+export async function readBody(
+  req: Request,
+  res: Response,
+  several?: Several,
+): Promise<ReadDocument | BodyRefusal | undefined> {
   const bytes = await readBytes(req, res);
   if (bytes === undefined || 'problem' in bytes) return bytes;
   const notation = notationOf(req.headers['content-type']);
-  return typeof notation === 'string' ? readDocument(bytes, notation) : notation;
+  return typeof notation === 'string' ? readDocument(bytes, notation, several) : notation;
 }
 
 async function readBytes(req: Request, res: Response): Promise<Uint8Array | BodyRefusal | undefined> {

@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto';
 import { readJson } from './json-text.ts';
 import type { Fault, Refused } from './problem.ts';
 import { refuse } from './problem.ts';
-import { readYaml } from './yaml-text.ts';
+import type { YamlRead } from './yaml-text.ts';
+import { readYaml, readYamlStream } from './yaml-text.ts';
 
 export type Notation = 'json' | 'yaml';
 
@@ -18,11 +19,19 @@ type Unreadable = Refused<'malformed_body' | 'invalid_body'>;
 const MAX_DEPTH = 32;
 const MAX_VALUES = 20_000;
 
-export function readDocument(bytes: Uint8Array, notation: Notation): ReadDocument | Unreadable {
+/** May several YAML documents be one list? Where not, they are refused. */
+export type Several = (documents: readonly unknown[]) => boolean;
+const NEVER: Several = () => false;
+
+export function readDocument(
+  bytes: Uint8Array,
+  notation: Notation,
+  several: Several = NEVER,
+): ReadDocument | Unreadable {
   const text = decode(bytes);
   if (text === null) return malformed('', 0, 'encoding', 'the body is not valid UTF-8');
   if (text.trim() === '') return malformed(text, 0, 'empty', 'the body is empty');
-  const read = notation === 'json' ? fromJson(text) : fromYaml(text);
+  const read = notation === 'json' ? fromJson(text) : fromYaml(text, several);
   if ('problem' in read) return read;
   const fault = unstorable(read.value);
   if (fault === null) return read;
@@ -66,10 +75,19 @@ function fromJson(text: string): ReadDocument | Refused<'malformed_body'> {
   return { value: JSON.parse(text) as unknown, locate: locator(text, offsetOf) };
 }
 
-function fromYaml(text: string): ReadDocument | Refused<'malformed_body'> {
-  const read = readYaml(text);
+function fromYaml(text: string, several: Several): ReadDocument | Refused<'malformed_body'> {
+  const read = severalOf(text, several) ?? readYaml(text);
   if (!read.ok) return malformed(text, read.fault.offset, read.fault.code, read.fault.message);
   return { value: read.value, locate: locator(text, (pointer) => read.offsetOf(partsOf(pointer))) };
+}
+
+/** null: there are not several, or they may not be. */
+function severalOf(text: string, several: Several): YamlRead | null {
+  if (several === NEVER || !/^---/m.test(text)) return null;
+  const read = readYamlStream(text);
+  if (!read.ok) return read;
+  const documents = read.value as readonly unknown[];
+  return documents.length > 1 && several(documents) ? read : null;
 }
 
 const partsOf = (pointer: string): string[] =>

@@ -2,13 +2,15 @@
 import { z } from 'zod';
 import type { FleetCommandResult, FleetStartResult, FleetUseCases } from '../app/fleet/ports.ts';
 import { refuses } from '../app/severity.ts';
-import type { FleetCommand } from '../domain/fleet/advance.ts';
-import type { Fleet, FleetFact } from '../domain/fleet/fleet.ts';
-import { FLEET_ENDS, FLEET_FACTS, fleetStatus } from '../domain/fleet/fleet.ts';
+import type { FleetCommand, FleetExpectation } from '../domain/fleet/advance.ts';
+import { fleetAwaits } from '../domain/fleet/advance.ts';
+import type { Fleet, FleetFact, FleetSpec } from '../domain/fleet/fleet.ts';
+import { FLEET_STATUSES, fleetStatus } from '../domain/fleet/fleet.ts';
 import type { Instant } from '../domain/plan.ts';
 import { forbidden } from './auth.ts';
 import { reason } from './commands.ts';
 import { hashOf } from './document.ts';
+import { detailSchema, dryRunSchema, fleetSchema, listSchema } from './fleet-schemas.ts';
 import * as params from './params.ts';
 import type { Refused } from './problem.ts';
 import { refuse } from './problem.ts';
@@ -16,83 +18,12 @@ import { linkOf, presentFinding, urlOf } from './resource.ts';
 import { EXAMPLE, invalidPlan, linkToNext } from './rollouts.ts';
 import type { Context, Route } from './route.ts';
 import { route } from './route.ts';
-import { described, finding, named, STATUSES } from './schemas.ts';
+import { described, named } from './schemas.ts';
 
 export interface FleetRoutes {
   readonly fleets: FleetUseCases;
   readonly publicUrl: string | undefined;
 }
-
-const time = z.iso.datetime();
-const childSchema = z.object({
-  cluster: z.string(),
-  rollout: described('Its rollout; null: not started.', z.string().nullable()),
-  status: described('Of its rollout, when last seen.', z.enum(STATUSES).nullable()),
-  message: z.string(),
-  refused: described('Why no rollout could be started; null: one could, or was not tried yet.', z.string().nullable()),
-  revert: described('The rollout that takes its promotion back; null: none.', z.string().nullable()),
-  revertStatus: z.enum(STATUSES).nullable(),
-  held: described('Why its promotion cannot be taken back; null: it can, or was not tried.', z.string().nullable()),
-  link: z.string().nullable(),
-});
-const fleetSchema = named(
-  'FleetRollout',
-  'One plan, cluster after cluster in waves.',
-  z.object({
-    id: z.string(),
-    status: described(
-      'running: rollouts of a wave are under way. baking: the wave is promoted and watched. failed: some cluster could not be brought back.',
-      z.enum(['running', 'baking', 'paused', 'rolling_back', ...FLEET_ENDS]),
-    ),
-    wave: described('Index of the present wave, from 0.', z.int()),
-    message: described('Why it stands still, goes back or ended; null: none of these.', z.string().nullable()),
-    awaiting: described(
-      'A person is asked: to let the next wave begin, or what to do about a wave that failed.',
-      z.enum(['approval', 'failed']).nullable(),
-    ),
-    onFailure: z.enum(['wave', 'all', 'pause']),
-    waves: z.array(
-      z.object({
-        name: z.string(),
-        approval: z.enum(['none', 'required']),
-        bakeMs: z.number(),
-        clusters: z.array(childSchema),
-      }),
-    ),
-    createdAt: time,
-    createdBy: z.string(),
-    endedAt: time.nullable(),
-    version: z.int(),
-    link: z.string(),
-  }),
-);
-const detailSchema = named(
-  'FleetRolloutDetail',
-  'A fleet rollout with everything that happened, the oldest first.',
-  fleetSchema.extend({
-    history: z.array(
-      z.object({
-        seq: z.int(),
-        at: time,
-        type: z.enum(FLEET_FACTS),
-        actor: z.string(),
-        wave: z.int().nullable(),
-        cluster: z.string().nullable(),
-        message: z.string(),
-      }),
-    ),
-  }),
-);
-const listSchema = named(
-  'FleetRolloutList',
-  'Fleet rollouts, newest first.',
-  z.object({ items: z.array(fleetSchema), nextCursor: z.string().nullable() }),
-);
-const dryRunSchema = named(
-  'FleetDryRun',
-  'What every cluster says of its plan; nothing is written.',
-  z.object({ accepted: z.boolean(), findings: z.array(finding) }),
-);
 
 const { cluster: _, ...anyTarget } = EXAMPLE.target;
 const FLEET_EXAMPLE = {
@@ -112,14 +43,33 @@ const COMMANDS = [
   'finished',
   'rolling_back',
   'not_rolling_back',
+  'moved_on',
 ] as const;
 
-const plain = named('FleetPromoteBody', 'May be left out.', z.strictObject({ reason }));
+const expecting = {
+  expectedWave: described(
+    'Index of the wave that the decision rests on, from 0. At another one the answer is 412, and nothing happens.',
+    z.int().min(0).max(19).optional(),
+  ),
+  expectedAwaiting: described(
+    'The question that the decision answers (the field awaiting; null: none). Where another one is open the answer is 412.',
+    z.enum(['approval', 'failed']).nullable().optional(),
+  ),
+};
+const expectedBy = ({
+  expectedWave,
+  expectedAwaiting,
+}: {
+  expectedWave?: number | undefined;
+  expectedAwaiting?: FleetExpectation['awaiting'];
+}) => ({ wave: expectedWave, awaiting: expectedAwaiting });
+const plain = named('FleetPromoteBody', 'May be left out.', z.strictObject({ reason, ...expecting }));
 const abortion = named(
   'FleetAbortBody',
   'May be left out.',
   z.strictObject({
     reason,
+    ...expecting,
     giveUp: described(
       'A person has taken over what could not be brought back: it ends as failed. Role: admin.',
       z.boolean().optional(),
@@ -148,7 +98,13 @@ export function fleetRoutes({ fleets, publicUrl }: FleetRoutes): readonly Route[
       query: z.strictObject({ dryRun: params.flag('Only check every cluster: nothing is written.') }),
       headers: z.object({ 'idempotency-key': params.idempotencyKey }),
       body: { schema: z.unknown(), required: true, example: FLEET_EXAMPLE },
-      responses: { 200: { description: 'With dryRun: what the clusters say.', body: dryRunSchema }, ...accepted202 },
+      responses: {
+        200: { description: 'With dryRun: what the clusters say.', body: dryRunSchema },
+        202: {
+          ...accepted202[202],
+          headers: { ...accepted202[202].headers, 'Idempotent-Replayed': 'true: this key had started it before.' },
+        },
+      },
       problems: START,
       async handle({ query, headers, body, principal, locate }) {
         if (query.dryRun) {
@@ -168,7 +124,11 @@ export function fleetRoutes({ fleets, publicUrl }: FleetRoutes): readonly Route[
       operationId: 'listFleetRollouts',
       summary: 'List fleet rollouts, newest first',
       can: 'read',
-      query: z.strictObject({ limit: params.limit(50), cursor: params.cursor }),
+      query: z.strictObject({
+        status: params.statesOf('fleet rollouts', FLEET_STATUSES),
+        limit: params.limit(50),
+        cursor: params.cursor,
+      }),
       responses: {
         200: {
           description: 'One page.',
@@ -177,13 +137,13 @@ export function fleetRoutes({ fleets, publicUrl }: FleetRoutes): readonly Route[
         },
       },
       problems: [],
-      async handle({ query: { limit, cursor } }) {
-        const { items, nextCursor } = await fleets.list(limit, cursor ?? null);
+      async handle({ query: { limit, cursor, status } }) {
+        const { items, nextCursor } = await fleets.list({ status }, limit, cursor ?? null);
         return {
           status: 200 as const,
           headers: linkToNext(
             urlOf('/fleet-rollouts', publicUrl),
-            nextCursor === null ? null : { limit, cursor: nextCursor },
+            nextCursor === null ? null : { ...(status === undefined ? {} : { status }), limit, cursor: nextCursor },
           ),
           body: { items: items.map((fleet) => presentFleet(fleet, publicUrl)), nextCursor },
         };
@@ -222,7 +182,7 @@ export function fleetRoutes({ fleets, publicUrl }: FleetRoutes): readonly Route[
           name: 'promote',
           ...(body.reason === undefined ? {} : { reason: body.reason }),
         };
-        return answered(await fleets.command(id, command, principal), id, publicUrl);
+        return answered(await fleets.command(id, command, principal, expectedBy(body)), id, publicUrl);
       },
     }),
     route({
@@ -242,7 +202,7 @@ export function fleetRoutes({ fleets, publicUrl }: FleetRoutes): readonly Route[
         const name = body.giveUp === true ? 'give_up' : 'abort';
         const command: FleetCommand = { name, reason: body.reason ?? '' };
         const refused = name === 'give_up' ? forbidden(principal, 'give_up') : null;
-        return refused ?? answered(await fleets.command(id, command, principal), id, publicUrl);
+        return refused ?? answered(await fleets.command(id, command, principal, expectedBy(body)), id, publicUrl);
       },
     }),
   ];
@@ -258,8 +218,9 @@ function started(
 ) {
   switch (result.kind) {
     case 'created':
-    case 'replayed':
       return accepted(result.fleet, publicUrl);
+    case 'replayed':
+      return accepted(result.fleet, publicUrl, { 'Idempotent-Replayed': 'true' });
     case 'invalid':
       return invalidPlan(result.problems, locate);
     case 'preflight_failed': {
@@ -286,11 +247,18 @@ function answered(result: FleetCommandResult, id: string, publicUrl: string | un
   }
 }
 
-const accepted = (fleet: Fleet, publicUrl: string | undefined) => ({
+const accepted = (fleet: Fleet, publicUrl: string | undefined, more: Readonly<Record<string, string>> = {}) => ({
   status: 202 as const,
-  headers: { Location: urlOf(`/fleet-rollouts/${fleet.id}`, publicUrl) },
+  headers: { Location: urlOf(`/fleet-rollouts/${fleet.id}`, publicUrl), ...more },
   body: presentFleet(fleet, publicUrl),
 });
+
+/** The plan was checked with every cluster before it was stored. */
+function targetOf({ plan }: FleetSpec) {
+  const target = plan['target'] as Readonly<Record<'namespace' | 'service' | 'mesh', string>>;
+  const { namespace, service, mesh } = target;
+  return { namespace, service, mesh };
+}
 
 const timeOf = (at: Instant): string => new Date(at).toISOString();
 
@@ -299,9 +267,10 @@ function presentFleet(fleet: Fleet, publicUrl: string | undefined): z.input<type
   return {
     id,
     status: fleetStatus(fleet),
+    target: targetOf(spec),
     wave: phase.wave,
     message: 'message' in phase ? phase.message : null,
-    awaiting: phase.name === 'paused' ? phase.cause : null,
+    awaiting: fleetAwaits(fleet),
     onFailure: spec.onFailure,
     waves: spec.waves.map(({ name, approval, bake }, i) => ({
       name,

@@ -47,6 +47,8 @@ const wentBack = (rollout: Rollout): boolean =>
   rollout.generation > 0 &&
   ['rolling_back', 'rolled_back', 'aborted', 'superseded', 'failed'].includes(statusOf(rollout));
 
+const NO_TRACES = { traces: [], search: null, waiting: false } as const;
+
 export function historyRoutes({ usecases, publicUrl, heartbeat, now }: HistoryRoutes): readonly Route[] {
   return [
     route({
@@ -147,12 +149,18 @@ export function historyRoutes({ usecases, publicUrl, heartbeat, now }: HistoryRo
         'Most requests are never traced (1 % by default with Istio): that no trace was found does not say that no request failed.',
       can: 'read',
       params: params.rolloutId,
-      query: z.strictObject({}),
+      query: z.strictObject({
+        now: params.flag('Asks the tracing now, for the last half hour of the rollout, and keeps nothing.'),
+      }),
       responses: { 200: { description: 'All of them, the newest first.', body: traceListSchema } },
       problems: ['rollout_not_found'],
-      async handle({ params: { id } }) {
+      async handle({ params: { id }, query: { now } }) {
         const rollout = await found(usecases, id);
         if ('problem' in rollout) return rollout;
+        if (now) {
+          const found = await usecases.tracesNow(id);
+          return { status: 200, body: presentTraces(found ?? NO_TRACES, { began: true, asked: found !== null }) };
+        }
         const asked = (usecases.outside?.(rollout).jaeger ?? null) !== null;
         return { status: 200, body: presentTraces(await usecases.traces(id), { began: wentBack(rollout), asked }) };
       },

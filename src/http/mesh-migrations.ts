@@ -3,10 +3,12 @@ import { z } from 'zod';
 import type { AbortMigrationResult, MigrationUseCases, StartMigrationResult } from '../app/migration/usecases.ts';
 import { refuses } from '../app/severity.ts';
 import { everyOf } from '../domain/migration/advance.ts';
-import type { Migration, MigrationFact } from '../domain/migration/migration.ts';
-import { isLive, MIGRATION_FACTS, MIGRATION_STATUSES, statusOf, wantedOf } from '../domain/migration/migration.ts';
+import type { Before, Migration, MigrationFact } from '../domain/migration/migration.ts';
+import { isLive, MIGRATION_STATUSES, statusOf, wantedOf } from '../domain/migration/migration.ts';
 import { forbidden } from './auth.ts';
 import { hashOf } from './document.ts';
+import type { MigrationSummary } from './mesh-migration-schemas.ts';
+import { listBody, migrationBody, migrationDetail } from './mesh-migration-schemas.ts';
 import * as params from './params.ts';
 import type { Fault, Refused } from './problem.ts';
 import { refuse } from './problem.ts';
@@ -21,73 +23,6 @@ export interface MigrationRoutes {
   readonly migrations: MigrationUseCases;
   readonly publicUrl: string | undefined;
 }
-
-const time = z.iso.datetime();
-
-const caller = z.object({
-  source_workload: described('"unknown": it has no proxy, and nobody can name it.', z.string()),
-  source_workload_namespace: z.string(),
-  called: z.string(),
-  protocol: z.enum(['http', 'tcp']),
-  calls: described('Within quiet, extrapolated as Prometheus does.', z.number()),
-});
-
-const factSchema = named(
-  'MigrationFact',
-  'Something that happened to a migration.',
-  z.object({
-    seq: z.int(),
-    at: time,
-    type: z.enum(MIGRATION_FACTS),
-    actor: z.string(),
-    message: z.string(),
-    data: z.record(z.string(), z.unknown()),
-  }),
-);
-
-const fields = {
-  id: z.string(),
-  status: z.enum(MIGRATION_STATUSES),
-  cluster: z.string(),
-  mesh: z.string(),
-  scope: z.object({
-    kind: z.enum(['workload', 'namespace', 'mesh']),
-    namespace: z.string(),
-    workload: z.string().nullable(),
-  }),
-  policy: z.object({
-    namespace: z.string(),
-    name: z.string(),
-    made: described('The migration makes it, and removes it on the way back.', z.boolean()),
-  }),
-  wantedMode: described('Mode that the policy is to have now; null: Sluice leaves it alone.', z.string().nullable()),
-  quietMs: z.number(),
-  watchMs: z.number(),
-  patienceMs: z.number(),
-  callers: described('Who called in plaintext and keeps STRICT from being written.', z.array(caller)),
-  pause: z.object({ cause: z.string(), message: z.string(), since: time }).nullable(),
-  inForceAt: described('When STRICT was read back: the watch counts from here.', time.nullable()),
-  trouble: z.object({ code: z.string(), message: z.string(), since: time }).nullable(),
-  outcome: z.object({ code: z.string(), message: z.string() }).nullable(),
-  createdAt: time,
-  createdBy: z.string(),
-  endedAt: time.nullable(),
-  version: z.int(),
-  links: z.object({ self: z.string() }),
-};
-const migrationBody = named('MeshMigration', 'One migration from PERMISSIVE to STRICT.', z.object(fields));
-const migrationDetail = named(
-  'MeshMigrationDetail',
-  'One migration with all that happened to it.',
-  z.object({ ...fields, facts: z.array(factSchema) }),
-);
-type Body = z.input<typeof migrationBody>;
-
-const listBody = named(
-  'MeshMigrationList',
-  'Migrations, newest first.',
-  z.object({ items: z.array(migrationBody), nextCursor: z.string().nullable() }),
-);
 
 /** Read by the use case, which points at what is wrong in it. */
 const planBody = named(
@@ -113,16 +48,6 @@ const migrationId = z.object({
 const only = (what: string) =>
   params.parameterOf(`Only migrations of this ${what}.`, { type: 'string' }, z.string().max(253).optional());
 
-const statuses = params.parameterOf(
-  'Only migrations in these states; repeatable, or separated by commas.',
-  { type: 'array', items: { type: 'string', enum: [...MIGRATION_STATUSES] } },
-  z
-    .union([z.string(), z.array(z.string())])
-    .transform((given) => [given].flat().flatMap((part) => part.split(',')))
-    .pipe(z.array(z.enum(MIGRATION_STATUSES)))
-    .optional(),
-);
-
 const abortion = named(
   'AbortMigrationBody',
   'May be left out.',
@@ -131,6 +56,10 @@ const abortion = named(
     giveUp: described(
       'A person has taken over a way back that cannot be written: it ends as failed. Role: admin.',
       z.boolean().optional(),
+    ),
+    expectedStatus: described(
+      'The state that the decision rests on. In another one the answer is 412, and nothing happens.',
+      z.enum(MIGRATION_STATUSES).optional(),
     ),
   }),
 );
@@ -189,7 +118,7 @@ export function migrationRoutes({ migrations, publicUrl }: MigrationRoutes): rea
       summary: 'List migrations of mTLS, newest first',
       can: 'read',
       query: z.strictObject({
-        status: statuses,
+        status: params.statesOf('migrations', MIGRATION_STATUSES),
         cluster: only('cluster'),
         namespace: only('namespace'),
         limit: params.limit(50),
@@ -252,12 +181,13 @@ export function migrationRoutes({ migrations, publicUrl }: MigrationRoutes): rea
       responses: {
         202: { description: 'Accepted, or on its way back already.', body: migrationBody, headers: HEADERS },
       },
-      problems: ['migration_not_found', 'migration_ended', 'forbidden'],
-      async handle({ params: { id }, body: { reason, giveUp = false }, principal }) {
+      problems: ['migration_not_found', 'migration_ended', 'moved_on', 'forbidden'],
+      async handle({ params: { id }, body: { reason, giveUp = false, expectedStatus }, principal }) {
         const refused = giveUp ? forbidden(principal, 'give_up') : null;
         if (refused !== null) return refused;
         if (!params.isRolloutId(id)) return notFound(id);
-        return aborted(await migrations.abort(id, principal, { reason: reason ?? null, giveUp }), id, accepted);
+        const asked = { reason: reason ?? null, giveUp, expected: expectedStatus };
+        return aborted(await migrations.abort(id, principal, asked), id, accepted);
       },
     }),
   ];
@@ -266,13 +196,15 @@ export function migrationRoutes({ migrations, publicUrl }: MigrationRoutes): rea
 function aborted(
   result: AbortMigrationResult,
   id: string,
-  accepted: (migration: Migration) => { status: 202; headers: Record<string, string>; body: Body },
+  accepted: (migration: Migration) => { status: 202; headers: Record<string, string>; body: MigrationSummary },
 ) {
   switch (result.kind) {
     case 'done':
       return accepted(result.migration);
     case 'ended':
       return refuse('migration_ended', `migration ${id} is ${statusOf(result.migration)}`);
+    case 'moved_on':
+      return refuse('moved_on', `migration ${id} is ${statusOf(result.migration)} by now; nothing was done`);
     case 'not_found':
       return notFound(id);
     default:
@@ -323,7 +255,7 @@ function refusal(result: NotStarted, publicUrl: string | undefined, locate: Loca
 
 const timeOf = (at: number): string => new Date(at).toISOString();
 
-function present(migration: Migration, publicUrl: string | undefined): Body {
+function present(migration: Migration, publicUrl: string | undefined): MigrationSummary {
   const { id, plan, phase, trouble } = migration;
   const { scope } = plan;
   const strict = phase.name === 'strict' ? phase.inForceAt : null;
@@ -346,6 +278,7 @@ function present(migration: Migration, publicUrl: string | undefined): Body {
     callers: phase.name === 'guarding' || phase.name === 'paused' ? phase.callers.map(presentCaller) : [],
     pause:
       phase.name === 'paused' ? { cause: phase.cause, message: phase.message, since: timeOf(phase.pausedAt) } : null,
+    before: phase.name === 'strict' || phase.name === 'rolling_back' ? presentBefore(phase.before) : null,
     inForceAt: strict === null ? null : timeOf(strict),
     trouble: trouble === null ? null : { code: trouble.code, message: trouble.message, since: timeOf(trouble.since) },
     outcome: phase.name === 'rolling_back' || phase.name === 'ended' ? { ...phase.outcome } : null,
@@ -364,6 +297,18 @@ const presentCaller = ({ workload, namespace, called, protocol, calls }: Plainte
   called,
   protocol,
   calls,
+});
+
+const presentBefore = ({ mode, traffic }: Before): MigrationSummary['before'] => ({
+  mode,
+  windowMs: traffic.window,
+  calls: traffic.calls,
+  failures: traffic.failures,
+  callers: traffic.callers.map(({ workload, namespace, rps }) => ({
+    source_workload: workload,
+    source_workload_namespace: namespace,
+    perSecond: rps,
+  })),
 });
 
 const presentFact = ({ at, data, ...fact }: MigrationFact) => ({ ...fact, at: timeOf(at), data: { ...data } });

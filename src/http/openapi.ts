@@ -30,14 +30,23 @@ export function openApi(routes: readonly Route[], { version, publicUrl, planSche
       version,
       summary: 'Progressive delivery for Istio and Linkerd',
       description:
-        'Errors are application/problem+json (RFC 9457); their codes are stable. Every call but the open ones wants "Authorization: Bearer slc_...".',
+        'Errors are application/problem+json (RFC 9457); their codes are stable. Every call but the open ones wants "Authorization: Bearer", with an API token (slc_...) or, where the server has a trust policy, the id token of a pipeline.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: publicUrl ?? '/' }],
-    security: [{ token: [] }],
+    security: [{ token: [] }, { idToken: [] }],
     paths,
     components: {
-      securitySchemes: { token: { type: 'http', scheme: 'bearer', description: 'An API token: slc_...' } },
+      securitySchemes: {
+        token: { type: 'http', scheme: 'bearer', description: 'An API token: slc_...' },
+        idToken: {
+          type: 'http',
+          scheme: 'bearer',
+          bearerFormat: 'JWT',
+          description:
+            'The OpenID Connect id token of a pipeline (GitHub Actions, GitLab CI) for which the trust policy of the server has a rule.',
+        },
+      },
       schemas: Object.fromEntries([...shared].sort(([a], [b]) => (a < b ? -1 : 1))),
     },
   };
@@ -126,9 +135,10 @@ const canonicalHeader = (name: string): string =>
     .map((part) => (part === 'id' ? 'ID' : part.charAt(0).toUpperCase() + part.slice(1)))
     .join('-');
 
-function requestBody({ schema, required, component, example }: NonNullable<Route['body']>, ref: Ref): Json {
+function requestBody({ schema, required, component, orElse, example }: NonNullable<Route['body']>, ref: Ref): Json {
+  const usual = component === undefined ? ref(schema) : { $ref: `#/components/schemas/${component}` };
   const content = {
-    schema: component === undefined ? ref(schema) : { $ref: `#/components/schemas/${component}` },
+    schema: orElse === undefined ? usual : { anyOf: [usual, ref(orElse)] },
     ...(example === undefined ? {} : { example }),
   };
   return { required, content: Object.fromEntries(MEDIA_TYPES.map((type) => [type, content])) };

@@ -1,8 +1,9 @@
 /** Where a request came from, as it says of itself. For the audit; nothing is ever allowed because of it. */
 import { isIP } from 'node:net';
 import type { Request, Response } from 'express';
-import type { Origin, Via } from '../app/audit/act.ts';
+import type { Doer, Origin, Via } from '../app/audit/act.ts';
 import type { Principal } from '../app/ports.ts';
+import { NAMELESS } from './refusals.ts';
 import { requestIdOf } from './respond.ts';
 
 /** Of the User-Agent; a browser's has some 120 characters. */
@@ -20,6 +21,12 @@ export function originOf(req: Request, res: Response, kind: Principal['kind']): 
     requestId: requestIdOf(res),
   };
 }
+
+/** Of a session: `page`, whatever else the request says, for nothing else asks for one. null: nobody has a name yet. */
+export const pageDoer = (req: Request, res: Response, principal: Principal | null): Doer => ({
+  ...(principal ?? { id: NAMELESS, name: NAMELESS }),
+  origin: { ...originOf(req, res, principal?.kind), via: 'page' },
+});
 
 function viaOf(req: Request, agent: string | undefined, kind: Principal['kind']): Via {
   if (kind === 'ci') return 'ci';

@@ -30,4 +30,6 @@ export interface SessionBody {
   readonly heartbeatMs: Millis;
   readonly version: string | null;
   readonly links: PageLinks;
+  /** The button beside the API token; null: there is no OpenID provider. */
+  readonly signOn: { readonly label: string; readonly href: string } | null;
 }

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import type { Request, RequestHandler, Response } from 'express';
 import { Router } from 'express';
 import { z } from 'zod';
-import type { AuditAction, Doer } from '../app/audit/act.ts';
+import type { AuditAction } from '../app/audit/act.ts';
 import { done, refused } from '../app/audit/act.ts';
 import type { AuditLog } from '../app/audit/log.ts';
 import type { Logger, Principal, Recorder } from '../app/ports.ts';
@@ -18,12 +18,12 @@ import type { Millis } from '../domain/plan.ts';
 import type { Authenticate } from './auth.ts';
 import { principalOf } from './auth.ts';
 import { readBody } from './body.ts';
-import { originOf } from './origin.ts';
+import { pageDoer } from './origin.ts';
 import type { PageLinks, SessionBody } from './page-session.ts';
 import type { Refused } from './problem.ts';
 import { refuse } from './problem.ts';
 import type { NoteRefusal } from './refusals.ts';
-import { NAMELESS, refusals } from './refusals.ts';
+import { refusals } from './refusals.ts';
 import { send, sendEmpty, sendProblem } from './respond.ts';
 import type { Sessions } from './session.ts';
 import { told, validatedBody } from './validate.ts';
@@ -38,6 +38,8 @@ export interface PageOptions {
   /** Longest silence of a live stream: after twice that the page calls itself stale. */
   readonly heartbeat: Millis;
   readonly links: PageLinks;
+  /** Absent: people sign in by API token alone. */
+  readonly signOn?: SessionBody['signOn'];
 }
 
 const FILES = fileURLToPath(new URL('../page', import.meta.url));
@@ -141,7 +143,7 @@ async function showSession(options: PageOptions, req: Request, res: Response): P
 }
 
 function sessionBody(
-  { heartbeat, version, links }: PageOptions,
+  { heartbeat, version, links, signOn = null }: PageOptions,
   principal: Principal | null,
   expiresAt: number | null,
 ): SessionBody {
@@ -159,6 +161,7 @@ function sessionBody(
     heartbeatMs: heartbeat,
     version: principal === null ? null : version,
     links: principal === null ? NO_LINKS : links,
+    signOn,
   };
 }
 
@@ -171,12 +174,6 @@ const who = ({ name, role, persons = [], groups = [] }: Principal): SessionBody[
 
 const signInBody = z.strictObject({ token: z.string().min(1).max(512) });
 
-/** `page`, whatever else the request says: nothing else asks for a session. */
-const doerOf = (req: Request, res: Response, principal: Principal | null): Doer => ({
-  ...(principal ?? { id: NAMELESS, name: NAMELESS }),
-  origin: { ...originOf(req, res, principal?.kind), via: 'page' },
-});
-
 /** Answers with the refusal, which is in the audit by then. */
 async function refuseSession(
   note: NoteRefusal,
@@ -185,7 +182,7 @@ async function refuseSession(
   action: AuditAction,
   answer: Refused,
 ): Promise<void> {
-  await note(refused(doerOf(req, res, null), { action, id: null, code: answer.problem }));
+  await note(refused(pageDoer(req, res, null), { action, id: null, code: answer.problem }));
   sendProblem(res, answer);
 }
 
@@ -193,7 +190,7 @@ async function signIn(options: PageOptions, note: NoteRefusal, req: Request, res
   const admitted = await tokenIn(options, req, res);
   if ('problem' in admitted) return refuseSession(note, req, res, 'session.login', admitted);
   const { token, principal } = admitted;
-  await options.audit.note(done(doerOf(req, res, principal), { action: 'session.login', id: null }));
+  await options.audit.note(done(pageDoer(req, res, principal), { action: 'session.login', id: null }));
   sendEmpty(res, 204, { ...FRESH, 'Set-Cookie': options.sessions.opening(token) });
 }
 
@@ -227,6 +224,6 @@ async function signOut(
   const session = await sessions.identify(req);
   // Whose session has ended already ends nothing.
   if (session !== null && !('problem' in session))
-    await audit.note(done(doerOf(req, res, session), { action: 'session.logout', id: null }));
+    await audit.note(done(pageDoer(req, res, session), { action: 'session.logout', id: null }));
   sendEmpty(res, 204, { ...FRESH, 'Set-Cookie': sessions.closing });
 }

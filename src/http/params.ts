@@ -95,20 +95,33 @@ export const inNamespace = parameterOf(
   matching(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'the name of a namespace').optional(),
 );
 
-/** "?status=paused&status=failed" and "?status=paused,failed" are the same. */
-export const statuses = parameterOf(
-  'Only rollouts in these states; repeatable, or separated by commas.',
-  { type: 'array', items: { type: 'string', enum: STATUSES } },
-  z
-    .union([z.string(), z.array(z.string())])
-    .transform((given) => [given].flat().flatMap((part) => part.split(',')))
-    .pipe(
-      z.array(
-        z.enum(STATUSES, { error: ({ input }) => `wanted one of ${STATUSES.join(', ')}; found ${quote(input)}` }),
-      ),
-    )
-    .optional(),
-);
+/** A name that goes into a plan, whose own schema has the last word. */
+export const answer = (description: string, pattern: string) =>
+  parameterOf(
+    description,
+    { type: 'string', pattern: `^${pattern}$` },
+    matching(new RegExp(`^${pattern}$`), 'a name of a-z, 0-9, "-" and "."').optional(),
+  );
+
+export const oneOf = <const T extends readonly [string, ...string[]]>(description: string, known: T) =>
+  parameterOf(
+    description,
+    { type: 'string', enum: known },
+    z.enum(known, { error: ({ input }) => `wanted one of ${known.join(', ')}; found ${quote(input)}` }).optional(),
+  );
+
+/** `of`: what may be in those states. "?status=paused&status=failed" and "?status=paused,failed" are the same. */
+export const statesOf = <const S extends string>(of: string, all: readonly S[]) =>
+  parameterOf(
+    `Only ${of} in these states; repeatable, or separated by commas.`,
+    { type: 'array', items: { type: 'string', enum: [...all] } },
+    z
+      .union([z.string(), z.array(z.string())])
+      .transform((given) => [given].flat().flatMap((part) => part.split(',')))
+      .pipe(z.array(z.enum(all, { error: ({ input }) => `wanted one of ${all.join(', ')}; found ${quote(input)}` })))
+      .optional(),
+  );
+export const statuses = statesOf('rollouts', STATUSES);
 
 export const time = (description: string) =>
   parameterOf(

@@ -186,6 +186,11 @@ export const PROBLEMS = {
     title: 'The migration is not valid',
     suggestion: 'Correct the fields that errors points at.',
   },
+  not_importable: {
+    status: 422,
+    title: 'The documents cannot be carried out as they are',
+    suggestion: 'Read notes: add what is missing, or send lenient=true for what the rollout may go without.',
+  },
   unsupported_step: {
     status: 422,
     title: 'The mesh cannot carry out a step of the plan',
@@ -241,6 +246,11 @@ export const PROBLEMS = {
     title: 'The cluster does not answer',
     suggestion:
       'Try again after the time in Retry-After; or send force: true, and it is written once the cluster answers.',
+  },
+  issuer_unavailable: {
+    status: 503,
+    title: 'The issuer of the id token does not answer',
+    suggestion: 'Try again after the time in Retry-After; API tokens (slc_...) are accepted meanwhile.',
   },
   not_ready: { status: 503, title: 'The server is not ready', suggestion: 'Do what the parts under missing say.' },
 } as const satisfies Record<string, Kind>;

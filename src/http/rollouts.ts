@@ -8,13 +8,15 @@ import { isLive, statusOf, stepOf } from '../domain/rollout.ts';
 import { presentDryRun } from './analysis-resource.ts';
 import { dryRunSchema } from './analysis-schemas.ts';
 import { hashOf } from './document.ts';
+import { foreignSchema, givenPlan, importParameters, mayBeSeveral } from './imports.ts';
 import * as params from './params.ts';
-import type { Fault, Refused } from './problem.ts';
+import type { Fault, ProblemCode, Refused } from './problem.ts';
 import { refuse } from './problem.ts';
 import { etagOf, linkOf, present, presentFinding, urlOf } from './resource.ts';
 import type { Context, Route } from './route.ts';
 import { route } from './route.ts';
-import { named, rolloutListSchema, rolloutSchema } from './schemas.ts';
+import type { ImportBody } from './schemas.ts';
+import { described, importSchema, named, rolloutListSchema, rolloutSchema } from './schemas.ts';
 import { told } from './validate.ts';
 import { waited } from './wait.ts';
 
@@ -47,6 +49,13 @@ export const EXAMPLE = {
 
 const planDocument = named('PlanDocument', 'A plan as it was sent.', z.record(z.string(), z.unknown()));
 
+const imported = described(
+  'Where documents of Flagger or Argo were sent in place of a plan: what was made of them.',
+  importSchema.optional(),
+);
+const startedSchema = z.intersection(rolloutSchema, z.object({ import: imported }));
+const importedDryRunSchema = z.intersection(dryRunSchema, z.object({ import: imported }));
+
 export const START_REFUSALS = [
   'invalid_plan',
   'unsupported_step',
@@ -67,18 +76,28 @@ export function rolloutRoutes({ usecases, publicUrl, maxWait }: RolloutRoutes): 
         'The plan is checked against the cluster first; a plan that fails is refused and nothing is written. 202: a rollout was started, or the one that this key started before. 200: onConflict is join, and the live rollout of the target is the answer; or dryRun.',
       can: 'start',
       audit: 'rollout.start',
-      query: z.strictObject({ dryRun: params.flag('Only check the plan and preview it: nothing is written.') }),
+      query: z.strictObject({
+        dryRun: params.flag('Only check the plan and preview it: nothing is written.'),
+        ...importParameters,
+      }),
       headers: z.object({ 'idempotency-key': params.idempotencyKey }),
-      body: { schema: z.unknown(), required: true, component: 'Plan', example: EXAMPLE },
+      body: {
+        schema: z.unknown(),
+        required: true,
+        component: 'Plan',
+        orElse: foreignSchema,
+        several: mayBeSeveral,
+        example: EXAMPLE,
+      },
       responses: {
         200: {
           description: 'The live rollout that was joined; or, with dryRun, the preview.',
-          body: z.union([rolloutSchema, dryRunSchema]),
+          body: z.union([startedSchema, importedDryRunSchema]),
           headers: { Location: 'The rollout.', ETag: 'Its version.' },
         },
         202: {
           description: 'The rollout has been accepted.',
-          body: rolloutSchema,
+          body: startedSchema,
           headers: {
             Location: 'The rollout.',
             ETag: 'Its version.',
@@ -87,14 +106,23 @@ export function rolloutRoutes({ usecases, publicUrl, maxWait }: RolloutRoutes): 
           },
         },
       },
-      problems: START_REFUSALS,
-      async handle({ query, headers, body, principal, locate }) {
-        if (query.dryRun) {
-          const run = await usecases.dryRun(body, principal);
-          return run.kind === 'invalid' ? invalidPlan(run.problems, locate) : { status: 200, body: presentDryRun(run) };
+      problems: [...START_REFUSALS, 'not_importable', 'invalid_parameter'],
+      async handle({ query: { dryRun, ...query }, headers, body, principal, locate: inBody }) {
+        const given = givenPlan(body, query, inBody);
+        if ('problem' in given) return given;
+        const { document, imported } = given;
+        // Pointers into the plan that was made say nothing of the text that was sent.
+        const locate = imported === null ? inBody : () => null;
+        if (dryRun) {
+          const run = await usecases.dryRun(document, principal);
+          if (run.kind === 'invalid') return withImport(invalidPlan(run.problems, locate), imported);
+          return { status: 200, body: { ...presentDryRun(run), ...importOf(imported) } };
         }
-        const result = await usecases.start(body, principal, claimOf(headers['idempotency-key'], body));
-        return started(result, publicUrl, locate, usecases.outside);
+        const asked = imported === null ? body : { body, query };
+        const result = await usecases.start(document, principal, claimOf(headers['idempotency-key'], asked));
+        const answer = started(result, publicUrl, locate, usecases.outside);
+        if ('problem' in answer) return withImport(answer, imported);
+        return { ...answer, body: { ...answer.body, ...importOf(imported) } };
       },
     }),
 
@@ -209,6 +237,12 @@ export function rolloutRoutes({ usecases, publicUrl, maxWait }: RolloutRoutes): 
     }),
   ];
 }
+
+const importOf = (imported: ImportBody | null) => (imported === null ? {} : { import: imported });
+
+/** A refusal of a plan that was made of other documents: with what was made of them. */
+const withImport = <C extends ProblemCode>(refused: Refused<C>, imported: ImportBody | null): Refused<C> =>
+  imported === null ? refused : { ...refused, more: { ...refused.more, import: imported } };
 
 const newestOf = (known: params.KnownVersions | undefined): number | undefined =>
   known === undefined || known === 'any' || known.size === 0 ? undefined : Math.max(...known);

@@ -6,6 +6,7 @@ import type { z } from 'zod';
 import type { AuditAction } from '../app/audit/act.ts';
 import type { Logger, Principal } from '../app/ports.ts';
 import type { Act } from '../app/usecases.ts';
+import type { Several } from './document.ts';
 import type { ProblemCode, Refused } from './problem.ts';
 
 export type Method = 'get' | 'post';
@@ -96,6 +97,10 @@ export interface BodySpec<B> {
   readonly required: boolean;
   /** Name of a component that describes the body in the document, where `schema` only lets it through. */
   readonly component?: string;
+  /** What may stand in its place, for the document. */
+  readonly orElse?: z.ZodType;
+  /** May these YAML documents be sent one after the other? Absent: only one. */
+  readonly several?: Several;
   readonly example?: unknown;
 }
 
@@ -141,7 +146,9 @@ function commonProblems(spec: {
   return [
     'invalid_parameter',
     ...(spec.params === undefined ? [] : (['malformed_url'] as const)),
-    ...(spec.can === null ? [] : (['unauthenticated', 'forbidden', 'rate_limited', 'store_unavailable'] as const)),
+    ...(spec.can === null
+      ? []
+      : (['unauthenticated', 'forbidden', 'rate_limited', 'store_unavailable', 'issuer_unavailable'] as const)),
     ...(spec.can === null || spec.method === 'get' ? [] : (['cross_site'] as const)),
     ...(spec.body === undefined
       ? []

@@ -467,6 +467,44 @@ const fault = named(
   }),
 );
 
+export const importSchema = named(
+  'Import',
+  'What was made of documents of Flagger or Argo Rollouts: every field of theirs, and what they do not say.',
+  z.object({
+    notes: z.array(
+      z.object({
+        source: z.object({
+          document: described('Index of the document among those sent, from 0.', z.int()),
+          kind: z.string(),
+          name: z.string(),
+          pointer: described('JSON pointer.', z.string()),
+          line: described('From 1, in the text that was sent; null: not known.', z.int().nullable()),
+        }),
+        verdict: described(
+          'maps: it means the same. differs: it becomes something that behaves otherwise. unsupported: it is lost. ignored: it has no part in a rollout.',
+          z.enum(['maps', 'differs', 'unsupported', 'ignored']),
+        ),
+        message: z.string(),
+        blocks: described(
+          'Without it the rollout would be less safe: it is started only with lenient=true.',
+          z.boolean(),
+        ),
+      }),
+    ),
+    questions: described(
+      'What stands in the plan until somebody says better.',
+      z.array(
+        z.object({
+          pointer: described('JSON pointer into the plan.', z.string()),
+          assumed: described('null: nothing stands there.', z.string().nullable()),
+          message: z.string(),
+        }),
+      ),
+    ),
+  }),
+);
+export type ImportBody = z.input<typeof importSchema>;
+
 export const problemSchema = named(
   'Problem',
   'RFC 9457. code is stable and for programs; detail and suggestion are for people.',
@@ -487,6 +525,12 @@ export const problemSchema = named(
     missing: described(
       'not_ready: what is missing and what to do.',
       z.array(z.object({ part: z.string(), message: z.string() })).optional(),
+    ),
+    notes: described('not_importable: what became of every field.', importSchema.shape.notes.optional()),
+    questions: described('not_importable: what the documents do not say.', importSchema.shape.questions.optional()),
+    import: described(
+      'A plan that was made of other documents is refused: what was made of them.',
+      importSchema.optional(),
     ),
   }),
 );

@@ -8,6 +8,7 @@ import type { DeliveryLog, Logger, Recorder, TokenStore } from '../app/ports.ts'
 import { BadCursor, StoreUnavailable } from '../app/ports.ts';
 import type { Tracer } from '../app/tracer.ts';
 import { UNTRACED } from '../app/tracer.ts';
+import type { Federation } from '../app/trust/ports.ts';
 import type { UseCases } from '../app/usecases.ts';
 import type { Millis } from '../domain/plan.ts';
 import { analysisRoutes } from './analysis.ts';
@@ -68,6 +69,8 @@ export interface ServerOptions {
   readonly limits?: Partial<Limits>;
   /** Requests without an Authorization header may come with the page's cookie; absent: there is no page. */
   readonly sessions?: Pick<Sessions, 'identify'>;
+  /** Pipelines that come with an id token; absent: only API tokens are accepted. */
+  readonly federation?: Federation;
 }
 
 export interface Limits {
@@ -131,7 +134,9 @@ export function createServer(options: ServerOptions): Express {
     identify: async (req) => {
       const { authorization } = req.headers;
       const byCookie = authorization === undefined ? await sessions?.identify(req) : undefined;
-      return byCookie ?? authenticated((token) => tokens.authenticate(token), authorization);
+      return (
+        byCookie ?? authenticated((token) => tokens.authenticate(token), options.federation ?? null, authorization)
+      );
     },
     recorder,
     tracer: options.tracer ?? UNTRACED,

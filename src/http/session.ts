@@ -1,23 +1,29 @@
 /**
- * The page's session: the API token of whoever signed in, sealed into a cookie. The server keeps nothing, and every
- * request authenticates the token again, so a revoked token ends its sessions at once.
+ * The page's session, sealed into a cookie: the API token of whoever signed in, or who they are by the OpenID provider.
+ * The server keeps nothing. Every request authenticates the token again, so a revoked token ends its sessions at once,
+ * and holds the person against the trust policy as it is now.
  *
  * A cookie comes along with requests that other sites provoke. SameSite=Strict keeps it back there; on top of that a
  * request that changes something must say by what only the browser can set (Sec-Fetch-Site, Origin) and by a header that
  * no form can send that it comes from the page.
  */
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { Request } from 'express';
+import type { Principal } from '../app/ports.ts';
+import type { People, Person } from '../app/trust/login.ts';
 import type { Instant, Millis } from '../domain/plan.ts';
 import type { Authenticate, Identify } from './auth.ts';
 import { principalOf } from './auth.ts';
 import type { Refused } from './problem.ts';
 import { refuse } from './problem.ts';
+import { seal, sealKey, unseal } from './seal.ts';
 
 export interface SessionOptions {
   /** At least 32 characters, the same in every replica; null: made up, so that sessions end with this process. */
   readonly key: string | null;
   readonly authenticate: Authenticate;
+  /** Those who sign in by an OpenID provider; absent: nobody does. */
+  readonly people?: People;
   readonly publicUrl: string | undefined;
   readonly now: () => Instant;
 }
@@ -29,6 +35,8 @@ export interface Sessions {
   expiryOf(req: Request): Instant | null;
   /** Set-Cookie that opens a session with this token, which the caller has authenticated. */
   opening(token: string): string;
+  /** The same for somebody whom the OpenID provider has named. */
+  openingFor(person: Person): string;
   /** Set-Cookie that ends it in this browser. */
   readonly closing: string;
   /** null: this request comes from the page. */
@@ -40,8 +48,8 @@ export const SESSION_LASTS: Millis = 12 * 3_600_000;
 /** A header that needs JavaScript of this very origin. */
 export const CSRF_HEADER = 'x-sluice-csrf';
 
-export function sessions({ key, authenticate, publicUrl, now }: SessionOptions): Sessions {
-  const secret = Buffer.from(hkdfSync('sha256', key ?? randomBytes(32), '', 'sluice page session', 32));
+export function sessions({ key, authenticate, people, publicUrl, now }: SessionOptions): Sessions {
+  const secret = sealKey(key ?? randomBytes(32), 'sluice page session');
   const tls = publicUrl?.startsWith('https://') === true;
   // The prefix makes browsers refuse a cookie of this name from a neighbouring host or from plain http; both need TLS.
   const name = tls ? '__Host-sluice' : 'sluice';
@@ -49,31 +57,35 @@ export function sessions({ key, authenticate, publicUrl, now }: SessionOptions):
   const sessionOf = (req: Request): Session | null | undefined => {
     const sealed = cookieOf(req.headers.cookie, name);
     if (sealed === undefined) return undefined;
-    const session = unseal(secret, sealed);
+    const session = unseal<Session>(secret, sealed);
     return session !== null && session.expiresAt > now() ? session : null;
   };
+  const opened = (who: Omit<TokenSession, 'expiresAt'> | Omit<PersonSession, 'expiresAt'>, lasts: Millis): string =>
+    `${name}=${seal(secret, { ...who, expiresAt: now() + lasts })}; Max-Age=${lasts / 1000}; ${attributes}`;
+  const holderOf = async (session: Session): Promise<Principal | null> =>
+    'person' in session ? (people?.principalOf(session.person) ?? null) : principalOf(authenticate, session.token);
   const crossSite = (req: Request): Refused<'cross_site'> | null => fromElsewhere(req, publicUrl);
   return {
     identify(req) {
       const session = sessionOf(req);
       if (session === undefined) return null;
-      return identified(authenticate, session, isSafe(req.method) ? null : crossSite(req));
+      return identified(holderOf, session, isSafe(req.method) ? null : crossSite(req));
     },
     expiryOf: (req) => sessionOf(req)?.expiresAt ?? null,
-    opening: (token) =>
-      `${name}=${seal(secret, { token, expiresAt: now() + SESSION_LASTS })}; Max-Age=${SESSION_LASTS / 1000}; ${attributes}`,
+    opening: (token) => opened({ token }, SESSION_LASTS),
+    openingFor: (person) => opened({ person }, people?.lasts ?? SESSION_LASTS),
     closing: `${name}=; Max-Age=0; ${attributes}`,
     crossSite,
   };
 }
 
 async function identified(
-  authenticate: Authenticate,
+  holderOf: (session: Session) => Promise<Principal | null>,
   session: Session | null,
   elsewhere: Refused<'cross_site'> | null,
 ): ReturnType<Identify> {
   if (elsewhere !== null) return elsewhere;
-  const principal = session === null ? null : await principalOf(authenticate, session.token);
+  const principal = session === null ? null : await holderOf(session);
   return principal ?? refuse('unauthenticated', 'the session has ended, or its token has', { suggestion: SIGN_IN });
 }
 
@@ -81,37 +93,16 @@ const SIGN_IN = 'Sign in again.';
 
 const isSafe = (method: string): boolean => method === 'GET' || method === 'HEAD';
 
-// ── sealing ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+type Session = TokenSession | PersonSession;
 
-interface Session {
+interface TokenSession {
   readonly token: string;
   readonly expiresAt: Instant;
 }
 
-const CIPHER = 'aes-256-gcm';
-/** NIST SP 800-38D: 96 bits for the nonce; random ones are safe for far more than the 2^32 sessions of one key. */
-const NONCE = 12;
-const TAG = 16;
-
-function seal(secret: Buffer, session: Session): string {
-  const nonce = randomBytes(NONCE);
-  const cipher = createCipheriv(CIPHER, secret, nonce);
-  const text = Buffer.concat([cipher.update(JSON.stringify(session), 'utf8'), cipher.final()]);
-  return Buffer.concat([nonce, text, cipher.getAuthTag()]).toString('base64url');
-}
-
-/** null: not sealed with this secret, or tampered with. */
-function unseal(secret: Buffer, sealed: string): Session | null {
-  const bytes = Buffer.from(sealed, 'base64url');
-  if (bytes.length <= NONCE + TAG) return null;
-  const decipher = createDecipheriv(CIPHER, secret, bytes.subarray(0, NONCE), { authTagLength: TAG });
-  decipher.setAuthTag(bytes.subarray(-TAG));
-  try {
-    const text = Buffer.concat([decipher.update(bytes.subarray(NONCE, -TAG)), decipher.final()]).toString('utf8');
-    return JSON.parse(text) as Session;
-  } catch {
-    return null; // the tag does not fit
-  }
+interface PersonSession {
+  readonly person: Person;
+  readonly expiresAt: Instant;
 }
 
 /** The first of that name. Values of ours need no decoding. */

@@ -1,6 +1,6 @@
 /** YAML as a notation for plain data: one document, no duplicate keys, no tags, aliases only a few. */
 import type { Alias, Document, Pair, ParsedNode, Scalar, YAMLMap, YAMLSeq } from 'yaml';
-import { isAlias, isMap, isNode, isScalar, parseDocument, visit } from 'yaml';
+import { isAlias, isMap, isNode, isScalar, parseAllDocuments, parseDocument, visit } from 'yaml';
 
 export interface YamlFault {
   readonly offset: number;
@@ -29,8 +29,34 @@ const failed = (offset: number, code: string, message: string): YamlRead => ({
 export function readYaml(text: string): YamlRead {
   const tooMuch = excess(text);
   if (tooMuch !== null) return { ok: false, fault: tooMuch };
-  // Their own test for unique keys compares every pair of keys; `badKey` below needs one pass.
-  const document = parseDocument(text, { uniqueKeys: false, prettyErrors: false, logLevel: 'error', strict: true });
+  return plainOf(parseDocument(text, OPTIONS));
+}
+
+/** Documents one after the other, as a list; those of only comments are left out. The first step of a path is the index. */
+export function readYamlStream(text: string): YamlRead {
+  const tooMuch = excess(text);
+  if (tooMuch !== null) return { ok: false, fault: tooMuch };
+  const stream = parseAllDocuments(text, OPTIONS);
+  const reads =
+    'empty' in stream ? [] : stream.filter((one) => one.contents !== null).map((one) => plainOf(one as Parsed));
+  const values: unknown[] = [];
+  const places: ((path: readonly string[]) => number | null)[] = [];
+  for (const read of reads) {
+    if (!read.ok) return read;
+    values.push(read.value);
+    places.push(read.offsetOf);
+  }
+  return {
+    ok: true,
+    value: values,
+    offsetOf: ([index, ...path]) => (index === undefined ? 0 : (places[Number(index)]?.(path) ?? null)),
+  };
+}
+
+/** Their own test for unique keys compares every pair of keys; `badKey` below needs one pass. */
+const OPTIONS = { uniqueKeys: false, prettyErrors: false, logLevel: 'error', strict: true } as const;
+
+function plainOf(document: Parsed): YamlRead {
   const flaw = document.errors[0] ?? document.warnings[0];
   if (flaw !== undefined) return failed(flaw.pos[0], flaw.code.toLowerCase(), flaw.message);
   if (document.contents === null) return failed(0, 'empty', 'there are only comments');

@@ -4,9 +4,13 @@ import { h, render } from './dom.js';
 import { clock, duration } from './format.js';
 import { icon } from './icons.js';
 import { problemBox } from './parts.js';
+import { fleetView } from './views/fleet.js';
+import { fleetsView } from './views/fleets.js';
 import { historyView } from './views/history.js';
 import { listView } from './views/list.js';
 import { loginView } from './views/login.js';
+import { migrationView } from './views/migration.js';
+import { migrationsView } from './views/migrations.js';
 import { planView } from './views/plan.js';
 import { rolloutView } from './views/rollout.js';
 
@@ -35,6 +39,10 @@ let retry = () => {};
 const ROUTES = [
   { pattern: /^\/ui\/?$/, name: 'list', open: () => listView },
   { pattern: /^\/ui\/rollouts\/([^/]+)\/?$/, name: 'rollout', open: (id) => rolloutView(id) },
+  { pattern: /^\/ui\/fleets\/?$/, name: 'fleets', open: () => fleetsView },
+  { pattern: /^\/ui\/fleets\/([^/]+)\/?$/, name: 'fleet', open: (id) => fleetView(id) },
+  { pattern: /^\/ui\/migrations\/?$/, name: 'migrations', open: () => migrationsView },
+  { pattern: /^\/ui\/migrations\/([^/]+)\/?$/, name: 'migration', open: (id) => migrationView(id) },
   { pattern: /^\/ui\/plan\/?$/, name: 'plan', open: () => planView },
   { pattern: /^\/ui\/history\/?$/, name: 'history', open: () => historyView },
 ];
@@ -118,6 +126,7 @@ const NOBODY = {
   heartbeatMs: 15_000,
   version: null,
   links: { prometheus: {}, tools: [] },
+  signOn: null,
 };
 
 // ── the session ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -129,9 +138,14 @@ async function entered(next) {
   announce(`Signed in as ${session.principal?.name ?? 'nobody'}`);
 }
 
+/** Nobody is signed in any more; how one signs in stays known. */
+function nobody() {
+  session = { ...NOBODY, signOn: session?.signOn ?? null };
+}
+
 /** The server no longer knows this session. */
 export function signedOut() {
-  session = null;
+  nobody();
   announce('The session has ended. Sign in again.');
   const here = `${location.pathname}${location.search}`;
   navigate(`/ui/login?ended=1&next=${encodeURIComponent(here)}`, { replace: true });
@@ -141,6 +155,8 @@ export function signedOut() {
 
 const NAV = [
   { href: '/ui/', label: 'Rollouts', is: /^\/ui\/(rollouts\/.*)?$/ },
+  { href: '/ui/fleets', label: 'Fleets', is: /^\/ui\/fleets/ },
+  { href: '/ui/migrations', label: 'Migrations', is: /^\/ui\/migrations/ },
   { href: '/ui/plan', label: 'Plan', is: /^\/ui\/plan/ },
   { href: '/ui/history', label: 'History', is: /^\/ui\/history/ },
 ];
@@ -253,7 +269,7 @@ const isOurs = (link) => (link.getAttribute('href') ?? '').startsWith('/ui/') &&
 
 async function leave() {
   await signOut();
-  session = null;
+  nobody();
   navigate('/ui/login');
   announce('Signed out');
 }

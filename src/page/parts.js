@@ -2,12 +2,12 @@
 import { h, s } from './dom.js';
 import { ago, utc, weight } from './format.js';
 import { icon } from './icons.js';
-import { outspoken, STATUS, stepWords } from './words.js';
+import { outspoken, STATE, stepWords } from './words.js';
 
 /** @typedef {import('./types.d.ts').Rollout} Rollout */
 
-/** @param {Rollout['status']} status */
-export const statusPill = (status) => h('span', { class: `pill pill-${status}` }, icon(status), STATUS[status]);
+/** @param {string} status of a rollout, a fleet rollout or a migration */
+export const pill = (status) => h('span', { class: `pill pill-${status}` }, icon(status), STATE[status] ?? status);
 
 /** @param {string} verdict */
 export const verdictBadge = (verdict) => h('span', { class: `verdict verdict-${verdict}` }, icon(verdict), verdict);
@@ -52,7 +52,7 @@ export function rolloutItem(rollout, words) {
       h('span', { class: 'where' }, place(rollout)),
       h('span', { class: 'chips' }, labelChips(rollout)),
     ),
-    h('div', { class: 'item-state' }, statusPill(rollout.status), h('span', { class: 'where' }, stepWords(rollout))),
+    h('div', { class: 'item-state' }, pill(rollout.status), h('span', { class: 'where' }, stepWords(rollout))),
     h(
       'div',
       { class: 'item-weight' },

@@ -2,6 +2,8 @@
 
 import type { z } from 'zod';
 import type { BackTestBody, DryRunBody } from '../http/analysis-schemas.ts';
+import type { FleetBody, FleetSummary as FleetListed } from '../http/fleet-schemas.ts';
+import type { MigrationBody, MigrationSummary as MigrationListed } from '../http/mesh-migration-schemas.ts';
 import type { SessionBody } from '../http/page-session.ts';
 import type {
   EvidenceBlockBody,
@@ -19,6 +21,10 @@ export type BackTest = BackTestBody;
 export type Session = SessionBody;
 export type Rollout = RolloutBody;
 export type Status = RolloutBody['status'];
+export type Fleet = FleetBody;
+export type FleetSummary = FleetListed;
+export type Migration = MigrationBody;
+export type MigrationSummary = MigrationListed;
 export type Fact = FactBody;
 export type Measurement = MeasurementBody;
 export type Write = WriteBody;

@@ -18,6 +18,15 @@ export const STATUS = {
   failed: 'Failed',
 };
 
+/** States of all kinds there are. @type {Readonly<Record<string, string>>} */
+export const STATE = {
+  ...STATUS,
+  running: 'Running',
+  baking: 'Baking',
+  guarding: 'Guarding',
+  strict: 'Strict',
+};
+
 /** @type {readonly Status[]} */
 export const LIVE = ['pending', 'progressing', 'paused', 'rolling_back'];
 /** @type {readonly Status[]} */
@@ -161,5 +170,9 @@ export const FACT = {
   mesh_recovered: 'mesh recovered',
   rollback_started: 'rollback',
   stable_short: 'few stable pods',
+  preparation_wanted: 'made ready',
+  preparation_in_place: 'stands ready',
+  preparation_gone: 'let go',
+  preparation_left: 'left behind',
   ended: 'ended',
 };

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AppVersion } from './app.ts';
 import { createAppVersion } from './app.ts';
+import { startAutoscalers } from './autoscaler.ts';
 import { openApi } from './data-plane/api.ts';
 import { watchCluster } from './data-plane/cluster-view.ts';
 import { startDataPlane } from './data-plane/data-plane.ts';
@@ -156,6 +157,9 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     stops.push(() => stable.stop());
     const canary = await createAppVersion({ ...version, version: 'v2' }, `${APP}:1.1`, HEALTHY);
     stops.push(() => canary.stop());
+
+    const autoscalers = startAutoscalers(openApi(kube.url, NAMESPACE, 'autoscaler'));
+    stops.push(() => autoscalers.stop());
 
     const weights: { at: number; weight: number }[] = [];
     const view = watchCluster(api, {

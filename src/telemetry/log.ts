@@ -20,9 +20,10 @@ const FIELD = new RegExp(`("${SECRETIVE}":)(?:"(?:[^"\\\\]|\\\\.)*"|-?\\d[\\d.]*
 const FIELD_IN_TEXT = new RegExp(`(\\\\"${SECRETIVE}\\\\":\\s*)\\\\".*?\\\\"`, 'gi');
 const LIST = new RegExp(`("${SECRETIVE}":)\\[[^\\]]*\\]`, 'gi');
 
-/** Secrets with a shape: struck out even where nobody knew their value. Our own tokens, Slack's, HTTP's, URLs with a password. */
+/** Secrets with a shape: struck out even where nobody knew their value. Our own tokens, id tokens, Slack's, HTTP's, URLs with a password. */
 const SHAPES: readonly (readonly [RegExp, string])[] = [
   [/slc_[A-Za-z0-9]+_[A-Za-z0-9_-]{20,}/g, '[token]'],
+  [/\beyJ[\w-]{5,}\.[\w-]+\.[\w-]*/g, '[token]'],
   [/\bxox[a-z]-[A-Za-z0-9-]{10,}/g, '[token]'],
   // With a digit or a capital: "bearer authentication" are two words.
   [/\b([Bb]earer|[Bb]asic) +(?=[^\s"]*[A-Z0-9])[A-Za-z0-9._~+/=-]{8,}/g, '$1 [secret]'],

@@ -2,7 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import { type Prepared, prepareEvidence } from '../../src/app/evidence-setup.ts';
 import type { Survey } from '../../src/app/ports.ts';
+import { UnknownName } from '../../src/app/ports.ts';
 import { preflight } from '../../src/app/preflight.ts';
+import { PACES } from '../../src/domain/evidence/calibrate.ts';
 import type { NoValueCode } from '../../src/domain/observation.ts';
 import type { EvidencePlan } from '../../src/domain/plan.ts';
 import { aPlan, aRoute, ready } from '../support/builders.ts';
@@ -36,7 +38,8 @@ describe('the evidence of a rollout', () => {
 
   it('is as fast as the past allows: request by request where requests fail independently', async () => {
     const { evidence, levels, said, history } = await prepared(aSurvey({ history: calm }));
-    expect(evidence?.pace).toEqual({ mode: 'independent', block: 5000, warmUp: 40_000 });
+    // As it is benchmarked: with its own bets and head start.
+    expect(evidence?.pace).toEqual(PACES[0]);
     expect(evidence?.settings).toMatchObject({ mode: 'independent', bounds: [100, 250, 500] });
     expect(evidence?.view).toBe('callers');
     expect(evidence?.calibration).toEqual({ trials: 104, rolledBack: 0, passed: true, pods: 13, past: 4 * 3_600_000 });
@@ -45,6 +48,29 @@ describe('the evidence of a rollout', () => {
       'judged in independent mode by blocks of 5 s: in 4 h of 13 pods 0 of 104 healthy trials would have been rolled back',
     );
     expect(history?.slots.length).toBe(calm.slots.length);
+  });
+
+  it('by proxies read directly is tried on the past that Prometheus has of them', async () => {
+    const direct = aProvider(aSurvey({ history: null, message: 'it reads the pods from now on' }));
+    const kept = aProvider(aSurvey({ history: calm }));
+    const provider = (name: string) => (name === 'direct' ? direct : kept);
+    const plan = (block: number | null) => planWith({ provider: 'direct', ...(block === null ? {} : { block }) });
+    const options = { past: 4 * 3_600_000, budget: 60_000 };
+    const tried = await prepareEvidence({ metrics: { provider } }, plan(null), options);
+    expect(tried.evidence).toMatchObject({
+      provider: 'direct',
+      pace: PACES[0],
+      calibration: { trials: 104, passed: true },
+    });
+    // Blocks that are shorter than the past's slots cannot be tried on it.
+    const short = await prepareEvidence({ metrics: { provider } }, plan(1_000), options);
+    expect(short.evidence?.calibration).toBeNull();
+    const alone = (name: string) => {
+      if (name === 'direct') return direct;
+      throw new UnknownName('metrics provider', name, ['direct']);
+    };
+    const without = await prepareEvidence({ metrics: { provider: alone } }, plan(null), options);
+    expect(without).toMatchObject({ noHistory: { code: 'none' }, evidence: { calibration: null } });
   });
 
   it('is robust where the pods have bursts', async () => {

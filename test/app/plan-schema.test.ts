@@ -378,6 +378,74 @@ describe('the metrics provider of a check', () => {
   });
 });
 
+describe('steps that make something ready', () => {
+  const prepares = (...steps: unknown[]) => {
+    const parsed = parser.parse(withField('/steps', [...steps, { weight: 50 }]));
+    return parsed.ok ? parsed.plan.steps.map((step) => step.prepares) : parsed.problems;
+  };
+
+  it.each([
+    [{ replicas: 3 }, { to: { replicas: 3 }, onRollback: 'restore' }],
+    [{ percent: 50 }, { to: { percent: 50 }, onRollback: 'restore' }],
+    [
+      { percent: '150%', onRollback: 'zero' },
+      { to: { percent: 150 }, onRollback: 'zero' },
+    ],
+    [{ match: 'nextWeight' }, { to: { match: 'nextWeight' }, onRollback: 'restore' }],
+  ])('scale: %j', (scale, wanted) => {
+    expect(prepares({ scale })).toEqual([{ kind: 'scale', ...wanted }, undefined]);
+  });
+
+  it('may stand between weights, and keep the one before', () => {
+    const parsed = parser.parse(withField('/steps', [{ weight: 5 }, { scale: { percent: 50 } }, { weight: 50 }]));
+    expect(parsed.ok && parsed.plan.steps.map(({ weight }) => weight)).toEqual([5, 5, 50]);
+  });
+
+  it('ensureSubset: labels and the time that proxies get', () => {
+    expect(prepares({ ensureSubset: {} })[0]).toEqual({ kind: 'ensureSubset', labels: null, settle: 10_000 });
+    expect(prepares({ ensureSubset: { labels: { track: 'canary' }, settle: '0s' } })[0]).toEqual({
+      kind: 'ensureSubset',
+      labels: { track: 'canary' },
+      settle: 0,
+    });
+  });
+
+  it.each([
+    [
+      'two sizes',
+      [{ scale: { replicas: 3, percent: 50 } }],
+      '/steps/0/scale',
+      'wanted one of replicas, percent and match',
+    ],
+    ['no size', [{ scale: {} }], '/steps/0/scale', 'wanted one of replicas, percent and match'],
+    ['no pods', [{ scale: { replicas: 0 } }], '/steps/0/scale/replicas', '>=1'],
+    ['a part of nothing', [{ scale: { percent: '0%' } }], '/steps/0/scale/percent', 'like 50 or "50%"'],
+    [
+      'a label that is none',
+      [{ ensureSubset: { labels: { 'a b': 'c' } } }],
+      '/steps/0/ensureSubset/labels/a b',
+      'found "a b"',
+    ],
+    ['a weight beside it', [{ scale: { replicas: 3 }, weight: 5 }], '/steps/0', 'wanted exactly one of'],
+    [
+      'a subset after a weight',
+      [{ weight: 5 }, { ensureSubset: {} }],
+      '/steps/1/ensureSubset',
+      'found it after a weight of 5 %',
+    ],
+    [
+      'a subset after a route to it',
+      [{ headerRoute: { header: 'x', exact: 'y' } }, { ensureSubset: {} }],
+      '/steps/1/ensureSubset',
+      'found it after headerRoute',
+    ],
+  ])('%s is refused at its field', (_, steps, pointer, message) => {
+    expect(problemsOf(withField('/steps', [...steps, { weight: 50 }]))).toContainEqual(
+      expect.objectContaining({ pointer, message: expect.stringContaining(message) }),
+    );
+  });
+});
+
 describe('webhooks and notify', () => {
   const outside = {
     channels: ['ops', 'oncall'],

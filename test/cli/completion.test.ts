@@ -3,6 +3,7 @@ import { chmodSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import type { Ids } from '../../src/cli/command.ts';
 import { offers } from '../../src/cli/commands/complete.ts';
 import { COMMANDS } from '../../src/cli/commands.ts';
 import { SHELLS } from '../../src/cli/completion.ts';
@@ -78,9 +79,18 @@ describe.each(Object.keys(SHELLS) as (keyof typeof SHELLS)[])('completion of %s'
   );
 });
 
+const ID_OF: Readonly<Record<Ids, string>> = {
+  live: 'ro_1',
+  ids: 'ro_1',
+  'live fleets': 'fr_1',
+  fleets: 'fr_2',
+  'live migrations': 'mm_1',
+  migrations: 'mm_2',
+};
+
 describe('what completion offers', () => {
   const sources = {
-    rollouts: async (live: boolean) => [['ro_1', live ? 'live' : 'any']] as const,
+    ids: async (which: Ids) => [[ID_OF[which], which]] as const,
     contexts: async () => ['prod', 'test'],
   };
   const values = async (line: string): Promise<readonly string[] | 'files'> => {
@@ -103,6 +113,14 @@ describe('what completion offers', () => {
     ['completion ', ['bash', 'zsh', 'fish']],
     ['get --wa', ['--watch']],
     ['promote ro_1 ', []],
+    ['fleet ', ['run', 'dry-run', 'get', 'wait', 'list', 'history', 'promote', 'abort']],
+    ['fleet promote ', ['fr_1']],
+    ['fleet get ', ['fr_2']],
+    ['fleet run ', 'files'],
+    ['fleet list --status ba', ['baking']],
+    ['migration ', ['run', 'get', 'wait', 'list', 'history', 'abort']],
+    ['migration abort ', ['mm_1']],
+    ['migration list --status g', ['guarding']],
     ['list --token-file ', 'files'],
   ] as const)('after "sluice %s" is %j', async (line, wanted) => {
     expect(await values(line)).toEqual(wanted);

@@ -8,6 +8,7 @@ import { stringify } from 'yaml';
 import { writeConfigFile } from '../../src/cli/config-file.ts';
 import { configPath } from '../../src/cli/settings.ts';
 import { TOKENS } from '../http/harness.ts';
+import { sample } from '../import/support.ts';
 import { planDocument } from '../support/usecases-fake.ts';
 import { environment, inHome, MAIN, sluice, started, world } from './support.ts';
 
@@ -33,6 +34,7 @@ const loaded = async (url: string | null, args: readonly string[], env = environ
   return JSON.parse(stderr.split('loaded: ')[1] ?? 'null');
 };
 const plan = inHome('plan.yaml', stringify(planDocument()));
+const canary = inHome('canary.yaml', sample('flagger-linkerd-list.yaml'));
 
 describe('the start', () => {
   it.each([
@@ -46,6 +48,10 @@ describe('the start', () => {
     [['plan', 'dry-run', plan], ['yaml']],
     [
       ['plan', 'lint', plan],
+      ['yaml', 'zod'],
+    ],
+    [
+      ['import', '--lenient', '-f', canary],
       ['yaml', 'zod'],
     ],
   ])('of %j loads no package but %j', async (args, packages) => {

@@ -10,6 +10,8 @@ import type { Rollout } from '../../src/domain/rollout.ts';
 import { isLive } from '../../src/domain/rollout.ts';
 import type { ServerOptions } from '../../src/http/server.ts';
 import { type Harness, harness, TOKENS } from '../http/harness.ts';
+import { type FakeFleets, fakeFleets } from '../support/fleets-fake.ts';
+import { type FakeMigrations, fakeMigrations } from '../support/migrations-fake.ts';
 import { evaluation, type FakeUseCases, fakeUseCases, planDocument } from '../support/usecases-fake.ts';
 
 export const MAIN = new URL('../../src/cli/main.ts', import.meta.url).pathname;
@@ -24,6 +26,8 @@ export const inHome = (name: string, text: string, mode = 0o600): string => {
 
 export interface World {
   readonly fake: FakeUseCases;
+  readonly fleets: FakeFleets;
+  readonly migrations: FakeMigrations;
   readonly url: string;
   readonly port: number;
   /** Cut, not closed: who waits gets a broken connection, who comes is refused. */
@@ -33,15 +37,19 @@ export interface World {
 
 export async function world(over: Partial<ServerOptions> = {}): Promise<World> {
   const fake = fakeUseCases();
-  let server = await harness({ usecases: fake, audit: fake.audit, ...over });
+  const [fleets, migrations] = [fakeFleets(fake), fakeMigrations()];
+  const parts = { usecases: fake, audit: fake.audit, fleets, migrations, ...over };
+  let server = await harness(parts);
   const { port } = server.server;
   return {
     fake,
+    fleets,
+    migrations,
     url: server.base,
     port,
     down: () => server.server.close(0),
     async up(later = {}) {
-      server = await harness({ usecases: fake, audit: fake.audit, ...over, ...later }, { port });
+      server = await harness({ ...parts, ...later }, { port });
       return server;
     },
   };

@@ -298,3 +298,49 @@ it('no step is ever entered without the approval of each of its gates, or a pers
     { numRuns: 500 },
   );
 });
+
+describe('a gate before the promotion', () => {
+  const blueGreen = (): Plan =>
+    withGates([{ gate: 'beforePromotion' }], {
+      steps: [
+        { weight: 50, hold: 0, approval: 'none' },
+        { weight: 100, hold: 0, approval: 'none' },
+      ],
+    });
+
+  it('is asked before all traffic moves, where a step of 100 % moves it', () => {
+    const told = story(blueGreen());
+    for (let at = 0; at <= 120_000; at += 10_000) told.look(at, 'wait');
+    expect(told.asked.length).toBeGreaterThan(0);
+    expect(new Set(told.asked)).toEqual(new Set([`${told.now().id}:gate-0:promotion`]));
+    expect(stepOf(told.now())).toBe(0);
+  });
+
+  it('is not asked again once all traffic has moved', () => {
+    const told = story(blueGreen());
+    for (let at = 0; at <= 300_000; at += 10_000) told.look(at, 'approve');
+    expect(statusOf(told.now())).toBe('succeeded');
+    expect(told.asked).toEqual([`${told.now().id}:gate-0:promotion`]);
+  });
+});
+
+it('a word that a gate kept waiting for long skips nothing that does not pass any more', () => {
+  const plan = withGates([{ deadline: 100 * 3_600_000 }], {
+    steps: [
+      { weight: 5, hold: 0, approval: 'required' },
+      { weight: 50, hold: 0, approval: 'none' },
+    ],
+  });
+  const told = story(plan);
+  let at = 0;
+  for (; at <= 60_000; at += 10_000) told.look(at, stepOf(told.now()) === null ? 'approve' : 'wait');
+  expect(told.now().phase).toMatchObject({ name: 'paused', cause: 'approval', step: 0 });
+  told.order({ name: 'promote', full: false, reason: null } as unknown as Command, at);
+  for (const until = at + 600_000; at < until; at += 10_000) told.look(at, 'wait');
+  expect(told.now().phase).toMatchObject({ name: 'paused', cause: 'gate' });
+  const blind = { measurements: [measured('error', { step: 0 })] };
+  for (const until = at + 100_000; at < until; at += 10_000) told.look(at, 'wait', blind);
+  for (const until = at + 100_000; at < until; at += 10_000) told.look(at, 'approve', blind);
+  expect(stepOf(told.now())).toBe(0);
+  expect(told.facts.filter(({ data }) => data['dropped'] === true)).toHaveLength(1);
+});

@@ -115,7 +115,13 @@ describe('bounds', () => {
       { bounds: ENVOY, history: past([9990, 9000, 5000, 2900, 1200, 350, 60, 11, 2, 0]) },
       [50, 100, 250],
     ],
-    ['one where only one can tell', null, { bounds: ENVOY, history: past([200, 9, 5, 4, 3, 2, 1, 0, 0, 0]) }, [1]],
+    [
+      'none below 50 ms, whatever can tell',
+      null,
+      { bounds: ENVOY, history: past([200, 9, 5, 4, 3, 2, 1, 0, 0, 0]) },
+      [50],
+    ],
+    ['one where only one can tell', null, { bounds: [1, 60, 500], history: past([200, 90, 2]) }, [60]],
     ['the first that is hardly ever exceeded', null, { bounds: [1, 100], history: past([9999, 3]) }, [100]],
     ['the last one where all are slow', null, { bounds: [1, 5], history: past([10_000, 9000]) }, [5]],
     [

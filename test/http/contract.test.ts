@@ -4,11 +4,15 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { PRINCIPAL_ROLES, StoreUnavailable } from '../../src/app/ports.ts';
 import type { Act } from '../../src/app/usecases.ts';
 import { may } from '../../src/app/usecases.ts';
+import { isLive } from '../../src/domain/rollout.ts';
 import { PROBLEM_CODES, PROBLEMS } from '../../src/http/problem.ts';
 import type { Limits } from '../../src/http/server.ts';
 import { createServer } from '../../src/http/server.ts';
 import { memoryAudit } from '../support/audit.ts';
-import { fakeUseCases, planDocument, quietLog } from '../support/usecases-fake.ts';
+import { aPast, aSurvey } from '../support/evidence.ts';
+import { fakeFleets, fleetDocument } from '../support/fleets-fake.ts';
+import { fakeMigrations, migrationDocument } from '../support/migrations-fake.ts';
+import { evaluation, fakeUseCases, planDocument, quietLog } from '../support/usecases-fake.ts';
 import type { Harness } from './harness.ts';
 import { harness } from './harness.ts';
 
@@ -42,6 +46,8 @@ const named = await (async () => {
   const app = createServer({
     usecases: fakeUseCases(),
     audit: memoryAudit(),
+    fleets: fakeFleets(fakeUseCases()),
+    migrations: fakeMigrations(),
     tokens: { authenticate: async () => null },
     recorder: { httpRequest() {}, expose: async () => ({ contentType: 'text/plain', body: '' }) },
     log: quietLog,
@@ -71,6 +77,15 @@ const ACTS: Readonly<Record<string, Act>> = {
   getMetrics: 'read',
   backTestPlan: 'read',
   getMesh: 'read',
+  startFleetRollout: 'start',
+  listFleetRollouts: 'read',
+  getFleetRollout: 'read',
+  promoteFleetRollout: 'promote',
+  abortFleetRollout: 'abort',
+  startMeshMigration: 'start',
+  listMeshMigrations: 'read',
+  getMeshMigration: 'read',
+  abortMeshMigration: 'abort',
 };
 const OPEN = [
   'getHealth',
@@ -92,8 +107,14 @@ const operationsOf = (document: Document): { method: Method; path: string; opera
 const BODIES: Readonly<Record<string, unknown>> = {
   startRollout: planDocument(),
   backTestPlan: planDocument(),
+  startFleetRollout: fleetDocument(),
+  startMeshMigration: migrationDocument(),
 };
 const concrete = (path: string, id: string): string => path.replace('{id}', id).replace('{code}', 'not_found');
+
+function breaks(h: Harness, error: Error): void {
+  for (const fake of [h.fake, h.fleets, h.migrations]) fake.breakWith(error);
+}
 
 describe('every operation', () => {
   let h: Harness;
@@ -174,7 +195,7 @@ describe('every operation', () => {
   it('answers 503 with Retry-After while the database is away, where it needs it, and no word of the inside', async () => {
     const cause = Object.assign(new Error('connect ECONNREFUSED 10.0.0.7:5432'), { code: 'ECONNREFUSED' });
     const id = await h.started();
-    h.fake.breakWith(new StoreUnavailable(`Postgres cannot be used now: ${cause.message}`, { cause }));
+    breaks(h, new StoreUnavailable(`Postgres cannot be used now: ${cause.message}`, { cause }));
     for (const { method, path, operation } of operationsOf(document)) {
       const needsStore = ACTS[operation.operationId] !== undefined && operation.operationId !== 'getMetrics';
       const response = await h.call(method, concrete(path, id), { body: BODIES[operation.operationId] });
@@ -192,7 +213,7 @@ describe('every operation', () => {
 
   it('answers 500 to a bug without a word of the inside, and logs it with the request id', async () => {
     const id = await h.started();
-    h.fake.breakWith(new TypeError("Cannot read properties of undefined (reading 'secret')"));
+    breaks(h, new TypeError("Cannot read properties of undefined (reading 'secret')"));
     for (const { method, path, operation } of operationsOf(document)) {
       if (ACTS[operation.operationId] === undefined || operation.operationId === 'getMetrics') continue;
       h.log.length = 0;
@@ -217,6 +238,77 @@ describe('every operation', () => {
         const allowed = String(response.headers['allow']).split(', ');
         expect(allowed.filter((m) => m !== 'HEAD').map((m) => m.toLowerCase())).toEqual(Object.keys(item));
       }
+    }
+  });
+});
+
+/** What must have been done before, so that an operation has something to answer about: the id, and what is sent. */
+type Arranged = { readonly id: string; readonly body?: unknown };
+const id = async (answer: Promise<{ readonly body: { readonly id: string } }>): Promise<string> =>
+  (await answer).body.id;
+const aFleet = (h: Harness) => id(h.call('post', '/fleet-rollouts', { body: fleetDocument() }));
+const aMigration = (h: Harness) => id(h.call('post', '/mesh-migrations', { body: migrationDocument() }));
+const standing = async (h: Harness): Promise<string> => {
+  const rollout = await h.started();
+  await h.fake.toFirstStep(rollout);
+  return rollout;
+};
+async function promoted(h: Harness, rollout: string): Promise<void> {
+  let seen = await h.fake.toFirstStep(rollout);
+  while (isLive(seen)) seen = await h.fake.tick(rollout, { measurements: [evaluation(seen, 'pass')] });
+}
+const arrange: Readonly<Record<string, (h: Harness) => Promise<Arranged>>> = {
+  startRollout: async () => ({ id: '', body: planDocument() }),
+  backTestPlan: async (h) => {
+    h.fake.surveyWith(aSurvey({ history: aPast({ hours: 1, pods: 6 }), bounds: [] }));
+    const checks = [{ name: 'errors', kind: 'error-rate', max: '30%', minSamples: 5 }];
+    return { id: '', body: planDocument({ steps: [{ weight: 25, hold: '2m' }], analysis: { checks } }) };
+  },
+  promoteRollout: async (h) => ({ id: await standing(h), body: { expectedStep: 0 } }),
+  pauseRollout: async (h) => ({ id: await standing(h), body: { reason: 'lunch' } }),
+  resumeRollout: async (h) => {
+    const rollout = await standing(h);
+    await h.call('post', `/rollouts/${rollout}/pause`);
+    return { id: rollout };
+  },
+  abortRollout: async (h) => ({ id: await standing(h) }),
+  retryRollout: async (h) => {
+    const rollout = await h.started();
+    await h.call('post', `/rollouts/${rollout}/abort`);
+    return { id: rollout };
+  },
+  rollbackRollout: async (h) => {
+    const rollout = await h.started(planDocument({ steps: [{ weight: 50, hold: '0s' }] }));
+    await promoted(h, rollout);
+    h.fake.cluster(100);
+    return { id: rollout };
+  },
+  getMesh: async () => ({ id: 'default' }),
+  startFleetRollout: async () => ({ id: '', body: fleetDocument() }),
+  getFleetRollout: async (h) => ({ id: await aFleet(h) }),
+  promoteFleetRollout: async (h) => {
+    const fleet = await aFleet(h);
+    await h.fleets.look(fleet, { east: { status: 'succeeded' } });
+    await h.fleets.look(fleet);
+    return { id: fleet, body: { expectedWave: 0, expectedAwaiting: 'approval' } };
+  },
+  abortFleetRollout: async (h) => ({ id: await aFleet(h), body: { expectedAwaiting: null, reason: 'wrong image' } }),
+  startMeshMigration: async () => ({ id: '', body: migrationDocument() }),
+  getMeshMigration: async (h) => ({ id: await aMigration(h) }),
+  abortMeshMigration: async (h) => ({ id: await aMigration(h), body: { expectedStatus: 'pending' } }),
+};
+
+describe('an operation that goes well', () => {
+  it('answers each with a body that it declares', async () => {
+    const names = operationsOf(await documentOf(await harness())).map(({ operation }) => operation.operationId);
+    for (const name of names) {
+      const h = await harness({ limits: { maxWait: 10 } satisfies Partial<Limits> });
+      const { method, path } =
+        operationsOf(await documentOf(h)).find((one) => one.operation.operationId === name) ?? {};
+      const { id: about, body } = (await arrange[name]?.(h)) ?? { id: await h.started() };
+      // The harness holds every answer against the route's declaration.
+      const response = await h.call(method ?? 'get', concrete(path ?? '', about), { body });
+      expect(response.status, `${name}: ${response.text}`).toBeLessThan(300);
     }
   });
 });
@@ -294,7 +386,9 @@ describe('the document', () => {
     const document = await documentOf(h);
     const body = document.paths['/rollouts']?.['post']?.requestBody?.content ?? {};
     expect(Object.keys(body)).toEqual(['application/json', 'application/yaml', 'application/x-yaml', 'text/yaml']);
-    for (const { schema } of Object.values(body)) expect(schema).toEqual({ $ref: '#/components/schemas/Plan' });
+    const plan = { $ref: '#/components/schemas/Plan' };
+    const foreign = { $ref: '#/components/schemas/ForeignDocuments' };
+    for (const { schema } of Object.values(body)) expect(schema).toEqual({ anyOf: [plan, foreign] });
     expect(document.components.schemas['Plan']).toMatchObject({
       type: 'object',
       required: expect.arrayContaining(['target', 'steps']),

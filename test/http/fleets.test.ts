@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import type { FleetCommandResult, FleetStartResult, FleetUseCases } from '../../src/app/fleet/ports.ts';
-import type { FleetCommand } from '../../src/domain/fleet/advance.ts';
+import type { FleetCommand, FleetExpectation } from '../../src/domain/fleet/advance.ts';
 import type { Fleet, FleetSpec } from '../../src/domain/fleet/fleet.ts';
 import { childrenAtStart } from '../../src/domain/fleet/fleet.ts';
+import { fleetDocument } from '../support/fleets-fake.ts';
 import { harness } from './harness.ts';
 
 const spec: FleetSpec = {
-  plan: {},
+  plan: { target: { namespace: 'production', service: 'myapp', mesh: 'istio' } },
   waves: [{ name: 'first', clusters: ['east'], steps: null, approval: 'required', bake: 60_000 }],
   onFailure: 'all',
 };
@@ -27,6 +28,7 @@ function never(): never {
 /** Answers what the test wants; what was asked is kept. */
 async function opened(answers: { started?: FleetStartResult; commanded?: FleetCommandResult } = {}) {
   const asked: FleetCommand[] = [];
+  const expectations: FleetExpectation[] = [];
   const fleets: FleetUseCases = {
     start: async () => answers.started ?? { kind: 'created', fleet },
     dryRun: async () => ({
@@ -34,8 +36,9 @@ async function opened(answers: { started?: FleetStartResult; commanded?: FleetCo
       accepted: false,
       findings: [{ check: 'east/route', level: 'fail', message: 'gone' }],
     }),
-    async command(_id, command) {
+    async command(_id, command, _principal, expected) {
       asked.push(command);
+      expectations.push(expected);
       return answers.commanded ?? { kind: 'done', fleet };
     },
     get: async (id) =>
@@ -47,7 +50,7 @@ async function opened(answers: { started?: FleetStartResult; commanded?: FleetCo
         : null,
     list: async () => ({ items: [fleet], nextCursor: null }),
   };
-  return { h: await harness({ fleets }), asked };
+  return { h: await harness({ fleets }), asked, expectations };
 }
 
 describe('/fleet-rollouts', () => {
@@ -112,5 +115,44 @@ describe('/fleet-rollouts', () => {
     const { h } = await opened({ commanded: { kind: 'refused', refusal, fleet } });
     const response = await h.call('post', '/fleet-rollouts/fr_1/promote');
     expect([response.status, response.body.code, response.body.detail]).toEqual([409, 'not_waiting', refusal.message]);
+  });
+
+  it('passes on what somebody saw when they decided', async () => {
+    const { h, expectations } = await opened();
+    await h.call('post', '/fleet-rollouts/fr_1/promote', { body: { expectedWave: 0, expectedAwaiting: 'approval' } });
+    await h.call('post', '/fleet-rollouts/fr_1/abort', { body: { expectedAwaiting: null } });
+    expect(expectations).toEqual([
+      { wave: 0, awaiting: 'approval' },
+      { wave: undefined, awaiting: null },
+    ]);
+  });
+});
+
+describe('a decision about a fleet rollout', () => {
+  it.each([
+    ['another wave', { expectedWave: 1 }],
+    ['another question', { expectedAwaiting: 'failed' }],
+    ['no question', { expectedAwaiting: null }],
+  ])('that rests on %s does nothing: 412', async (_, body) => {
+    const h = await harness();
+    const { id } = (await h.call('post', '/fleet-rollouts', { body: fleetDocument() })).body;
+    await h.fleets.look(id, { east: { status: 'succeeded' } });
+    await h.fleets.look(id);
+    const response = await h.call('post', `/fleet-rollouts/${id}/promote`, { body });
+    expect([response.status, response.body.code]).toEqual([412, 'moved_on']);
+    expect(response.body.detail).toContain('paused at wave 1 of 2 (first), awaiting approval by now');
+    const right = await h.call('post', `/fleet-rollouts/${id}/promote`, {
+      body: { expectedWave: 0, expectedAwaiting: 'approval' },
+    });
+    expect([right.status, right.body.wave]).toEqual([202, 1]);
+  });
+
+  it('is listed by state', async () => {
+    const h = await harness();
+    const { id } = (await h.call('post', '/fleet-rollouts', { body: fleetDocument() })).body;
+    const of = async (query: string) =>
+      (await h.call('get', `/fleet-rollouts?${query}`)).body.items.map((one: { id: string }) => one.id);
+    expect([await of('status=running'), await of('status=paused,failed')]).toEqual([[id], []]);
+    expect((await h.call('get', '/fleet-rollouts?status=odd')).status).toBe(400);
   });
 });

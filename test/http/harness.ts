@@ -16,6 +16,10 @@ import type { Route } from '../../src/http/route.ts';
 import { problemSchema } from '../../src/http/schemas.ts';
 import type { ServerOptions } from '../../src/http/server.ts';
 import { apiRoutes, createServer } from '../../src/http/server.ts';
+import type { FakeFleets } from '../support/fleets-fake.ts';
+import { fakeFleets } from '../support/fleets-fake.ts';
+import type { FakeMigrations } from '../support/migrations-fake.ts';
+import { fakeMigrations } from '../support/migrations-fake.ts';
 import type { FakeUseCases } from '../support/usecases-fake.ts';
 import { fakeUseCases } from '../support/usecases-fake.ts';
 
@@ -43,6 +47,8 @@ export interface CallOptions {
 
 export interface Harness {
   readonly fake: FakeUseCases;
+  readonly fleets: FakeFleets;
+  readonly migrations: FakeMigrations;
   readonly routes: readonly Route[];
   readonly base: string;
   readonly server: Listening;
@@ -81,6 +87,7 @@ export async function harness(
   listening: Partial<ListenOptions> = {},
 ): Promise<Harness> {
   const fake = fakeUseCases();
+  const [fleets, migrations] = [fakeFleets(fake), fakeMigrations()];
   const log: LogLine[] = [];
   const recorded: Harness['recorded'] = [];
   const revoked = new Set<string>();
@@ -88,6 +95,8 @@ export async function harness(
   const options: ServerOptions = {
     usecases: fake,
     audit: fake.audit,
+    fleets,
+    migrations,
     tokens: { authenticate: async (token) => (revoked.has(token) ? null : (principals.get(token) ?? null)) },
     recorder: {
       httpRequest: (route, method, status, took) => void recorded.push({ route, method, status, took }),
@@ -107,6 +116,8 @@ export async function harness(
 
   const h: Harness = Object.assign(self, {
     fake,
+    fleets,
+    migrations,
     routes,
     base,
     server,

@@ -230,6 +230,17 @@ describe('migrations', () => {
     expect((await call('post', '/mesh-migrations', WORKLOAD)).status).toBe(202);
   });
 
+  it('are aborted for the state that somebody saw, and left alone in another one', async () => {
+    const { id } = (await call('post', '/mesh-migrations', WORKLOAD)).body;
+    const early = await call('post', `/mesh-migrations/${id}/abort`, { expectedStatus: 'strict' });
+    expect([early.status, early.body.code, early.body.detail]).toEqual([
+      412,
+      'moved_on',
+      `migration ${id} is pending by now; nothing was done`,
+    ]);
+    expect((await call('post', `/mesh-migrations/${id}/abort`, { expectedStatus: 'pending' })).status).toBe(202);
+  });
+
   it('are given up by an admin only', async () => {
     const { id } = (await call('post', '/mesh-migrations', WORKLOAD)).body;
     expect((await call('post', `/mesh-migrations/${id}/abort`, { giveUp: true })).status).toBe(403);

@@ -13,7 +13,7 @@ import { postgresRolloutStore } from '../../src/adapters/postgres/rollout-store.
 import { postgresTraceStore } from '../../src/adapters/postgres/traces.ts';
 import type { KeptTraces, TraceQuestion, TraceSearch } from '../../src/app/ports.ts';
 import type { TracePorts } from '../../src/app/traces.ts';
-import { lookOnce, nextLook, TRACES } from '../../src/app/traces.ts';
+import { lookNow, lookOnce, nextLook, TRACES } from '../../src/app/traces.ts';
 import type { Target } from '../../src/domain/plan.ts';
 import type { Fact } from '../../src/domain/rollout.ts';
 import { using } from '../contract/store.cases.ts';
@@ -371,6 +371,19 @@ describe('what is kept in Postgres', () => {
   };
   const kept = (rollout: string): Promise<KeptTraces> => ports.traces.of(rollout);
 
+  it('on demand is looked for at once, also where nothing was rolled back, and kept by nobody', async () => {
+    const { id: rollout } = await use.created({ plan: aPlan({ target }) });
+    const { rollout: row, now } = await use.loaded(rollout);
+    fake.spans = [canaryFails(1, now + 1_000)];
+    expect(await lookNow(ports, row, now + 2_000)).toMatchObject({
+      traces: [{ traceId: id(1) }],
+      search: { result: 'found', from: row.createdAt, to: now + 2_000 },
+      waiting: false,
+    });
+    expect(await kept(rollout)).toEqual({ traces: [], search: null, waiting: false });
+    expect(await lookNow({ sourceOf: () => null }, row, now)).toBeNull();
+  });
+
   it('begins with the rollback only, in the transaction that began it', async () => {
     await rolledBack();
     const { rows } = await admin.query('select channel, fact_seq from outbox order by channel, fact_seq');
@@ -531,6 +544,16 @@ describe('GET /rollouts/{id}/traces', () => {
     const body = await answered(keeping, back, outside);
     expect(body).toMatchObject({ state, items: [] });
     expect(body.message.length).toBeGreaterThan(10);
+  });
+
+  it('asks now where that is wished, and says where there is nobody to ask', async () => {
+    const h = await harness();
+    const rollout = await h.started();
+    const now = () => h.call('get', `/rollouts/${rollout}/traces?now=true`);
+    expect((await now()).body).toMatchObject({ state: 'not_configured', items: [] });
+    const asked = { ...nothing, search: { ...search, result: 'none_sampled' as const } };
+    Object.assign(h.fake, { tracesNow: async () => asked });
+    expect((await now()).body).toMatchObject({ state: 'none_sampled', searched: { link: 'https://j/search' } });
   });
 
   it('has each trace with its summary and its link', async () => {

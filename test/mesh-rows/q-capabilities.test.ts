@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { capabilityMatrix, loadMeshes } from '../../src/adapters/registry.ts';
 import type { Carrier, StepKind } from '../../src/domain/capabilities.ts';
-import { CAPABILITY_NAMES, MESH_COMPARISON, missingCapability, STEP_KINDS } from '../../src/domain/capabilities.ts';
+import {
+  CAPABILITY_NAMES,
+  MESH_COMPARISON,
+  meshesWith,
+  missingCapability,
+  STEP_KINDS,
+} from '../../src/domain/capabilities.ts';
 import { harness } from '../http/harness.ts';
 
 const meshes = await loadMeshes();
@@ -42,6 +48,14 @@ describe('the matrix', () => {
     expect(of('policy.linkerd.io/v1beta2')?.timeouts.supported).toBe('no');
     expect(of('split.smi-spec.io/v1alpha1')?.weights.supported).toBe('yes');
     expect(of('split.smi-spec.io/v1alpha2')?.weights.supported).toBe('partly');
+  });
+
+  it.each([
+    ['mtlsMigration', ['istio']], // gateway-api has it with one of its two proxies
+    ['weights', ['gateway-api', 'istio', 'linkerd-smi']],
+    ['faultRehearsal', ['istio']],
+  ] as const)('names the meshes that have %s whichever proxy carries them out', (capability, wanted) => {
+    expect(meshesWith(matrix, capability)).toEqual(wanted);
   });
 
   it('has the seven rows of the usual comparison, and every capability but replicas in one of them', () => {

@@ -206,17 +206,17 @@ const anySpec = fc.oneof(
 
 describe('a reading', () => {
   const targets = [
-    [istio, istioTarget(), 'myapp'],
-    [smi, smiTarget(), 'myapp-canary'],
-    [gatewayApi, routeTarget(), 'myapp'],
+    [istio, istioTarget(), 'VirtualService', 'myapp'],
+    [smi, smiTarget(), 'TrafficSplit', 'myapp-canary'],
+    [gatewayApi, routeTarget(), 'HTTPRoute', 'myapp'],
   ] as const;
 
   it('is a share from 0 to 100 or a refusal in words, whatever people made of the object', async () => {
     const codes = new Set<string>();
     await fc.assert(
-      fc.asyncProperty(anySpec, fc.constantFrom(...targets), async (spec, [mesh, target, name]) => {
+      fc.asyncProperty(anySpec, fc.constantFrom(...targets), async (spec, [mesh, target, kind, name]) => {
         const server = memoryKube();
-        server.put({ apiVersion: 'x/v1', kind: 'X', metadata: { name, namespace: 'production' }, spec });
+        server.put({ apiVersion: 'x/v1', kind, metadata: { name, namespace: 'production' }, spec });
         const kube = faulty(server, () => ({ versions: ['v1', 'v1alpha1'] }));
         const route = await mesh.open(targetOf(mesh, target), kube).read();
         codes.add(route.ok ? 'ok' : route.code);

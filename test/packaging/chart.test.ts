@@ -3,6 +3,7 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import packageJson from '../../package.json' with { type: 'json' };
 import { loadMeshes } from '../../src/adapters/registry.ts';
+import { readTrust } from '../../src/app/trust/schema.ts';
 import { VARIABLES } from '../../src/config.ts';
 import { chartFile, chartYaml, EXAMPLES, leaves, templates } from '../support/chart.ts';
 
@@ -94,6 +95,22 @@ describe('values.schema.json', () => {
     const item = schema.properties?.['meshes']?.items;
     expect(item?.['enum']).toEqual(kinds);
     expect([...(values['meshes'] as string[])].toSorted()).toEqual(kinds);
+  });
+});
+
+describe('the trust policy of the examples', () => {
+  it('is one that the service reads, and each part of one that the chart refuses it refuses too', () => {
+    const { trust } = chartYaml('ci/full-values.yaml') as { trust: Record<string, unknown> };
+    const read = readTrust(trust);
+    expect(read.ok ? [] : read.problems).toEqual([]);
+    for (const wrong of [
+      { login: { ...(trust['login'] as object), clientSecret: 'x' } },
+      { login: { ...(trust['login'] as object), issuer: 'http://idp.example.com' } },
+      { ci: { ...(trust['ci'] as object), roles: ['root'] } },
+    ]) {
+      expect(accepts(over(values, { trust: wrong }))).toBe(false);
+      expect(readTrust(wrong).ok).toBe(false);
+    }
   });
 });
 

@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { capabilityMatrix, loadMeshes } from '../../src/adapters/registry.ts';
+import { claimsForRules, PIPELINES } from '../../src/app/trust/pipelines.ts';
+import { readTrust } from '../../src/app/trust/schema.ts';
 import { VARIABLES } from '../../src/config.ts';
 import { missingCapability } from '../../src/domain/capabilities.ts';
 import { chartFile, ROOT } from '../support/chart.ts';
@@ -46,6 +48,25 @@ describe('docs/plan.md', () => {
       expect(page('plan.md')).toContain(`| \`${step}\` | ${able.join(' | ')} |`);
     },
   );
+});
+
+describe('the trust policies of docs/ci.md and docs/page.md', () => {
+  it.each(['ci', 'login'])('are such as the service reads: %s', (part) => {
+    const text = page(part === 'ci' ? 'ci.md' : 'page.md');
+    const block = new RegExp(`\`\`\`yaml\\n(${part}:\\n[\\s\\S]*?)\`\`\``).exec(text)?.[1] ?? '';
+    const read = readTrust(parse(block));
+    expect(read.ok ? [] : read.problems).toEqual([]);
+  });
+
+  it('name every claim and every maker', () => {
+    const text = page('ci.md');
+    for (const pipeline of Object.values(PIPELINES)) {
+      for (const claim of claimsForRules(pipeline)) expect(text).toContain(`\`${claim}\``);
+      for (const claim of pipeline.shown) expect(text).toContain(`\`{${claim}}\``);
+      for (const value of pipeline.outsiders.values) expect(text).toContain(`\`${value}\``);
+      expect(text).toContain(pipeline.issuer);
+    }
+  });
 });
 
 describe('docs/operations.md', () => {

@@ -90,6 +90,30 @@ describe("the chart's Kubernetes rights", () => {
     );
   });
 
+  it('for steps beside the route stand apart, by kind: pods without the Deployment, subsets alone', () => {
+    const of = (kind: 'scale' | 'ensureSubset', role: 'api' | 'worker') =>
+      grants(shipped.preparations[kind][role]).toSorted();
+    expect(of('scale', 'worker')).toEqual([
+      'get horizontalpodautoscalers',
+      'get scaledobjects',
+      'list horizontalpodautoscalers',
+      'list scaledobjects',
+      'patch deployments/scale',
+      'patch horizontalpodautoscalers',
+      'patch scaledobjects',
+    ]);
+    expect(of('scale', 'api')).toEqual([
+      'get horizontalpodautoscalers',
+      'get scaledobjects',
+      'list horizontalpodautoscalers',
+      'list scaledobjects',
+    ]);
+    expect(of('ensureSubset', 'worker')).toEqual(
+      ['create', 'delete', 'list', 'patch'].map((verb) => `${verb} destinationrules`),
+    );
+    expect(of('ensureSubset', 'api')).toEqual(['list destinationrules']);
+  });
+
   it('of the worker write routes, and nothing else', () => {
     const written = all(shipped.worker).filter((rule) => rule.verbs.includes('patch'));
     expect([...new Set(written.flatMap((rule) => rule.resources))].toSorted()).toEqual([

@@ -86,6 +86,11 @@ const VIEWS: readonly [string, (s: Story) => string][] = [
   ['a rollout that went back', (s) => `/ui/rollouts/${s.failed}`],
   ['the plan', () => '/ui/plan'],
   ['the history', () => '/ui/history'],
+  ['the fleets', () => '/ui/fleets'],
+  ['a fleet', () => '/ui/fleets/fr_1'],
+  ['the migrations', () => '/ui/migrations'],
+  ['a migration that is watched', () => '/ui/migrations/mm_1'],
+  ['a migration that a caller is in the way of', () => '/ui/migrations/mm_2'],
   ['a wrong address', () => '/ui/nothing'],
 ];
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Browser } from 'playwright-core';
 import { launch, signIn, visit } from './browser.ts';
+import { fleetsAndMigrations } from './fleet-story.ts';
 import { morning } from './story.ts';
 import { pageWorld, TOKENS } from './world.ts';
 
@@ -12,6 +13,7 @@ const PHONE = { width: 390, height: 844 };
 
 const world = await pageWorld();
 const story = await morning(world.fake);
+await fleetsAndMigrations(world);
 const empty = await pageWorld();
 
 const shots: readonly [string, string, string, 'light' | 'dark', { width: number; height: number }][] = [
@@ -21,6 +23,8 @@ const shots: readonly [string, string, string, 'light' | 'dark', { width: number
   ['page-charts', world.url, `/ui/rollouts/${story.waiting}`, 'dark', { width: 1240, height: 900 }],
   ['page-plan', world.url, '/ui/plan', 'dark', DESK],
   ['page-first-run', empty.url, '/ui/', 'light', DESK],
+  ['page-fleet', world.url, '/ui/fleets/fr_1', 'light', { width: 1240, height: 620 }],
+  ['page-migration', world.url, '/ui/migrations/mm_2', 'light', { width: 1240, height: 760 }],
   ['page-phone', world.url, `/ui/rollouts/${story.failed}`, 'light', PHONE],
   ['page-phone-list', world.url, '/ui/', 'dark', PHONE],
 ];

@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import type { PrincipalRole } from '../../src/app/ports.ts';
 import type { Visit } from './browser.ts';
 import { launch, visit } from './browser.ts';
+import { fleetsAndMigrations } from './fleet-story.ts';
 import type { Story } from './story.ts';
 import { looks, morning, plan, started } from './story.ts';
 import type { World, WorldOptions } from './world.ts';
@@ -35,6 +36,7 @@ export function visits(): Visits {
     browser = await launch();
     world = await pageWorld();
     story = await morning(world.fake);
+    await fleetsAndMigrations(world);
   });
   afterAll(async () => {
     await browser.close();

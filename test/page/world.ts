@@ -1,12 +1,26 @@
 /** The real server with the page, over use cases in memory, on a free port. */
+
+import { type AddressInfo, createServer as createNetServer } from 'node:net';
+import { openIssuer } from '../../src/adapters/oidc/issuer.ts';
+import { openSignOn } from '../../src/adapters/oidc/sign-on.ts';
 import type { Principal, PrincipalRole } from '../../src/app/ports.ts';
+import { type Person, principalOfPerson } from '../../src/app/trust/login.ts';
+import { CALLBACK_PATH } from '../../src/app/trust/ports.ts';
+import type { LoginTrust } from '../../src/app/trust/trust.ts';
 import { listen } from '../../src/http/listen.ts';
 import { pageRouter } from '../../src/http/page.ts';
 import type { PageLinks } from '../../src/http/page-session.ts';
 import { createServer } from '../../src/http/server.ts';
 import { sessions as openSessions } from '../../src/http/session.ts';
+import { SIGN_ON_PATH, signOnRouter } from '../../src/http/sign-on.ts';
+import { type FakeFleets, fakeFleets } from '../support/fleets-fake.ts';
+import { type FakeMigrations, fakeMigrations } from '../support/migrations-fake.ts';
+import type { OidcIssuer } from '../support/oidc-issuer.ts';
 import type { FakeUseCases } from '../support/usecases-fake.ts';
 import { fakeUseCases, quietLog } from '../support/usecases-fake.ts';
+
+/** Of the service, at the provider of the tests. */
+export const CLIENT_ID = 'sluice';
 
 export const TOKENS: Readonly<Record<PrincipalRole, string>> = {
   viewer: 'slc_viewer_0123456789abcdef',
@@ -25,6 +39,8 @@ const principals = new Map<string, Principal>(
 export interface World {
   readonly url: string;
   readonly fake: FakeUseCases;
+  readonly fleets: FakeFleets;
+  readonly migrations: FakeMigrations;
   readonly revoked: Set<string>;
   readonly key: string;
   /** Stops the server; `start` brings it back on the same port. */
@@ -40,23 +56,42 @@ export interface WorldOptions {
   readonly links?: PageLinks;
   readonly publicUrl?: string;
   readonly key?: string;
+  /** People may also sign in here; the client is that issuer's audience and has this secret. */
+  readonly signOn?: {
+    readonly idp: OidcIssuer;
+    readonly clientSecret: string | null;
+    readonly trust?: Partial<LoginTrust>;
+  };
   /** The clock of the sessions. */
   readonly now?: () => number;
 }
 
 export async function pageWorld(options: WorldOptions = {}): Promise<World> {
-  const { fake = fakeUseCases(), heartbeat = 15_000, promised = heartbeat, publicUrl, now = Date.now } = options;
+  const { fake = fakeUseCases(), heartbeat = 15_000, promised = heartbeat, now = Date.now } = options;
+  const [fleets, migrations] = [fakeFleets(fake), fakeMigrations()];
   const key = options.key ?? 'a key for tests, long enough for all of them';
   const links = options.links ?? { prometheus: { default: 'http://127.0.0.1:9/prom' }, tools: [] };
   const revoked = new Set<string>();
   const authenticate = async (token: string): Promise<Principal | null> =>
     revoked.has(token) ? null : (principals.get(token) ?? null);
+  // The provider is told the address to come back to before the server is there.
+  const wanted = options.signOn === undefined ? 0 : await freePort();
+  const publicUrl = options.publicUrl ?? (options.signOn === undefined ? undefined : `http://127.0.0.1:${wanted}`);
+  const signOn = options.signOn === undefined ? null : provider(options.signOn, publicUrl ?? '', now);
   const recorder = { httpRequest() {}, expose: async () => ({ contentType: 'text/plain', body: '' }) };
   const open = (port: number) => {
-    const sessions = openSessions({ key, authenticate, publicUrl, now });
+    const sessions = openSessions({
+      key,
+      authenticate,
+      publicUrl,
+      now,
+      ...(signOn === null ? {} : { people: signOn.people }),
+    });
     const app = createServer({
       usecases: fake,
       audit: fake.audit,
+      fleets,
+      migrations,
       tokens: { authenticate },
       recorder,
       log: quietLog,
@@ -65,6 +100,20 @@ export async function pageWorld(options: WorldOptions = {}): Promise<World> {
       limits: { heartbeat },
       sessions,
       extraRouters: [
+        ...(signOn === null
+          ? []
+          : [
+              signOnRouter({
+                signOn: signOn.signOn,
+                people: signOn.people,
+                audit: fake.audit,
+                sessions,
+                key,
+                publicUrl: publicUrl ?? '',
+                now,
+                log: quietLog,
+              }),
+            ]),
         pageRouter({
           sessions,
           authenticate,
@@ -74,17 +123,20 @@ export async function pageWorld(options: WorldOptions = {}): Promise<World> {
           version: '0.1.0-test',
           heartbeat: promised,
           links,
+          signOn: signOn === null ? null : { label: signOn.signOn.label, href: SIGN_ON_PATH },
         }),
       ],
       ...(publicUrl === undefined ? {} : { publicUrl }),
     });
     return listen(app, { host: '127.0.0.1', port });
   };
-  let server = await open(0);
+  let server = await open(wanted);
   const { port } = server;
   return {
     url: `http://127.0.0.1:${port}`,
     fake,
+    fleets,
+    migrations,
     revoked,
     key,
     stop: () => server.close(300),
@@ -92,4 +144,38 @@ export async function pageWorld(options: WorldOptions = {}): Promise<World> {
       server = await open(port);
     },
   };
+}
+
+function provider(
+  { idp, clientSecret, trust: over = {} }: NonNullable<WorldOptions['signOn']>,
+  publicUrl: string,
+  now: () => number,
+) {
+  const trust: LoginTrust = {
+    issuer: idp.issuer,
+    clientId: CLIENT_ID,
+    label: 'Example',
+    scopes: ['openid', 'profile', 'email'],
+    groupsClaim: 'groups',
+    session: 8 * 3_600_000,
+    roles: [
+      { group: 'platform', role: 'admin', scope: null },
+      { group: 'sre', role: 'approver', scope: null },
+    ],
+    ...over,
+  };
+  const issuer = openIssuer({ issuer: idp.issuer, now });
+  const redirectUri = `${publicUrl}${CALLBACK_PATH}`;
+  return {
+    signOn: openSignOn({ trust, issuer, clientSecret, redirectUri }),
+    people: { principalOf: (person: Person) => principalOfPerson(trust, person), lasts: trust.session },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createNetServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
 }

@@ -227,7 +227,7 @@ describe('a fleet rollout', () => {
     const id = await begun();
     expect(await ports.fleets.due(60_000, 10)).toEqual([id]);
     expect(await ports.fleets.due(60_000, 10)).toEqual([]);
-    expect((await ports.fleets.list(10, null)).items.map((fleet) => fleet.id)).toEqual([id]);
+    expect((await ports.fleets.list({}, 10, null)).items.map((fleet) => fleet.id)).toEqual([id]);
     await commandFleet(ports, id, { name: 'abort', reason: '' }, ana);
     await look(id);
     await store.prune(Date.now() + 60_000, 10);

@@ -56,7 +56,16 @@ const ids = async (channel: string, lease = 60_000) => (await outbox.claim(chann
 test('tells each channel about the facts that people want to hear of, and of no others', async () => {
   const { id } = await use.created();
   const facts = await happen(id, ...FACT_TYPES.filter((type) => type !== 'created'));
-  const untold = ['unblocked', 'evidence_source_changed', 'gate_answered', 'drift_seen', 'drift_reasserted'];
+  const untold = [
+    'unblocked',
+    'evidence_source_changed',
+    'gate_answered',
+    'drift_seen',
+    'drift_reasserted',
+    'preparation_wanted',
+    'preparation_in_place',
+    'preparation_gone',
+  ];
   const told = facts.filter(({ type }) => !untold.includes(type));
   const expected = told.map((fact) => ({ id: `${id}:${fact.seq}`, rolloutId: id, fact, attempts: 0 }));
   expect(await outbox.claim('slack', 100, 60_000)).toEqual(expected);

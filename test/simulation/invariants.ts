@@ -25,6 +25,9 @@ interface Rule {
 const rulesOf = (object: KubeObject): { readonly http?: readonly Rule[]; readonly rules?: readonly Rule[] } =>
   object.spec as { http?: Rule[]; rules?: Rule[] };
 
+const ROUTES = ['VirtualService', 'HTTPRoute'];
+export const isRoute = ({ kind }: KubeObject): boolean => ROUTES.includes(kind);
+
 export const weightsOf = (object: KubeObject): { stable: number; canary: number } => {
   const { http, rules } = rulesOf(object);
   const rule = (http ?? rules)?.find((r) => r.name === 'api');
@@ -76,7 +79,8 @@ export function violations(world: World): string[] {
   const claim = (holds: boolean, what: string): void => {
     if (!holds) found.push(what);
   };
-  const ours = kube.journal.filter((write) => write.by === 'sluice');
+  const written = kube.journal.filter((write) => write.by === 'sluice');
+  const ours = written.filter(({ after }) => isRoute(after));
   found.push(
     ...revertViolations(
       back,
@@ -195,6 +199,8 @@ export function violations(world: World): string[] {
   if (end !== null && end !== 'failed' && lastWrite !== undefined)
     claim(kindsOn(lastWrite.after).length === 0, `I10: ${kindsOn(lastWrite.after).join()} is left after the end`);
 
+  found.push(...besideViolations(world, final));
+
   // I11: a step is entered only with the approval of each of its gates, given by that gate, or past it by a person's word;
   // and nothing on the way back waits for one.
   for (const { previous, next } of commits) {
@@ -250,6 +256,64 @@ function revertViolations(back: readonly Commit[], writes: readonly KubeObject[]
   return found;
 }
 
+const NOTES = ['sluice.dev/scale', 'sluice.dev/subsets'];
+const leastOf = ({ spec }: KubeObject): number => {
+  const { minReplicas, minReplicaCount, replicas } = spec as Readonly<Record<string, number | undefined>>;
+  return minReplicas ?? minReplicaCount ?? replicas ?? 0;
+};
+const subsetsOf = ({ spec }: KubeObject): readonly string[] =>
+  ((spec as { subsets?: { name: string }[] }).subsets ?? []).map(({ name }) => name);
+
+/** B: what stands beside the route comes before the traffic, goes after it, and is gone at the end. */
+function besideViolations({ kube, script, store }: World, final: Rollout): string[] {
+  const found: string[] = [];
+  const kinds = new Set(script.plan.steps.flatMap(({ prepares }) => prepares?.kind ?? []));
+  let decided = 0;
+  for (const { after, before, by } of kube.journal) {
+    if (by !== 'sluice') continue;
+    if (isRoute(after)) {
+      decided = weightsOf(after).canary;
+      if (kinds.has('ensureSubset') && decided > 0 && !definedBefore(kube, after).includes('v2'))
+        found.push(`B1: ${decided} % to subset v2, which is not there`);
+    } else if (after.kind === 'DestinationRule') {
+      if (subsetsOf(after).length < subsetsOf(before).length && decided !== 0)
+        found.push(`B2: a subset was removed while ${decided} % were led to it`);
+    } else if (leastOf(after) < leastOf(before) && decided !== 0 && !(after.kind !== 'Deployment' && decided === 100))
+      found.push(`B2: pods were taken away at ${decided} %`);
+  }
+  const end = isLive(final) ? null : statusOf(final);
+  const left = final.prepared?.some(({ state }) => state === 'left') === true;
+  if (end === null || end === 'failed' || left) return found;
+  for (const plural of ['deployments', 'horizontalpodautoscalers', 'scaledobjects', 'destinationrules']) {
+    for (const name of ['myapp', 'myapp-v2']) {
+      const object = kube.object(name, plural);
+      const notes = NOTES.filter((note) => object?.metadata.annotations?.[note] !== undefined);
+      if (notes.length > 0) found.push(`B3: ${plural} ${name} has ${notes.join()} after the end`);
+    }
+  }
+  for (const plural of ['horizontalpodautoscalers', 'scaledobjects']) {
+    const object = kube.object('myapp-v2', plural);
+    if (object !== undefined && leastOf(object) !== 2) found.push(`B4: ${plural} is left at ${leastOf(object)}`);
+  }
+  const went = store.commits.some(({ next }) => next.phase.name === 'rolling_back' && next.reverts === undefined);
+  if (went && end !== 'succeeded') {
+    const pods = leastOf(kube.object('myapp-v2', 'deployments') as KubeObject);
+    const autoscaled = kube.object('myapp-v2', 'horizontalpodautoscalers') ?? kube.object('myapp-v2', 'scaledobjects');
+    // With an autoscaler the pods stay as it has them; without one they are as before, or none.
+    if (autoscaled === undefined && pods !== 2 && pods !== 0) found.push(`B5: the canary is left with ${pods} pods`);
+    if (kinds.has('ensureSubset') && subsetsOf(kube.object('myapp', 'destinationrules') as KubeObject).includes('v2'))
+      found.push('B6: subset v2 is left');
+  }
+  return found;
+}
+
+/** Subsets at the time of a write to the route. */
+function definedBefore({ journal }: World['kube'], route: KubeObject): readonly string[] {
+  const at = journal.findIndex(({ after }) => after === route);
+  const rule = journal.slice(0, at).findLast(({ after }) => after.kind === 'DestinationRule');
+  return rule === undefined ? [] : subsetsOf(rule.after);
+}
+
 const BY_OTHERS: ReadonlySet<unknown> = new Set([
   'drift',
   'fighting',
@@ -272,7 +336,8 @@ function mayMove({ previous, next, measurements }: Commit): boolean {
   const lastOf = (check: string): string | null | undefined =>
     measurements.find((m) => m.check === check)?.verdict ?? previous.tallies[check]?.last;
   const passed = !isJudgedAt(plan, from) || plan.analysis.checks.every((check) => lastOf(check.name) === 'pass');
-  const rises = weightAt(plan, to) > weightAt(plan, from) || plan.steps[from]?.adds !== undefined;
+  const beside = [plan.steps[from]?.adds, plan.steps[from]?.prepares, plan.steps[to]?.prepares];
+  const rises = weightAt(plan, to) > weightAt(plan, from) || beside.some((one) => one !== undefined);
   const held = phase.reachedAt !== null && to === from + 1 && rises;
   return passed && held;
 }

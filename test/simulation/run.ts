@@ -3,7 +3,7 @@ import type { KubeObject } from '../../src/adapters/kubernetes/kube.ts';
 import type { MeshModule } from '../../src/adapters/mesh.ts';
 import type { Plan } from '../../src/domain/plan.ts';
 import { statusOf } from '../../src/domain/rollout.ts';
-import { violations } from './invariants.ts';
+import { isRoute, violations } from './invariants.ts';
 import { type Sabotage, scriptOf, simulate } from './world.ts';
 
 export const seedRoute: KubeObject = {
@@ -58,7 +58,9 @@ export interface Report {
 }
 
 /** What no plan of that mesh may ask for is not simulated with it. */
-function carried({ sessionAffinity, ...plan }: Plan, { adds = [] }: MeshModule): Plan {
+function carried({ sessionAffinity, ...rest }: Plan, { kind, adds = [] }: MeshModule): Plan {
+  const steps = rest.steps.filter(({ prepares }) => kind === 'istio' || prepares?.kind !== 'ensureSubset');
+  const plan = { ...rest, steps };
   return sessionAffinity === undefined || !adds.includes('sessionAffinity') ? plan : { ...plan, sessionAffinity };
 }
 
@@ -89,7 +91,7 @@ export async function simulateSeeds(
       final === undefined ? 'none' : final.phase.name === 'paused' ? `paused:${final.phase.cause}` : statusOf(final);
     ends[end] = (ends[end] ?? 0) + 1;
     commits += world.store.commits.length;
-    writes += world.kube.journal.filter((w) => w.by === 'sluice').length;
+    writes += world.kube.journal.filter((w) => w.by === 'sluice' && isRoute(w.after)).length;
     for (const what of violations(world)) found.push(`seed ${seed}: ${what}`);
   }
   return { runs: to - from, ends, violations: found, commits, writes };

@@ -2,8 +2,10 @@
  * One seeded run of the production tick, commands and sweep against the production reducer and the production router,
  * over ports in memory whose every call may be slow, fail, be cut off by a crash, or come from a stalled twin.
  */
-import type { KubeClient, KubeObject, PatchOp } from '../../src/adapters/kubernetes/kube.ts';
+import type { KubeClient, KubeObject, ObjectRef, PatchOp } from '../../src/adapters/kubernetes/kube.ts';
 import type { MeshModule } from '../../src/adapters/mesh.ts';
+import { openPreparations } from '../../src/adapters/preparation-post.ts';
+import { loadPreparations } from '../../src/adapters/registry.ts';
 import { ours as ownRule } from '../../src/adapters/routes/temporary-rules.ts';
 import { command } from '../../src/app/commands.ts';
 import type {
@@ -22,6 +24,7 @@ import type { SessionAffinity } from '../../src/domain/affinity.ts';
 import type { Command } from '../../src/domain/command.ts';
 import type { Reading, Workload } from '../../src/domain/observation.ts';
 import type { GateWebhook, Plan, Step } from '../../src/domain/plan.ts';
+import type { ScaleTo } from '../../src/domain/preparation.ts';
 import type { GateDecision } from '../../src/domain/rollout.ts';
 import { isLive } from '../../src/domain/rollout.ts';
 import { anAct, unheard } from '../support/audit.ts';
@@ -45,6 +48,8 @@ const deaf: Recorder = {
     return { contentType: '', body: '' };
   },
 };
+
+const preparations = await loadPreparations();
 
 /** What the seed decided about this run. */
 export interface Script {
@@ -76,7 +81,12 @@ export interface Script {
 }
 
 /** A guard taken away on purpose: shows that the invariants notice. */
-export type Sabotage = 'no_row_version' | 'no_resource_version' | 'no_fresh_reads' | 'any_answer_approves';
+export type Sabotage =
+  | 'no_row_version'
+  | 'no_resource_version'
+  | 'no_fresh_reads'
+  | 'no_token_beside'
+  | 'any_answer_approves';
 
 export interface World {
   readonly script: Script;
@@ -112,6 +122,23 @@ const KEPT: SessionAffinity = {
 };
 const COPIES: Step = { weight: 0, hold: 20_000, approval: 'none', adds: { kind: 'mirror', percent: 100 } };
 
+const SUBSETS: Step = {
+  weight: 0,
+  hold: 1_000,
+  approval: 'none',
+  prepares: { kind: 'ensureSubset', labels: null, settle: 10_000 },
+};
+const pods = (to: ScaleTo, seed: number): Step => ({
+  weight: 0,
+  hold: 1_000,
+  approval: 'none',
+  prepares: { kind: 'scale', to, onRollback: seed % 2 === 0 ? 'restore' : 'zero' },
+});
+
+/** Who has the canary's pods in a run that scales them. */
+export const scaledBy = (seed: number): 'deployment' | 'hpa' | 'keda' =>
+  (['deployment', 'hpa', 'keda'] as const)[Math.floor(seed / 5) % 3] ?? 'deployment';
+
 export function scriptOf(seed: number): Script {
   const { random } = scheduler(seed ^ 0x5eed);
   const maybe = <T>(p: number, value: () => T): T | null => (random() < p ? value() : null);
@@ -122,7 +149,15 @@ export function scriptOf(seed: number): Script {
     approval: i === all.length - 1 && random() < 0.3 ? ('required' as const) : ('none' as const),
   }));
   // Some begin with what stands beside weights; drawn from the seed itself, so that all else stays as it was.
-  const steps = [...(seed % 3 === 0 ? [TESTERS] : []), ...(seed % 6 === 0 ? [COPIES] : []), ...weights];
+  const steps = [
+    ...(seed % 4 === 1 ? [SUBSETS] : []),
+    ...(seed % 3 === 0 ? [TESTERS] : []),
+    ...(seed % 6 === 0 ? [COPIES] : []),
+    ...(seed % 5 === 2 ? [pods({ match: 'nextWeight' }, seed)] : []),
+    ...weights.slice(0, 1).map((step) => ({ ...step, ...(seed % 5 === 2 ? { approval: 'none' as const } : {}) })),
+    ...(seed % 5 === 2 ? [{ ...pods({ replicas: 6 }, seed), weight: 5 }] : []),
+    ...weights.slice(1),
+  ];
   const base = aPlan();
   const plan: Plan = {
     ...base,
@@ -238,6 +273,7 @@ export async function simulate(
       : honest;
   const kube = remembering(memoryKube(), () => time.now());
   kube.put(object, 'kubectl-apply');
+  for (const one of beside(script)) kube.put(one, 'kubectl-apply');
   const faulty = () => time.now() < FAULTS_UNTIL;
   const down = () => script.outage !== null && time.now() >= script.outage[0] && time.now() < script.outage[1];
 
@@ -261,14 +297,15 @@ export async function simulate(
     ...kube,
     get: (ref) => call(async () => (flaky() ? AWAY : kube.getAsOf(ref, fresh()))),
     read: (ref) => call(async () => (flaky() ? AWAY : kube.getAsOf(ref, behind()))),
+    list: (kind) => call(async () => (flaky() ? AWAY : kube.list(kind))),
     patch: (ref, ops, options) =>
       call(async () => {
         if (down()) return AWAY;
-        const answer = await kube.patch(
-          ref,
-          sabotage === 'no_resource_version' ? withoutPrecondition(ops, kube) : ops,
-          options,
-        );
+        const free =
+          sabotage ===
+          (ref.plural === 'virtualservices' || ref.plural === 'httproutes' ? 'no_resource_version' : 'no_token_beside');
+        const answer = await kube.patch(ref, free ? withoutPrecondition(ops, kube, ref) : ops, options);
+        if (answer.ok) time.after(SCALES_AFTER, () => keepBounds(kube));
         // The answer may be lost although the write landed.
         return faulty() && time.random() < script.failRate
           ? { ...AWAY, code: 'timeout' as const, status: null }
@@ -282,8 +319,16 @@ export async function simulate(
     const crashed = isCanary && script.crashAt !== null && time.now() >= script.crashAt;
     if (!crashed && isCanary && when < script.readyFrom)
       return { ok: true, name, replicas: 2, ready: 0, settled: false, crash: null };
+    const replicas = isCanary ? podsOf(kube) : 2;
     const crash = { reason: 'CrashLoopBackOff', message: `pod ${name}-a: CrashLoopBackOff`, fatal: true };
-    return { ok: true, name, replicas: 2, ready: crashed ? 0 : 2, settled: !crashed, crash: crashed ? crash : null };
+    return {
+      ok: true,
+      name,
+      replicas,
+      ready: crashed ? 0 : replicas,
+      settled: !crashed,
+      crash: crashed ? crash : null,
+    };
   };
   const meshes: MeshGateway = {
     router: (target) => mesh.open(target, slowKube),
@@ -329,6 +374,11 @@ export async function simulate(
     },
   };
 
+  const gateway = openPreparations({
+    clusters: new Map([['default', { name: 'default', kube: slowKube, providers: new Map(), defaultProvider: '' }]]),
+    preparations,
+    writesHere: true,
+  });
   const asked: Asked[] = [];
   const gates: GateKeeper = {
     objection: () => null,
@@ -345,6 +395,7 @@ export async function simulate(
     store,
     gates,
     meshes,
+    preparations: gateway,
     metrics: { provider: () => provider },
     queue,
     recorder: deaf,
@@ -411,10 +462,14 @@ export async function simulate(
   return { script, store, kube, time, asked };
 }
 
-const withoutPrecondition = (ops: readonly PatchOp[], kube: ReturnType<typeof memoryKube>): PatchOp[] =>
+const withoutPrecondition = (
+  ops: readonly PatchOp[],
+  kube: ReturnType<typeof memoryKube>,
+  { name, plural }: ObjectRef,
+): PatchOp[] =>
   ops.map((op) =>
     op.op === 'replace' && op.path === '/metadata/resourceVersion'
-      ? { ...op, value: kube.object('myapp')?.metadata.resourceVersion }
+      ? { ...op, value: kube.object(name, plural)?.metadata.resourceVersion }
       : op,
   );
 
@@ -423,29 +478,94 @@ const asIfCurrent = (change: Commit, store: MemoryStore): Commit => ({
   previous: { ...change.previous, version: store.row(change.previous.id)?.rollout.version ?? 0 },
 });
 
+// ── what stands beside the route ────────────────────────────────────────────────────────────────────────────────────
+
+const SCALES_AFTER = 2_000;
+const anObject = (apiVersion: string, kind: string, name: string, spec: object): KubeObject => ({
+  apiVersion,
+  kind,
+  metadata: { name, namespace: 'production' },
+  spec,
+});
+const deployment = (version: string): KubeObject =>
+  anObject('apps/v1', 'Deployment', `myapp-${version}`, {
+    replicas: 2,
+    template: { metadata: { labels: { app: 'myapp', version } } },
+  });
+const scaleTargetRef = { kind: 'Deployment', name: 'myapp-v2' };
+
+function beside({ seed, plan }: Script): readonly KubeObject[] {
+  const made = plan.steps.some(({ prepares }) => prepares?.kind === 'ensureSubset');
+  const names = made ? ['v1'] : ['v1', 'v2'];
+  const by = scaledBy(seed);
+  return [
+    deployment('v1'),
+    deployment('v2'),
+    anObject('networking.istio.io/v1', 'DestinationRule', 'myapp', {
+      host: 'myapp',
+      subsets: names.map((version) => ({ name: version, labels: { version } })),
+    }),
+    ...(by === 'hpa'
+      ? [
+          anObject('autoscaling/v2', 'HorizontalPodAutoscaler', 'myapp-v2', {
+            scaleTargetRef,
+            minReplicas: 2,
+            maxReplicas: 9,
+          }),
+        ]
+      : []),
+    ...(by === 'keda'
+      ? [anObject('keda.sh/v1alpha1', 'ScaledObject', 'myapp-v2', { scaleTargetRef, minReplicaCount: 2 })]
+      : []),
+  ];
+}
+
+const podsOf = (kube: ReturnType<typeof memoryKube>): number =>
+  ((kube.object('myapp-v2', 'deployments')?.spec ?? { replicas: 0 }) as { replicas: number }).replicas;
+
+/** As an autoscaler does, a moment later; what is scaled to 0 it leaves alone. */
+function keepBounds(kube: ReturnType<typeof memoryKube>): void {
+  const found = kube.object('myapp-v2', 'deployments');
+  const now = podsOf(kube);
+  const least = Math.max(
+    (kube.object('myapp-v2', 'horizontalpodautoscalers')?.spec as { minReplicas?: number } | undefined)?.minReplicas ??
+      0,
+    (kube.object('myapp-v2', 'scaledobjects')?.spec as { minReplicaCount?: number } | undefined)?.minReplicaCount ?? 0,
+  );
+  if (found === undefined || now === 0 || now >= least) return;
+  kube.put({ ...found, spec: { ...(found.spec as object), replicas: least } }, 'autoscaler');
+}
+
 interface RememberingKube extends ReturnType<typeof memoryKube> {
   /** The object as it was `age` milliseconds ago, as far back as it is known. */
   getAsOf(ref: Parameters<KubeClient['get']>[0], age: number): ReturnType<KubeClient['get']>;
 }
 
 function remembering(kube: ReturnType<typeof memoryKube>, now: () => number): RememberingKube {
-  const past: { readonly at: number; readonly object: KubeObject }[] = [];
-  const note = (name: string): void => {
-    const object = kube.object(name);
+  const pasts = new Map<string, { readonly at: number; readonly object: KubeObject }[]>();
+  const pastOf = (name: string, plural: string) => {
+    const past = pasts.get(`${plural}/${name}`) ?? [];
+    pasts.set(`${plural}/${name}`, past);
+    return past;
+  };
+  const note = (name: string, plural: string): void => {
+    const object = kube.object(name, plural);
+    const past = pastOf(name, plural);
     if (object !== undefined && past.at(-1)?.object !== object) past.push({ at: now(), object });
   };
   return {
     ...kube,
     put(object, by) {
       kube.put(object, by);
-      note(object.metadata.name);
+      note(object.metadata.name, `${object.kind.toLowerCase()}s`);
     },
     async patch(ref, ops, options) {
       const answer = await kube.patch(ref, ops, options);
-      note(ref.name);
+      note(ref.name, ref.plural);
       return answer;
     },
     async getAsOf(ref, age) {
+      const past = pastOf(ref.name, ref.plural);
       const then = past.findLast(({ at }) => at <= now() - age) ?? past[0];
       return age === 0 || then === undefined ? kube.get(ref) : { ok: true, value: then.object };
     },

@@ -14,7 +14,8 @@ import type {
 
 export interface MemoryKube extends KubeClient {
   put(object: KubeObject, by?: string): void;
-  object(name: string): KubeObject | undefined;
+  /** `plural`: where several kinds have one of that name. Default: the first that was put. */
+  object(name: string, plural?: string): KubeObject | undefined;
   /** Every accepted write in order. */
   readonly journal: readonly { readonly by: string; readonly before: KubeObject; readonly after: KubeObject }[];
   remove(name: string): void;
@@ -64,13 +65,19 @@ function patched(object: KubeObject, ops: readonly PatchOp[]): KubeObject | 'con
   return copy as unknown as KubeObject;
 }
 
+const pluralOf = (kind: string): string => `${kind.toLowerCase()}s`.replace(/ys$/, 'ies');
+const keyOf = (plural: string, name: string): string => `${plural}/${name}`;
+
 export function memoryKube(): MemoryKube {
   const objects = new Map<string, KubeObject>();
+  const named = (name: string): KubeObject | undefined =>
+    [...objects.values()].find(({ metadata }) => metadata.name === name);
   const journal: { by: string; before: KubeObject; after: KubeObject }[] = [];
   let version = 0;
 
   const save = (object: KubeObject, by: string): KubeObject => {
-    const before = objects.get(object.metadata.name);
+    const key = keyOf(pluralOf(object.kind), object.metadata.name);
+    const before = objects.get(key);
     version += 1;
     const specChanged = JSON.stringify(before?.spec) !== JSON.stringify(object.spec);
     const generation = (before?.metadata.generation ?? 0) + (specChanged ? 1 : 0);
@@ -79,32 +86,53 @@ export function memoryKube(): MemoryKube {
       ...object,
       metadata: { ...object.metadata, resourceVersion: String(version), generation, managedFields },
     };
-    objects.set(object.metadata.name, after);
+    objects.set(key, after);
     if (before !== undefined) journal.push({ by, before, after });
     return after;
   };
 
   const get = async (ref: ObjectRef): Promise<Kube<KubeObject>> => {
-    const found = objects.get(ref.name);
+    const found = objects.get(keyOf(ref.plural, ref.name));
     return found === undefined
       ? trouble('not_found', 404, `${ref.plural} ${ref.namespace}/${ref.name} not found`)
       : { ok: true, value: found };
+  };
+
+  /** Only spec.replicas is taken of a Scale, and one that changes nothing leaves the version as it is. */
+  const scaled = (found: KubeObject, ops: readonly PatchOp[]): Kube<KubeObject> => {
+    const { replicas = 1 } = (found.spec ?? {}) as { replicas?: number };
+    const scale = { ...found, apiVersion: 'autoscaling/v1', kind: 'Scale', spec: { replicas } };
+    const next = patched(scale, ops);
+    if (next === 'conflict') return trouble('conflict', 409, 'the object has been modified');
+    if (next === null) return trouble('invalid', 422, 'the server rejected our request due to an error in our request');
+    const wanted = (next.spec as { replicas: number }).replicas;
+    if (wanted !== replicas) save({ ...found, spec: { ...(found.spec as object), replicas: wanted } }, 'sluice');
+    return { ok: true, value: next };
   };
 
   return {
     cluster: 'default',
     journal,
     put: (object, by = 'kubectl-edit') => void save(object, by),
-    object: (name) => objects.get(name),
-    remove: (name) => void objects.delete(name),
+    object: (name, plural) => (plural === undefined ? named(name) : objects.get(keyOf(plural, name))),
+    remove(name) {
+      const found = named(name);
+      if (found !== undefined) objects.delete(keyOf(pluralOf(found.kind), name));
+    },
     get,
     read: get,
     async list(kind) {
-      return { ok: true, value: [...objects.values()].filter((o) => o.metadata.namespace === kind.namespace) };
+      return {
+        ok: true,
+        value: [...objects.values()].filter(
+          (o) => pluralOf(o.kind) === kind.plural && o.metadata.namespace === kind.namespace,
+        ),
+      };
     },
     async patch(ref, ops, options) {
-      const found = objects.get(ref.name);
+      const found = objects.get(keyOf(ref.plural, ref.name));
       if (found === undefined) return trouble('not_found', 404, `${ref.plural} ${ref.namespace}/${ref.name} not found`);
+      if (ref.subresource === 'scale') return scaled(found, ops);
       const next = patched(found, ops);
       if (next === 'conflict') return trouble('conflict', 409, 'the object has been modified');
       if (next === null)
@@ -112,18 +140,19 @@ export function memoryKube(): MemoryKube {
       return { ok: true, value: options?.dryRun === true ? next : save(next, 'sluice') };
     },
     async create(ref, object) {
-      if (objects.has(ref.name)) return trouble('conflict', 409, `${ref.plural} ${ref.name} already exists`);
+      if (objects.has(keyOf(ref.plural, ref.name)))
+        return trouble('conflict', 409, `${ref.plural} ${ref.name} already exists`);
       return {
         ok: true,
         value: save({ apiVersion: `${ref.group}/${ref.version}`, ...object } as KubeObject, 'sluice'),
       };
     },
     async delete(ref, resourceVersion) {
-      const found = objects.get(ref.name);
+      const found = objects.get(keyOf(ref.plural, ref.name));
       if (found === undefined) return trouble('not_found', 404, `${ref.plural} ${ref.namespace}/${ref.name} not found`);
       if (found.metadata.resourceVersion !== resourceVersion)
         return trouble('conflict', 409, 'the object has been modified');
-      objects.delete(ref.name);
+      objects.delete(keyOf(ref.plural, ref.name));
       return { ok: true, value: null };
     },
     async versions() {

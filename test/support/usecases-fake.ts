@@ -3,6 +3,7 @@
  * store in memory. Only the mesh and the metrics are made up, and `tick` says what they show.
  */
 import { z } from 'zod';
+import type { MeshModule } from '../../src/adapters/mesh.ts';
 import { capabilityMatrix, loadMeshes } from '../../src/adapters/registry.ts';
 import { backTest } from '../../src/app/backtest.ts';
 import { command, retry } from '../../src/app/commands.ts';
@@ -137,7 +138,8 @@ export function evaluation(rollout: Rollout, verdict: Verdict, value = verdict =
   };
 }
 
-export function fakeUseCases(): FakeUseCases {
+/** `targets`: kinds of mesh that plans may name; by themselves one that looks like Istio. */
+export function fakeUseCases(targets: readonly Pick<MeshModule, 'kind' | 'target'>[] = [istio]): FakeUseCases {
   let offset = 0;
   let broken: unknown = null;
   let routeRefusal: string | null = null;
@@ -195,7 +197,7 @@ export function fakeUseCases(): FakeUseCases {
     metrics,
     inspector: anInspector(() => meshFindings),
     parser: planParser(
-      [istio],
+      targets,
       ['prometheus'],
       () => null,
       () => null,
@@ -315,6 +317,7 @@ export function fakeUseCases(): FakeUseCases {
     evidence: (id, limit, cursor) => whole(() => store.evidence(id, limit, cursor)),
     ledger: (id) => whole(() => store.ledger(id)),
     traces: () => whole(async () => ({ traces: [], search: null, waiting: false })),
+    tracesNow: () => whole(async () => null),
     source: (id) => whole(() => store.source(id)),
     waitForChange: (id, version, wait, signal) => whole(() => store.waitForChange(id, version, wait, signal)),
   };

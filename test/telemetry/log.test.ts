@@ -116,6 +116,7 @@ describe('a secret', () => {
   });
 
   it.each([
+    ['an id token', 'wanted a name; found eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln', 'wanted a name; found [token]'],
     ['our own token', 'used slc_ab12cd_Zm9vYmFyYmF6cXV4MTIzNDU2Nzg5MA by ana', 'used [token] by ana'],
     ['a token of Slack', 'bot xoxb-1234567890-abcdef failed', 'bot [token] failed'],
     ['a header', 'sent Authorization: Bearer eyJhbGciOi.J9 to it', 'sent Authorization: Bearer [secret] to it'],

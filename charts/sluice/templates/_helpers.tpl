@@ -60,6 +60,9 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- /* Without it every API pod seals the page's sessions with a key of its own. */}}
 {{ include "sluice.fromSecret" (dict "root" . "name" "SLUICE_SESSION_KEY" "optional" true) }}
+{{- if .Values.trust.login }}
+{{ include "sluice.fromSecret" (dict "root" . "name" "SLUICE_OIDC_CLIENT_SECRET" "optional" true) }}
+{{- end }}
 {{- if .Values.webhooks.signed }}
 {{ include "sluice.fromSecret" (dict "root" . "name" "SLUICE_WEBHOOK_SECRETS") }}
 {{- end }}
@@ -84,7 +87,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end }}
 {{- range .Values.extraEnv }}
-{{- if and (hasKey . "value") (has .name (list "DATABASE_URL" "DATABASE_OWNER_URL" "REDIS_URL" "SLUICE_SESSION_KEY" "SLUICE_WEBHOOK_SECRETS" "SLACK_BOT_TOKEN" "SLACK_SIGNING_SECRET" "SLACK_APP_TOKEN" "PROMETHEUS_PASSWORD" "PROMETHEUS_BEARER_TOKEN" "PROMETHEUS_HEADER_VALUE" "SLUICE_KIALI_TOKEN" "SLUICE_JAEGER_TOKEN" "SLUICE_JAEGER_HEADER_VALUE" "OTEL_EXPORTER_OTLP_HEADERS")) }}
+{{- if and (hasKey . "value") (has .name (list "DATABASE_URL" "DATABASE_OWNER_URL" "REDIS_URL" "SLUICE_SESSION_KEY" "SLUICE_OIDC_CLIENT_SECRET" "SLUICE_WEBHOOK_SECRETS" "SLACK_BOT_TOKEN" "SLACK_SIGNING_SECRET" "SLACK_APP_TOKEN" "PROMETHEUS_PASSWORD" "PROMETHEUS_BEARER_TOKEN" "PROMETHEUS_HEADER_VALUE" "SLUICE_KIALI_TOKEN" "SLUICE_JAEGER_TOKEN" "SLUICE_JAEGER_HEADER_VALUE" "OTEL_EXPORTER_OTLP_HEADERS")) }}
 {{- fail (printf "extraEnv: %s is a secret; put it into existingSecret, not into values" .name) }}
 {{- end }}
 {{- end }}
@@ -183,6 +186,11 @@ spec:
           mountPath: /etc/sluice
           readOnly: true
         {{- end }}
+        {{- if or $root.Values.trust.login $root.Values.trust.ci }}
+        - name: trust
+          mountPath: /etc/sluice-trust
+          readOnly: true
+        {{- end }}
         {{- if $root.Values.channels }}
         - name: channels
           mountPath: /etc/sluice-channels
@@ -199,6 +207,11 @@ spec:
     - name: clusters
       configMap:
         name: {{ include "sluice.fullname" $root }}-clusters
+    {{- end }}
+    {{- if or $root.Values.trust.login $root.Values.trust.ci }}
+    - name: trust
+      configMap:
+        name: {{ include "sluice.fullname" $root }}-trust
     {{- end }}
     {{- if $root.Values.channels }}
     - name: channels

@@ -49,11 +49,12 @@ export async function openKube(options: KubeOptions): Promise<OpenedKube> {
   const log = (options.log ?? SILENT).child({ cluster });
   const credentials = await openCredentials(cluster, options);
   const transport = openTransport(credentials, { cluster, timeoutMs, tracer });
-  const asked = (verb: string, ref: KindRef & { readonly name?: string }): Asked => ({
+  const asked = (verb: string, ref: KindRef & { readonly name?: string; readonly subresource?: string }): Asked => ({
     cluster,
     verb,
     name: '',
     ...ref,
+    plural: ref.subresource === undefined ? ref.plural : `${ref.plural}/${ref.subresource}`,
   });
 
   const get = async (ref: ObjectRef): Promise<Kube<KubeObject>> =>
@@ -76,7 +77,8 @@ export async function openKube(options: KubeOptions): Promise<OpenedKube> {
     },
     patch: async (ref, ops, manners = {}) => {
       const written = await patch(transport, asked('patch', ref), ref, ops, manners.dryRun === true);
-      if (written.ok && manners.dryRun !== true) cache.learn(ref, written.value);
+      // What comes back of a subresource is not the object.
+      if (written.ok && manners.dryRun !== true && ref.subresource === undefined) cache.learn(ref, written.value);
       return written;
     },
     create: async (ref, object) => {

@@ -10,6 +10,8 @@ export interface KindRef {
 
 export interface ObjectRef extends KindRef {
   readonly name: string;
+  /** A part of the object with rights of its own, like "scale". Absent: the object. */
+  readonly subresource?: string;
 }
 
 /** A JSON object as the API server sent it, every unknown field kept. */

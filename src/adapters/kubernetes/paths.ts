@@ -11,8 +11,8 @@ export function collectionPath({ group, version, plural, namespace }: KindRef): 
   return `${groupPath(group)}/${part(version)}${scope}/${part(plural)}`;
 }
 
-export const objectPath = (ref: KindRef & { readonly name: string }): string =>
-  `${collectionPath(ref)}/${part(ref.name)}`;
+export const objectPath = (ref: KindRef & { readonly name: string; readonly subresource?: string }): string =>
+  `${collectionPath(ref)}/${part(ref.name)}${ref.subresource === undefined ? '' : `/${part(ref.subresource)}`}`;
 
 export const withQuery = (path: string, query: Readonly<Record<string, string | undefined>>): string => {
   const given = Object.entries(query).filter((entry): entry is [string, string] => entry[1] !== undefined);

@@ -48,8 +48,8 @@ export type Block =
   | { readonly type: 'actions'; readonly elements: readonly Button[] };
 
 const markdown = (text: string): MarkdownText => ({ type: 'mrkdwn', text, verbatim: true });
-const section = (text: string): Block => ({ type: 'section', text: markdown(text) });
-const context = (text: string): Block => ({ type: 'context', elements: [markdown(text)] });
+export const section = (text: string): Block => ({ type: 'section', text: markdown(text) });
+export const context = (text: string): Block => ({ type: 'context', elements: [markdown(text)] });
 const text = (words: string): PlainText => ({ type: 'plain_text', text: words });
 
 // ── the root ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -118,6 +118,7 @@ export function replyAbout(fact: Fact, rollout: Rollout): Rendered | null {
     case 'gate_overdue':
     case 'rollback_started':
     case 'stable_short':
+    case 'preparation_left':
       return plainReply(fact, rollout, true);
     case 'mesh_trouble':
       // While going forward, trouble that lasts becomes a pause. A rollback never pauses: this is the only word of it.

@@ -7,27 +7,20 @@
  * looks at the rollout once more afterwards: the last one to write has seen the newest state.
  */
 import { TryLater } from '../../app/deliver.ts';
-import type { Logger, Message, Notifier, RolloutStore, SlackMessages } from '../../app/ports.ts';
-import type { Millis } from '../../domain/plan.ts';
+import type { Logger, Message, Notifier, RolloutStore } from '../../app/ports.ts';
 import type { Rollout } from '../../domain/rollout.ts';
-import type { Place, SlackApi } from './slack-api.ts';
-import { SlackRefusal } from './slack-api.ts';
+import type { Place } from './slack-api.ts';
 import { openQuestion, type Rendered, replyAbout, rootMessage } from './slack-blocks.ts';
+import type { PostOptions } from './slack-once.ts';
+import { BUSY, postOnce, standingOf } from './slack-once.ts';
 
-export interface SlackNotifierOptions {
-  readonly api: SlackApi;
-  /** Id of the channel: "C0123ABCD". A name can be posted to, but not searched. */
-  readonly channel: string;
-  readonly messages: SlackMessages;
+export interface SlackNotifierOptions extends PostOptions {
   readonly store: Pick<RolloutStore, 'load' | 'facts'>;
   /** The page of a rollout; null: there is none. */
   readonly link: (rolloutId: string) => string | null;
   readonly log: Logger;
 }
 
-/** Longer than a search and a post together may take. */
-const POST_LEASE: Millis = 60_000;
-const BUSY: Millis = 2000;
 const ROUNDS = 3;
 const REMEMBERED = 1000;
 
@@ -60,7 +53,13 @@ const render = ({ link }: SlackNotifierOptions, rollout: Rollout): Rendered => r
 async function ensureRoot(options: SlackNotifierOptions, shown: Shown, rollout: Rollout): Promise<Place> {
   const standing = await standingOf(options, rollout.id, rollout.id);
   if (standing !== null) return standing;
-  const place = await postOnce(options, null, rollout.id, rollout.id, render(options, rollout));
+  const place = await postOnce(
+    options,
+    async () => null,
+    rollout.id,
+    rollout.id,
+    () => render(options, rollout),
+  );
   remember(shown, rollout);
   return place;
 }
@@ -103,7 +102,13 @@ async function reply(
 ): Promise<void> {
   const rendered = replyAbout(fact, rollout);
   if (rendered === null || (await standingOf(options, rollout.id, id)) !== null) return;
-  await postOnce(options, root.ts, rollout.id, id, rendered);
+  await postOnce(
+    options,
+    async () => root.ts,
+    rollout.id,
+    id,
+    () => rendered,
+  );
 }
 
 /** Takes the buttons off questions that are answered. */
@@ -118,45 +123,4 @@ async function settle(options: SlackNotifierOptions, rollout: Rollout): Promise<
     await api.update({ channel: message.channel, ts: message.ts }, rendered, message.key);
     await messages.posted(message.key, message.channel, message.ts, false);
   }
-}
-
-// ── posting once ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-async function standingOf({ messages }: SlackNotifierOptions, rolloutId: string, key: string): Promise<Place | null> {
-  const message = (await messages.of(rolloutId)).find((m) => m.key === key);
-  return message === undefined || message.ts === null ? null : { channel: message.channel, ts: message.ts };
-}
-
-/** Claim, look where an earlier attempt may have succeeded, post, remember. */
-async function postOnce(
-  options: SlackNotifierOptions,
-  thread: string | null,
-  rolloutId: string,
-  key: string,
-  rendered: Rendered,
-): Promise<Place> {
-  const { channel, messages } = options;
-  const begun = await messages.begin(rolloutId, key, channel, POST_LEASE);
-  if (begun === 'busy') throw new TryLater(`message ${key} is being posted by another worker`, BUSY, false);
-  try {
-    const before = begun === 'unknown' ? await look(options, thread, rolloutId, key) : null;
-    const place = before ?? (await options.api.post(channel, thread, rendered, key));
-    await messages.posted(key, place.channel, place.ts, rendered.asks);
-    return place;
-  } catch (error) {
-    // A first attempt that Slack turned down posted nothing; after any other, the next one has to look.
-    const turnedDown = error instanceof SlackRefusal || error instanceof TryLater;
-    await messages.release(key, begun === 'mine' && turnedDown ? 'no' : 'unknown');
-    throw error;
-  }
-}
-
-async function look(
-  { api, channel, messages }: SlackNotifierOptions,
-  thread: string | null,
-  rolloutId: string,
-  key: string,
-): Promise<Place | null> {
-  const begun = (await messages.of(rolloutId)).find((message) => message.key === key);
-  return begun === undefined ? null : await api.find(channel, thread, key, begun.begunAt);
 }

@@ -13,9 +13,6 @@ export interface MigratedCluster extends Surveyed {
   readonly scrapeInterval: Millis;
 }
 
-/** Kinds of mesh whose callers' mTLS can be demanded by an object. */
-export const MIGRATED_MESHES = ['istio'] as const;
-
 /** Shorter look-backs often hold fewer than two samples. */
 const SCRAPES = 4;
 
@@ -25,7 +22,11 @@ const DEAF: PolicyMetrics = {
 };
 const NONE = { ok: false, code: 'unavailable', message: 'the cluster has no Prometheus to ask' } as const;
 
-export function policyGateway(clusters: ReadonlyMap<string, MigratedCluster>): PolicyGateway {
+/** `meshes`: kinds of mesh whose callers' mTLS can be demanded by an object. */
+export function policyGateway(
+  clusters: ReadonlyMap<string, MigratedCluster>,
+  meshes: readonly string[],
+): PolicyGateway {
   const of = (name: string): MigratedCluster => {
     const found = clusters.get(name);
     if (found === undefined) throw new UnknownName('cluster', name, [...clusters.keys()]);
@@ -33,7 +34,7 @@ export function policyGateway(clusters: ReadonlyMap<string, MigratedCluster>): P
   };
   return {
     clusters: [...clusters.keys()],
-    meshes: MIGRATED_MESHES,
+    meshes,
     shortest(name) {
       const { query, scrapeInterval } = of(name);
       return query === null ? null : SCRAPES * scrapeInterval;

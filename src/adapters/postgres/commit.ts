@@ -42,6 +42,7 @@ const TOLD: ReadonlySet<FactType> = new Set([
   'mesh_recovered',
   'rollback_started',
   'stable_short',
+  'preparation_left',
   'ended',
 ]);
 

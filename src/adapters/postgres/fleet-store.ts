@@ -1,5 +1,6 @@
 /** Fleet rollouts on Postgres. */
 import type { FleetStarted, FleetStore, NewFleet } from '../../app/fleet/ports.ts';
+import { toldOfFleet } from '../../app/news.ts';
 import type { IdempotencyClaim } from '../../app/ports.ts';
 import { BadCursor } from '../../app/ports.ts';
 import type { Fleet, FleetFact, FleetSpec } from '../../domain/fleet/fleet.ts';
@@ -8,6 +9,7 @@ import type { Instant } from '../../domain/plan.ts';
 import { append, appendingFrom, entryJson } from './audit.ts';
 import type { Database, Queries } from './db.ts';
 import { timestamp } from './db.ts';
+import { postingFrom } from './outbox.ts';
 import { storable, storableJson } from './text.ts';
 
 type State = Pick<Fleet, 'phase' | 'children' | 'factCount' | 'startedBy'>;
@@ -35,7 +37,8 @@ const stateOf = ({ phase, children, factCount, startedBy }: Fleet): State => ({
   ...(startedBy === undefined ? {} : { startedBy }),
 });
 
-export function postgresFleetStore(db: Database): FleetStore {
+/** `tells`: people are told of what happens. */
+export function postgresFleetStore(db: Database, { tells = false } = {}): FleetStore {
   return {
     async load(id) {
       const [row] = await db.read<Row & { now: Instant }>({
@@ -60,6 +63,7 @@ export function postgresFleetStore(db: Database): FleetStore {
           lookIn,
           phase.name === 'ended' ? timestamp(phase.at) : null,
           storableJson(facts),
+          tells ? toldOfFleet(facts) : [],
           ...(act === undefined ? [] : [entryJson(act)]),
         ],
       });
@@ -75,13 +79,14 @@ export function postgresFleetStore(db: Database): FleetStore {
       });
       return rows.map(({ id }) => id);
     },
-    async list(limit, cursor) {
+    async list({ status }, limit, cursor) {
       const place = cursor === null ? null : placeOf(cursor);
       const rows = await db.read<Row>({
         text: `select ${COLUMNS} from fleet_rollout f
-          where $2::timestamptz is null or (f.created_at, f.id) < ($2::timestamptz, $3)
+          where ($2::timestamptz is null or (f.created_at, f.id) < ($2::timestamptz, $3))
+            and ($4::text[] is null or f.status = any($4))
           order by f.created_at desc, f.id desc limit $1`,
-        values: [limit + 1, place === null ? null : timestamp(place.at), place?.id ?? null],
+        values: [limit + 1, place === null ? null : timestamp(place.at), place?.id ?? null, status ?? null],
       });
       const items = rows.slice(0, limit).map(toFleet);
       const last = items.at(-1);
@@ -113,10 +118,10 @@ with moved as (
   insert into fleet_fact (fleet_id, seq, at, type, actor, wave, cluster, message)
   select moved.id, f.seq, to_timestamp(f.at / 1000), f.type, f.actor, f.wave, f.cluster, f.message
   from moved, json_to_recordset($9) as f (seq int, at float8, type text, actor text, wave int, cluster text, message text)
-)${further}
+), ${postingFrom('fleet', 10)}${further}
 select id from moved`;
 const COMMIT = commitText('');
-const COMMAND = commitText(`, audited as (${appendingFrom('moved', 10)})`);
+const COMMAND = commitText(`, audited as (${appendingFrom('moved', 11)})`);
 
 async function replay(db: Queries, { principal, key, hash }: IdempotencyClaim): Promise<FleetStarted | null> {
   const [row] = await db.rows<Row & { key_hash: string }>({

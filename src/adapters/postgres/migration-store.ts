@@ -1,5 +1,6 @@
 /** Migrations of mTLS in Postgres: a row, its facts, and the keys of the requests that made it. */
 import type { MigrationFilter, MigrationStarted, MigrationStore, NewMigration } from '../../app/migration/ports.ts';
+import { toldOfMigration } from '../../app/news.ts';
 import type { Page } from '../../app/ports.ts';
 import { BadCursor, StoreUnavailable } from '../../app/ports.ts';
 import type { Migration, MigrationFact } from '../../domain/migration/migration.ts';
@@ -8,6 +9,7 @@ import type { Instant } from '../../domain/plan.ts';
 import { append, appendingFrom, entryJson } from './audit.ts';
 import type { Database, Queries } from './db.ts';
 import { timestamp, timestampOrNull } from './db.ts';
+import { forgetNews, postingFrom } from './outbox.ts';
 import { storable, storableJson } from './text.ts';
 import { brokenConstraint, isPassing } from './trouble.ts';
 
@@ -44,10 +46,10 @@ with moved as (
   insert into mesh_migration_fact (migration_id, seq, at, type, actor, message, data)
   select moved.id, f.seq, to_timestamp(f.at / 1000), f.type, f.actor, f.message, f.data
   from moved, json_to_recordset($8) as f (seq int, at float8, type text, actor text, message text, data jsonb)
-)${further}
+), ${postingFrom('migration', 9)}${further}
 select id from moved`;
 const COMMIT = commitText('');
-const COMMAND = commitText(`, audited as (${appendingFrom('moved', 9)})`);
+const COMMAND = commitText(`, audited as (${appendingFrom('moved', 10)})`);
 
 const DUE = `
 update mesh_migration set claimed_until = now() + $1 * interval '1 millisecond'
@@ -62,7 +64,8 @@ returning id`;
 
 const TRIES = 4;
 
-export function postgresMigrationStore(db: Database): MigrationStore {
+/** `tells`: people are told of what happens. */
+export function postgresMigrationStore(db: Database, { tells = false } = {}): MigrationStore {
   return {
     async load(id) {
       const [row] = await db.read<MigrationRow & { now: Instant }>({
@@ -98,6 +101,7 @@ export function postgresMigrationStore(db: Database): MigrationStore {
           timestampOrNull(nextLookAt),
           phase.name === 'ended' ? timestamp(phase.at) : null,
           storableJson(facts),
+          tells ? toldOfMigration(facts) : [],
           ...(act === undefined ? [] : [entryJson(act)]),
         ],
       });
@@ -121,6 +125,7 @@ export function postgresMigrationStore(db: Database): MigrationStore {
           values: [timestamp(before), limit],
         });
         const ids = old.map(({ id }) => id);
+        await forgetNews(tx, ids);
         await tx.rows({ text: 'delete from mesh_migration_fact where migration_id = any($1)', values: [ids] });
         await tx.rows({ text: 'delete from mesh_migration where id = any($1)', values: [ids] });
         return ids.length;

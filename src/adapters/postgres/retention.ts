@@ -2,6 +2,7 @@
 import type { Instant } from '../../domain/plan.ts';
 import type { Database } from './db.ts';
 import { timestamp } from './db.ts';
+import { forgetNews } from './outbox.ts';
 
 /** Everything that belongs to a rollout, the rollout last. */
 const TABLES = [
@@ -30,11 +31,14 @@ export const prune = (db: Database, before: Instant, limit: number): Promise<num
     for (const table of TABLES)
       await tx.rows({ text: `delete from ${table} where rollout_id = any($1)`, values: [ids] });
     await tx.rows({ text: 'delete from rollout where id = any($1)', values: [ids] });
-    await tx.rows({
-      text: 'delete from fleet_fact where fleet_id in (select id from fleet_rollout where ended_at < $1)',
+    const fleets = await tx.rows<{ id: string }>({
+      text: 'select id from fleet_rollout where ended_at < $1',
       values: [timestamp(before)],
     });
-    await tx.rows({ text: 'delete from fleet_rollout where ended_at < $1', values: [timestamp(before)] });
+    const gone = fleets.map(({ id }) => id);
+    await forgetNews(tx, gone);
+    await tx.rows({ text: 'delete from fleet_fact where fleet_id = any($1)', values: [gone] });
+    await tx.rows({ text: 'delete from fleet_rollout where id = any($1)', values: [gone] });
     // Kept for a while after it was done: a sender's repeat must still be recognised.
     await tx.rows({
       text: "delete from inbound_command where done_at < least($1, now() - interval '1 day')",

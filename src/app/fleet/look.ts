@@ -3,7 +3,7 @@
  * for. Safe to run twice, late, in any process: a child is started under a key made of fleet, wave and cluster, in a
  * transaction that finds the fleet still at that wave.
  */
-import type { ChildSeen, FleetChange, FleetCommand, Wish } from '../../domain/fleet/advance.ts';
+import type { ChildSeen, FleetChange, FleetCommand, FleetExpectation, Wish } from '../../domain/fleet/advance.ts';
 import {
   advanceFleet,
   childHeld,
@@ -253,13 +253,14 @@ export async function commandFleet(
   id: string,
   wanted: FleetCommand,
   principal: Principal,
+  expected: FleetExpectation = {},
 ): Promise<FleetCommandResult> {
   const what = { action: `fleet.${wanted.name}`, id, reason: wanted.reason } as const;
   for (let race = 0; race < RACES; race += 1) {
     const loaded = await fleets.load(id);
     if (loaded === null) return { kind: 'not_found' };
     const { fleet, now } = loaded;
-    const decided = orderFleet(fleet, wanted, principal.name, now);
+    const decided = orderFleet(fleet, wanted, principal.name, now, expected);
     if (isFleetRefusal(decided)) return { kind: 'refused', refusal: decided, fleet };
     if (decided.fleet === fleet) {
       await noteFulfilled(audit, principal, { ...what, code: 'unchanged' });

@@ -1,6 +1,6 @@
 /** What fleet rollouts need of the world, and what may be asked of them. Types only. */
-import type { FleetCommand, FleetRefusal } from '../../domain/fleet/advance.ts';
-import type { Fleet, FleetFact, FleetSpec } from '../../domain/fleet/fleet.ts';
+import type { FleetCommand, FleetExpectation, FleetRefusal } from '../../domain/fleet/advance.ts';
+import type { Fleet, FleetFact, FleetSpec, FleetStatus } from '../../domain/fleet/fleet.ts';
 import type { Instant, Millis } from '../../domain/plan.ts';
 import type { Starter } from '../../domain/rollout.ts';
 import type { AuditEntry } from '../audit/act.ts';
@@ -32,6 +32,10 @@ export type FleetStarted =
   | { readonly kind: 'created' | 'replayed'; readonly fleet: Fleet }
   | { readonly kind: 'key_reused' };
 
+export interface FleetFilter {
+  readonly status?: readonly FleetStatus[] | undefined;
+}
+
 export interface FleetStore {
   /** null: no such fleet rollout. `now`: the database's clock. */
   load(id: string): Promise<{ readonly fleet: Fleet; readonly now: Instant } | null>;
@@ -41,7 +45,7 @@ export interface FleetStore {
   commit(change: FleetCommit): Promise<boolean>;
   /** Live fleet rollouts whose look is due; claims them by moving their next look ahead by `claim`. */
   due(claim: Millis, limit: number): Promise<readonly string[]>;
-  list(limit: number, cursor: string | null): Promise<Page<Fleet>>;
+  list(filter: FleetFilter, limit: number, cursor: string | null): Promise<Page<Fleet>>;
   facts(id: string): Promise<readonly FleetFact[]>;
 }
 
@@ -67,7 +71,12 @@ export interface FleetUseCases {
     idempotency: { readonly key: string; readonly hash: string } | null,
   ): Promise<FleetStartResult>;
   dryRun(document: unknown, principal: Principal): Promise<FleetDryRun>;
-  command(id: string, command: FleetCommand, principal: Principal): Promise<FleetCommandResult>;
+  command(
+    id: string,
+    command: FleetCommand,
+    principal: Principal,
+    expected: FleetExpectation,
+  ): Promise<FleetCommandResult>;
   get(id: string): Promise<{ readonly fleet: Fleet; readonly facts: readonly FleetFact[] } | null>;
   readonly list: FleetStore['list'];
 }

@@ -2,8 +2,8 @@
 
 import { duration } from '../../domain/format.ts';
 import { abort, nextLookAt } from '../../domain/migration/advance.ts';
-import type { Migration, MigrationFact, MigrationPlan } from '../../domain/migration/migration.ts';
-import { policyWords, scopeWords } from '../../domain/migration/migration.ts';
+import type { Migration, MigrationFact, MigrationPlan, MigrationStatus } from '../../domain/migration/migration.ts';
+import { policyWords, scopeWords, statusOf } from '../../domain/migration/migration.ts';
 import type { What } from '../audit/act.ts';
 import { done } from '../audit/act.ts';
 import type { AuditLog } from '../audit/log.ts';
@@ -23,8 +23,15 @@ export type StartMigrationResult =
   | { readonly kind: 'conflict'; readonly live: Migration };
 
 export type AbortMigrationResult =
-  | { readonly kind: 'done' | 'ended'; readonly migration: Migration }
-  | { readonly kind: 'not_found' };
+  /** moved_on: it is not in the state that was expected; nothing was done. */
+  { readonly kind: 'done' | 'ended' | 'moved_on'; readonly migration: Migration } | { readonly kind: 'not_found' };
+
+export interface AskedAbort {
+  readonly reason: string | null;
+  readonly giveUp: boolean;
+  /** The state that somebody saw when they decided; absent: whatever it is. */
+  readonly expected?: MigrationStatus | undefined;
+}
 
 export interface MigrationUseCases {
   start(
@@ -32,11 +39,7 @@ export interface MigrationUseCases {
     principal: Principal,
     idempotency: { readonly key: string; readonly hash: string } | null,
   ): Promise<StartMigrationResult>;
-  abort(
-    id: string,
-    principal: Principal,
-    asked: { readonly reason: string | null; readonly giveUp: boolean },
-  ): Promise<AbortMigrationResult>;
+  abort(id: string, principal: Principal, asked: AskedAbort): Promise<AbortMigrationResult>;
   get(id: string): Promise<Migration | null>;
   facts(id: string, afterSeq: number, limit: number): Promise<readonly MigrationFact[]>;
   readonly list: MigrationStore['list'];
@@ -117,7 +120,7 @@ async function abortOne(
   { store }: UseCasePorts,
   id: string,
   principal: Principal,
-  asked: { readonly reason: string | null; readonly giveUp: boolean },
+  { expected, ...asked }: AskedAbort,
 ): Promise<AbortMigrationResult> {
   const action = asked.giveUp ? 'migration.give_up' : 'migration.abort';
   const what: What = { action, id, reason: asked.reason };
@@ -127,6 +130,7 @@ async function abortOne(
     const { migration, now } = loaded;
     const change = abort(migration, { at: now, actor: principal.name, ...asked });
     if (change === null) return { kind: 'ended', migration };
+    if (expected !== undefined && expected !== statusOf(migration)) return { kind: 'moved_on', migration };
     const next = { ...change.migration, version: migration.version + 1 };
     const due = nextLookAt(next, now) === null ? null : now;
     const act = done(principal, what);

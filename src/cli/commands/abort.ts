@@ -2,6 +2,7 @@
 import { PATIENCE } from '../call.ts';
 import type { Call } from '../command.ts';
 import type { Ending } from '../exit-codes.ts';
+import { ROLLOUTS } from '../kinds/rollouts.ts';
 import { reasonOf, steer } from '../steer.ts';
 import { wentBack } from '../went-back.ts';
 
@@ -14,5 +15,5 @@ export async function run(call: Call): Promise<Ending> {
     patience: wait ? { ...PATIENCE.wait, first: PATIENCE.command.first } : PATIENCE.command,
     goesOn: wait,
   });
-  return wait ? wentBack(call, api, rollout.id) : 'done';
+  return wait ? wentBack(call, ROLLOUTS, api, rollout.id) : 'done';
 }

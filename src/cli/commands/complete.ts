@@ -1,11 +1,13 @@
 /** `sluice __complete WORDS`: what may stand where the cursor is, one a line with its meaning; ":files" lets the shell offer files. */
 import { optionsOf } from '../arguments.ts';
-import type { ArgumentSpec, CommandSpec, OptionSpec } from '../command.ts';
-import { COMMANDS, DEMO, GLOBAL, SERVICE_ROLES } from '../commands.ts';
+import type { ArgumentSpec, CommandSpec, Ids, OptionSpec } from '../command.ts';
+import { COMMANDS, DEMO, GLOBAL, GROUPS, SERVICE_ROLES } from '../commands.ts';
 import type { Environment } from '../environment.ts';
 import { Failure } from '../failure.ts';
 import { configPath, readConfigFile, serverOf } from '../settings.ts';
+import { scopeWords } from '../show/migration.ts';
 import type { Terminal } from '../show/terminal.ts';
+import type { Collection, FleetSummary, MigrationSummary } from '../wire/api.ts';
 import { openApi } from '../wire/api.ts';
 import { persistent } from '../wire/persist.ts';
 import { openWire } from '../wire/wire.ts';
@@ -14,7 +16,7 @@ export type Offer = readonly [value: string, meaning: string];
 
 /** What has to be looked up elsewhere. */
 export interface Sources {
-  rollouts(live: boolean, flags: Readonly<Record<string, string>>): Promise<readonly Offer[]>;
+  ids(which: Ids, flags: Readonly<Record<string, string>>): Promise<readonly Offer[]>;
   contexts(): Promise<readonly string[]>;
 }
 
@@ -67,7 +69,9 @@ function scan(words: readonly string[]): Scan {
     } else plain.push(word);
   }
   const spec = COMMANDS.find(({ name }) => `${plain.join(' ')} `.startsWith(`${name} `)) ?? null;
-  return { spec, args: spec === null ? plain : plain.slice(spec.name.split(' ').length), flags, open, current };
+  // An option of one name has other values with another command.
+  const own = open === null || spec === null ? open : (optionsOf(spec).find(({ name }) => name === open.name) ?? open);
+  return { spec, args: spec === null ? plain : plain.slice(spec.name.split(' ').length), flags, open: own, current };
 }
 
 function nextWords(words: readonly string[]): readonly Offer[] {
@@ -76,7 +80,7 @@ function nextWords(words: readonly string[]): readonly Offer[] {
   const next = new Map(
     fitting.map(({ name, summary }): Offer => {
       const word = name.slice(before.length).split(' ')[0] ?? '';
-      return [word, before === '' && name.includes(' ') ? 'check a plan before it runs' : summary];
+      return [word, (before === '' && name.includes(' ') ? GROUPS[word] : undefined) ?? summary];
     }),
   );
   const others: readonly Offer[] =
@@ -106,7 +110,11 @@ async function argumentValues(
       return [...nextWords([]), ['exit-codes', 'how commands end']];
     case 'live':
     case 'ids':
-      return sources.rollouts(complete === 'live', flags);
+    case 'live fleets':
+    case 'fleets':
+    case 'live migrations':
+    case 'migrations':
+      return sources.ids(complete, flags);
     default:
       return complete.map((value) => [value, '']);
   }
@@ -115,7 +123,7 @@ async function argumentValues(
 export async function complete(words: readonly string[], terminal: Terminal, env: Environment): Promise<'done'> {
   const found = await offers(words, {
     contexts: async () => Object.keys((await readConfigFile(configPath(env))).contexts),
-    rollouts: (live, flags) => rollouts(live, flags, env),
+    ids: (which, flags) => idsOf(which, flags, env),
   }).catch(nothing);
   if (found === 'files') terminal.data(':files\n');
   else for (const [value, meaning] of found) terminal.data(`${value}\t${meaning.replaceAll(/[\t\n]/g, ' ')}\n`);
@@ -129,19 +137,37 @@ function nothing(error: unknown): readonly Offer[] {
 }
 
 /** `sluice list -o name`, with a few words on each. One attempt: somebody holds the tab key. */
-async function rollouts(
-  live: boolean,
-  flags: Readonly<Record<string, string>>,
-  env: Environment,
-): Promise<readonly Offer[]> {
+async function idsOf(which: Ids, flags: Readonly<Record<string, string>>, env: Environment): Promise<readonly Offer[]> {
   const { url, token } = await serverOf(flags, env);
   const wire = openWire(url, token, 'sluice-cli/completion', env);
   try {
     const api = openApi(persistent(wire, { patience: { first: 0, later: 0 }, onTrouble: () => {} }));
-    const query = new URLSearchParams(live ? { status: 'pending,progressing,paused,rolling_back' } : {});
-    const { items } = await api.list(query, 50);
-    return items.map(({ id, target, status }): Offer => [id, `${target.service} ${status}`]);
+    const { collection, live, words } = LISTS[which];
+    const query = new URLSearchParams(live === null ? {} : { status: live });
+    const { items } = await api.listOf<Listed>(collection, query, 50);
+    return items.map((item): Offer => [item.id, `${words(item)} ${item.status}`]);
   } finally {
     wire.close();
   }
 }
+
+type Listed = { readonly id: string; readonly status: string } & Pick<FleetSummary, 'target'> &
+  Pick<MigrationSummary, 'scope'>;
+
+interface List {
+  readonly collection: Collection;
+  /** The states to ask for; null: all. */
+  readonly live: string | null;
+  words(item: Listed): string;
+}
+const rollouts = { collection: 'rollouts', words: ({ target }: Listed) => target.service } as const;
+const fleets = { collection: 'fleet-rollouts', words: ({ target }: Listed) => target.service } as const;
+const migrations = { collection: 'mesh-migrations', words: scopeWords } as const;
+const LISTS: Readonly<Record<Ids, List>> = {
+  live: { ...rollouts, live: 'pending,progressing,paused,rolling_back' },
+  ids: { ...rollouts, live: null },
+  'live fleets': { ...fleets, live: 'running,baking,paused,rolling_back' },
+  fleets: { ...fleets, live: null },
+  'live migrations': { ...migrations, live: 'pending,guarding,paused,strict,rolling_back' },
+  migrations: { ...migrations, live: null },
+};

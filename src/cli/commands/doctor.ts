@@ -1,5 +1,5 @@
 /** `sluice doctor`: from the settings over the network to the token, each with what to do about it. */
-import { PATIENCE } from '../call.ts';
+import { PATIENCE, tokenFor } from '../call.ts';
 import type { Call } from '../command.ts';
 import type { Ending } from '../exit-codes.ts';
 import { Failure } from '../failure.ts';
@@ -12,7 +12,7 @@ import type { Line } from '../show/line.ts';
 import { levelMark } from '../show/marks.ts';
 import { silenceWords } from '../wire/persist.ts';
 import { problemOf } from '../wire/problem.ts';
-import type { Answer, Silence, Wire } from '../wire/wire.ts';
+import type { Answer, Silence, TokenSource, Wire } from '../wire/wire.ts';
 import { openWire } from '../wire/wire.ts';
 import { isLoopback } from './login.ts';
 
@@ -40,8 +40,10 @@ export async function run(call: Call): Promise<Ending> {
 
 async function examined(call: Call): Promise<readonly Finding[]> {
   let server: Server;
+  let credential: string | TokenSource | null;
   try {
     server = await serverOf(call.values as Record<string, string>, call.env);
+    credential = await tokenFor(server, call.env);
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     const advice = error.advice[0];
@@ -55,7 +57,7 @@ async function examined(call: Call): Promise<readonly Finding[]> {
       },
     ];
   }
-  const wire = openWire(server.url, server.token, userAgent(call.version, call.env), call.env);
+  const wire = openWire(server.url, credential, userAgent(call.version, call.env), call.env);
   try {
     const health = await wire.send({ method: 'GET', path: '/healthz', within: 10_000 });
     const settings: Finding = {
@@ -175,7 +177,7 @@ function clock({ clockAhead }: Wire): Finding {
 }
 
 async function token(wire: Wire, server: Server): Promise<Finding> {
-  if (server.token === null)
+  if (server.token === null && server.audience === null)
     return {
       part: 'token',
       level: 'fail',

@@ -4,7 +4,8 @@ import { nextSteps } from '../advice.ts';
 import { PATIENCE } from '../call.ts';
 import type { Call } from '../command.ts';
 import type { Ending } from '../exit-codes.ts';
-import { rolloutId } from '../ids.ts';
+import { idOf } from '../ids.ts';
+import { ROLLOUTS } from '../kinds/rollouts.ts';
 import { printDocument } from '../show/data.ts';
 import { documentLines } from '../show/generic.ts';
 import type { Line } from '../show/line.ts';
@@ -31,7 +32,7 @@ interface Explanation {
 }
 
 export async function run(call: Call): Promise<Ending> {
-  const id = rolloutId(call);
+  const id = idOf(call, ROLLOUTS);
   const api = await call.api(PATIENCE.look);
   const rollout = await api.rolloutNow(id);
   const [measured, written] = await Promise.all([api.measurements(id, MOST_READ), api.writes(id, MOST_READ)]);

@@ -2,13 +2,14 @@
 import { PATIENCE } from '../call.ts';
 import type { Call } from '../command.ts';
 import type { Ending } from '../exit-codes.ts';
-import { rolloutId } from '../ids.ts';
+import { idOf } from '../ids.ts';
+import { ROLLOUTS } from '../kinds/rollouts.ts';
 import { printDocument } from '../show/data.ts';
 import { table, toned } from '../show/line.ts';
 import { timeOf } from '../times.ts';
 
 export async function run(call: Call): Promise<Ending> {
-  const id = rolloutId(call);
+  const id = idOf(call, ROLLOUTS);
   const since = call.text('since');
   const from = since === undefined ? null : timeOf('since', since, Date.now());
   const api = await call.api(PATIENCE.look);

@@ -26,7 +26,7 @@ export async function run(call: Call): Promise<Ending> {
       throw new Failure('not_offered', 'this server makes no back-tests; nothing was done', [
         'sluice plan dry-run   says what each check measures of the stable version now',
       ]);
-    throw refusedPlan(answer, plan, 'plan backtest');
+    throw refusedPlan(answer, plan, 'plan backtest', 'plan dry-run');
   }
   const body = bodyOf<unknown>(answer, 'plan backtest');
   const { output, terminal } = call;

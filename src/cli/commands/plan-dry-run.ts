@@ -18,9 +18,9 @@ import { bodyOf } from '../wire/api.ts';
 export async function run(call: Call): Promise<Ending> {
   const plan = await readPlan(call);
   const api = await call.api(PATIENCE.look);
-  const heard = await api.dryRun(plan.sent);
+  const heard = await api.dryRun('rollouts', plan.sent);
   if (heard === null) throw new Failure('unreachable', 'plan dry-run: no answer');
-  if (heard.answer.status >= 300) throw refusedPlan(heard.answer, plan, 'plan dry-run');
+  if (heard.answer.status >= 300) throw refusedPlan(heard.answer, plan, 'plan dry-run', 'plan dry-run');
   const body = bodyOf<DryRunBody>(heard.answer, 'plan dry-run');
   const { output, terminal } = call;
   if (output !== null) await printDocument(terminal, output, body, []);

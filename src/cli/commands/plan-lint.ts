@@ -1,27 +1,16 @@
 /** `sluice plan lint`: the service's own reader and schema of a plan, without a server and without the cluster's client. */
-import { inspectCheck } from '../../adapters/prometheus/inspect.ts';
-import { guardSpecs, loadGuards, loadMeshes, loadProviders, meshFor } from '../../adapters/registry.ts';
-import { planParser } from '../../app/plan-schema.ts';
 import { duration } from '../../domain/format.ts';
 import type { Plan } from '../../domain/plan.ts';
 import type { Call } from '../command.ts';
 import type { Ending } from '../exit-codes.ts';
+import { offlineParser } from '../offline-parser.ts';
 import type { PlanFile, PlanProblem } from '../plan-file.ts';
 import { problemLines, readPlan } from '../plan-file.ts';
 import { printDocument } from '../show/data.ts';
 
 export async function run(call: Call): Promise<Ending> {
   const plan = await readPlan(call);
-  const [meshes, providers, guards] = await Promise.all([loadMeshes(), loadProviders(), loadGuards()]);
-  const parser = planParser(
-    [...meshes.values()],
-    [...providers.keys()],
-    (check, target) => inspectCheck(check, target, meshFor(meshes, target.mesh).views(target)),
-    () => null,
-    null,
-    () => null,
-    guardSpecs(guards, meshes),
-  );
+  const parser = await offlineParser();
   const parsed = parser.parse(plan.document);
   const problems = parsed.ok ? [] : parsed.problems;
   const { output, terminal } = call;

@@ -3,6 +3,7 @@ import { PATIENCE } from '../call.ts';
 import type { Call } from '../command.ts';
 import type { Ending } from '../exit-codes.ts';
 import { Failure } from '../failure.ts';
+import { ROLLOUTS } from '../kinds/rollouts.ts';
 import { reasonOf, steer } from '../steer.ts';
 import { wentBack } from '../went-back.ts';
 
@@ -16,7 +17,7 @@ export async function run(call: Call): Promise<Ending> {
       patience: wait ? { ...PATIENCE.wait, first: PATIENCE.command.first } : PATIENCE.command,
       goesOn: wait,
     });
-    return wait ? await wentBack(call, api, rollout.id) : 'done';
+    return wait ? await wentBack(call, ROLLOUTS, api, rollout.id) : 'done';
   } catch (error) {
     if (error instanceof Failure && error.ending === 'not_offered')
       throw new Failure(

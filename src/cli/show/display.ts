@@ -1,38 +1,43 @@
 /** How what is followed is shown: a live tree in a terminal, one plain line per change everywhere else. */
 import type { Call } from '../command.ts';
-import type { Api, FactBody, RolloutBody } from '../wire/api.ts';
+import type { Body, Happening, Kind } from '../kind.ts';
+import type { Api } from '../wire/api.ts';
 import { printDocument } from './data.ts';
 import type { Line } from './line.ts';
 import { openPicture } from './live.ts';
 import { statusTone } from './marks.ts';
-import { stepsOf } from './steps.ts';
-import { tree } from './tree.ts';
-import { factLine, hasSentence, sentenceOf } from './words.ts';
+import { factLine } from './words.ts';
 
-export interface Display {
-  readonly changed: (rollout: RolloutBody, facts: readonly FactBody[]) => void;
+export interface Display<B> {
+  readonly changed: (body: B, facts: readonly Happening[]) => void;
   /** The last fact that was shown. */
   seen(): number;
   /** Last of all: the sentence that tells why, or the document. */
-  last(rollout: RolloutBody): Promise<void>;
+  last(body: B): Promise<void>;
   /** Leaves the terminal as it was; with the last picture, if there is one. */
-  close(last: RolloutBody | null): void;
+  close(last: B | null): void;
 }
 
 /** The picture's clock: a hold counts down. */
 const REDRAW_MS = 1_000;
-const FACTS_SHOWN = 6;
+export const FACTS_SHOWN = 6;
 
-export async function displayFor(call: Call, api: Api, id: string, watch: boolean): Promise<Display> {
+export async function displayFor<B extends Body>(
+  call: Call,
+  kind: Kind<B>,
+  api: Api,
+  id: string,
+  watch: boolean,
+): Promise<Display<B>> {
   if (call.output === 'json' && watch) return documents(call);
-  if (watch && call.output === null && call.terminal.live) return picture(call, api, id);
+  if (watch && call.output === null && call.terminal.live) return picture(call, kind, api, id);
   // At once: whoever is interrupted has the name already.
   if (call.output === 'name') await printDocument(call.terminal, 'name', null, [id]);
-  return lines(call);
+  return lines(call, kind);
 }
 
 /** One line per fact; beside a document on stdout they go to stderr. */
-function lines({ terminal, output }: Call): Display {
+function lines<B extends Body>({ terminal, output }: Call, { sentence }: Kind<B>): Display<B> {
   let seen = 0;
   const print = output === null ? terminal.line : terminal.note;
   return {
@@ -41,23 +46,24 @@ function lines({ terminal, output }: Call): Display {
       seen = facts.at(-1)?.seq ?? seen;
     },
     seen: () => seen,
-    async last(rollout) {
+    async last(body) {
       if (output === null) {
-        if (hasSentence(rollout)) print(`${rollout.status}: ${sentenceOf(rollout)}`, statusTone(rollout.status));
+        const why = sentence(body);
+        if (why !== null) print(`${body.status}: ${why}`, statusTone(body.status));
         return;
       }
-      if (output !== 'name') await printDocument(terminal, output, rollout, []);
+      if (output !== 'name') await printDocument(terminal, output, body, []);
     },
     close() {},
   };
 }
 
 /** `get --watch -o json`: one document a line, one for each change. */
-function documents({ terminal }: Call): Display {
+function documents<B extends Body>({ terminal }: Call): Display<B> {
   let seen = 0;
   return {
-    changed(rollout, facts) {
-      terminal.data(`${JSON.stringify(rollout)}\n`);
+    changed(body, facts) {
+      terminal.data(`${JSON.stringify(body)}\n`);
       seen = facts.at(-1)?.seq ?? seen;
     },
     seen: () => seen,
@@ -66,11 +72,11 @@ function documents({ terminal }: Call): Display {
   };
 }
 
-async function picture({ terminal }: Call, api: Api, id: string): Promise<Display> {
-  const steps = stepsOf(await api.plan(id));
+async function picture<B extends Body>({ terminal }: Call, kind: Kind<B>, api: Api, id: string): Promise<Display<B>> {
+  const linesOf = await kind.picture(api, id);
   const screen = openPicture(terminal);
-  let shown: RolloutBody | null = null;
-  let facts: readonly FactBody[] = [];
+  let shown: B | null = null;
+  let facts: readonly Happening[] = [];
   /** What is shown may be old: the last word on the server stands below its head until something new has come. */
   let note: Line | null = null;
   let open = true;
@@ -78,8 +84,8 @@ async function picture({ terminal }: Call, api: Api, id: string): Promise<Displa
     if (shown === null) return;
     const now = Date.now() + (api.wire.clockAhead ?? 0);
     const { unicode, stdout } = terminal;
-    const lines = tree({ rollout: shown, steps, facts, now, unicode, columns: stdout.columns ?? 80 });
-    screen.draw(note === null ? lines : [...lines.slice(0, 1), note, ...lines.slice(1)], whole);
+    const found = linesOf({ body: shown, facts, now, unicode, columns: stdout.columns ?? 80 });
+    screen.draw(note === null ? found : [...found.slice(0, 1), note, ...found.slice(1)], whole);
   };
   terminal.divert((line) => {
     note = line;
@@ -90,8 +96,8 @@ async function picture({ terminal }: Call, api: Api, id: string): Promise<Displa
   const resized = (): void => draw();
   process.on('SIGWINCH', resized);
   return {
-    changed(rollout, more) {
-      shown = rollout;
+    changed(body, more) {
+      shown = body;
       facts = [...facts, ...more].slice(-FACTS_SHOWN);
       note = null;
       draw();

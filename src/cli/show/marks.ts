@@ -33,6 +33,8 @@ const NONE: Mark = ['·', '.', 'quiet'];
 
 const partOf = ([fine, plain, tone]: Mark, unicode: boolean): Part => toned(tone, unicode ? fine : plain);
 
+/** The bare mark, for what is no terminal. */
+export const markOf = (verdict: string): string => (VERDICTS[verdict] ?? NONE)[0];
 export const verdictMark = (verdict: string | null, unicode: boolean): Part =>
   partOf(VERDICTS[verdict ?? ''] ?? NONE, unicode);
 export const levelMark = (level: string, unicode: boolean): Part => partOf(LEVELS[level] ?? NONE, unicode);
@@ -41,6 +43,10 @@ export const placeMark = (place: Place, unicode: boolean): Part => partOf(PLACES
 const STATUS_TONES: Readonly<Record<string, Tone>> = {
   pending: 'quiet',
   progressing: 'accent',
+  running: 'accent',
+  baking: 'accent',
+  guarding: 'accent',
+  strict: 'accent',
   paused: 'warn',
   rolling_back: 'bad',
   succeeded: 'good',

@@ -1,6 +1,9 @@
 /** One rollout as a tree: `get`, and each picture of `get --watch`. Pure: the same input draws the same picture. */
 import { duration } from '../../domain/format.ts';
-import type { FactBody, RolloutBody } from '../wire/api.ts';
+import type { Happening } from '../kind.ts';
+import type { RolloutBody } from '../wire/api.ts';
+import type { Row } from './branches.ts';
+import { branches } from './branches.ts';
 import type { Line, Part } from './line.ts';
 import { toned } from './line.ts';
 import type { Place } from './marks.ts';
@@ -12,7 +15,7 @@ export interface TreeView {
   readonly rollout: RolloutBody;
   readonly steps: readonly StepView[];
   /** The last ones. */
-  readonly facts: readonly FactBody[];
+  readonly facts: readonly Happening[];
   /** By the server's clock. */
   readonly now: number;
   readonly unicode: boolean;
@@ -25,21 +28,11 @@ const barWidth = (columns: number): number => Math.max(6, Math.min(20, columns -
 
 export function tree(view: TreeView): readonly Line[] {
   const { rollout, facts, unicode } = view;
-  const branch = unicode ? '├─ ' : '|- ';
-  const last = unicode ? '└─ ' : '`- ';
-  const down = unicode ? '│  ' : '|  ';
   const rows = stepRows(view);
   return [
     headOf(view),
     ...labelsOf(rollout),
-    [toned('quiet', branch), ...weightOf(view)],
-    ...rows.flatMap(({ line, below }, index): Line[] => {
-      const end = index === rows.length - 1;
-      return [
-        [toned('quiet', end ? last : branch), ...line],
-        ...below.map((part): Line => [toned('quiet', end ? '   ' : down), ...part]),
-      ];
-    }),
+    ...branches([{ line: weightOf(view), below: [] }, ...rows], unicode),
     ...sentenceLines(rollout),
     ...facts.map((fact): Line => ['   ', ...factLine(fact)]),
   ];
@@ -72,11 +65,6 @@ function weightOf({ rollout, unicode, columns }: TreeView): Line {
     ...(off ? [toned('warn', ` (wanted ${percentOf(wanted)})`)] : []),
     ...(share === null ? [] : [toned('quiet', `  ${percentOf(share)} of the requests`)]),
   ];
-}
-
-interface Row {
-  readonly line: Line;
-  readonly below: readonly Line[];
 }
 
 function stepRows(view: TreeView): readonly Row[] {

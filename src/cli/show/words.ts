@@ -2,7 +2,8 @@
 
 import { SYSTEM } from '../../domain/change.ts';
 import { duration, plain } from '../../domain/format.ts';
-import type { FactBody, RolloutBody } from '../wire/api.ts';
+import type { Happening } from '../kind.ts';
+import type { RolloutBody } from '../wire/api.ts';
 import type { Line } from './line.ts';
 import { toned } from './line.ts';
 import { statusTone } from './marks.ts';
@@ -40,7 +41,7 @@ export function comparisonOf(rollout: RolloutBody): { readonly verdict: string; 
 }
 
 /** "12:03:04  paused  Paused by ana at step 1 of 2 (5 %): lunch". Times in UTC, as everywhere in Sluice. */
-export const factLine = (fact: FactBody): Line => [
+export const factLine = (fact: Happening): Line => [
   toned('quiet', fact.at.slice(11, 19)),
   '  ',
   toned(factTone(fact), fact.type.padEnd(17)),
@@ -48,17 +49,21 @@ export const factLine = (fact: FactBody): Line => [
   fact.actor === SYSTEM || fact.message.includes(fact.actor) ? fact.message : `${fact.message} (${fact.actor})`,
 ];
 
-function factTone({ type, data }: FactBody) {
+function factTone({ type, data = {} }: Happening) {
   switch (type) {
     case 'ended':
       return statusTone(String(data['status'] ?? ''));
     case 'rollback_started':
+    case 'child_refused':
       return 'bad';
     case 'paused':
     case 'gate_overdue':
+    case 'blocked':
+    case 'child_held':
     case 'mesh_trouble':
     case 'drift_seen':
     case 'stable_short':
+    case 'preparation_left':
       return 'warn';
     case 'verdict_changed':
       return data['verdict'] === 'fail' ? 'bad' : data['verdict'] === 'pass' ? 'good' : 'warn';
@@ -66,6 +71,8 @@ function factTone({ type, data }: FactBody) {
       return 'accent';
   }
 }
+
+export const capital = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
 
 /** "3 m 2 s" since a time of the server, by its clock. */
 export const since = (time: string, now: number): string => duration(Math.max(0, now - Date.parse(time)));

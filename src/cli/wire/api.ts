@@ -1,6 +1,8 @@
 /** The calls of the API that the command line makes. */
 import type { Millis } from '../../domain/plan.ts';
 import type { DryRunBody } from '../../http/analysis-schemas.ts';
+import type { FleetBody, FleetSummary } from '../../http/fleet-schemas.ts';
+import type { MigrationBody, MigrationSummary } from '../../http/mesh-migration-schemas.ts';
 import type { DeliveryBody, FactBody, MeasurementBody, MeshBody, RolloutBody, WriteBody } from '../../http/schemas.ts';
 import { Failure } from '../failure.ts';
 import type { Limits, Persistent } from './persist.ts';
@@ -8,7 +10,21 @@ import type { ProblemBody } from './problem.ts';
 import { problemOf, refusal } from './problem.ts';
 import type { Answer } from './wire.ts';
 
-export type { DryRunBody, FactBody, MeasurementBody, MeshBody, RolloutBody, WriteBody };
+export type {
+  DryRunBody,
+  FactBody,
+  FleetBody,
+  FleetSummary,
+  MeasurementBody,
+  MeshBody,
+  MigrationBody,
+  MigrationSummary,
+  RolloutBody,
+  WriteBody,
+};
+
+/** Where the API keeps them. */
+export type Collection = 'rollouts' | 'fleet-rollouts' | 'mesh-migrations';
 export type FindingOf = MeshBody['findings'][number];
 
 export type CommandName = 'promote' | 'pause' | 'resume' | 'abort' | 'retry' | 'rollback';
@@ -16,12 +32,6 @@ export type CommandName = 'promote' | 'pause' | 'resume' | 'abort' | 'retry' | '
 export interface PlanText {
   readonly text: string;
   readonly type: 'application/json' | 'application/yaml';
-}
-
-export interface Started {
-  readonly rollout: RolloutBody;
-  /** started now, by an earlier request with the same key, or by others (onConflict: join). */
-  readonly how: 'started' | 'replayed' | 'joined';
 }
 
 export interface Told {
@@ -39,8 +49,8 @@ export type Api = ReturnType<typeof openApi>;
 
 export function openApi(persistent: Persistent) {
   const { wire } = persistent;
-  const get = async <T>(path: string, of: string, limits?: Limits, within = READ): Promise<T | null> => {
-    const heard = await persistent.ask({ method: 'GET', path, within }, limits);
+  const get = async <T>(path: string, of: string, limits?: Limits, most = READ): Promise<T | null> => {
+    const heard = await persistent.ask({ method: 'GET', path, within: most }, limits);
     if (heard === null) return null;
     return bodyOf<T>(heard.answer, of);
   };
@@ -51,7 +61,11 @@ export function openApi(persistent: Persistent) {
   };
   const post = async (path: string, headers: Record<string, string>, body: string | undefined, limits?: Limits) =>
     persistent.ask({ method: 'POST', path, headers, body, within: SLOW }, limits);
-  const at = (id: string, part = ''): string => `/rollouts/${encodeURIComponent(id)}${part === '' ? '' : `/${part}`}`;
+  const within = (collection: Collection, id: string, part = ''): string =>
+    `/${collection}/${encodeURIComponent(id)}${part === '' ? '' : `/${part}`}`;
+  const at = (id: string, part?: string): string => within('rollouts', id, part);
+  const listOf = <T>(collection: Collection, query: URLSearchParams, most: number): Promise<Pages<T>> =>
+    pages<T>(query.size === 0 ? `/${collection}` : `/${collection}?${query}`, 'the list', most);
   const pages = async <T>(path: string, of: string, most: number): Promise<Pages<T>> => {
     const items: T[] = [];
     let cursor: string | null = null;
@@ -78,8 +92,11 @@ export function openApi(persistent: Persistent) {
         wait + READ,
       ),
     rolloutNow: (id: string) => read<RolloutBody>(at(id), `rollout ${id}`),
-    list: (query: URLSearchParams, most: number) =>
-      pages<RolloutBody>(query.size === 0 ? '/rollouts' : `/rollouts?${query}`, 'the list', most),
+    list: (query: URLSearchParams, most: number) => listOf<RolloutBody>('rollouts', query, most),
+    listOf,
+    fleet: (id: string, limits?: Limits) => get<FleetBody>(within('fleet-rollouts', id), `fleet rollout ${id}`, limits),
+    migration: (id: string, limits?: Limits) =>
+      get<MigrationBody>(within('mesh-migrations', id), `migration ${id}`, limits),
     /** Every fact after `after`; null: the limits came first. */
     async facts(id: string, after: number, limits?: Limits): Promise<readonly FactBody[] | null> {
       const items: FactBody[] = [];
@@ -110,15 +127,16 @@ export function openApi(persistent: Persistent) {
       if (heard === null) throw new Failure('unreachable', `${of}: no answer`);
       return bodyOf<DeliveryBody>(heard.answer, of);
     },
-    start: async (plan: PlanText, key: string, limits: Limits) =>
-      post('/rollouts', { 'Content-Type': plan.type, 'Idempotency-Key': key }, plan.text, limits),
-    dryRun: async (plan: PlanText) => post('/rollouts?dryRun=true', { 'Content-Type': plan.type }, plan.text),
+    start: async (collection: Collection, plan: PlanText, key: string, limits: Limits) =>
+      post(`/${collection}`, { 'Content-Type': plan.type, 'Idempotency-Key': key }, plan.text, limits),
+    dryRun: async (collection: Collection, plan: PlanText) =>
+      post(`/${collection}?dryRun=true`, { 'Content-Type': plan.type }, plan.text),
     backtest: async (plan: PlanText, past: string) =>
       post(`/analysis/backtest?past=${encodeURIComponent(past)}`, { 'Content-Type': plan.type }, plan.text),
-    async tell(id: string, name: CommandName, body: Record<string, unknown>): Promise<Told> {
+    async tell(collection: Collection, id: string, name: CommandName, body: Record<string, unknown>): Promise<Told> {
       const sent = Object.keys(body).length === 0 ? undefined : JSON.stringify(body);
       const type: Record<string, string> = sent === undefined ? {} : { 'Content-Type': 'application/json' };
-      const heard = await post(at(id, name), type, sent);
+      const heard = await post(within(collection, id, name), type, sent);
       if (heard === null) throw new Failure('unreachable', `${name} ${id}: no answer`);
       const { answer, repeated } = heard;
       return {

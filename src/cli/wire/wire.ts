@@ -35,6 +35,9 @@ export interface Wire {
   close(): void;
 }
 
+/** Gives the token for the next request, or says why there is none now. */
+export type TokenSource = () => Promise<string | Silence>;
+
 /** More than any answer of the API; a server that is none of ours may send without end. */
 const MAX_ANSWER = 64 * 1024 * 1024;
 
@@ -45,20 +48,20 @@ const MAX_ANSWER = 64 * 1024 * 1024;
 const transportOf = ({ protocol }: URL) =>
   protocol === 'https:' ? process.getBuiltinModule('node:https') : process.getBuiltinModule('node:http');
 
-export function openWire(url: URL, token: string | null, agentName: string, proxyEnv: Environment): Wire {
+export function openWire(url: URL, token: string | TokenSource | null, agentName: string, proxyEnv: Environment): Wire {
   const transport = transportOf(url);
   const agent = new transport.Agent({ keepAlive: true, proxyEnv });
   // A command is sent on a connection of its own: one that was kept may be cut at that moment, and nobody would know
   // whether the command was heard.
   const fresh = new transport.Agent({ keepAlive: false, proxyEnv });
   let clockAhead: Millis | null = null;
-  const options = ({ method, headers, body }: Asked): RequestOptions => ({
+  const options = ({ method, headers, body }: Asked, bearer: string | null): RequestOptions => ({
     method,
     agent: method === 'GET' ? agent : fresh,
     headers: {
       Accept: 'application/json',
       'User-Agent': agentName,
-      ...(token === null ? {} : { Authorization: `Bearer ${token}` }),
+      ...(bearer === null ? {} : { Authorization: `Bearer ${bearer}` }),
       ...(body === undefined ? {} : { 'Content-Length': String(Buffer.byteLength(body)) }),
       ...headers,
     },
@@ -69,9 +72,11 @@ export function openWire(url: URL, token: string | null, agentName: string, prox
     get clockAhead() {
       return clockAhead;
     },
-    send(asked, signal) {
+    async send(asked, signal) {
+      const bearer = typeof token === 'function' ? await token() : token;
+      if (typeof bearer === 'object' && bearer !== null) return bearer;
       const { promise, resolve } = Promise.withResolvers<Answer | Silence>();
-      const request = transport.request(`${url.href.replace(/\/$/, '')}${asked.path}`, options(asked));
+      const request = transport.request(`${url.href.replace(/\/$/, '')}${asked.path}`, options(asked, bearer));
       const finish = (result: Answer | Silence): void => {
         clearTimeout(late);
         signal?.removeEventListener('abort', interrupted);

@@ -43,10 +43,10 @@ const outageOf = ({ margin, tolerance }: EvidencePlan['errors']): ClaimSettings 
  */
 export function pacesFor(plan: Pick<EvidencePlan, 'mode' | 'block' | 'warmUp'>, resolution: number): readonly Pace[] {
   const paces = PACES.filter(({ mode }) => plan.mode === 'auto' || plan.mode === mode).map(
-    ({ mode, block, warmUp }): Pace => ({
-      mode,
-      block: Math.ceil((plan.block ?? block) / resolution) * resolution,
-      warmUp: plan.warmUp ?? warmUp,
+    (pace): Pace => ({
+      ...pace,
+      block: Math.ceil((plan.block ?? pace.block) / resolution) * resolution,
+      warmUp: plan.warmUp ?? pace.warmUp,
     }),
   );
   // Rounded up, or all as the plan says, several may be the same.
@@ -66,12 +66,18 @@ export interface ChosenBounds {
   readonly unknown: readonly number[];
 }
 
+/**
+ * Milliseconds. Below it nothing is called slow unless the plan says so: a canary that takes 30 ms where the stable takes 20
+ * is no worse to its users, and would be rolled back within minutes by a bound of 25.
+ */
+const LEAST_BOUND = 50;
+
 /** Parts of the stable's responses that are slower than the bounds looked for: p90, p97, p99.5. */
 const TAILS = [0.1, 0.03, 0.005] as const;
 
 /**
- * The bounds beyond which a response is slow. In this order: those of the plan; those that can tell by the stable's past;
- * those of the histogram that are nearest to 100, 250 and 500 ms. `histogram` null: nothing is known of it.
+ * The bounds beyond which a response is slow. In this order: those of the plan; those from 50 ms on that can tell by the
+ * stable's past; those of the histogram that are nearest to 100, 250 and 500 ms. `histogram` null: nothing is known of it.
  */
 export function boundsFor({ latency }: Pick<EvidencePlan, 'latency'>, histogram: Histogram | null): ChosenBounds {
   if (latency === null) return { bounds: [], unknown: [] };
@@ -107,11 +113,13 @@ function latencyOf({ slots }: History, bounds: number): Latency {
 
 function telling(known: readonly number[], past: Latency): readonly number[] {
   const tail = new Map(known.map((bound, i) => [bound, (past.slow[i] ?? 0) / past.timed]));
-  const useful = usefulBounds(known, past);
+  const long = known.filter((bound) => bound >= LEAST_BOUND);
+  const meant = long.length === 0 ? known : long;
+  const useful = usefulBounds(known, past).filter((bound) => meant.includes(bound));
   if (useful.length > 0)
     return nearestOf(useful, TAILS, (bound, wanted) => ratio(tail.get(bound) ?? 0, wanted)).toSorted((a, b) => a - b);
   // A histogram too coarse for this service: the first bound that it hardly ever exceeds, else the last one.
-  const rare = known.find((bound) => (tail.get(bound) ?? 0) < RAREST) ?? known.at(-1);
+  const rare = meant.find((bound) => (tail.get(bound) ?? 0) < RAREST) ?? meant.at(-1);
   return rare === undefined ? [] : [rare];
 }
 

@@ -7,6 +7,7 @@ import { tally } from '../tally.ts';
 import type { Block, Group, Side } from './counts.ts';
 import { logSafety } from './safety.ts';
 import type { EvidenceSettings } from './settings.ts';
+import { bothFail } from './shared-outage.ts';
 import type { EvidenceState } from './state.ts';
 import { begin, logTotal, step as stepEvidence } from './state.ts';
 import { trafficTrouble } from './traffic.ts';
@@ -102,10 +103,14 @@ export function comparing({ evidence, noData }: TrialPlan, slot: Millis) {
     },
     gate(last: boolean, at: Millis, heldSince: Millis): 'open' | 'wait' | 'unproven' {
       const quiet =
-        logTotal(state, settings) < Math.log(settings.holdAt) && trafficTrouble(state.traffic, settings.alpha) === null;
+        logTotal(state, settings) < Math.log(settings.holdAt) &&
+        !bothFail(state.sharedOutage, settings.alpha) &&
+        trafficTrouble(state.traffic, settings.alpha) === null;
       const safe = logSafety(state.safety) >= -Math.log(settings.beta);
       if (heard && quiet && (safe || !last)) return 'open';
-      return at - (last ? 0 : heldSince) < unproven.after ? 'wait' : 'unproven';
+      if (at - (last ? 0 : heldSince) < unproven.after) return 'wait';
+      // Only what is merely not known may go on all the same.
+      return unproven.then === 'promote' && heard && quiet ? 'open' : 'unproven';
     },
   };
 }

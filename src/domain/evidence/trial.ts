@@ -24,7 +24,7 @@ export interface TrialSetup {
 
 export interface Trial {
   /**
-   * `unproven`: the time for the proof of safety was over. `unfinished`: the window was, or a check could not be judged.
+   * `unproven`: the time for the proof of safety was over, and a person would be asked. `unfinished`: the window was, or a check could not be judged.
    */
   readonly outcome: 'rolled_back' | 'promoted' | 'unproven' | 'unfinished';
   /** Of a rollback: "evidence: errors", "check: outage". */
@@ -72,8 +72,10 @@ function begun(plan: TrialPlan, setup: TrialSetup) {
     if (at - reached < hold || !checks.pass()) return null;
     const gate = evidence?.gate(step === last, at, reached + hold) ?? 'open';
     if (gate === 'wait') return null;
-    if (gate === 'unproven' && (step === last || plan.evidence?.unproven.then !== 'promote'))
-      return { outcome: 'unproven', cause: null };
+    if (gate === 'unproven')
+      return plan.evidence?.unproven.then === 'rollback'
+        ? rolledBack('evidence: unproven')
+        : { outcome: 'unproven', cause: null };
     if (step === last) return { outcome: 'promoted', cause: null };
     step++;
     reached = at;

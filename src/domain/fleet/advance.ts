@@ -7,7 +7,7 @@ import type { Instant } from '../plan.ts';
 import type { Status, TerminalStatus } from '../rollout.ts';
 import { TERMINAL } from '../rollout.ts';
 import type { Child, Fleet, FleetEnd, FleetFact, FleetFactType, FleetPhase } from './fleet.ts';
-import { waveWords } from './fleet.ts';
+import { fleetStatus, waveWords } from './fleet.ts';
 
 export interface FleetChange {
   readonly fleet: Fleet;
@@ -219,7 +219,9 @@ function letThrough(change: FleetChange, at: Instant, wave: number): FleetChange
   const { spec } = change.fleet;
   const isLast = wave + 1 >= spec.waves.length;
   if (spec.waves[wave]?.approval !== 'required' || isLast) return nextWave(change, at, wave);
-  const message = `Waiting for approval: ${waveWords(spec, wave)} is promoted and has baked ${duration(spec.waves[wave]?.bake ?? 0)}. Promote to begin the next wave, abort to take everything back`;
+  const bake = spec.waves[wave]?.bake ?? 0;
+  const baked = bake === 0 ? '' : ` and has baked ${duration(bake)}`;
+  const message = `Waiting for approval: ${waveWords(spec, wave)} is promoted${baked}. Promote to begin the next wave, abort to take everything back`;
   return tell(into(change, { name: 'paused', wave, since: at, cause: 'approval', message }), at, 'paused', message);
 }
 
@@ -327,7 +329,7 @@ export function wishes(fleet: Fleet): readonly Wish[] {
 // ── people ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 export interface FleetRefusal {
-  readonly code: 'not_waiting' | 'finished' | 'rolling_back' | 'not_rolling_back';
+  readonly code: 'not_waiting' | 'finished' | 'rolling_back' | 'not_rolling_back' | 'moved_on';
   readonly message: string;
 }
 export type FleetCommand =
@@ -336,6 +338,25 @@ export type FleetCommand =
   /** A person takes over what could not be brought back. */
   | { readonly name: 'give_up'; readonly reason: string };
 
+/** What somebody saw when they decided: where it is otherwise by now, nothing happens. Absent: whatever it is. */
+export interface FleetExpectation {
+  readonly wave?: number | undefined;
+  /** null: it asked for nobody. */
+  readonly awaiting?: 'approval' | 'failed' | null | undefined;
+}
+
+/** The question that a person is asked; null: none. */
+export const fleetAwaits = ({ phase }: Pick<Fleet, 'phase'>): 'approval' | 'failed' | null =>
+  phase.name === 'paused' ? phase.cause : null;
+
+/** "paused at wave 1 of 2 (first), awaiting approval" */
+function fleetWords(fleet: Fleet): string {
+  const awaiting = fleetAwaits(fleet);
+  const question =
+    awaiting === null ? '' : `, awaiting ${awaiting === 'approval' ? 'approval' : 'a decision about its failure'}`;
+  return `${fleetStatus(fleet)} at ${waveWords(fleet.spec, fleet.phase.wave)}${question}`;
+}
+
 export const isFleetRefusal = (result: FleetChange | FleetRefusal): result is FleetRefusal => 'code' in result;
 
 export function orderFleet(
@@ -343,6 +364,7 @@ export function orderFleet(
   command: FleetCommand,
   actor: string,
   at: Instant,
+  expected: FleetExpectation = {},
 ): FleetChange | FleetRefusal {
   const { id, phase } = fleet;
   if (phase.name === 'ended') {
@@ -350,6 +372,11 @@ export function orderFleet(
     if (fulfilled) return same(fleet);
     return { code: 'finished', message: `fleet rollout ${id} has already ended as ${phase.status}` };
   }
+  const movedOn =
+    (expected.wave !== undefined && expected.wave !== phase.wave) ||
+    (expected.awaiting !== undefined && expected.awaiting !== fleetAwaits(fleet));
+  if (movedOn)
+    return { code: 'moved_on', message: `fleet rollout ${id} is ${fleetWords(fleet)} by now; nothing was done` };
   switch (command.name) {
     case 'promote': {
       if (phase.name === 'rolling_back')

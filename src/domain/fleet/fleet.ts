@@ -73,6 +73,7 @@ export type FleetPhase =
 /** `failed`: some cluster could not be brought back, and a person is needed there. */
 export const FLEET_ENDS = ['succeeded', 'rolled_back', 'aborted', 'failed'] as const;
 export type FleetEnd = (typeof FLEET_ENDS)[number];
+export const FLEET_STATUSES = ['running', 'baking', 'paused', 'rolling_back', ...FLEET_ENDS] as const;
 export type FleetStatus = Exclude<FleetPhase['name'], 'ended'> | FleetEnd;
 
 export interface Fleet {

@@ -1,4 +1,7 @@
-/** Signing in with an API token. It goes to the server once and comes back as a cookie that scripts cannot read. */
+/**
+ * Signing in: with an API token, which goes to the server once and comes back as a cookie that scripts cannot read; or by
+ * the OpenID provider, where the server has one.
+ */
 import { signIn, Trouble } from '../api.js';
 import { h, render } from '../dom.js';
 import { problemBox } from '../parts.js';
@@ -7,7 +10,7 @@ import { problemBox } from '../parts.js';
 
 /** @param {(next: string) => Promise<void>} entered @returns {View} */
 export const loginView = (entered) => (context) => {
-  const { root, query, title, leaving } = context;
+  const { root, query, title, leaving, session } = context;
   title('Sign in');
   const problem = h('div', {});
   const button = /** @type {HTMLButtonElement} */ (h('button', { type: 'submit', class: 'primary' }, 'Sign in'));
@@ -30,6 +33,8 @@ export const loginView = (entered) => (context) => {
     query.has('ended')
       ? h('p', { class: 'note' }, 'The session has ended, or its token has. Sign in again to go on.')
       : null,
+    troubleBox(query.get('trouble')),
+    session.signOn === null ? null : signOnLink(session.signOn, query),
     h('label', { for: 'token' }, 'API token'),
     token,
     h(
@@ -60,6 +65,33 @@ export const loginView = (entered) => (context) => {
   render(root);
   root.append(form);
   token.focus();
+};
+
+/** @param {NonNullable<import('../types.d.ts').Session['signOn']>} signOn @param {URLSearchParams} query */
+const signOnLink = ({ label, href }, query) =>
+  h(
+    'p',
+    {},
+    h(
+      'a',
+      { class: 'button primary', href: `${href}?next=${encodeURIComponent(nextOf(query))}` },
+      `Sign in with ${label}`,
+    ),
+  );
+
+/** By the words that the server puts into the address. @type {Readonly<Record<string, string>>} */
+const TROUBLES = {
+  lost: 'That attempt to sign in has run out, or was begun in another tab. Begin again.',
+  declined: 'The provider has not signed you in.',
+  refused: 'What the provider answered cannot be used. The log of the service says why.',
+  unavailable: 'The provider does not answer now. API tokens work all the same.',
+  no_role: 'You are known there, but none of your groups has a role here. An administrator can give it one.',
+};
+
+/** @param {string | null} trouble */
+const troubleBox = (trouble) => {
+  const words = trouble === null ? undefined : TROUBLES[trouble];
+  return words === undefined ? null : h('p', { class: 'problem', role: 'alert' }, words);
 };
 
 /** Only to an address of this page: a link to the sign-in must not lead elsewhere. @param {URLSearchParams} query */

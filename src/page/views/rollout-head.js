@@ -4,7 +4,7 @@ import { h } from '../dom.js';
 import { duration, weight } from '../format.js';
 import { icon } from '../icons.js';
 import { meshLinks, outside, toolLinks } from '../links.js';
-import { labelChips, place, statusPill, timeOf, verdictBadge } from '../parts.js';
+import { labelChips, pill, place, timeOf, verdictBadge } from '../parts.js';
 import { COMPARISON, isLive, sentence, stepWords, weightOfStep } from '../words.js';
 
 /** @typedef {import('./rollout.js').State} State */
@@ -23,7 +23,7 @@ export function headSection(state, session) {
       'div',
       { class: 'head-line' },
       h('h1', { id: 'service' }, rollout.target.service),
-      statusPill(rollout.status),
+      pill(rollout.status),
       h('span', { class: 'where' }, place(rollout)),
       h('span', { class: 'chips' }, labelChips(rollout)),
     ),

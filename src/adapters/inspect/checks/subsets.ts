@@ -42,7 +42,7 @@ const missing = (
     first === undefined
       ? `subset ${subset} of host ${host}, to which the ${version.role} version is routed, is defined nowhere: no DestinationRule with spec.subsets is in force for it. Its requests get 503`
       : `subset ${subset} of host ${host}, to which the ${version.role} version is routed, is missing in spec.subsets of DestinationRule ${names(rules)}; found ${found.join(', ') || 'none'}. Its requests get 503`,
-    { host, subset, object: rules.map(nameOf), field: 'spec.subsets', found },
+    { missing: 'subset', host, subset, object: rules.map(nameOf), field: 'spec.subsets', found },
     first === undefined
       ? `Apply before the VirtualService leads there:\n${subsetLines(host, namespace, [subset])}`
       : `Add to spec.subsets of DestinationRule ${nameOf(first)}, before the VirtualService leads there:\n${subsetLine(subset, labels)}`,
