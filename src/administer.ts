@@ -3,8 +3,9 @@ import { hostname, userInfo } from 'node:os';
 import { openDatabase } from './adapters/postgres/db.ts';
 import { postgresSlackPrincipals } from './adapters/postgres/slack-principals.ts';
 import { postgresTokenStore } from './adapters/postgres/tokens.ts';
+import { GROUP_NAME, PERSON_NAME } from './app/approval-schema.ts';
 import type { Doer } from './app/audit/act.ts';
-import { type Administering, PRINCIPAL_ROLES, type PrincipalRole } from './app/ports.ts';
+import { type Administering, type Identity, PRINCIPAL_ROLES, type PrincipalRole } from './app/ports.ts';
 import { parseDuration } from './app/units.ts';
 import { openLog } from './telemetry/log.ts';
 
@@ -16,7 +17,12 @@ interface Flags {
   readonly team?: string | undefined;
   readonly user?: string | undefined;
   readonly reason?: string | undefined;
+  readonly group?: readonly string[] | undefined;
+  readonly person?: readonly string[] | undefined;
 }
+
+/** The flags that stand for one value. */
+type Single = Exclude<keyof Flags, 'group' | 'person'>;
 
 type Wrong = new (message: string) => Error;
 
@@ -29,7 +35,7 @@ export async function administer(
   Usage: Wrong,
 ): Promise<string> {
   const db = openDatabase({ url: databaseUrl, log: openLog({ level: 'error', secrets: [] }), maxConnections: 2 });
-  const wanted = (name: keyof Flags): string => {
+  const wanted = (name: Single): string => {
     const value = flags[name];
     if (value === undefined || value.trim() === '') throw new Usage(`${what} ${verb}: wanted --${name}`);
     return value;
@@ -38,7 +44,7 @@ export async function administer(
   try {
     return what === 'token'
       ? await tokens(postgresTokenStore(db), verb, flags, by, wanted, Usage)
-      : await slack(postgresSlackPrincipals(db), verb, by, wanted, Usage);
+      : await slack(postgresSlackPrincipals(db), verb, flags, by, wanted, Usage);
   } finally {
     await db.close();
   }
@@ -60,7 +66,7 @@ function userName(): string {
 }
 
 type Tokens = ReturnType<typeof postgresTokenStore>;
-type Wanted = (name: keyof Flags) => string;
+type Wanted = (name: Single) => string;
 
 async function tokens(
   store: Tokens,
@@ -73,7 +79,13 @@ async function tokens(
   switch (verb) {
     case 'create': {
       const role = roleOf(wanted('role'), Usage);
-      const { token } = await store.create(wanted('name'), role, expiry(flags.expires, Usage), by);
+      const { token } = await store.create(
+        wanted('name'),
+        role,
+        expiry(flags.expires, Usage),
+        by,
+        identityOf(flags, Usage),
+      );
       return `${token}\n`;
     }
     case 'list': {
@@ -84,8 +96,10 @@ async function tokens(
           t.role,
           t.revokedAt !== null ? 'revoked' : t.expiresAt !== null && t.expiresAt < Date.now() ? 'expired' : 'valid',
           t.name,
+          t.persons.join(', '),
+          t.groups.join(', '),
         ].join('\t');
-      return `${['id\trole\tstate\tname', ...all.map(line)].join('\n')}\n`;
+      return `${['id\trole\tstate\tname\tpersons\tgroups', ...all.map(line)].join('\n')}\n`;
     }
     case 'revoke':
       if (!(await store.revoke(wanted('id'), by)))
@@ -101,27 +115,33 @@ async function tokens(
 async function slack(
   principals: ReturnType<typeof postgresSlackPrincipals>,
   verb: string,
+  flags: Flags,
   by: Administering,
   wanted: Wanted,
   Usage: Wrong,
 ): Promise<string> {
   switch (verb) {
     case 'map': {
-      const { name, role } = await principals.map(
+      const {
+        name,
+        role,
+        groups = [],
+      } = await principals.map(
         wanted('team'),
         wanted('user'),
         wanted('name'),
         roleOf(wanted('role'), Usage),
         by,
+        identityOf(flags, Usage),
       );
-      return `mapped: ${name}, ${role}\n`;
+      return `mapped: ${[name, role, ...groups].join(', ')}\n`;
     }
     case 'unmap':
       if (!(await principals.unmap(wanted('team'), wanted('user'), by)))
         throw new Usage('slack unmap: this person is not mapped');
       return 'unmapped\n';
     default:
-      throw new Usage(`unknown command "slack ${verb}"; known: map, unmap`);
+      throw new Usage(`unknown command "slack ${verb}"; known: map, unmap, doctor`);
   }
 }
 
@@ -129,6 +149,19 @@ function roleOf(text: string, Usage: Wrong): PrincipalRole {
   const role = PRINCIPAL_ROLES.find((known) => known === text);
   if (role === undefined) throw new Usage(`wanted --role ${PRINCIPAL_ROLES.join('|')}; found ${JSON.stringify(text)}`);
   return role;
+}
+
+/** Which person, by every name they have, and of which groups. */
+function identityOf({ person = [], group = [] }: Flags, Usage: Wrong): Identity {
+  const persons = person.map((name) => name.trim());
+  const groups = group.map((name) => name.trim());
+  const unfit = [
+    ...persons.filter((name) => !PERSON_NAME.test(name)),
+    ...groups.filter((name) => !GROUP_NAME.test(name)),
+  ];
+  if (unfit.length > 0)
+    throw new Usage(`wanted names of letters, digits and . _ @ : + - within; found ${JSON.stringify(unfit[0])}`);
+  return { persons: [...new Set(persons)], groups: [...new Set(groups)] };
 }
 
 function expiry(text: string | undefined, Usage: Wrong): number | null {

@@ -91,8 +91,9 @@ import {
   type TokenStore,
   UnknownName,
 } from './app/ports.ts';
-import { repeat } from './app/repeat.ts';
+import { type Repeating, repeat } from './app/repeat.ts';
 import { revert } from './app/revert.ts';
+import type { Intake } from './app/slack-intake.ts';
 import { dryRun, type StartPorts, start } from './app/start.ts';
 import { withStepSpans } from './app/step-spans.ts';
 import { tick } from './app/tick.ts';
@@ -164,6 +165,8 @@ export interface SlackSettings {
   readonly token: string;
   readonly channel: string;
   readonly apiUrl?: string | undefined;
+  /** Slack's requests come over a socket that the workers open. Absent: by HTTP, to the API. */
+  readonly appToken?: string | undefined;
 }
 
 export interface Settings {
@@ -312,7 +315,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   };
   const unscoped: UseCases = {
     start: (document, principal, idempotency) => start(startPorts, { document, principal, idempotency }),
-    dryRun: (document) => dryRun(startPorts, document),
+    dryRun: (document, principal) => dryRun(startPorts, document, principal),
     backTest: (document, past) => backTest(startPorts, document, past),
     mesh: (question) => meshStatus({ inspector }, question),
     async command(id, wanted, principal, { step, version }) {
@@ -347,7 +350,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   const fleetStart = { ...fleetPorts, newFleetId: () => newId('fr') };
   const unscopedFleets: FleetUseCases = {
     start: (document, principal, idempotency) => startFleet(fleetStart, document, principal, idempotency),
-    dryRun: (document) => dryRunFleet(fleetStart, document),
+    dryRun: (document, principal) => dryRunFleet(fleetStart, document, principal),
     command: (id, wanted, principal, expected) => commandFleet(fleetPorts, id, wanted, principal, expected),
     async get(id) {
       const found = await fleets.load(id);
@@ -364,6 +367,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     of: ({ spec }) => places.sent(childDocument(spec, 0, spec.waves[0]?.clusters[0] ?? '')),
   });
   const inbound = postgresInboundCommands(db);
+  const slackSocket = await socketOf(settings.slack);
   const tickPorts = {
     ...gateways,
     ...commandPorts,
@@ -407,7 +411,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
         tick: (id) => tracer.apart(() => tick(tickPorts, id)),
         loops: [
           () => repeat('fleet rollouts', () => fleetStep(fleetPorts, log), log),
-          ...slackLoops(settings, db, { useCases, inbound, store, recorder, audit, tracer, log }),
+          ...slackLoops(settings, db, { useCases, inbound, store, recorder, audit, tracer, log, slackSocket }),
           ...newsLoops(settings, db, { fleets, migrations: migrationPorts.store, recorder, tracer, log }),
           () =>
             repeat(
@@ -692,12 +696,23 @@ interface LoopPorts {
   readonly tracer: Tracer;
   readonly audit: AuditLog;
   readonly log: Logger;
+  readonly slackSocket: SlackSocket | null;
+}
+
+type SlackSocket = (intake: Intake) => Repeating;
+
+/** Loaded only where it is wanted: it brings a WebSocket client of its own. */
+async function socketOf(slack: SlackSettings | null): Promise<SlackSocket | null> {
+  if (slack?.appToken === undefined) return null;
+  const { appToken, apiUrl } = slack;
+  const { slackSocket } = await import('./adapters/notify/slack-socket.ts');
+  return (intake) => slackSocket({ ...intake, appToken, apiUrl });
 }
 
 function slackLoops(settings: Settings, db: Database, ports: LoopPorts) {
   const { slack } = settings;
   if (slack === null) return [];
-  const { useCases, inbound, store, recorder, audit, tracer, log } = ports;
+  const { useCases, inbound, store, recorder, audit, tracer, log, slackSocket } = ports;
   const notifier: Notifier = slackNotifier({
     api: slackApi({ token: slack.token, apiUrl: slack.apiUrl, tracer, log }),
     channel: slack.channel,
@@ -711,6 +726,7 @@ function slackLoops(settings: Settings, db: Database, ports: LoopPorts) {
   return [
     () => startDelivery({ outbox: postgresOutbox(db), store, recorder, tracer, log }, [notifier]),
     () => repeat('commands from Slack', () => inboundStep({ useCases, principals, audit, respond, inbound, log }), log),
+    ...(slackSocket === null ? [] : [() => slackSocket({ accept: inbound.accept, log })]),
   ];
 }
 

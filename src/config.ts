@@ -176,7 +176,10 @@ export interface Config {
   /** null: none are made. */
   readonly tracing: TracingConfig | null;
   readonly slack: {
+    /** Of requests over HTTP. Empty: none are taken. */
     readonly signingSecrets: readonly string[];
+    /** For Socket Mode; null: it is not used. */
+    readonly appToken: string | null;
     readonly token: string;
     readonly channel: string;
     readonly apiUrl: string | null;
@@ -264,6 +267,7 @@ export const VARIABLES = {
     'how the context of a trace is read and passed on: tracecontext, b3, b3multi, or none (tracecontext)',
   OTEL_SDK_DISABLED: 'true: no traces, whatever else is set (false)',
   'SLACK_SIGNING_SECRET*': "the app's signing secret; several, separated by commas, while one is rotated",
+  'SLACK_APP_TOKEN*': 'Socket Mode in place of the signing secret: the app-level token, xapp-...',
   'SLACK_BOT_TOKEN*': 'the bot token, xoxb-...',
   SLACK_CHANNEL: 'id of the channel that is told, like C0123ABCD',
   SLACK_API_URL: "base address of Slack's API, for tests and proxies",
@@ -1016,21 +1020,25 @@ function tracingOf(get: Reader, problems: string[]): TracingConfig | null {
 // ── Slack, secrets ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 function slackOf(get: Reader, problems: string[]): Config['slack'] {
+  const signing = get.text('SLACK_SIGNING_SECRET');
+  const appToken = get.text('SLACK_APP_TOKEN');
+  const token = get.text('SLACK_BOT_TOKEN');
+  const channel = get.text('SLACK_CHANNEL');
+  if ([signing, appToken, token, channel].every((part) => part === null)) return null;
   const parts = {
-    SLACK_SIGNING_SECRET: get.text('SLACK_SIGNING_SECRET'),
-    SLACK_BOT_TOKEN: get.text('SLACK_BOT_TOKEN'),
-    SLACK_CHANNEL: get.text('SLACK_CHANNEL'),
+    'SLACK_SIGNING_SECRET or SLACK_APP_TOKEN': signing ?? appToken,
+    SLACK_BOT_TOKEN: token,
+    SLACK_CHANNEL: channel,
   };
-  const missing = Object.entries(parts).filter(([, value]) => value === null);
-  if (missing.length === 3) return null;
-  for (const [name] of missing) problems.push(`${name}: wanted, because Slack is set up in part; found nothing`);
-  const { SLACK_SIGNING_SECRET: signing, SLACK_BOT_TOKEN: token, SLACK_CHANNEL: channel } = parts;
-  const signingSecrets = (signing ?? '')
-    .split(',')
-    .map((s) => s.trim())
-    .filter((s) => s !== '');
+  for (const [name, value] of Object.entries(parts))
+    if (value === null) problems.push(`${name}: wanted, because Slack is set up in part; found nothing`);
+  if (appToken !== null && !appToken.startsWith('xapp-'))
+    problems.push(
+      'SLACK_APP_TOKEN: wanted an app-level token with the scope connections:write, which begins with xapp-',
+    );
   return {
-    signingSecrets,
+    signingSecrets: listed(signing),
+    appToken,
     token: token ?? '',
     channel: channel ?? '',
     apiUrl: get.url('SLACK_API_URL', ['http:', 'https:']),
@@ -1045,7 +1053,8 @@ function secretsOf(config: Config, ofChannels: readonly string[]): readonly stri
     ...(kiali === undefined ? [] : [...passwordsIn(kiali.url), ...(kiali.token === null ? [] : [kiali.token])]),
     ...(jaeger === undefined ? [] : [...passwordsIn(jaeger.url), ...authSecrets(jaeger.auth)]),
   ]);
-  const slack = config.slack === null ? [] : [...config.slack.signingSecrets, config.slack.token];
+  const slack =
+    config.slack === null ? [] : [...config.slack.signingSecrets, ...listed(config.slack.appToken), config.slack.token];
   const collector = config.tracing === null ? [] : Object.values(config.tracing.headers).flatMap(spokenOf);
   const session = [config.sessionKey, config.oidcClientSecret].filter((secret) => secret !== null);
   const all = [

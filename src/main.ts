@@ -17,7 +17,10 @@ const HELP = `Sluice: progressive delivery for Istio and Linkerd
                          print a new API token (shown once)
   token list | token revoke --id ID
   slack map --team T --user U --name NAME --role ROLE | slack unmap --team T --user U
-                         --reason TEXT is kept in the audit with any of them
+                         --reason TEXT is kept in the audit with any of them; create and map take, as often as wanted,
+                         --person NAME (an e-mail address, a login: who it is, whatever way they come) and
+                         --group NAME (as the approvals of plans name it)
+  slack doctor           ask Slack whether tokens, scopes and channel are as they should be
 
 Configuration, by environment (* may be given as NAME_FILE, the path of a file with the value):
 ${Object.entries(VARIABLES)
@@ -37,6 +40,8 @@ const OPTIONS = {
   team: { type: 'string' },
   user: { type: 'string' },
   reason: { type: 'string' },
+  group: { type: 'string', multiple: true },
+  person: { type: 'string', multiple: true },
 } as const;
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -72,6 +77,7 @@ async function main(argv: readonly string[]): Promise<number> {
     }
     case 'token':
     case 'slack': {
+      if (role === 'slack' && verb === 'doctor') return await slackDoctor(environment);
       const { administer } = await import('./administer.ts');
       return withDatabase(async (env) => {
         process.stdout.write(await administer(databaseUrl(env), role, verb ?? '', values, Usage));
@@ -110,10 +116,25 @@ function checked(env: Env): Config {
   throw new Usage(`the configuration is not complete:\n${read.problems.map((problem) => `  - ${problem}`).join('\n')}`);
 }
 
+/** Stands for a cluster where none is used. */
+const NO_CLUSTER = { KUBECONFIG: import.meta.filename, PROMETHEUS_URL: 'http://unused' };
+
+/** 1 where something is wrong. Needs the settings of Slack alone, and no database. */
+async function slackDoctor(env: Env): Promise<number> {
+  const { examineSlack } = await import('./adapters/notify/slack-doctor.ts');
+  const own = Object.entries(env).filter(([name]) => name.startsWith('SLACK_'));
+  const { slack } = checked({ ...NO_CLUSTER, DATABASE_URL: 'postgres://unused', ...Object.fromEntries(own) });
+  if (slack === null)
+    throw new Usage('slack doctor: wanted SLACK_BOT_TOKEN and the other settings of Slack; found none');
+  const findings = await examineSlack(slack);
+  process.stdout.write(findings.map(({ well, message }) => `${well ? 'ok   ' : 'wrong'}  ${message}\n`).join(''));
+  return findings.every(({ well }) => well) ? 0 : 1;
+}
+
 /** What needs only the database must not ask for clusters. */
 function databaseConfig(env: Env): Config {
   const own = Object.entries(env).filter(([name]) => name.startsWith('DATABASE_'));
-  return checked({ KUBECONFIG: import.meta.filename, PROMETHEUS_URL: 'http://unused', ...Object.fromEntries(own) });
+  return checked({ ...NO_CLUSTER, ...Object.fromEntries(own) });
 }
 const databaseUrl = (env: Env): string => databaseConfig(env).databaseUrl;
 
@@ -141,7 +162,12 @@ const settingsOf = (config: Config): Settings => ({
   slack:
     config.slack === null
       ? null
-      : { token: config.slack.token, channel: config.slack.channel, apiUrl: config.slack.apiUrl ?? undefined },
+      : {
+          token: config.slack.token,
+          channel: config.slack.channel,
+          apiUrl: config.slack.apiUrl ?? undefined,
+          appToken: config.slack.appToken ?? undefined,
+        },
   publicUrl: config.publicUrl,
   ...(config.trust === null ? {} : { trust: { ...config.trust, clientSecret: config.oidcClientSecret } }),
   preflight: {

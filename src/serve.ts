@@ -36,7 +36,7 @@ export async function serve(
   );
   const { useCases: usecases, migrations, tokens, recorder, inbound, audit } = service;
   const slack =
-    config.slack === null || role === 'worker'
+    config.slack === null || config.slack.signingSecrets.length === 0 || role === 'worker'
       ? []
       : [slackRouter({ signingSecrets: config.slack.signingSecrets, accept: inbound.accept, now: Date.now, log })];
   const page = role === 'worker' ? null : openPage(config, service, log);

@@ -218,9 +218,19 @@ describe('what is said', () => {
     };
     expect(config(least(slack)).slack).toEqual({
       signingSecrets: ['old-secret', 'new-secret'],
+      appToken: null,
       token: 'xoxb-1',
       channel: 'C1',
       apiUrl: 'http://127.0.0.1:1/api/',
+    });
+  });
+
+  it('Slack needs no signing secret with Socket Mode, and takes both while an app moves from one to the other', () => {
+    const slack = { SLACK_APP_TOKEN: 'xapp-1', SLACK_BOT_TOKEN: 'xoxb-1', SLACK_CHANNEL: 'C1' };
+    expect(config(least(slack)).slack).toMatchObject({ signingSecrets: [], appToken: 'xapp-1' });
+    expect(config(least({ ...slack, SLACK_SIGNING_SECRET: 'old' })).slack).toMatchObject({
+      signingSecrets: ['old'],
+      appToken: 'xapp-1',
     });
   });
 });
@@ -330,7 +340,12 @@ describe('a problem', () => {
     [
       'Slack in part',
       { SLACK_BOT_TOKEN: 'xoxb-1', SLACK_CHANNEL: 'C1' },
-      /^SLACK_SIGNING_SECRET: wanted, because Slack is set up in part/,
+      /^SLACK_SIGNING_SECRET or SLACK_APP_TOKEN: wanted, because Slack is set up in part/,
+    ],
+    [
+      'a bot token where the app token is wanted',
+      { SLACK_APP_TOKEN: 'xoxb-1', SLACK_BOT_TOKEN: 'xoxb-1', SLACK_CHANNEL: 'C1' },
+      /^SLACK_APP_TOKEN: wanted an app-level token .*xapp-/,
     ],
   ])('is %s', (_, env, message) => {
     expect(problems(least(env))).toEqual([expect.stringMatching(message)]);
@@ -614,6 +629,7 @@ describe('the list of secrets', () => {
         PROMETHEUS_PASSWORD: 'prom-secret',
         SLACK_SIGNING_SECRET: 'sign-1,sign-2',
         SLACK_BOT_TOKEN: 'xoxb-1',
+        SLACK_APP_TOKEN: 'xapp-2',
         SLACK_CHANNEL: 'C1',
       }),
     );
@@ -627,6 +643,7 @@ describe('the list of secrets', () => {
         'sign-1',
         'sign-2',
         'xoxb-1',
+        'xapp-2',
       ].toSorted(),
     );
   });

@@ -2,6 +2,8 @@
 import type { Command } from '../domain/command.ts';
 import { isRefused, movedOn, order } from '../domain/command.ts';
 import { isLive } from '../domain/rollout.ts';
+import type { Known } from './approver.ts';
+import { approverOf } from './approver.ts';
 import type { Doer, What } from './audit/act.ts';
 import { done } from './audit/act.ts';
 import type { AuditLog } from './audit/log.ts';
@@ -22,7 +24,7 @@ export interface CommandPorts {
 export interface CommandRequest {
   readonly id: string;
   readonly command: Command;
-  readonly by: Doer;
+  readonly by: Doer & Known;
   readonly expectedStep?: number | undefined;
   readonly expectedVersion?: number | undefined;
 }
@@ -38,7 +40,14 @@ export async function command(ports: CommandPorts, request: CommandRequest): Pro
     const { command: wanted, by, expectedStep, expectedVersion } = request;
     const actor = by.name;
     const what = whatOf(request);
-    const decided = order(rollout, { command: wanted, actor, at: now, expectedStep, expectedVersion });
+    const decided = order(rollout, {
+      command: wanted,
+      actor,
+      by: approverOf(by),
+      at: now,
+      expectedStep,
+      expectedVersion,
+    });
     if (isRefused(decided)) return { kind: 'refused', refusal: decided, rollout };
     if (decided.rollout === rollout) {
       await noteFulfilled(ports.audit, by, { ...what, code: 'unchanged' });

@@ -1,17 +1,6 @@
-/**
- * The worker's side of Slack: what was taken down is carried out through the same commands as REST, and answered.
- *
- * A command may be handled twice (a crash before `done`) or late (no worker for a while). So: buttons carry the step that
- * the person saw; words do not, and are held against the moment at which they were accepted. Nobody who asked to promote
- * step 1 has promoted step 2.
- */
-
-import { stepWords } from '../domain/change.ts';
-import { duration, plain } from '../domain/format.ts';
-import type { Instant, Millis } from '../domain/plan.ts';
-import { weightAt } from '../domain/plan.ts';
+/** The worker's side of Slack: what was taken down is carried out (`slack-orders.ts`) or looked up, and answered. */
+import type { Millis } from '../domain/plan.ts';
 import type { Rollout, Status } from '../domain/rollout.ts';
-import { isLive, stepOf } from '../domain/rollout.ts';
 import type { AuditAction, Origin } from './audit/act.ts';
 import { refused as refusedAct } from './audit/act.ts';
 import type { AuditLog } from './audit/log.ts';
@@ -19,8 +8,9 @@ import { backOff } from './deliver.ts';
 import type { InboundCommand, InboundCommands, Logger, Principal, SlackPrincipals } from './ports.ts';
 import { PRINCIPAL_ROLES } from './ports.ts';
 import type { Ask } from './slack-command.ts';
-import { askOf, askOfButton, BUTTON, buttonPayload, SLASH, slashPayload } from './slack-command.ts';
-import { escapeSlack, movedOn, summary, told } from './slack-words.ts';
+import { askOf, askOfButton, BUTTON, buttonPayload, isOrder, SLASH, slashPayload } from './slack-command.ts';
+import { carryOutOrder, type Outcome } from './slack-orders.ts';
+import { escapeSlack, summary, told } from './slack-words.ts';
 import type { Act, UseCases } from './usecases.ts';
 import { may } from './usecases.ts';
 
@@ -37,8 +27,6 @@ export interface InboundPorts {
 
 /** Slack lets an address be answered for 30 minutes. */
 const ANSWER_WITHIN: Millis = 30 * 60_000;
-/** A word to go on is about what a person saw; after this it is not carried out. Going back never grows old. */
-const PROMOTE_WITHIN: Millis = 5 * 60_000;
 const LEASE: Millis = 60_000;
 
 // ── the loop's step ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -112,23 +100,15 @@ async function answer(
 
 // ── who, and what ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** What is answered; and where an order was refused, why, for the audit. */
-interface Outcome {
-  readonly text: string;
-  readonly refused?: string;
-  /** Id of the rollout that it was about. */
-  readonly about?: string;
-}
-
 async function carryOut(ports: InboundPorts, command: InboundCommand, asked: Asked): Promise<Outcome> {
   const { teamId, userId, ask } = asked;
   const known = await ports.principals.find(teamId, userId);
   const origin: Origin = { via: 'slack', address: null, userAgent: null, requestId: command.id };
   const outcome = await decided(ports, command, asked, known === null ? null : { ...known, origin });
-  if (outcome.refused !== undefined && (ask.name === 'promote' || ask.name === 'abort')) {
+  if (outcome.refused !== undefined && isOrder(ask)) {
     const action: AuditAction = `rollout.${ask.name}`;
     const doer = known ?? { id: `slack:${teamId}:${userId}`, name: `slack ${userId}` };
-    const reason = ask.name === 'abort' ? ask.reason : null;
+    const reason = ask.reason === '' ? null : ask.reason;
     const what = { action, id: outcome.about ?? ask.subject, reason, code: outcome.refused };
     await ports.audit.note(refusedAct({ ...doer, origin }, what));
   }
@@ -146,41 +126,51 @@ async function decided(
     return { text: notMapped(teamId, userId), refused: 'unauthenticated' };
   }
   if (ask.name === 'help') return { text: help(ask.why) };
-  const act: Act = ask.name === 'status' ? 'read' : ask.name;
+  const act = actFor(ask);
   if (!may(principal, act)) {
     ports.log.warn(
       { principal: principal.name, role: principal.role, act },
       'refused a person of Slack whose role may not do this',
     );
-    return { text: notAllowed(principal, act), refused: 'forbidden' };
+    return { text: notAllowed(principal, act, ask.name), refused: 'forbidden' };
   }
   if (ask.name === 'status') return { text: await status(ports, ask.subject) };
+  if (ask.name === 'list') return { text: await list(ports, ask.subject) };
   const found = await find(ports, ask.subject);
   if (found.kind !== 'one')
     return {
       text: notFound(found, ask.subject, ask.name),
       refused: found.kind === 'none' ? 'rollout_not_found' : 'several_rollouts',
     };
-  const outcome =
-    ask.name === 'promote'
-      ? await promote(ports, command, principal, found.rollout, ask.step)
-      : await abort(ports, command, principal, found.rollout, ask.step, ask.reason);
-  return { ...outcome, about: found.rollout.id };
+  return { ...(await carryOutOrder(ports, command, principal, found.rollout, ask)), about: found.rollout.id };
+}
+
+function actFor({ name }: Exclude<Ask, { name: 'help' }>): Act {
+  switch (name) {
+    case 'status':
+    case 'list':
+      return 'read';
+    case 'resume':
+      return 'pause';
+    default:
+      return name;
+  }
 }
 
 const notMapped = (teamId: string, userId: string): string =>
   `Nothing was done: Sluice does not know who you are. An admin can map you with \`sluice slack map --team ${escapeSlack(teamId)} --user ${escapeSlack(userId)} --name your-name --role approver\`.`;
 
-const notAllowed = (principal: Principal, act: Act): string => {
+const notAllowed = (principal: Principal, act: Act, verb: string): string => {
   const roles = PRINCIPAL_ROLES.filter((role) => may({ ...principal, role }, act));
-  return `Nothing was done: your role is ${principal.role}, and only ${roles.join(' or ')} may ${act}.`;
+  return `Nothing was done: your role is ${principal.role}, and only ${roles.join(' or ')} may ${verb === 'status' || verb === 'list' ? 'look' : verb}.`;
 };
 
 const help = (why: string | null): string =>
   [
     ...(why === null ? [] : [escapeSlack(why)]),
-    '`/rollout status` shows what is going on, `/rollout status web` one service.',
+    '`/rollout status` shows what is going on, `/rollout status web` one service; `/rollout list` also what has ended.',
     '`/rollout promote web` moves it on from its present step.',
+    '`/rollout pause web looking at it` keeps it where it is, `/rollout resume web` ends that.',
     '`/rollout abort web too slow` sends all traffic back to the stable version.',
     'In place of `web`: `namespace/web`, `cluster/namespace/web` or the id of a rollout.',
   ].join('\n');
@@ -200,16 +190,20 @@ type Found =
 async function find({ useCases }: Pick<InboundPorts, 'useCases'>, subject: string): Promise<Found> {
   const byId = await useCases.get(subject);
   if (byId !== null) return { kind: 'one', rollout: byId };
-  const [service = '', namespace, cluster] = subject.split('/').reverse();
-  const filter = {
-    service,
-    ...(namespace === undefined ? {} : { namespace }),
-    ...(cluster === undefined ? {} : { cluster }),
-  };
+  const filter = filterOf(subject);
   const live = await useCases.list({ ...filter, status: LIVE }, SHOWN, null);
   if (live.items.length > 1) return { kind: 'several', rollouts: live.items };
   const [only] = live.items.length === 1 ? live.items : (await useCases.list(filter, 1, null)).items;
   return only === undefined ? { kind: 'none' } : { kind: 'one', rollout: only };
+}
+
+function filterOf(subject: string): Parameters<UseCases['list']>[0] {
+  const [service = '', namespace, cluster] = subject.split('/').reverse();
+  return {
+    service,
+    ...(namespace === undefined ? {} : { namespace }),
+    ...(cluster === undefined ? {} : { cluster }),
+  };
 }
 
 function notFound(found: Exclude<Found, { kind: 'one' }>, subject: string, verb: string): string {
@@ -233,110 +227,11 @@ async function status(ports: InboundPorts, subject: string | null): Promise<stri
   return `There is no rollout of \`${told(subject, 100)}\`, and none with that id.`;
 }
 
-// ── the two decisions ───────────────────────────────────────────────────────────────────────────────────────────────
-
-async function promote(
-  ports: InboundPorts,
-  command: InboundCommand,
-  principal: Principal,
-  rollout: Rollout,
-  seen: number | null,
-): Promise<Outcome> {
-  const { acceptedAt, age } = command;
-  const earlier = await promotedSince(ports, rollout, principal, seen, acceptedAt);
-  if (earlier !== null) return { text: promoted(rollout, earlier) };
-  if (age > PROMOTE_WITHIN)
-    return {
-      text: `Nothing was done: you asked ${duration(age)} ago, and I could only look now. Promote again if you still want to.\n${summary(rollout)}`,
-      refused: 'too_late',
-    };
-  const newer = seen === null ? begunAfter(rollout, acceptedAt) : null;
-  if (newer !== null) return { text: `Nothing was done: ${newer}\n${summary(rollout)}`, refused: 'moved_on' };
-  const step = seen ?? stepOf(rollout);
-  const expected = { step: step ?? undefined };
-  const result = await ports.useCases.command(rollout.id, { name: 'promote', full: false }, principal, expected);
-  if (result.kind === 'done') return { text: promoted(result.rollout, step) };
-  if (result.kind !== 'refused') return vanished(rollout);
-  // The second click: the first one has moved the rollout on between our look and our command.
-  const first = await promotedSince(ports, result.rollout, principal, step, acceptedAt);
-  return first === null ? refused(result.rollout, result.refusal, null) : { text: promoted(result.rollout, first) };
-}
-
-const promoted = (rollout: Rollout, step: number | null): string =>
-  `Done: you promoted ${step === null ? 'it' : stepWords(rollout, step)}.\n${summary(rollout)}`;
-
-async function abort(
-  ports: InboundPorts,
-  { acceptedAt }: InboundCommand,
-  principal: Principal,
-  rollout: Rollout,
-  seen: number | null,
-  reason: string,
-): Promise<Outcome> {
-  if (seen === null && rollout.createdAt > acceptedAt)
-    return {
-      text: `Nothing was done: this rollout started after you asked.\n${summary(rollout)}`,
-      refused: 'moved_on',
-    };
-  const command = { name: 'abort', reason } as const;
-  const result = await ports.useCases.command(rollout.id, command, principal, { step: seen ?? undefined });
-  if (result.kind === 'done') {
-    const words = isLive(result.rollout) ? 'Done: all traffic goes back to the stable version.' : 'It has ended.';
-    return { text: `${words}\n${summary(result.rollout)}` };
-  }
-  if (result.kind !== 'refused') return vanished(rollout);
-  return refused(result.rollout, result.refusal, `To abort it all the same: \`/rollout abort ${rollout.id}\`.`);
-}
-
-function refused(
-  rollout: Rollout,
-  { code, message }: { readonly code: string; readonly message: string },
-  allTheSame: string | null,
-): Outcome {
-  if (code !== 'moved_on') return { text: `Nothing was done: ${told(message)}.\n${summary(rollout)}`, refused: code };
-  const over = allTheSame === null || !isLive(rollout) || rollout.phase.name === 'rolling_back';
-  const more = over ? '' : ` ${allTheSame}`;
-  return { text: `Nothing was done: this rollout ${movedOn(rollout)}.${more}\n${summary(rollout)}`, refused: code };
-}
-
-const vanished = (rollout: Rollout): Outcome => ({
-  text: `Nothing was done: rollout \`${rollout.id}\` is not there any more.`,
-  refused: 'rollout_not_found',
-});
-
-/** null: the step was in force when the person asked. */
-function begunAfter(rollout: Rollout, acceptedAt: Instant): string | null {
-  const { phase } = rollout;
-  if (rollout.createdAt > acceptedAt) return 'this rollout started after you asked.';
-  if (phase.name !== 'progressing' && phase.name !== 'paused') return null;
-  const weight = plain(weightAt(rollout.plan, phase.step));
-  if (phase.reachedAt === null)
-    return `${weight} % is not in force yet, so there is nothing to decide on. Ask again when it is.`;
-  return phase.reachedAt > acceptedAt
-    ? `this rollout has moved on to ${weight} % since you asked. Look again before deciding.`
-    : null;
-}
-
-const HISTORY = 200;
-
-/**
- * The step that this very person has promoted since the command was accepted (`step`: only that one); null: none.
- * So a repeat after a crash, and the second of two clicks, is told what happened instead of a refusal.
- */
-async function promotedSince(
-  { useCases }: InboundPorts,
-  rollout: Rollout,
-  principal: Principal,
-  step: number | null,
-  since: Instant,
-): Promise<number | null> {
-  const facts = await useCases.facts(rollout.id, Math.max(0, rollout.factCount - HISTORY), HISTORY);
-  const mine = facts.find(
-    (fact) =>
-      fact.type === 'promote_requested' &&
-      fact.actor === principal.name &&
-      fact.at >= since &&
-      (step === null || fact.step === step),
-  );
-  return mine?.step ?? null;
+/** The latest ones, whatever became of them. */
+async function list({ useCases }: Pick<InboundPorts, 'useCases'>, subject: string | null): Promise<string> {
+  const { items, nextCursor } = await useCases.list(subject === null ? {} : filterOf(subject), SHOWN, null);
+  if (items.length === 0)
+    return subject === null ? 'There was no rollout yet.' : `There is no rollout of \`${told(subject, 100)}\`.`;
+  const more = nextCursor === null ? [] : [`The latest ${SHOWN}; \`sluice list\` and the page know the others.`];
+  return [...items.map((rollout) => `• ${summary(rollout)}`), ...more].join('\n');
 }

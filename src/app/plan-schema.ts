@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import type { Check, EvidencePlan, Guard, Millis, Plan, Severities, Target } from '../domain/plan.ts';
 import { affinityProblems, sessionAffinity } from './affinity-schema.ts';
+import { approvalProblems, approvals, onBehalfOf } from './approval-schema.ts';
 import { SEVERITIES } from './severity.ts';
 import type { InspectStep } from './step-schema.ts';
 import { canonicalSteps, MOST_STEPS, stepProblems, steps, stepsAsPublished } from './step-schema.ts';
@@ -283,6 +284,8 @@ const restOf = (guards: readonly GuardSpec[]) => ({
     .describe(
       'How long after its promotion the rollout may be taken back in one write, while the old version still runs.',
     ),
+  approvals,
+  onBehalfOf,
   labels: z
     .record(z.string().min(1).max(63), z.string().max(253))
     .refine((labels) => Object.keys(labels).length <= LIMITS.labels, `wanted at most ${LIMITS.labels} labels`)
@@ -362,6 +365,7 @@ export function planParser(
         const plan = guards.length === 0 ? bare : { ...bare, analysis: { ...bare.analysis, guards: watch.guards } };
         problems.push(...crossChecks(plan, known, target === null ? () => null : inspect));
         problems.push(...stepProblems(plan.steps, target, inspectStep));
+        problems.push(...approvalProblems(parsed.data.approvals, plan.steps));
         problems.push(...affinityProblems(plan, target, inspectStep));
         problems.push(...severityProblems(plan.preflight?.severity ?? {}, meshChecks));
         problems.push(...outsideProblems(plan, outside));
@@ -526,6 +530,8 @@ function canonical(written: Outer, target: Target, usual: string): Plan {
     meshPatience,
     deadline,
     onConflict,
+    approvals: words,
+    onBehalfOf: behalf,
     labels,
     preflight,
     rollbackWindow,
@@ -533,7 +539,7 @@ function canonical(written: Outer, target: Target, usual: string): Plan {
     notify,
     sessionAffinity: affinity,
   } = written;
-  const rising = canonicalSteps(all, target);
+  const rising = canonicalSteps(all, target, words);
   return {
     target,
     steps: rising,
@@ -556,6 +562,7 @@ function canonical(written: Outer, target: Target, usual: string): Plan {
     deadline: deadline ?? null,
     onConflict,
     rollbackWindow,
+    ...(behalf === undefined ? {} : { onBehalfOf: behalf }),
     labels,
     ...(preflight === undefined ? {} : { preflight }),
     ...(webhooks === undefined ? {} : { webhooks }),

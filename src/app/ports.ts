@@ -32,7 +32,7 @@ import type {
   Weight,
 } from '../domain/plan.ts';
 import type { PreparationTask } from '../domain/preparation.ts';
-import type { Fact, Phase, PodCounts, Rollout, Stamp, Status } from '../domain/rollout.ts';
+import type { Fact, Phase, PodCounts, Rollout, Stamp, Starter, Status } from '../domain/rollout.ts';
 import type { FaultRehearsal, Temporary } from '../domain/temporary.ts';
 import type { AuditEntry, Doer, Origin } from './audit/act.ts';
 import type { DeliveryState } from './deliveries.ts';
@@ -391,6 +391,10 @@ export interface Principal {
   /** For people and the history: "token ci-deployer", "slack U012 (ana)". */
   readonly name: string;
   readonly role: PrincipalRole;
+  /** Every name by which the person behind it is known; absent: it is not known who that is. */
+  readonly persons?: readonly string[];
+  /** Groups that it belongs to, as approvals name them; absent: none. */
+  readonly groups?: readonly string[];
   /** What kind of caller it is; absent: its token does not say. */
   readonly kind?: 'person' | 'ci';
   /** What it may change; absent: everything that its role may. */
@@ -398,6 +402,8 @@ export interface Principal {
   /** How the request came; absent: the service asks by itself. */
   readonly origin?: Origin;
 }
+/** What is said of a principal beside its role. */
+export type Identity = Pick<Principal, 'persons' | 'groups'>;
 
 /** Where a caller may change something. null: anywhere. */
 export interface Scope {
@@ -501,6 +507,8 @@ export interface NewRollout {
   /** The plan as it was sent. */
   readonly source: unknown;
   readonly createdBy: string;
+  /** Absent: it never goes forward, so nobody is asked. */
+  readonly startedBy?: Starter;
   /** Written into the audit with it, or neither is. */
   readonly act: AuditEntry;
   /** Name of the mesh object, unique over clusters: one live rollout moves it at a time, whatever their services are called. */
@@ -687,6 +695,7 @@ export interface TokenStore {
     role: PrincipalRole,
     expiresAt: Instant | null,
     by?: Administering,
+    identity?: Identity,
   ): Promise<{ readonly id: string; readonly token: string }>;
   revoke(id: string, by?: Administering): Promise<boolean>;
   list(): Promise<
@@ -694,6 +703,8 @@ export interface TokenStore {
       id: string;
       name: string;
       role: PrincipalRole;
+      persons: readonly string[];
+      groups: readonly string[];
       createdAt: Instant;
       expiresAt: Instant | null;
       revokedAt: Instant | null;
@@ -792,7 +803,14 @@ export interface SlackPrincipals {
   /** null: this person is not mapped and may do nothing. */
   find(teamId: string, userId: string): Promise<Principal | null>;
   /** Maps, or changes the mapping; with its row in the audit, as `unmap`. `by` absent: the service itself. */
-  map(teamId: string, userId: string, name: string, role: PrincipalRole, by?: Administering): Promise<Principal>;
+  map(
+    teamId: string,
+    userId: string,
+    name: string,
+    role: PrincipalRole,
+    by?: Administering,
+    identity?: Identity,
+  ): Promise<Principal>;
   /** false: was not mapped. */
   unmap(teamId: string, userId: string, by?: Administering): Promise<boolean>;
 }

@@ -17,42 +17,55 @@ export type ButtonPayload = z.output<typeof buttonPayload>;
 export const SLASH = 'slack.slash';
 export const BUTTON = 'slack.button';
 
+/** What Slack may ask of a rollout, as verbs and as buttons. */
+export const ORDERS = ['promote', 'pause', 'resume', 'abort'] as const;
+export type OrderName = (typeof ORDERS)[number];
+
 /** What stands in a button: the rollout, and the step that the person sees while deciding. */
 export const buttonValue = z.strictObject({
   rolloutId: z.string().min(1),
   expectedStep: z.int().min(0),
-  action: z.enum(['promote', 'abort']),
+  action: z.enum(ORDERS),
 });
 export type ButtonValue = z.output<typeof buttonValue>;
 
+/** `subject`: an id, or [[cluster/]namespace/]service. */
 export type Ask =
-  /** `subject`: an id, or [[cluster/]namespace/]service; null: everything that is live. */
+  /** null: everything that is live. */
   | { readonly name: 'status'; readonly subject: string | null }
-  | { readonly name: 'promote'; readonly subject: string; readonly step: number | null }
-  | { readonly name: 'abort'; readonly subject: string; readonly step: number | null; readonly reason: string }
+  /** The latest ones, also those that have ended; null: of everything. */
+  | { readonly name: 'list'; readonly subject: string | null }
+  | OrderAsk
   | { readonly name: 'help'; readonly why: string | null };
 
+export interface OrderAsk {
+  readonly name: OrderName;
+  readonly subject: string;
+  /** The step that the person saw; null: words do not say. */
+  readonly step: number | null;
+  /** "" where nothing was said. */
+  readonly reason: string;
+}
+
+export const isOrder = (ask: Ask): ask is OrderAsk =>
+  ask.name !== 'help' && ask.name !== 'status' && ask.name !== 'list';
+
 const REASON_LENGTH = 300;
+/** The others take a reason after the subject. */
+const WITHOUT_REASON: ReadonlySet<OrderName> = new Set(['promote', 'resume']);
 
 /** "promote web", "abort production/web too slow". Unknown words are answered with the known ones. */
 export function askOf(text: string): Ask {
   const [verb = '', subject, ...rest] = text.trim().split(/\s+/);
   const word = verb.toLowerCase();
-  const reason = rest.join(' ').slice(0, REASON_LENGTH);
-  switch (word) {
-    case '':
-    case 'help':
-      return { name: 'help', why: null };
-    case 'status':
-      return rest.length === 0 ? { name: 'status', subject: subject ?? null } : tooMany(word);
-    case 'promote':
-      if (subject === undefined) return missing(word);
-      return rest.length === 0 ? { name: 'promote', subject, step: null } : tooMany(word);
-    case 'abort':
-      return subject === undefined ? missing(word) : { name: 'abort', subject, step: null, reason };
-    default:
-      return { name: 'help', why: `I do not know "${verb.slice(0, 40)}".` };
-  }
+  if (word === '' || word === 'help') return { name: 'help', why: null };
+  if (word === 'status' || word === 'list')
+    return rest.length === 0 ? { name: word, subject: subject ?? null } : tooMany(word);
+  const name = ORDERS.find((known) => known === word);
+  if (name === undefined) return { name: 'help', why: `I do not know "${verb.slice(0, 40)}".` };
+  if (subject === undefined) return missing(name);
+  if (rest.length > 0 && WITHOUT_REASON.has(name)) return tooMany(name);
+  return { name, subject, step: null, reason: rest.join(' ').slice(0, REASON_LENGTH) };
 }
 
 const missing = (verb: string): Ask => ({ name: 'help', why: `Say which rollout to ${verb}: its service or its id.` });
@@ -66,9 +79,7 @@ export function askOfButton(value: string): Ask | null {
   const parsed = buttonValue.safeParse(json(value));
   if (!parsed.success) return null;
   const { action, rolloutId, expectedStep } = parsed.data;
-  return action === 'promote'
-    ? { name: 'promote', subject: rolloutId, step: expectedStep }
-    : { name: 'abort', subject: rolloutId, step: expectedStep, reason: '' };
+  return { name: action, subject: rolloutId, step: expectedStep, reason: '' };
 }
 
 function json(text: string): unknown {

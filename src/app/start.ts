@@ -2,6 +2,7 @@
 import type { Plan } from '../domain/plan.ts';
 import type { Rollout } from '../domain/rollout.ts';
 import { statusOf } from '../domain/rollout.ts';
+import { starterOf, starterProblems } from './approver.ts';
 import type { What } from './audit/act.ts';
 import { done } from './audit/act.ts';
 import type { AuditLog } from './audit/log.ts';
@@ -48,6 +49,8 @@ async function startOrFind(ports: StartPorts, request: StartRequest): Promise<St
   const parsed = parse(ports, request.document);
   if (!parsed.ok) return { kind: 'invalid', problems: parsed.problems };
   const { plan } = parsed;
+  const problems = starterProblems(request.principal, plan);
+  if (problems.length > 0) return { kind: 'invalid', problems };
   const claim = claimOf(request);
   const known = claim === null ? null : await ports.store.replay(claim);
   if (known !== null) return known;
@@ -69,6 +72,7 @@ function newRollout(ports: StartPorts, request: StartRequest, plan: Plan, checke
     plan,
     source: request.document,
     createdBy: request.principal.name,
+    startedBy: starterOf(request.principal, plan),
     act: done(request.principal, whatOf(request, id)),
     objectKey: `${plan.target.cluster} ${ports.meshes.router(plan.target).object}`,
     epochAbove: checked.stamp?.epoch ?? 0,
@@ -112,10 +116,12 @@ async function answer(ports: StartPorts, started: Started): Promise<StartResult>
 }
 
 /** Everything that `start` looks at, and nothing written. */
-export async function dryRun(ports: StartPorts, document: unknown): Promise<DryRun> {
+export async function dryRun(ports: StartPorts, document: unknown, principal: Principal): Promise<DryRun> {
   const parsed = parse(ports, document);
   if (!parsed.ok) return { kind: 'invalid', problems: parsed.problems };
   const { plan } = parsed;
+  const problems = starterProblems(principal, plan);
+  if (problems.length > 0) return { kind: 'invalid', problems };
   const [checked, checks] = await Promise.all([preflight(ports, plan), previewChecks(ports, plan)]);
   const { entries, minimum } = timeline(plan);
   const evidence = await previewEvidence(plan, checked.prepared);

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Step, Target } from '../domain/plan.ts';
 import type { Preparation } from '../domain/preparation.ts';
 import type { FaultRehearsal, Match, Temporary } from '../domain/temporary.ts';
+import { type Approvals, approvalOfStep, canonicalApproval } from './approval-schema.ts';
 import { ensureSubset, preparationOf, preparationProblems, scale } from './preparation-schema.ts';
 import { durationSchema, percentSchema } from './units.ts';
 import type { Problem } from './usecases.ts';
@@ -84,10 +85,7 @@ const step = z
       .optional()
       .describe('The subsets that the target names are defined before anything is led to the canary.'),
     hold,
-    approval: z
-      .enum(['none', 'required'])
-      .default('none')
-      .describe('required: a person promotes after the hold; the canary is judged while it waits.'),
+    approval: approvalOfStep,
   })
   .refine((s) => ACTIONS.filter((action) => s[action] !== undefined).length === 1, {
     error: `wanted exactly one of ${ACTIONS.join(', ')}`,
@@ -108,10 +106,7 @@ const safe = z.strictObject({
 const blueGreen = z.strictObject({
   template: z.literal('blueGreen'),
   headerRoute: testers.describe('Who sees the new version before everybody does.'),
-  approval: z
-    .enum(['none', 'required'])
-    .default('none')
-    .describe('required: a person promotes after the preview; then all traffic moves.'),
+  approval: approvalOfStep,
   mirror: mirror.optional().describe('Absent: nothing is copied.'),
   faultRehearsal: faultRehearsal.optional().describe('Absent: none.'),
   hold,
@@ -146,7 +141,7 @@ export const steps = z.unknown().transform((input, context): Written => {
 type WrittenStep = z.output<typeof step>;
 
 /** The canonical steps; what stands beside weights keeps the weight of before. */
-export function canonicalSteps(written: Written, target: Target): readonly Step[] {
+export function canonicalSteps(written: Written, target: Target, plan: Approvals = {}): readonly Step[] {
   const all = Array.isArray(written) ? written : fromTemplate(written, target);
   let now = 0;
   return all.map((one) => {
@@ -157,7 +152,7 @@ export function canonicalSteps(written: Written, target: Target): readonly Step[
     return {
       weight: now,
       hold: held,
-      approval,
+      ...canonicalApproval(approval, plan),
       ...(adds === null ? {} : { adds }),
       ...(prepares === null ? {} : { prepares }),
     };

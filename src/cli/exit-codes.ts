@@ -55,6 +55,7 @@ export const ENDING_OF_PROBLEM: Readonly<Record<ProblemCode, Ending>> = {
   invalid_parameter: 'usage',
   unauthenticated: 'unauthorised',
   forbidden: 'unauthorised',
+  not_an_approver: 'unauthorised',
   cross_site: 'unauthorised',
   not_found: 'not_offered',
   rollout_not_found: 'not_found',

@@ -4,6 +4,7 @@
  * It never lists effects. What the mesh must be is derived from the next rollout (`desiredWeight`), so a crash between
  * the commit and the write costs one tick and nothing else.
  */
+import { whoMay } from './approval.ts';
 import { podCounts, sameCounts } from './capacity.ts';
 import type { Change } from './change.ts';
 import {
@@ -19,6 +20,7 @@ import {
   startRollback,
   stepWords,
   unchanged,
+  unsaid,
 } from './change.ts';
 import { compared, comparisonBlind, gate, holdOf, isHeard, neverCompares, provenBad } from './comparison.ts';
 import { duration, plain } from './format.ts';
@@ -708,7 +710,8 @@ function moveOn(change: Change, seen: Observation): Change {
   if (proof.kind === 'unproven' && proof.policy.then !== 'promote') return notProven(change, seen, proof);
   if (step.approval === 'required') {
     const held = `${stepWords(rollout, phase.step)} held ${duration(at - phase.reachedAt)} and every check passes`;
-    return pauseAt(change, at, 'approval', `Waiting for approval: ${held}. Promote to go on, abort to go back`);
+    const whose = step.rule === undefined ? '' : ` by ${whoMay(step.rule)}`;
+    return pauseAt(change, at, 'approval', `Waiting for approval${whose}: ${held}. Promote to go on, abort to go back`);
   }
   if (proof.kind === 'unproven') return nextStep(change, seen, phase.step + 1, byPolicy);
   return nextStep(change, seen, phase.step + 1);
@@ -735,7 +738,7 @@ function dropWord(change: Change, at: Instant): Change {
   if ((phase.name !== 'progressing' && phase.name !== 'paused') || phase.go === null) return change;
   const { actor } = phase.go;
   const message = `the word of ${actor} to go on has waited for a gate for ${duration(at - phase.go.at)}, and not everything passes now: it is not taken any more. Promote again to go on all the same`;
-  return record(patch(change, { phase: { ...phase, go: null } }), at, 'promote_requested', message, { dropped: true });
+  return record(patch(change, { phase: unsaid(phase) }), at, 'promote_requested', message, { dropped: true });
 }
 
 /** Inconclusive, and never promoted in silence: the plan says whether a person is asked or the traffic goes back. */
@@ -783,7 +786,10 @@ function nextStep(change: Change, seen: Observation, step: number, by: (change: 
 function byPerson(change: Change): Change {
   const { phase, plan, movedBy } = change.rollout;
   if ((phase.name !== 'progressing' && phase.name !== 'paused') || phase.go === null) return change;
-  return patch(change, { movedBy: [...movedBy, `${phase.go.actor} at ${weightAt(plan, phase.step)} %`] });
+  // Where several words were wanted, the last of them is the one to go on.
+  const before = (phase.approvals ?? []).map(({ actor }) => actor).filter((actor) => actor !== phase.go?.actor);
+  const who = [...before, phase.go.actor].join(' and ');
+  return patch(change, { movedBy: [...movedBy, `${who} at ${weightAt(plan, phase.step)} %`] });
 }
 
 // ── rolling back ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -5,7 +5,17 @@ import { waivedBy } from './guard.ts';
 import type { Instant } from './plan.ts';
 import { weightAt } from './plan.ts';
 import { preparationWords } from './preparation.ts';
-import type { Fact, FactType, Outcome, PauseCause, Phase, RollbackReason, Rollout, TerminalStatus } from './rollout.ts';
+import type {
+  AtStep,
+  Fact,
+  FactType,
+  Outcome,
+  PauseCause,
+  Phase,
+  RollbackReason,
+  Rollout,
+  TerminalStatus,
+} from './rollout.ts';
 import { stepOf } from './rollout.ts';
 import { wordsOf } from './temporary.ts';
 
@@ -80,6 +90,18 @@ export function enterStep(change: Change, at: Instant, step: number, actor = SYS
   );
 }
 
+/** The word to go on, and what was said toward it. */
+const wordsIn = ({ go, approvals }: AtStep): Pick<AtStep, 'go' | 'approvals'> => ({
+  go,
+  ...(approvals === undefined ? {} : { approvals }),
+});
+
+/** Neither that word nor what was said toward it stands any more. */
+export function unsaid<Standing extends AtStep>(phase: Standing): Standing {
+  const { approvals: _said, ...silent } = phase;
+  return { ...silent, go: null } as Standing;
+}
+
 /** A word to go on was about what the person saw: it outlives no pause whose cause changes that. */
 const KEEPS_WORD: ReadonlySet<PauseCause> = new Set([
   'approval',
@@ -94,7 +116,7 @@ export function pauseAt(change: Change, at: Instant, cause: PauseCause, message:
   const { phase } = change.rollout;
   if (phase.name !== 'progressing' && phase.name !== 'paused') return change;
   if (phase.name === 'paused' && phase.cause === cause) return sayAnew(change, message);
-  const { step, reachedAt, from, fromSince = null, go } = phase;
+  const { step, reachedAt, from, fromSince = null } = phase;
   const held = cause !== 'operator' && phase.name === 'paused' && (phase.cause === 'operator' || phase.held);
   const next: Phase = {
     name: 'paused',
@@ -106,7 +128,7 @@ export function pauseAt(change: Change, at: Instant, cause: PauseCause, message:
     reachedAt,
     from,
     fromSince,
-    go: KEEPS_WORD.has(cause) ? go : null,
+    ...(KEEPS_WORD.has(cause) ? wordsIn(phase) : { go: null }),
   };
   return record(patch(change, { phase: next }), at, 'paused', message, { cause }, actor);
 }
@@ -135,11 +157,11 @@ export function heal(change: Change, at: Instant, message: string): Change {
 export function unpause(change: Change, at: Instant, message: string, actor = SYSTEM): Change {
   const { phase } = change.rollout;
   if (phase.name !== 'paused') return change;
-  const { step, reachedAt, from, fromSince = null, go } = phase;
+  const { step, reachedAt, from, fromSince = null } = phase;
   // Who goes on past a guard has seen what it says: it must not stop them again at the next look.
   const waived = phase.cause === 'guard' && actor !== SYSTEM ? waivedBy(change.rollout) : {};
   return record(
-    patch(change, { phase: { name: 'progressing', step, reachedAt, from, fromSince, go }, ...waived }),
+    patch(change, { phase: { name: 'progressing', step, reachedAt, from, fromSince, ...wordsIn(phase) }, ...waived }),
     at,
     'resumed',
     message,

@@ -1,12 +1,25 @@
 /** What people and pipelines may ask of a rollout. Pure: a refusal is a value with a code. */
 
 import { anew } from './advance.ts';
+import type { Approver } from './approval.ts';
+import { givenAt, isSamePerson, objection, objectionToAll, ruleAt } from './approval.ts';
 import type { Change } from './change.ts';
-import { end, patch, pauseAt, positionWords, record, startRollback, stepWords, unchanged, unpause } from './change.ts';
+import {
+  end,
+  patch,
+  pauseAt,
+  positionWords,
+  record,
+  startRollback,
+  stepWords,
+  unchanged,
+  unpause,
+  unsaid,
+} from './change.ts';
 import { isGatePause, waived } from './gates.ts';
 import type { Instant } from './plan.ts';
 import { besideWords } from './prepared.ts';
-import type { PauseCause, Rollout } from './rollout.ts';
+import type { Approval, PauseCause, Rollout } from './rollout.ts';
 import { isHandsOff, statusOf, stepOf } from './rollout.ts';
 
 /** What the person wrote; absent or '': nothing. */
@@ -27,6 +40,8 @@ export type Command =
 export interface Order {
   readonly command: Command;
   readonly actor: string;
+  /** Who that is; absent: not known, and no word where a step says whose it must be. */
+  readonly by?: Approver | undefined;
   readonly at: Instant;
   /** The step that the person saw; undefined: any. */
   readonly expectedStep?: number | undefined;
@@ -42,7 +57,8 @@ export interface Refusal {
     | 'rolling_back'
     | 'not_rolling_back'
     | 'not_paused'
-    | 'resume_first';
+    | 'resume_first'
+    | 'not_an_approver';
   readonly message: string;
 }
 
@@ -101,10 +117,11 @@ const because = (reason = ''): string => (reason === '' ? '' : `: ${reason}`);
 
 function promote(
   rollout: Rollout,
-  { actor, at }: Order,
+  given: Order,
   { full, reason }: Extract<Command, { name: 'promote' }>,
 ): Change | Refusal {
   const { phase } = rollout;
+  const { actor, at } = given;
   switch (phase.name) {
     case 'pending': {
       const past = waived(rollout, actor);
@@ -128,7 +145,7 @@ function promote(
       return phase.status === 'succeeded' ? unchanged(rollout) : finished(rollout);
     case 'progressing':
     case 'paused': {
-      if (phase.name === 'paused' && ASKS_TO_RESUME.has(phase.cause))
+      if (phase.name === 'paused' && asksToResume(phase.cause))
         return {
           code: 'resume_first',
           message: `rollout ${rollout.id} stands still for another reason (${phase.cause}): ${phase.message}. Resume or abort it first`,
@@ -137,13 +154,19 @@ function promote(
       const past = phase.name === 'paused' && isGatePause(phase.cause) ? waived(rollout, actor) : null;
       if (past === null && phase.go !== null && (phase.go.full || !full)) return unchanged(rollout);
       if (phase.step >= rollout.plan.steps.length && phase.name === 'progressing') return unchanged(rollout);
+      const word = wordOf(rollout, given, full);
+      if (word.kind === 'refused') return word.refusal;
+      if (word.kind === 'repeated') return unchanged(rollout);
+      if (word.kind === 'not_enough') return heard(rollout, word, given, reason);
       const going =
         phase.name === 'paused' && phase.cause !== 'approval'
           ? unpause(patch(unchanged(rollout), past ?? {}), at, `${actor} promoted`, actor)
           : unchanged(rollout);
       const at_ = going.rollout.phase;
       if (at_.name !== 'progressing' && at_.name !== 'paused') return going;
-      const next = patch(going, { phase: { ...at_, go: { actor, at, full: full || (phase.go?.full ?? false) } } });
+      const next = patch(going, {
+        phase: { ...at_, ...word.kept, go: { actor, at, full: full || (phase.go?.full ?? false) } },
+      });
       return record(
         next,
         at,
@@ -158,6 +181,56 @@ function promote(
   }
 }
 
+type Word =
+  | { readonly kind: 'refused'; readonly refusal: Refusal }
+  /** They have said so before. */
+  | { readonly kind: 'repeated' }
+  | { readonly kind: 'not_enough'; readonly approvals: readonly Approval[]; readonly required: number }
+  /** `kept`: what stays of it beside the word to go on. */
+  | { readonly kind: 'enough'; readonly kept: { readonly approvals?: readonly Approval[] } };
+
+/**
+ * What a word to go on is worth, by the rules of the steps that it goes past. Once the present step is approved, what is
+ * left to say there (past a gate) is for anybody who may promote.
+ */
+function wordOf(rollout: Rollout, { by: asked, actor, at }: Order, full: boolean): Word {
+  const { phase } = rollout;
+  if (phase.name !== 'progressing' && phase.name !== 'paused') return { kind: 'enough', kept: {} };
+  const by = asked ?? null;
+  const { step } = phase;
+  const approved = phase.go !== null;
+  const against =
+    (approved ? null : objection(rollout, step, by)) ?? (full ? objectionToAll(rollout, step + 1, by) : null);
+  if (against !== null) return { kind: 'refused', refusal: { code: 'not_an_approver', message: against } };
+  const rule = ruleAt(rollout, step);
+  if (rule === null || approved || by === null) return { kind: 'enough', kept: {} };
+  const before = givenAt(rollout);
+  if (before.some((approval) => isSamePerson(approval, by))) return { kind: 'repeated' };
+  const approvals = [...before, { id: by.id, persons: by.persons, actor, at }];
+  return approvals.length < rule.required
+    ? { kind: 'not_enough', approvals, required: rule.required }
+    : { kind: 'enough', kept: { approvals } };
+}
+
+/** One of several that are wanted: the rollout stands where it stood. */
+function heard(
+  rollout: Rollout,
+  { approvals, required }: Extract<Word, { kind: 'not_enough' }>,
+  { actor, at }: Order,
+  reason?: string,
+): Change {
+  const { phase } = rollout;
+  if (phase.name !== 'progressing' && phase.name !== 'paused') return unchanged(rollout);
+  return record(
+    patch(unchanged(rollout), { phase: { ...phase, approvals } }),
+    at,
+    'approved',
+    `${actor} approved ${stepWords(rollout, phase.step)}, ${approvals.length} of ${required}${because(reason)}`,
+    { approvals: approvals.length, required },
+    actor,
+  );
+}
+
 /** Causes that a promotion would not end: what the person saw is not what stands there. */
 const ASKS_TO_RESUME: ReadonlySet<PauseCause> = new Set([
   'drift',
@@ -167,6 +240,7 @@ const ASKS_TO_RESUME: ReadonlySet<PauseCause> = new Set([
   'route_refused',
   'stable_unavailable',
 ]);
+export const asksToResume = (cause: PauseCause): boolean => ASKS_TO_RESUME.has(cause);
 
 function pause(rollout: Rollout, { actor, at }: Order, reason: string): Change | Refusal {
   const { phase } = rollout;
@@ -228,8 +302,8 @@ function resume(rollout: Rollout, { actor, at }: Order, reason?: string): Change
       };
       // The weights were out of our hands: they are put back, and the step's clock starts anew.
       if (isHandsOff(phase.cause))
-        return patch(going, { ...anew(rollout), ...counts, phase: { ...now, reachedAt: null, go: null } });
-      return patch(going, { ...counts, phase: { ...now, go: null } });
+        return patch(going, { ...anew(rollout), ...counts, phase: { ...unsaid(now), reachedAt: null } });
+      return patch(going, { ...counts, phase: unsaid(now) });
     }
     default:
       return phase satisfies never;

@@ -43,10 +43,21 @@ export interface Step {
   readonly hold: Millis;
   /** `required`: a person must promote after the hold has passed; the canary is judged while it waits. */
   readonly approval: 'none' | 'required';
+  /** Whose word it is to be, where `approval` is `required`. Absent: of anybody who may promote. */
+  readonly rule?: ApprovalRule;
   /** What the step puts on the mesh object beside the weight. Such steps come before the first weight, at 0. */
   readonly adds?: Temporary;
   /** What the step makes ready beside the route. Such steps keep the weight of before. */
   readonly prepares?: Preparation;
+}
+
+export interface ApprovalRule {
+  /** How many different people must say so. */
+  readonly required: number;
+  /** Not the person who started the rollout, nor on whose behalf it was started (four-eyes). Absent: they, too. */
+  readonly notBy?: 'starter';
+  /** Groups, of one of which they must be. Empty: anybody who may promote. */
+  readonly approvers: readonly string[];
 }
 
 /**
@@ -209,6 +220,8 @@ export interface Plan {
   readonly onConflict: 'reject' | 'join' | 'supersede' | 'queue';
   /** How long after its promotion a rollout may be taken back. Absent: the plan is from before this was asked; a day. */
   readonly rollbackWindow?: Millis;
+  /** The person for whom a pipeline starts it, as the pipeline says: it can only take a right away (`notBy`). Absent: nobody is named. */
+  readonly onBehalfOf?: string;
   /** Free text shown to people: version, commit, link. */
   readonly labels: Readonly<Record<string, string>>;
   /** Absent: the plan asks for nothing beyond the installation's policy. */

@@ -58,6 +58,19 @@ export interface Go {
   readonly full: boolean;
 }
 
+/** Who started a rollout: the principal, and every name of the person behind it. */
+export interface Starter {
+  readonly id: string;
+  /** Empty: it is not known who it was. */
+  readonly persons: readonly string[];
+}
+
+/** One person's word at a step that says whose it must be. */
+export interface Approval extends Starter {
+  readonly actor: string;
+  readonly at: Instant;
+}
+
 /** The end in one sentence, with the numbers that decided it. Also kept while rolling back. */
 export interface Outcome {
   readonly code: string;
@@ -80,6 +93,8 @@ export interface AtStep {
   /** Since when that was in force; null or absent: it was not, or not known to be. */
   readonly fromSince?: Instant | null;
   readonly go: Go | null;
+  /** Words given so far, where the step's rule wants them counted. Absent: none. */
+  readonly approvals?: readonly Approval[];
 }
 
 export type Phase =
@@ -200,6 +215,8 @@ export interface Rollout {
   readonly reverts?: string;
   readonly createdAt: Instant;
   readonly createdBy: string;
+  /** Absent: a rollout of before this was kept. */
+  readonly startedBy?: Starter;
   /** Compare-and-swap token: counts committed changes of the row. */
   readonly version: number;
   /** Counts changes of the wanted weight; stamped on the mesh object. */
@@ -262,6 +279,7 @@ export const FACT_TYPES = [
   'evidence_changed',
   'evidence_source_changed',
   'promote_requested',
+  'approved',
   'gate_answered',
   'gate_overdue',
   'paused',

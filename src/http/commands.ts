@@ -67,6 +67,7 @@ const REFUSALS = [
   'not_rolling_back',
   'not_paused',
   'resume_first',
+  'not_an_approver',
 ] as const;
 type CommandRefusal = (typeof REFUSALS)[number] | (typeof START_REFUSALS)[number];
 

@@ -108,7 +108,7 @@ export function fleetRoutes({ fleets, publicUrl }: FleetRoutes): readonly Route[
       problems: START,
       async handle({ query, headers, body, principal, locate }) {
         if (query.dryRun) {
-          const run = await fleets.dryRun(body);
+          const run = await fleets.dryRun(body, principal);
           if (run.kind === 'invalid') return invalidPlan(run.problems, locate);
           const { accepted, findings } = run;
           return { status: 200 as const, body: { accepted, findings: findings.map(presentFinding) } };

@@ -11,7 +11,13 @@ export interface PageLinks {
 
 export interface SessionBody {
   /** null: nobody is signed in, and the rest is empty. */
-  readonly principal: { readonly name: string; readonly role: string } | null;
+  readonly principal: {
+    readonly name: string;
+    readonly role: string;
+    /** As approvals ask for them. */
+    readonly persons: readonly string[];
+    readonly groups: readonly string[];
+  } | null;
   readonly may: {
     readonly start: boolean;
     readonly pause: boolean;

@@ -149,7 +149,7 @@ function sessionBody(
 ): SessionBody {
   const can = (act: Parameters<typeof may>[1]): boolean => principal !== null && may(principal, act);
   return {
-    principal: principal === null ? null : { name: principal.name, role: principal.role },
+    principal: principal === null ? null : who(principal),
     may: {
       start: can('start'),
       pause: can('pause'),
@@ -164,6 +164,13 @@ function sessionBody(
     signOn,
   };
 }
+
+const who = ({ name, role, persons = [], groups = [] }: Principal): SessionBody['principal'] => ({
+  name,
+  role,
+  persons,
+  groups,
+});
 
 const signInBody = z.strictObject({ token: z.string().min(1).max(512) });
 

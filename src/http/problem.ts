@@ -84,6 +84,11 @@ export const PROBLEMS = {
     title: 'The migration has ended',
     suggestion: 'Start a new one where its outcome is not what you want.',
   },
+  not_an_approver: {
+    status: 403,
+    title: 'Somebody else has to approve this step',
+    suggestion: 'Ask one of the people whom the detail names.',
+  },
   not_started: {
     status: 409,
     title: 'The rollout has not started',

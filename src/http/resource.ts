@@ -1,6 +1,7 @@
 /** From the domain to the wire. Pure. */
 import type { KeptTraces, MeshWrite, StoredFact, StoredMeasurement } from '../app/ports.ts';
 import type { Finding, OutsideLinks } from '../app/usecases.ts';
+import { asksWho, givenAt, ruleAt, whoMay } from '../domain/approval.ts';
 import type { JudgedBlock, Ledger } from '../domain/evidence/ledger.ts';
 import type { Finding as EvidenceFinding } from '../domain/evidence/verdict.ts';
 import { gatesBefore, stepAhead } from '../domain/gates.ts';
@@ -53,6 +54,7 @@ export function present(rollout: Rollout, publicUrl?: string, outside?: OutsideL
     fleet: rollout.fleet?.id ?? null,
     pause: phase.name === 'paused' ? { cause: phase.cause, message: phase.message, since: timeOf(phase.since) } : null,
     awaiting: phase.name === 'paused' && phase.cause === 'approval' && phase.go === null ? 'approval' : null,
+    ...presentApproval(rollout),
     outcome: phase.name === 'rolling_back' || phase.name === 'ended' ? presentOutcome(phase.outcome) : null,
     ...presentGates(rollout),
     checks: watched(rollout).map(({ name, failureLimit }) => {
@@ -95,6 +97,23 @@ const watched = (rollout: Rollout): readonly { readonly name: string; readonly f
   ...rollout.plan.analysis.checks,
   ...guardsOf(rollout).map(({ name, failureLimit }) => ({ name: guardKey(name), failureLimit })),
 ];
+
+function presentApproval(rollout: Rollout): Pick<RolloutBody, 'approval'> {
+  const { phase, startedBy } = rollout;
+  const standing = phase.name === 'progressing' || phase.name === 'paused';
+  const rule = standing && phase.go === null ? ruleAt(rollout, phase.step) : null;
+  if (rule === null) return {};
+  return {
+    approval: {
+      who: whoMay(rule),
+      required: rule.required,
+      given: givenAt(rollout).map(({ actor, at }) => ({ by: actor, at: timeOf(at) })),
+      approvers: [...rule.approvers],
+      notBy: rule.notBy === undefined ? [] : [...(startedBy?.persons ?? [])],
+      byPerson: asksWho(rule),
+    },
+  };
+}
 
 function presentGates(rollout: Rollout): Pick<RolloutBody, 'gates'> {
   const to = stepAhead(rollout);

@@ -143,6 +143,25 @@ export const rolloutSchema = named(
       z.object({ cause: z.string(), message: z.string(), since: time }).nullable(),
     ),
     awaiting: described('approval: a person must promote it for it to go on.', z.enum(['approval']).nullable()),
+    approval: described(
+      'Whose word the present step waits for, where the plan says so and it is not there yet; absent: no such step.',
+      z
+        .object({
+          who: described('Whose, in words.', z.string()),
+          required: described('How many different people.', z.int()),
+          given: described('Words so far.', z.array(z.object({ by: z.string(), at: time }))),
+          approvers: described(
+            'Groups, of one of which they must be; empty: anybody who may promote.',
+            z.array(z.string()),
+          ),
+          notBy: described(
+            'Names of the person who may not: whoever started it. Empty: nobody is kept from it.',
+            z.array(z.string()),
+          ),
+          byPerson: described('It must be known which person a caller is.', z.boolean()),
+        })
+        .optional(),
+    ),
     outcome: outcome.nullable(),
     gates: described(
       'Webhooks before the next step that were asked; absent: none was.',

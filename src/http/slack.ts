@@ -1,33 +1,23 @@
 /**
- * Slack's way in: checks the signature, takes the command down, and says so. A worker does the rest (`app/inbound.ts`):
- * Slack gives a request three seconds, and a mesh may need longer.
+ * Slack's way in over HTTP: checks the signature, takes the command down, and says so.
  *
  * Mount it before anything that parses bodies: the signature is over the raw bytes.
  */
 import express from 'express';
-import type { InboundCommands, Logger } from '../app/ports.ts';
-import type { Instant, Millis } from '../domain/plan.ts';
-import { clickOf, type Inbound, isCertificateCheck, slashOf } from './slack/request.ts';
+import type { Intake } from '../app/slack-intake.ts';
+import { receipt, takeDown } from '../app/slack-intake.ts';
+import { clickOf, slashOf } from '../app/slack-request.ts';
+import type { Instant } from '../domain/plan.ts';
+import { fieldsOf, interactionIn, isCertificateCheck } from './slack/form.ts';
 import { verify } from './slack/signature.ts';
 
-export interface SlackRouterOptions {
+export interface SlackRouterOptions extends Intake {
   /** The app's signing secrets; any may sign. Empty is a mistake, and throws: it would leave the door without a lock. */
   readonly signingSecrets: readonly string[];
-  readonly accept: InboundCommands['accept'];
   readonly now: () => Instant;
-  readonly log: Logger;
-  /** How long storing may take before Slack is told that the outcome is not known. */
-  readonly deadline?: Millis;
 }
 
-/** Slack shows an error after 3 s; people begin to click again after one. */
-const DEADLINE: Millis = 800;
 const BODY_LIMIT = '64kb';
-
-const TAKEN = 'On it. The answer follows here.';
-const REPEATED = 'This was taken down already. The answer follows here.';
-const NOT_KNOWN =
-  'The database does not answer in time, so I cannot say whether this was taken down. If no answer follows here within a minute, look at the rollout before you ask again.';
 
 export function slackRouter(options: SlackRouterOptions): express.Router {
   const { signingSecrets } = options;
@@ -39,16 +29,12 @@ export function slackRouter(options: SlackRouterOptions): express.Router {
   const raw = express.raw({ type: () => true, limit: BODY_LIMIT, inflate: false });
   router.post('/slack/commands', raw, guard(options), async (req, res) => {
     if (isCertificateCheck(req.body)) return void res.status(200).end();
-    const command = slashOf(req.body);
+    const command = slashOf(fieldsOf(req.body));
     if (command === null) return void res.status(400).type('text').send('this is not a slash command of Slack');
-    const taken = await takeDown(options, command);
-    res.json({
-      response_type: 'ephemeral',
-      text: taken === 'new' ? TAKEN : taken === 'repeated' ? REPEATED : NOT_KNOWN,
-    });
+    res.json(receipt(await takeDown(options, command)));
   });
   router.post('/slack/interactions', raw, guard(options), async (req, res) => {
-    const command = clickOf(req.body);
+    const command = clickOf(interactionIn(req.body));
     if (command === null) {
       options.log.info({}, 'an interaction of Slack that is none of our buttons: left alone');
       return void res.status(200).end();
@@ -77,32 +63,6 @@ function guard({ signingSecrets, now, log }: SlackRouterOptions): express.Reques
     log.warn({ verdict, path: req.path }, 'refused a request that claims to be from Slack');
     res.status(401).type('text').send('the signature is missing, wrong or too old');
   };
-}
-
-type Taken = 'new' | 'repeated' | 'not known';
-
-/** Never later than the deadline, and never an error: a command that comes down late is still carried out. */
-async function takeDown(
-  { accept, log, deadline = DEADLINE }: SlackRouterOptions,
-  { id, kind, payload }: Inbound,
-): Promise<Taken> {
-  const stored = accept(id, kind, payload).then(
-    (fresh): Taken => (fresh ? 'new' : 'repeated'),
-    (error: unknown): Taken => {
-      log.error({ error: String(error), kind }, 'a command from Slack could not be stored');
-      return 'not known';
-    },
-  );
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<Taken>((resolve) => {
-    timer = setTimeout(() => {
-      log.warn({ deadline, kind }, 'storing a command from Slack takes too long; answered without knowing');
-      resolve('not known');
-    }, deadline);
-  });
-  const taken = await Promise.race([stored, late]);
-  clearTimeout(timer);
-  return taken;
 }
 
 /** A body that is too large, compressed or cut off. Nothing of it is repeated. */

@@ -29,8 +29,30 @@ const waitsToStart = ({ status, gates = [] }) =>
   status === 'pending' &&
   gates.some(({ decision, waivedBy }) => decision !== null && decision !== 'approve' && waivedBy === null);
 
+/** @param {readonly string[]} some @param {readonly string[]} others */
+const overlap = (some, others) =>
+  some.some((one) => others.some((other) => one.trim().toLowerCase() === other.trim().toLowerCase()));
+
+/**
+ * Why the word of the person who looks does not count at the present step; null: it does. The server decides again.
+ * @param {Rollout} rollout @param {Session} session
+ */
+export function notYours({ approval }, { principal }) {
+  if (approval === undefined || principal === null) return null;
+  const { approvers, notBy, byPerson, given, required, who } = approval;
+  const { name, persons, groups } = principal;
+  const said = given.some(({ by }) => by === name);
+  const so = `This step is approved by ${who}${required > 1 ? ` (${given.length} so far)` : ''}`;
+  if (said) return `${so}. You have approved it.`;
+  if (approvers.length > 0 && !overlap(groups, approvers)) return `${so}; you are of none of these groups.`;
+  if (overlap(persons, notBy)) return `${so}; you started it, or had it started.`;
+  if (byPerson && persons.length === 0) return `${so}; your token does not say which person you are.`;
+  return null;
+}
+
 /** @param {Rollout} rollout @param {Session} session @returns {Action[]} */
-export function actionsFor(rollout, { may }) {
+export function actionsFor(rollout, session) {
+  const { may } = session;
   const { status, pause, step, steps } = rollout;
   const standing = status === 'progressing' || status === 'paused';
   /** @type {[Action, boolean][]} */
@@ -38,6 +60,7 @@ export function actionsFor(rollout, { may }) {
     [
       'promote',
       may.promote &&
+        notYours(rollout, session) === null &&
         (waitsToStart(rollout) || (standing && step !== null && step < steps && !RESUME_FIRST.has(pause?.cause ?? ''))),
     ],
     ['resume', may.pause && pause !== null && !NO_RESUME.has(pause.cause)],
@@ -66,9 +89,11 @@ const BUTTONS = {
 /** @param {Rollout} rollout @param {Session} session */
 export function actionButtons(rollout, session) {
   const actions = actionsFor(rollout, session);
+  const others = session.may.promote ? notYours(rollout, session) : null;
   return h(
     'div',
     { class: 'actions', role: 'group', 'aria-label': 'What you can do' },
+    others === null ? null : h('p', { class: 'note', 'data-key': 'approvers' }, others),
     actions.map((action) => {
       const { label, look } = BUTTONS[action];
       return h(

@@ -159,6 +159,7 @@ export const FACT = {
   evidence_changed: 'comparison',
   evidence_source_changed: 'counted by another',
   promote_requested: 'promoted',
+  approved: 'approved',
   gate_answered: 'gate',
   gate_overdue: 'gate is overdue',
   paused: 'paused',

@@ -49,6 +49,57 @@ const problemsOf = (document: unknown) => {
   return parsed.ok ? [] : parsed.problems;
 };
 
+describe('whose word an approval waits for', () => {
+  const written = (approvals: object | undefined, ...each: readonly unknown[]) => {
+    const steps = each.map((approval, i) => ({ weight: 10 * (i + 1), approval }));
+    const parsed = parser.parse({ ...plan(), steps, ...(approvals === undefined ? {} : { approvals }) });
+    return parsed.ok ? parsed.plan.steps.map(({ approval, rule }) => rule ?? approval) : parsed.problems;
+  };
+
+  it("is said by the step, or by the plan for all of them; the step's own words win", () => {
+    expect(written({ notBy: 'starter', approvers: ['payments-oncall'] }, 'none', 'required', { required: 2 })).toEqual([
+      'none',
+      { required: 1, notBy: 'starter', approvers: ['payments-oncall'] },
+      { required: 2, notBy: 'starter', approvers: ['payments-oncall'] },
+    ]);
+    const own = { required: 1, notBy: 'nobody', approvers: [] };
+    expect(written({ required: 3, notBy: 'starter', approvers: ['sre'] }, own)).toEqual(['required']);
+  });
+
+  it("is anybody's who may promote, where nothing is said", () => {
+    expect(written(undefined, 'required', {})).toEqual(['required', 'required']);
+  });
+
+  it('is said of something: a rule without an approval is a slip', () => {
+    expect(written({ notBy: 'starter' }, 'none')).toMatchObject([{ pointer: '/approvals', code: 'no_approval' }]);
+  });
+
+  it.each<[string, object, string]>([
+    ['/steps/0/approval/required', { required: true }, 'number'],
+    ['/steps/0/approval/required', { required: 0 }, ''],
+    ['/steps/0/approval/notBy', { notBy: 'ana' }, 'starter'],
+    ['/steps/0/approval/approvers', { approvers: 'sre' }, 'array'],
+    ['/steps/0/approval/approvers/0', { approvers: ['a, b'] }, 'name of a group'],
+    ['/steps/0/approval/by', { by: 'sre' }, 'unknown field "by"'],
+  ])('points at the field that is wrong: %s of %j', (pointer, approval, words) => {
+    const problems = problemsOf({ ...plan(), steps: [{ weight: 5, approval }] });
+    expect(problems).toMatchObject([{ pointer, message: expect.stringContaining(words) }]);
+  });
+
+  it('is not the word of somebody without a name', () => {
+    expect(problemsOf({ ...plan(), onBehalfOf: 'ana\nben' })).toMatchObject([{ pointer: '/onBehalfOf' }]);
+  });
+
+  it('is kept through templates', () => {
+    const steps = { template: 'blueGreen', approval: { approvers: ['sre'] } };
+    const parsed = parser.parse({ ...plan(), steps, analysis: { checks: [], evidence: { mode: 'off' } } });
+    expect(parsed).toMatchObject({
+      ok: true,
+      plan: { steps: [{ rule: { approvers: ['sre'] } }, { approval: 'none' }] },
+    });
+  });
+});
+
 it('turns what people write into the canonical plan: milliseconds, ratios, every default', () => {
   const parsed = parser.parse(plan());
   expect(parsed).toMatchObject({

@@ -16,7 +16,7 @@ it('a remote cluster is no write target: 422 at the field, with the primary to n
       { pointer: '/target/cluster', code: 'remote_cluster', message: expect.stringContaining('primary: east') },
     ],
   });
-  expect((await dryRun(ports, plan('edge'))).kind).toBe('invalid');
+  expect((await dryRun(ports, plan('edge'), ana)).kind).toBe('invalid');
   expect((await store.list({}, 10, null)).items).toEqual([]);
   expect((await start(ports, { document: plan('east'), principal: ana, idempotency: null })).kind).toBe('created');
 });

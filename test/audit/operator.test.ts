@@ -42,6 +42,19 @@ it('migrate logs in as the owner, and gives the role of DATABASE_URL what the se
   await run(['token', 'create', '--name', 'ci', '--role', 'viewer', '--reason', 'for the pipeline'], app);
 });
 
+it('a token and a person of Slack are given their names and groups, and nothing that is none', async () => {
+  const env = { DATABASE_URL: fresh.url };
+  const who = ['--person', 'ana@example.com', '--person', 'ana-gh', '--group', 'payments-oncall', '--role', 'approver'];
+  await run(['token', 'create', '--name', 'ana-laptop', ...who], env);
+  const { stdout } = await run(['token', 'list'], env);
+  expect(stdout).toContain('\tapprover\tvalid\tana-laptop\tana@example.com, ana-gh\tpayments-oncall\n');
+  const mapped = await run(['slack', 'map', '--team', 'T9', '--user', 'U9', '--name', 'ana', ...who], env);
+  expect(mapped.stdout).toBe('mapped: slack U9 (ana), approver, payments-oncall\n');
+  await expect(run(['token', 'create', '--name', 'x', '--role', 'viewer', '--group', 'a, b'], env)).rejects.toThrow(
+    'wanted names of letters',
+  );
+});
+
 it('each command leaves a row with whoever had the shell, and why', async () => {
   const env = { DATABASE_URL: fresh.url };
   const { stdout } = await run(['token', 'create', '--name', 'eve', '--role', 'admin', '--reason', 'on call'], env);

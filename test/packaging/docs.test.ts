@@ -109,30 +109,3 @@ describe('docs/operations.md', () => {
     expect(spec.ignoreDifferences).toHaveLength(new Set(written.flatMap(({ resources }) => resources)).size);
   });
 });
-
-describe("docs/slack.md's manifest", () => {
-  const [, block = ''] = /```yaml\n([\s\S]*?)```/.exec(page('slack.md')) ?? [];
-  const manifest = parse(block) as {
-    features: { slash_commands: { command: string; url: string }[] };
-    oauth_config: { scopes: { bot: string[] } };
-    settings: { interactivity: { request_url: string } };
-  };
-
-  it('names the addresses that the service serves', () => {
-    const router = readFileSync(join(ROOT, 'src/http/slack.ts'), 'utf8');
-    const paths = [manifest.features.slash_commands[0]?.url, manifest.settings.interactivity.request_url].map(
-      (url) => new URL(url ?? '').pathname,
-    );
-    for (const path of paths) expect(router).toContain(`'${path}'`);
-    expect(manifest.features.slash_commands[0]?.command).toBe('/rollout');
-  });
-
-  it('asks for no more than is used', () => {
-    expect(manifest.oauth_config.scopes.bot.toSorted()).toEqual([
-      'channels:history',
-      'chat:write',
-      'commands',
-      'groups:history',
-    ]);
-  });
-});

@@ -281,6 +281,15 @@ describe.skipIf(helm === null)(`${when}choices`, () => {
     expect(names(rendered('queue.backend=postgres'))).not.toContain('REDIS_URL');
   });
 
+  it('Socket Mode asks for its own token in place of the signing secret', () => {
+    const slack = (...set: string[]): string[] =>
+      podOf(of(rendered('slack.enabled=true', 'slack.channel=C0123ABCD', ...set), 'Deployment')[0] as Manifest)
+        .spec.containers[0].env.map((v) => v.name)
+        .filter((name) => name.startsWith('SLACK_'));
+    expect(slack()).toEqual(['SLACK_BOT_TOKEN', 'SLACK_SIGNING_SECRET']);
+    expect(slack('slack.socketMode=true')).toEqual(['SLACK_BOT_TOKEN', 'SLACK_APP_TOKEN']);
+  });
+
   it('only what Slack calls can be let in from outside', () => {
     const [ingress] = of(render(valuesOf('full')), 'Ingress') as [Manifest];
     expect(ingress.spec.rules[0].http.paths.map(({ path, pathType }) => [path, pathType])).toEqual([

@@ -88,7 +88,7 @@ describe('a session', () => {
   it.each(PRINCIPAL_ROLES)('says who is signed in as %s and what they may do', async (role) => {
     const world = await open();
     const { response, body } = await session(world, await signedIn(world, TOKENS[role]));
-    expect(body.principal).toEqual({ name: `token ana-${role}`, role });
+    expect(body.principal).toEqual({ name: `token ana-${role}`, role, persons: [], groups: [] });
     expect(body.may).toEqual({
       start: role === 'deployer' || role === 'admin',
       pause: role !== 'viewer',

@@ -126,6 +126,21 @@ describe('a fleet rollout', () => {
     expect(await ports.fleets.due(0, 10)).toEqual([]);
   });
 
+  it('has its rollouts started for whoever started it: four eyes hold in each of them', async () => {
+    const steps = [{ weight: 5, hold: '1s', approval: { notBy: 'starter' } }];
+    const plan = { ...planDocument({ steps }), target };
+    const refused = await newFleet({ plan });
+    expect(refused).toMatchObject({ kind: 'invalid', problems: [{ code: 'starter_unknown' }] });
+    const known = { ...ana, persons: ['ana@example.com'] };
+    const started = await startFleet({ ...ports, newFleetId: () => 'fr_eyes' }, document({ plan }), known, null);
+    expect(started.kind).toBe('created');
+    await look('fr_eyes');
+    await look('fr_eyes');
+    expect((await store.childrenOf('fr_eyes')).map(({ startedBy }) => startedBy)).toEqual([
+      { id: 'fleet:fr_eyes', persons: ['ana@example.com'] },
+    ]);
+  });
+
   it.each(['committed', 'started'] as const)(
     'dies after it has %s, and no cluster is started twice or forgotten',
     async (at) => {

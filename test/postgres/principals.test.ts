@@ -45,7 +45,16 @@ describe('API tokens', () => {
       id: `token:${id}`,
       name: 'token ci-deployer',
       role: 'deployer',
+      persons: [],
+      groups: [],
     });
+  });
+
+  test('a token says which person uses it, and of which groups they are', async () => {
+    const who = { persons: ['ana@example.com', 'ana-gh'], groups: ['payments-oncall'] };
+    const { token } = await tokens.create('ana-laptop', 'approver', null, undefined, who);
+    expect(await tokens.authenticate(token)).toMatchObject(who);
+    expect(await tokens.list()).toContainEqual(expect.objectContaining({ name: 'ana-laptop', ...who }));
   });
 
   test('nothing but the very token will do', async () => {
@@ -139,6 +148,8 @@ describe('API tokens', () => {
       id,
       name: 'listed',
       role: 'approver',
+      persons: [],
+      groups: [],
       createdAt: expect.any(Number),
       expiresAt,
       revokedAt: expect.any(Number),
@@ -156,11 +167,12 @@ describe('API tokens', () => {
 describe('people of Slack', () => {
   test('nobody by default; mapped, remapped, unmapped', async () => {
     expect(await people.find('T1', 'U1')).toBeNull();
-    const ana = { id: 'slack:T1:U1', name: 'slack U1 (ana)', role: 'approver' };
+    const ana = { id: 'slack:T1:U1', name: 'slack U1 (ana)', role: 'approver', persons: ['ana'], groups: [] };
     expect(await people.map('T1', 'U1', 'ana', 'approver')).toEqual(ana);
     expect(await people.find('T1', 'U1')).toEqual(ana);
-    await people.map('T1', 'U1', 'ana', 'viewer');
-    expect(await people.find('T1', 'U1')).toMatchObject({ role: 'viewer' });
+    const who = { persons: ['ana@example.com'], groups: ['payments-oncall'] };
+    await people.map('T1', 'U1', 'ana', 'viewer', undefined, who);
+    expect(await people.find('T1', 'U1')).toMatchObject({ role: 'viewer', ...who });
     expect(await people.unmap('T1', 'U1')).toBe(true);
     expect(await people.unmap('T1', 'U1')).toBe(false);
     expect(await people.find('T1', 'U1')).toBeNull();

@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { handleInbound, type InboundPorts, inboundStep } from '../../src/app/inbound.ts';
 import type { InboundCommand, Principal } from '../../src/app/ports.ts';
-import { BUTTON, SLASH } from '../../src/app/slack-command.ts';
+import { BUTTON, type OrderName, SLASH } from '../../src/app/slack-command.ts';
+import type { Rollout } from '../../src/domain/rollout.ts';
 import { type MemoryAudit, memoryAudit } from '../support/audit.ts';
 import { aPlan } from '../support/builders.ts';
 import { approver, atStepSince, memoryInbound, type SlackWorld, slackWorld, waiting } from '../support/slack-memory.ts';
@@ -47,11 +48,7 @@ async function says(text: string, part: Partial<InboundCommand> = {}): Promise<s
   return answers.at(-1) ?? '';
 }
 
-async function clicks(
-  action: 'promote' | 'abort',
-  expectedStep: number,
-  part: Partial<InboundCommand> = {},
-): Promise<string> {
+async function clicks(action: OrderName, expectedStep: number, part: Partial<InboundCommand> = {}): Promise<string> {
   await handleInbound(
     ports,
     stored(BUTTON, { value: JSON.stringify({ rolloutId: 'r1', expectedStep, action }) }, part),
@@ -122,6 +119,9 @@ describe('who may', () => {
   it.each([
     ['viewer', 'promote', false],
     ['viewer', 'abort', false],
+    ['viewer', 'pause', false],
+    ['deployer', 'pause', true],
+    ['approver', 'pause', true],
     ['deployer', 'promote', false],
     ['deployer', 'abort', true],
     ['approver', 'promote', true],
@@ -138,6 +138,117 @@ describe('who may', () => {
     await clicks('promote', 1);
     const fact = (await world.store.facts('r1', 0, 100)).find(({ type }) => type === 'promote_requested');
     expect(fact?.actor).toBe('slack U1 (ana)');
+  });
+});
+
+describe('/rollout list', () => {
+  it('tells of the latest, also of those that have ended, and of one service', async () => {
+    expect(await says('list')).toBe('There was no rollout yet.');
+    const outcome = { code: 'promoted', message: 'Promoted to 100 % after 4 m', step: 3, weight: 100 };
+    await world.rollout('r1', { phase: { name: 'ended', status: 'succeeded', outcome, step: 3, at: world.clock.now } });
+    world.clock.now += 10;
+    await world.rollout('r2', { phase: inForce(0) });
+    const answer = await says('list');
+    expect(answer).toContain('succeeded (`r1`)');
+    expect(answer).toContain('progressing at step 1 of 3 (5 %) (`r2`)');
+    expect(await says('list production/myapp')).toBe(answer);
+    expect(await says('list other')).toBe('There is no rollout of `other`.');
+  });
+});
+
+describe('pause and resume', () => {
+  it('keep it where it is with the reason in the history, and let it go on', async () => {
+    await world.rollout('r1', { phase: inForce(1) });
+    expect(await says('pause myapp looking at it')).toContain('Done: it stays where it is');
+    expect(await phaseOf('r1')).toMatchObject({
+      cause: 'operator',
+      message: expect.stringMatching(/Paused by slack U1 \(ana\) .*: looking at it/),
+    });
+    world.clock.now += MINUTE;
+    expect(await says('resume myapp')).toContain('Done: it goes on');
+    expect(await phaseOf('r1')).toMatchObject({ name: 'progressing', step: 1 });
+  });
+
+  it('by button are for the step that the person saw', async () => {
+    await world.rollout('r1', { phase: inForce(2) });
+    expect(await clicks('pause', 1)).toContain('To pause it all the same: `/rollout pause r1`');
+    expect(world.done).toEqual([]);
+    expect(await clicks('pause', 2)).toContain('Done');
+    world.clock.now += 10;
+    expect(await clicks('resume', 2)).toContain('Done');
+    expect(world.done).toEqual(['pause r1', 'resume r1']);
+  });
+
+  it('a pause is carried out however late; a resume is not, and says so', async () => {
+    await world.rollout('r1', { phase: inForce(1), createdAt: 0 });
+    const late = { age: 20 * MINUTE };
+    expect(await says('pause r1', late)).toContain('Done');
+    expect(await says('resume r1', late)).toContain('Resume again if you still want to');
+    expect(await phaseOf('r1')).toMatchObject({ name: 'paused' });
+  });
+
+  it('a resume is not for a pause that came after it was asked for', async () => {
+    const asked = world.clock.now;
+    world.clock.now += 10;
+    const drift = {
+      name: 'paused',
+      cause: 'drift',
+      held: false,
+      since: world.clock.now,
+      message: 'somebody',
+      go: null,
+    };
+    await world.rollout('r1', { phase: { ...drift, step: 1, reachedAt: 0, from: 0 } as Rollout['phase'] });
+    expect(await says('resume r1', { acceptedAt: asked })).toContain('paused anew since you asked');
+    expect(world.done).toEqual([]);
+  });
+
+  it.each(['pause myapp', 'resume myapp'])('a "%s" that is refused is in the audit', async (text) => {
+    await world.rollout('r1', { phase: inForce(1) });
+    who = { ...approver, role: 'viewer' };
+    await says(text);
+    expect(audit.rows).toMatchObject([{ action: `rollout.${text.split(' ')[0]}`, code: 'forbidden' }]);
+  });
+});
+
+describe('a step that says whose word it wants', () => {
+  const asking = (rule: object) =>
+    aPlan({
+      steps: [{ weight: 25, hold: 1, approval: 'required', rule: { required: 1, approvers: [], ...rule } }],
+    });
+  const start = (rule: object) =>
+    world.rollout('r1', {
+      plan: asking(rule),
+      startedBy: { id: 'token:ci', persons: ['Ana@example.com'] },
+      phase: waiting(0, world.clock.now - MINUTE),
+    });
+
+  it('refuses whoever started it, by button and by word, and writes it into the audit', async () => {
+    await start({ notBy: 'starter' });
+    who = { ...approver, persons: ['ana@example.com'] };
+    const words = 'not whoever started the rollout: slack U1 (ana) started it, or had it started';
+    expect(await clicks('promote', 0)).toContain(words);
+    expect(await says('promote r1')).toContain(words);
+    expect(world.done).toEqual([]);
+    expect(audit.rows.map(({ code }) => code)).toEqual(['not_an_approver', 'not_an_approver']);
+    who = { ...approver, id: 'slack:T1:U2', name: 'slack U2 (ben)', persons: ['ben'] };
+    expect(await clicks('promote', 0)).toContain('Done: you promoted');
+  });
+
+  it('refuses who is of none of its groups', async () => {
+    await start({ approvers: ['payments-oncall'] });
+    expect(await clicks('promote', 0)).toContain('slack U1 (ana) is of no group');
+    who = { ...approver, groups: ['payments-oncall'] };
+    expect(await clicks('promote', 0)).toContain('Done: you promoted');
+  });
+
+  it('counts the first of two, also when it is clicked twice', async () => {
+    await start({ required: 2 });
+    who = { ...approver, persons: ['ana'] };
+    expect(await clicks('promote', 0)).toContain('Done: you approved step 1 of 1 (25 %), 1 of 2');
+    expect(await clicks('promote', 0)).toContain('Done: you approved step 1 of 1 (25 %), 1 of 2');
+    expect(world.done).toEqual(['promote r1']);
+    expect(await phaseOf('r1')).toMatchObject({ go: null });
   });
 });
 

@@ -3,7 +3,8 @@ import { slackNotifier } from '../../src/adapters/notify/slack.ts';
 import { slackApi } from '../../src/adapters/notify/slack-api.ts';
 import { TryLater } from '../../src/app/deliver.ts';
 import type { Message, Notifier, SlackMessages } from '../../src/app/ports.ts';
-import type { Fact, Rollout } from '../../src/domain/rollout.ts';
+import type { Fact, PauseCause, Rollout } from '../../src/domain/rollout.ts';
+import { aPlan } from '../support/builders.ts';
 import { buttonsOf, CHANNEL, type FakeMessage, type SlackFake, slackFake, TOKEN } from '../support/slack-fake.ts';
 import { atStepSince, memorySlackMessages, type SlackWorld, slackWorld, waiting } from '../support/slack-memory.ts';
 
@@ -42,6 +43,16 @@ async function moved(
   if (told === undefined) throw new Error('no fact');
   return { message: { id: `r1:${told.seq}`, rolloutId: 'r1', fact: told }, rollout };
 }
+
+const stopped = (cause: PauseCause): Rollout['phase'] =>
+  ({
+    ...atStepSince(1, 5),
+    name: 'paused',
+    cause,
+    held: false,
+    since: 6,
+    message: `paused: ${cause}`,
+  }) as Rollout['phase'];
 
 const roots = (): FakeMessage[] => fake.messages.filter((m) => m.thread === null);
 const replies = (): FakeMessage[] => fake.messages.filter((m) => m.thread !== null);
@@ -87,6 +98,47 @@ describe('the root message', () => {
     ])
       expect(text).toContain(part);
     expect(roots()[0]?.text).not.toBe('');
+  });
+
+  it.each<[string, Rollout['phase'], readonly string[]]>([
+    ['goes forward', atStepSince(1, 5), ['promote', 'pause', 'abort']],
+    ['is being promoted', atStepSince(3, 5), ['pause', 'abort']],
+    ['was paused by a person', stopped('operator'), ['resume', 'abort']],
+    ['was changed by others', stopped('drift'), ['resume', 'abort']],
+    ['waits for data', stopped('no_data'), ['promote', 'resume', 'abort']],
+    ['waits for a gate', stopped('gate'), ['promote', 'abort']],
+    ['waits for approval, which is asked below', waiting(1, 5), []],
+  ])(
+    'has the buttons that mean something while it %s, each confirmed and for the step that is seen',
+    async (_, phase, names) => {
+      await world.rollout('r1');
+      const { message, rollout } = await moved({ phase }, fact('weight_reached', 'read back'));
+      await notifier.deliver(message, rollout);
+      const buttons = buttonsOf(roots()[0] as FakeMessage);
+      expect(Object.keys(buttons)).toEqual(names);
+      for (const [name, { value }] of Object.entries(buttons))
+        expect(JSON.parse(value)).toEqual({
+          rolloutId: 'r1',
+          expectedStep: (phase as { step: number }).step,
+          action: name,
+        });
+      const blocks = (roots()[0]?.blocks ?? []) as unknown as { type: string; elements: { confirm?: object }[] }[];
+      for (const { elements } of blocks.filter(({ type }) => type === 'actions'))
+        for (const { confirm } of elements) expect(confirm).toBeDefined();
+    },
+  );
+
+  it('says whose word the step waits for, and who has given theirs', async () => {
+    const rule = { required: 2, notBy: 'starter', approvers: ['sre'] } as const;
+    const plan = aPlan({ steps: [{ weight: 5, hold: 1, approval: 'required', rule }] });
+    await world.rollout('r1', { plan });
+    const approvals = [{ id: 'slack:T1:U2', persons: ['ben'], actor: 'slack U2 (ben)', at: 6 }];
+    const phase = { ...atStepSince(0, 5), approvals } as Rollout['phase'];
+    const { message, rollout } = await moved({ phase }, fact('approved', 'slack U2 (ben) approved step 1, 1 of 2'));
+    await notifier.deliver(message, rollout);
+    expect(textOf(roots()[0])).toContain('approved by 2 people of sre, not whoever started the rollout');
+    expect(textOf(roots()[0])).toContain('Approved by slack U2 (ben), 1 of 2');
+    expect(replies()).toMatchObject([{ broadcast: false }]);
   });
 
   it('is not touched by facts of a version that it shows already', async () => {

@@ -1,9 +1,10 @@
 import express from 'express';
 import request from 'supertest';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { slackNotifier } from '../../src/adapters/notify/slack.ts';
 import { slackApi } from '../../src/adapters/notify/slack-api.ts';
 import { slackResponder } from '../../src/adapters/notify/slack-respond.ts';
+import { slackSocket } from '../../src/adapters/notify/slack-socket.ts';
 import { type Database, openDatabase } from '../../src/adapters/postgres/db.ts';
 import { postgresInboundCommands } from '../../src/adapters/postgres/inbound-commands.ts';
 import { postgresOutbox } from '../../src/adapters/postgres/outbox.ts';
@@ -14,13 +15,16 @@ import { command } from '../../src/app/commands.ts';
 import { deliverNext } from '../../src/app/deliver.ts';
 import { inboundStep } from '../../src/app/inbound.ts';
 import type { SlackMessages } from '../../src/app/ports.ts';
+import type { Repeating } from '../../src/app/repeat.ts';
 import { pauseAt, unchanged } from '../../src/domain/change.ts';
 import type { Rollout } from '../../src/domain/rollout.ts';
+import { interactionIn } from '../../src/http/slack/form.ts';
 import { slackRouter } from '../../src/http/slack.ts';
 import { anAct, unheard } from '../support/audit.ts';
 import { aPlan } from '../support/builders.ts';
 import { emptied, type FreshDatabase, freshDatabase, silent } from '../support/postgres.ts';
 import {
+  APP_TOKEN,
   buttonsOf,
   CHANNEL,
   clickBody,
@@ -145,77 +149,93 @@ describe('from the question in Slack to the decision and back, on Postgres', () 
   beforeEach(async () => {
     fake = await slackFake();
   });
-  afterEach(() => fake.close());
-
-  it('a click on Promote promotes once, and the message says who did it', async () => {
-    const inbound = postgresInboundCommands(db);
-    const principals = postgresSlackPrincipals(db);
-    const messages = postgresSlackMessages(db);
-    const outbox = postgresOutbox(db);
-    const api = slackApi({ token: TOKEN, apiUrl: fake.apiUrl, timeout: 2000, log: silent });
-    const notifier = slackNotifier({ api, channel: CHANNEL, messages, store, link: () => null, log: silent });
-    const ports = { outbox, store, recorder: { notification: () => undefined }, log: silent };
-    const deliverAll = async () => {
-      while ((await deliverNext(ports, notifier)).kind !== 'idle');
-    };
-    const act = async () => {
-      while (
-        (await inboundStep({
-          inbound,
-          audit: unheard,
-          principals,
-          useCases,
-          respond: slackResponder({ apiUrl: fake.apiUrl }),
-          log: silent,
-        })) === 0
-      );
-    };
-    const useCases: Parameters<typeof inboundStep>[0]['useCases'] = {
-      command: (id, wanted, principal, expected) =>
-        command(
-          { store, queue, audit: unheard, log: silent },
-          { id, command: wanted, by: principal, expectedStep: expected.step },
-        ),
-      get: async (id) => (await store.load(id))?.rollout ?? null,
-      list: store.list,
-      facts: store.facts,
-    };
-    const app = express().use(
-      slackRouter({ signingSecrets: [SECRET], accept: inbound.accept, now: Date.now, log: silent }),
-    );
-    const click = async (value: { action_id: string; value: string }) => {
-      const body = clickBody(value, { response_url: fake.responseUrl });
-      return await request(app).post('/slack/interactions').set(signedHeaders(body, Date.now())).send(body);
-    };
-
-    await waitsForApproval();
-    await deliverAll();
-    const question = fake.messages.find((m) => m.thread !== null) as FakeMessage;
-    const button = buttonsOf(question)['promote'] as { action_id: string; value: string };
-
-    expect((await click(button)).status).toBe(200);
-    await act();
-    expect(fake.answers).toEqual([expect.stringContaining('sluice slack map --team T1 --user U1')]);
-    expect((await store.load('r1'))?.rollout.phase).toMatchObject({ go: null });
-
-    await principals.map('T1', 'U1', 'ana', 'approver');
-    await Promise.all([click(button), click(button)]);
-    await act();
-    await deliverAll();
-    expect(fake.answers.slice(1)).toEqual([
-      expect.stringContaining('Done: you promoted'),
-      expect.stringContaining('Done: you promoted'),
-    ]);
-    const decided = (await store.facts('r1', 0, 100)).filter(({ type }) => type === 'promote_requested');
-    expect(decided).toHaveLength(1);
-    expect(decided[0]?.actor).toContain('ana');
-    expect(fake.messages).toHaveLength(2);
-    expect(buttonsOf(question)).toEqual({});
-    expect(JSON.stringify(question.blocks)).toMatch(/Promoted by .*ana/);
-
-    await principals.unmap('T1', 'U1');
-    await click(button);
-    await act();
-    expect(fake.answers.at(-1)).toContain('does not know who you are');
+  const sockets: Repeating[] = [];
+  afterEach(async () => {
+    await Promise.all(sockets.splice(0).map((socket) => socket.stop()));
+    await fake.close();
   });
+
+  it.each(['HTTP', 'Socket Mode'])(
+    'over %s a click on Promote promotes once, and the message says who did it',
+    async (way) => {
+      const inbound = postgresInboundCommands(db);
+      const principals = postgresSlackPrincipals(db);
+      const messages = postgresSlackMessages(db);
+      const outbox = postgresOutbox(db);
+      const api = slackApi({ token: TOKEN, apiUrl: fake.apiUrl, timeout: 2000, log: silent });
+      const notifier = slackNotifier({ api, channel: CHANNEL, messages, store, link: () => null, log: silent });
+      const ports = { outbox, store, recorder: { notification: () => undefined }, log: silent };
+      const deliverAll = async () => {
+        while ((await deliverNext(ports, notifier)).kind !== 'idle');
+      };
+      const act = async () => {
+        while (
+          (await inboundStep({
+            inbound,
+            audit: unheard,
+            principals,
+            useCases,
+            respond: slackResponder({ apiUrl: fake.apiUrl }),
+            log: silent,
+          })) === 0
+        );
+      };
+      const useCases: Parameters<typeof inboundStep>[0]['useCases'] = {
+        command: (id, wanted, principal, expected) =>
+          command(
+            { store, queue, audit: unheard, log: silent },
+            { id, command: wanted, by: principal, expectedStep: expected.step },
+          ),
+        get: async (id) => (await store.load(id))?.rollout ?? null,
+        list: store.list,
+        facts: store.facts,
+      };
+      const app = express().use(
+        slackRouter({ signingSecrets: [SECRET], accept: inbound.accept, now: Date.now, log: silent }),
+      );
+      if (way === 'Socket Mode') {
+        const options = { appToken: APP_TOKEN, apiUrl: fake.apiUrl, accept: inbound.accept, log: silent };
+        // Two workers: each envelope goes to one of them.
+        sockets.push(slackSocket(options), slackSocket(options));
+        await vi.waitFor(() => expect(fake.sockets.size).toBe(2), { timeout: 10_000 });
+      }
+      const click = async (value: { action_id: string; value: string }): Promise<void> => {
+        const body = clickBody(value, { response_url: fake.responseUrl });
+        if (way === 'Socket Mode')
+          return expect(await fake.envelope('interactive', interactionIn(Buffer.from(body)))).toEqual({});
+        const sent = request(app).post('/slack/interactions').set(signedHeaders(body, Date.now()));
+        expect((await sent.send(body)).status).toBe(200);
+      };
+
+      await waitsForApproval();
+      await deliverAll();
+      const question = fake.messages.find((m) => m.thread !== null) as FakeMessage;
+      const button = buttonsOf(question)['promote'] as { action_id: string; value: string };
+
+      await click(button);
+      await act();
+      expect(fake.answers).toEqual([expect.stringContaining('sluice slack map --team T1 --user U1')]);
+      expect((await store.load('r1'))?.rollout.phase).toMatchObject({ go: null });
+
+      await principals.map('T1', 'U1', 'ana', 'approver');
+      await Promise.all([click(button), click(button)]);
+      await act();
+      await deliverAll();
+      expect(fake.answers.slice(1)).toEqual([
+        expect.stringContaining('Done: you promoted'),
+        expect.stringContaining('Done: you promoted'),
+      ]);
+      const decided = (await store.facts('r1', 0, 100)).filter(({ type }) => type === 'promote_requested');
+      expect(decided).toHaveLength(1);
+      expect(decided[0]?.actor).toContain('ana');
+      expect(fake.messages).toHaveLength(2);
+      expect(buttonsOf(question)).toEqual({});
+      expect(JSON.stringify(question.blocks)).toMatch(/Promoted by .*ana/);
+
+      await principals.unmap('T1', 'U1');
+      await click(button);
+      await act();
+      expect(fake.answers.at(-1)).toContain('does not know who you are');
+    },
+  );
 });

@@ -69,7 +69,7 @@ export function fakeFleets(fake: FakeUseCases): FakeFleets {
       return next;
     },
     start: (document, principal, key) => whole(() => startFleet(starting, document, principal, key)),
-    dryRun: (document) => whole(() => dryRunFleet(starting, document)),
+    dryRun: (document, principal) => whole(() => dryRunFleet(starting, document, principal)),
     command: (id, wanted, principal, expected) => whole(() => commandFleet(ports, id, wanted, principal, expected)),
     get: (id) =>
       whole(async () => {

@@ -69,13 +69,14 @@ export function memoryStore(now: () => number, keep: (act: AuditEntry) => void =
   const insert = (wanted: NewRollout | NewRevert, behind: string | null): Rollout => {
     epoch = Math.max(epoch + 1, wanted.epochAbove + 1);
     const at = now();
-    const { id, plan, createdBy, observedWeight, warnings } = wanted;
+    const { id, plan, createdBy, startedBy, observedWeight, warnings } = wanted;
     const rollout: Rollout = {
       id,
       epoch,
       plan,
       createdAt: at,
       createdBy,
+      ...(startedBy === undefined ? {} : { startedBy }),
       version: 1,
       ...('reverts' in wanted
         ? {

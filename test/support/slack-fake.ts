@@ -1,6 +1,8 @@
 /** Slack's Web API as far as it is used, on 127.0.0.1: keeps the messages, records the calls, and fails on demand. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { BOT_SCOPES } from '../../src/adapters/notify/slack-doctor.ts';
 import { sign } from '../../src/http/slack/signature.ts';
 
 export interface FakeMessage {
@@ -39,12 +41,23 @@ export interface SlackFake {
   /** Of the next call that matches; `times`: of so many. */
   fail(method: string, trouble: Trouble, times?: number): void;
   heal(): void;
+  /** The scopes of the token, as Slack says them with every answer. At first: those of the manifest. */
+  grant(scopes: readonly string[]): void;
+  /** Connections that are open now. */
+  readonly sockets: ReadonlySet<WebSocket>;
+  /** Over the connection that was opened last; what it is acknowledged with. */
+  envelope(type: string, payload: unknown): Promise<unknown>;
+  /** Asks every connection to make place for a new one, as Slack does every few hours. */
+  renew(): void;
+  /** Cuts every connection without a word. */
+  cut(): void;
   delete(ts: string): void;
   close(): Promise<void>;
 }
 
 export const SECRET = 'a-signing-secret-of-the-tests';
 export const TOKEN = 'xoxb-a-bot-token-of-the-tests';
+export const APP_TOKEN = 'xapp-an-app-token-of-the-tests';
 export const CHANNEL = 'C0DEPLOYS';
 
 export async function slackFake(): Promise<SlackFake> {
@@ -52,6 +65,7 @@ export async function slackFake(): Promise<SlackFake> {
   const messages: FakeMessage[] = [];
   const answers: string[] = [];
   const troubles: { method: string; trouble: Trouble; left: number }[] = [];
+  let scopes: readonly string[] = BOT_SCOPES;
   let clock = Math.floor(Date.now() / 1000);
 
   const troubleOf = (method: string): Trouble | null => {
@@ -60,6 +74,8 @@ export async function slackFake(): Promise<SlackFake> {
     found.left -= 1;
     return found.trouble;
   };
+
+  const port = (): number => (server.address() as AddressInfo).port;
 
   const act = (method: string, args: Readonly<Record<string, string>>): Record<string, unknown> => {
     const { channel = '' } = args;
@@ -99,6 +115,10 @@ export async function slackFake(): Promise<SlackFake> {
           ok: true,
           messages: messages.filter((m) => m.thread === args['ts'] || m.ts === args['ts']).map(shown),
         };
+      case 'auth.test':
+        return { ok: true, user: 'sluice', team: 'Example' };
+      case 'apps.connections.open':
+        return { ok: true, url: `ws://127.0.0.1:${port()}/socket` };
       default:
         return { ok: false, error: 'unknown_method' };
     }
@@ -115,7 +135,8 @@ export async function slackFake(): Promise<SlackFake> {
     const method = (req.url ?? '').replace('/api/', '');
     const args = Object.fromEntries(new URLSearchParams(body));
     calls.push({ method, args, at: Date.now() });
-    if (req.headers.authorization !== `Bearer ${TOKEN}`) return answer(res, { ok: false, error: 'invalid_auth' });
+    const expected = method.startsWith('apps.') ? APP_TOKEN : TOKEN;
+    if (req.headers.authorization !== `Bearer ${expected}`) return answer(res, { ok: false, error: 'invalid_auth' });
     const trouble = troubleOf(method);
     switch (trouble?.kind) {
       case 'limited':
@@ -130,20 +151,50 @@ export async function slackFake(): Promise<SlackFake> {
       case 'hangs':
         return;
       default:
+        res.setHeader('x-oauth-scopes', scopes.join(','));
         return answer(res, act(method, args));
     }
   };
 
   const server = createServer((req, res) => void handle(req, res));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
+  const sockets = new Set<WebSocket>();
+  const acks = new Map<string, (payload: unknown) => void>();
+  const socketServer = new WebSocketServer({ server, path: '/socket' });
+  socketServer.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+    socket.on('message', (data) => {
+      const { envelope_id, payload } = JSON.parse(String(data)) as { envelope_id: string; payload: unknown };
+      acks.get(envelope_id)?.(payload);
+    });
+    socket.send(JSON.stringify({ type: 'hello' }));
+  });
+  let envelopes = 0;
   return {
-    apiUrl: `http://127.0.0.1:${port}/api/`,
-    responseUrl: `http://127.0.0.1:${port}/response`,
+    apiUrl: `http://127.0.0.1:${port()}/api/`,
+    responseUrl: `http://127.0.0.1:${port()}/response`,
+    sockets,
+    async envelope(type, payload) {
+      envelopes += 1;
+      const envelope_id = `envelope-${envelopes}`;
+      const acknowledged = new Promise((resolve) => acks.set(envelope_id, resolve));
+      [...sockets].at(-1)?.send(JSON.stringify({ type, envelope_id, payload, accepts_response_payload: true }));
+      return await acknowledged;
+    },
+    renew() {
+      for (const socket of sockets) socket.send(JSON.stringify({ type: 'disconnect', reason: 'refresh_requested' }));
+    },
+    cut() {
+      for (const socket of sockets) socket.terminate();
+    },
     calls,
     messages,
     answers,
     fail: (method, trouble, times = 1) => void troubles.push({ method, trouble, left: times }),
+    grant: (given) => {
+      scopes = given;
+    },
     heal: () => void troubles.splice(0),
     delete: (ts) =>
       void messages.splice(
@@ -151,6 +202,8 @@ export async function slackFake(): Promise<SlackFake> {
         1,
       ),
     async close() {
+      for (const socket of sockets) socket.terminate();
+      socketServer.close();
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
     },

@@ -292,7 +292,7 @@ export function fakeUseCases(targets: readonly Pick<MeshModule, 'kind' | 'target
     planSchema: startPorts.parser.jsonSchema,
     capabilities,
     start: (document, principal, idempotency) => whole(() => start(startPorts, { document, principal, idempotency })),
-    dryRun: (document) => whole(() => dryRun(startPorts, document)),
+    dryRun: (document, principal) => whole(() => dryRun(startPorts, document, principal)),
     backTest: (document, past) => whole(() => backTest(startPorts, document, past)),
     mesh: (question) => whole(() => meshStatus({ inspector: anInspector(() => meshFindings) }, question)),
     command: (id, wanted, principal, expected) =>

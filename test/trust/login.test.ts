@@ -66,4 +66,13 @@ describe('who signs in', () => {
     expect(principalOfPerson({ ...trust, clientId: 'other' }, person)).toBeNull();
     expect(principalOfPerson({ ...trust, issuer: 'https://other.example.com' }, person)).toBeNull();
   });
+
+  it("is known to approvals by name and by the provider's id, and by the group that gave the role", () => {
+    const claims = { sub: 'u-1', email: 'ana@example.com', email_verified: true, groups: ['shop'] };
+    const person = personOf(trust, claims);
+    expect(person === null ? null : principalOfPerson(trust, person)).toMatchObject({
+      persons: ['ana@example.com', 'u-1'],
+      groups: ['shop'],
+    });
+  });
 });

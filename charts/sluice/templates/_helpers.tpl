@@ -68,7 +68,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- if .Values.slack.enabled }}
 {{ include "sluice.fromSecret" (dict "root" . "name" "SLACK_BOT_TOKEN") }}
-{{ include "sluice.fromSecret" (dict "root" . "name" "SLACK_SIGNING_SECRET") }}
+{{ include "sluice.fromSecret" (dict "root" . "name" (ternary "SLACK_APP_TOKEN" "SLACK_SIGNING_SECRET" .Values.slack.socketMode)) }}
 {{- end }}
 {{- if and .Values.tracing.endpoint .Values.tracing.authenticated }}
 {{ include "sluice.fromSecret" (dict "root" . "name" "OTEL_EXPORTER_OTLP_HEADERS") }}
@@ -87,7 +87,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end }}
 {{- range .Values.extraEnv }}
-{{- if and (hasKey . "value") (has .name (list "DATABASE_URL" "DATABASE_OWNER_URL" "REDIS_URL" "SLUICE_SESSION_KEY" "SLUICE_OIDC_CLIENT_SECRET" "SLUICE_WEBHOOK_SECRETS" "SLACK_BOT_TOKEN" "SLACK_SIGNING_SECRET" "PROMETHEUS_PASSWORD" "PROMETHEUS_BEARER_TOKEN" "PROMETHEUS_HEADER_VALUE" "SLUICE_KIALI_TOKEN" "SLUICE_JAEGER_TOKEN" "SLUICE_JAEGER_HEADER_VALUE" "OTEL_EXPORTER_OTLP_HEADERS")) }}
+{{- if and (hasKey . "value") (has .name (list "DATABASE_URL" "DATABASE_OWNER_URL" "REDIS_URL" "SLUICE_SESSION_KEY" "SLUICE_OIDC_CLIENT_SECRET" "SLUICE_WEBHOOK_SECRETS" "SLACK_BOT_TOKEN" "SLACK_SIGNING_SECRET" "SLACK_APP_TOKEN" "PROMETHEUS_PASSWORD" "PROMETHEUS_BEARER_TOKEN" "PROMETHEUS_HEADER_VALUE" "SLUICE_KIALI_TOKEN" "SLUICE_JAEGER_TOKEN" "SLUICE_JAEGER_HEADER_VALUE" "OTEL_EXPORTER_OTLP_HEADERS")) }}
 {{- fail (printf "extraEnv: %s is a secret; put it into existingSecret, not into values" .name) }}
 {{- end }}
 {{- end }}

@@ -6,6 +6,7 @@ import type { Tracer } from '../../app/tracer.ts';
 import { UNTRACED } from '../../app/tracer.ts';
 import type { Instant, Millis } from '../../domain/plan.ts';
 import type { Rendered } from './slack-blocks.ts';
+import { mute } from './slack-mute.ts';
 
 export interface SlackApiOptions {
   /** Bot token, "xoxb-...". */
@@ -51,7 +52,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   invalid_auth: 'the bot token is wrong or was revoked',
   token_revoked: 'install the app again and give its new bot token',
   account_inactive: 'the app was removed from the workspace; install it again',
-  missing_scope: 'the app lacks a scope; compare it with the manifest in docs/slack.md and install it again',
+  missing_scope: 'the app lacks a scope; compare it with the manifest (docs/slack.md) and install it again',
 };
 
 /** Slack's own trouble: the call may or may not have been carried out. */
@@ -175,7 +176,8 @@ const record = (value: unknown): Record<string, unknown> =>
   typeof value === 'object' && value !== null ? { ...value } : {};
 const list = (value: unknown): Record<string, unknown>[] => (Array.isArray(value) ? value.map(record) : []);
 
-function classified(method: string, error: unknown): Error {
+/** Slack's errors told apart: a limit, a refusal, its own trouble. */
+export function classified(method: string, error: unknown): Error {
   if (error instanceof WebAPIRateLimitedError)
     return new TryLater(`Slack limits ${method}: again in ${error.retryAfter} s`, error.retryAfter * 1000, true);
   if (error instanceof WebAPIPlatformError) {
@@ -187,14 +189,3 @@ function classified(method: string, error: unknown): Error {
   // Only the message: the error itself may hold the request, and with it the token.
   return new Error(`Slack does not answer ${method}: ${error instanceof Error ? error.message : 'unknown error'}`);
 }
-
-/** Every failure is thrown, told apart and logged by the outbox. The library's own lines would be a second telling. */
-const mute = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-  setLevel: () => undefined,
-  setName: () => undefined,
-  getLevel: () => 'error' as never,
-};

@@ -1,9 +1,12 @@
 /** What stands in Slack about a rollout: one root message, and replies below it about what somebody should know. Pure. */
-import { type ButtonValue, buttonValue } from '../../app/slack-command.ts';
+import { buttonValue, type OrderName } from '../../app/slack-command.ts';
 import { escapeSlack, reasonOf, standing, targetWords, told } from '../../app/slack-words.ts';
+import { givenAt, ruleAt, whoMay } from '../../domain/approval.ts';
 import { stepWords } from '../../domain/change.ts';
+import { asksToResume } from '../../domain/command.ts';
 import { plain } from '../../domain/format.ts';
-import { weightAt } from '../../domain/plan.ts';
+import { isGatePause } from '../../domain/gates.ts';
+import { isPromotionStep, weightAt } from '../../domain/plan.ts';
 import type { Fact, Rollout } from '../../domain/rollout.ts';
 
 export interface Rendered {
@@ -29,7 +32,7 @@ interface PlainText {
 interface Button {
   readonly type: 'button';
   readonly action_id: string;
-  readonly style: 'primary' | 'danger';
+  readonly style?: 'primary' | 'danger';
   readonly text: PlainText;
   readonly value: string;
   readonly confirm: {
@@ -59,9 +62,22 @@ export function rootMessage(rollout: Rollout, link: string | null): Rendered {
   const blocks = [
     section(head),
     ...(reason === null ? [] : [section(told(reason, 2500))]),
+    ...approvalBlock(rollout),
+    ...buttonsOf(rollout),
     context([...checkLines(rollout), ...labelLine(rollout), idLine(rollout, link)].join('\n')),
   ];
   return { text: `${targetWords(rollout)}: ${standing(rollout)}`, blocks, asks: false, broadcast: false };
+}
+
+/** Whose word the present step waits for, and who has given theirs. */
+function approvalBlock(rollout: Rollout): readonly Block[] {
+  const { phase } = rollout;
+  if ((phase.name !== 'progressing' && phase.name !== 'paused') || phase.go !== null) return [];
+  const rule = ruleAt(rollout, phase.step);
+  if (rule === null) return [];
+  const given = givenAt(rollout).map(({ actor }) => actor);
+  const so = given.length === 0 ? '' : ` Approved by ${given.join(' and ')}, ${given.length} of ${rule.required}.`;
+  return [context(told(`This step is approved by ${whoMay(rule)}.${so}`, 1500))];
 }
 
 const CELLS = 10;
@@ -107,6 +123,7 @@ export function replyAbout(fact: Fact, rollout: Rollout): Rendered | null {
     case 'mesh_trouble':
       // While going forward, trouble that lasts becomes a pause. A rollback never pauses: this is the only word of it.
       return rollout.phase.name === 'rolling_back' ? plainReply(fact, rollout, true) : null;
+    case 'approved':
     case 'ended':
       return plainReply(fact, rollout, false);
     default:
@@ -127,7 +144,7 @@ export const openQuestion = ({ phase }: Rollout): number | null =>
 function approval(fact: Fact, rollout: Rollout): Rendered {
   const said = plainReply(fact, rollout, true);
   if (fact.step !== null && fact.step === openQuestion(rollout))
-    return { ...said, blocks: [...said.blocks, buttons(rollout, fact.step)], asks: true };
+    return { ...said, blocks: [...said.blocks, actions(rollout, fact.step, ['promote', 'abort'])], asks: true };
   return { ...said, blocks: [...said.blocks, context(settled(fact, rollout))] };
 }
 
@@ -142,41 +159,69 @@ function settled(fact: Fact, rollout: Rollout): string {
 const dateOf = (at: number): string =>
   `<!date^${Math.floor(at / 1000)}^{date_short} {time}|${new Date(at).toISOString()}>`;
 
-function buttons(rollout: Rollout, step: number): Block {
-  const { plan } = rollout;
-  const to = plan.steps[step + 1] === undefined ? 100 : weightAt(plan, step + 1);
-  const value = (action: ButtonValue['action']): string =>
-    JSON.stringify(buttonValue.parse({ rolloutId: rollout.id, expectedStep: step, action }));
-  const name = `${plan.target.namespace}/${plan.target.service}`.slice(0, 150);
-  return {
-    type: 'actions',
-    elements: [
-      {
-        type: 'button',
-        action_id: 'sluice.promote',
-        style: 'primary',
-        text: text('Promote'),
-        value: value('promote'),
-        confirm: {
-          title: text('Promote?'),
-          text: text(`${name} goes on from ${stepWords(rollout, step)} to ${plain(to)} %.`),
-          confirm: text('Promote'),
-          deny: text('Cancel'),
-        },
-      },
-      {
-        type: 'button',
-        action_id: 'sluice.abort',
-        style: 'danger',
-        text: text('Abort'),
-        value: value('abort'),
-        confirm: {
-          title: text('Abort?'),
-          text: text(`All traffic of ${name} goes back to the stable version.`),
-          confirm: text('Abort'),
-          deny: text('Cancel'),
-        },
-      },
-    ],
-  };
+/** At an open question the buttons stand with it, below. */
+function buttonsOf(rollout: Rollout): readonly Block[] {
+  const { phase } = rollout;
+  if ((phase.name !== 'progressing' && phase.name !== 'paused') || openQuestion(rollout) !== null) return [];
+  return [actions(rollout, phase.step, ordersAt(rollout, phase))];
 }
+
+type Standing = Extract<Rollout['phase'], { name: 'progressing' | 'paused' }>;
+
+function ordersAt({ plan }: Rollout, phase: Standing): readonly OrderName[] {
+  const further: readonly OrderName[] = isPromotionStep(plan, phase.step) ? [] : ['promote'];
+  if (phase.name === 'progressing') return [...further, 'pause', 'abort'];
+  if (isGatePause(phase.cause)) return [...further, 'abort'];
+  return asksToResume(phase.cause) || phase.cause === 'operator'
+    ? ['resume', 'abort']
+    : [...further, 'resume', 'abort'];
+}
+
+const LOOKS: Readonly<Record<OrderName, { readonly label: string; readonly style?: 'primary' | 'danger' }>> = {
+  promote: { label: 'Promote', style: 'primary' },
+  pause: { label: 'Pause' },
+  resume: { label: 'Resume', style: 'primary' },
+  abort: { label: 'Abort', style: 'danger' },
+};
+
+/** What is asked once more before it is done: with the names and numbers, for whoever has scrolled back. */
+function confirmation(rollout: Rollout, step: number, order: OrderName): string {
+  const { plan, phase } = rollout;
+  const name = `${plan.target.namespace}/${plan.target.service}`.slice(0, 150);
+  const from = stepWords(rollout, step);
+  switch (order) {
+    case 'promote': {
+      const to = plan.steps[step + 1] === undefined ? 100 : weightAt(plan, step + 1);
+      const early = phase.name === 'progressing' ? ' now, without the rest of its hold' : '';
+      return `${name} goes on from ${from} to ${plain(to)} %${early}.`;
+    }
+    case 'pause':
+      return `${name} stays at ${from}. The canary is judged on: a check that fails rolls back.`;
+    case 'resume':
+      return `${name} goes on at ${from}.`;
+    case 'abort':
+      return `All traffic of ${name} goes back to the stable version.`;
+    default:
+      return order satisfies never;
+  }
+}
+
+const actions = (rollout: Rollout, step: number, orders: readonly OrderName[]): Block => ({
+  type: 'actions',
+  elements: orders.map((order): Button => {
+    const { label, style } = LOOKS[order];
+    return {
+      type: 'button',
+      action_id: `sluice.${order}`,
+      ...(style === undefined ? {} : { style }),
+      text: text(label),
+      value: JSON.stringify(buttonValue.parse({ rolloutId: rollout.id, expectedStep: step, action: order })),
+      confirm: {
+        title: text(`${label}?`),
+        text: text(confirmation(rollout, step, order)),
+        confirm: text(label),
+        deny: text('Cancel'),
+      },
+    };
+  }),
+});

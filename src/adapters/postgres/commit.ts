@@ -34,6 +34,7 @@ const TOLD: ReadonlySet<FactType> = new Set([
   'verdict_changed',
   'evidence_changed',
   'promote_requested',
+  'approved',
   'gate_overdue',
   'paused',
   'resumed',

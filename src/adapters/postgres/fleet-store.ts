@@ -12,7 +12,7 @@ import { timestamp } from './db.ts';
 import { postingFrom } from './outbox.ts';
 import { storable, storableJson } from './text.ts';
 
-type State = Pick<Fleet, 'phase' | 'children' | 'factCount'>;
+type State = Pick<Fleet, 'phase' | 'children' | 'factCount' | 'startedBy'>;
 interface Row {
   readonly id: string;
   readonly version: number;
@@ -30,7 +30,12 @@ const toFleet = ({ id, version, spec, state, created_at: createdAt, created_by: 
   createdAt,
   createdBy,
 });
-const stateOf = ({ phase, children, factCount }: Fleet): State => ({ phase, children, factCount });
+const stateOf = ({ phase, children, factCount, startedBy }: Fleet): State => ({
+  phase,
+  children,
+  factCount,
+  ...(startedBy === undefined ? {} : { startedBy }),
+});
 
 /** `tells`: people are told of what happens. */
 export function postgresFleetStore(db: Database, { tells = false } = {}): FleetStore {
@@ -127,8 +132,16 @@ async function replay(db: Queries, { principal, key, hash }: IdempotencyClaim): 
   return row.key_hash === hash ? { kind: 'replayed', fleet: toFleet(row) } : { kind: 'key_reused' };
 }
 
-async function create(tx: Queries, { id, spec, createdBy, act, idempotency }: NewFleet): Promise<FleetStarted> {
-  const state: State = { phase: { name: 'running', wave: 0 }, children: childrenAtStart(spec), factCount: 1 };
+async function create(
+  tx: Queries,
+  { id, spec, createdBy, startedBy, act, idempotency }: NewFleet,
+): Promise<FleetStarted> {
+  const state: State = {
+    phase: { name: 'running', wave: 0 },
+    children: childrenAtStart(spec),
+    factCount: 1,
+    ...(startedBy === undefined ? {} : { startedBy }),
+  };
   const [row] = await tx.rows<Row>({
     text: `insert into fleet_rollout as f (id, status, wave, spec, state, created_by, look_at, key_principal, key, key_hash)
       values ($1, 'running', 0, $2, $3, $4, now(), $5, $6, $7)

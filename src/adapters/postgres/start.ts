@@ -242,6 +242,7 @@ const fresh = (wanted: NewRollout | NewRevert, epoch: number, createdAt: Instant
   plan: wanted.plan,
   createdAt,
   createdBy: storable(wanted.createdBy),
+  ...(wanted.startedBy === undefined ? {} : { startedBy: wanted.startedBy }),
   version: 1,
   ...begun(wanted, createdAt, behind),
   ...(wanted.fleet === undefined ? {} : { fleet: wanted.fleet }),

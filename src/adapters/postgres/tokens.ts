@@ -1,7 +1,7 @@
 /** API tokens: `slc_<id>_<secret>`, shown once. The database holds a hash that no token can be made from. */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { done } from '../../app/audit/act.ts';
-import type { Administering, PrincipalRole, TokenStore } from '../../app/ports.ts';
+import type { Administering, Identity, PrincipalRole, TokenStore } from '../../app/ports.ts';
 import { append } from './audit.ts';
 import type { Database } from './db.ts';
 import { timestampOrNull } from './db.ts';
@@ -19,12 +19,14 @@ const NOBODY = Buffer.alloc(32);
 
 /** Valid now, by the database's clock: no cache, so that a revocation counts from the next request on. */
 const FIND = `
-select name, role, hash, last_used_at is null or last_used_at < now() - interval '1 minute' as note
+select name, role, persons, groups, hash, last_used_at is null or last_used_at < now() - interval '1 minute' as note
 from api_token where id = $1 and revoked_at is null and (expires_at is null or expires_at > now())`;
 
 interface TokenRow {
   readonly name: string;
   readonly role: PrincipalRole;
+  readonly persons: readonly string[];
+  readonly groups: readonly string[];
   readonly hash: Buffer;
   /** Its use was not noted within the last minute. */
   readonly note: boolean;
@@ -44,15 +46,25 @@ export const postgresTokenStore = (db: Database): TokenStore => ({
     const equal = timingSafeEqual(row?.hash ?? NOBODY, sha256(secret));
     if (row === undefined || !equal) return null;
     if (row.note) await db.rows({ text: NOTE, values: [id] });
-    return { id: `token:${id}`, name: `token ${row.name}`, role: row.role };
+    const { name, role, persons, groups } = row;
+    return { id: `token:${id}`, name: `token ${name}`, role, persons, groups };
   },
-  async create(name, role, expiresAt, { doer, reason } = BY_ITSELF) {
+  async create(name, role, expiresAt, { doer, reason } = BY_ITSELF, { persons = [], groups = [] }: Identity = {}) {
     const id = randomBytes(ID_BYTES).toString('hex');
     const secret = randomBytes(SECRET_BYTES).toString('base64url');
     await db.transaction(async (tx) => {
       await tx.rows({
-        text: 'insert into api_token (id, name, role, hash, expires_at) values ($1, $2, $3, $4, $5)',
-        values: [id, storable(name), role, sha256(secret), timestampOrNull(expiresAt)],
+        text: `insert into api_token (id, name, role, hash, expires_at, persons, groups)
+          values ($1, $2, $3, $4, $5, $6, $7)`,
+        values: [
+          id,
+          storable(name),
+          role,
+          sha256(secret),
+          timestampOrNull(expiresAt),
+          persons.map(storable),
+          groups.map(storable),
+        ],
       });
       await append(tx, done(doer, { action: 'token.create', id, reason }));
     });
@@ -70,7 +82,7 @@ export const postgresTokenStore = (db: Database): TokenStore => ({
     }),
   list: () =>
     db.read({
-      text: `select id, name, role, created_at as "createdAt", expires_at as "expiresAt", revoked_at as "revokedAt", last_used_at as "lastUsedAt"
+      text: `select id, name, role, persons, groups, created_at as "createdAt", expires_at as "expiresAt", revoked_at as "revokedAt", last_used_at as "lastUsedAt"
         from api_token order by created_at, id`,
       values: [],
     }),

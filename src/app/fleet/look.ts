@@ -177,6 +177,7 @@ async function startChild(
     ...doerOf(fleet),
     name: `${actorOf(fleet)} (${fleet.createdBy})`,
     role: 'deployer',
+    persons: fleet.startedBy?.persons ?? [],
   };
   try {
     const result = await start(ports, {

@@ -2,6 +2,7 @@
 import type { FleetCommand, FleetExpectation, FleetRefusal } from '../../domain/fleet/advance.ts';
 import type { Fleet, FleetFact, FleetSpec, FleetStatus } from '../../domain/fleet/fleet.ts';
 import type { Instant, Millis } from '../../domain/plan.ts';
+import type { Starter } from '../../domain/rollout.ts';
 import type { AuditEntry } from '../audit/act.ts';
 import type { IdempotencyClaim, Page, Principal } from '../ports.ts';
 import type { Finding, Problem } from '../usecases.ts';
@@ -10,6 +11,8 @@ export interface NewFleet {
   readonly id: string;
   readonly spec: FleetSpec;
   readonly createdBy: string;
+  /** Absent: it is not known who. */
+  readonly startedBy?: Starter;
   /** Written into the audit with it, or neither is. */
   readonly act: AuditEntry;
   readonly idempotency: IdempotencyClaim | null;
@@ -67,7 +70,7 @@ export interface FleetUseCases {
     principal: Principal,
     idempotency: { readonly key: string; readonly hash: string } | null,
   ): Promise<FleetStartResult>;
-  dryRun(document: unknown): Promise<FleetDryRun>;
+  dryRun(document: unknown, principal: Principal): Promise<FleetDryRun>;
   command(
     id: string,
     command: FleetCommand,

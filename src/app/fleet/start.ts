@@ -1,4 +1,6 @@
 /** Starting a fleet rollout: every cluster is looked at before anything is written anywhere. */
+
+import { starterProblems } from '../approver.ts';
 import { done } from '../audit/act.ts';
 import { noteFulfilled } from '../audit/log.ts';
 import type { Principal } from '../ports.ts';
@@ -38,6 +40,8 @@ async function startOrFind(
 ): Promise<FleetStartResult> {
   const parsed = parseFleet(start, document);
   if (!parsed.ok) return { kind: 'invalid', problems: parsed.problems };
+  const problems = parsed.plans.flatMap(({ plan }) => starterProblems(principal, plan)).slice(0, 1);
+  if (problems.length > 0) return { kind: 'invalid', problems };
   const claim = idempotency === null ? null : { principal: principal.id, ...idempotency };
   const known = claim === null ? null : await fleets.replay(claim);
   if (known !== null) return known;
@@ -48,6 +52,7 @@ async function startOrFind(
     id,
     spec: parsed.spec,
     createdBy: principal.name,
+    startedBy: { id: principal.id, persons: principal.persons ?? [] },
     act: done(principal, { action: 'fleet.start', id }),
     idempotency: claim,
   });
@@ -55,9 +60,15 @@ async function startOrFind(
   return started;
 }
 
-export async function dryRunFleet({ start }: Pick<FleetStartPorts, 'start'>, document: unknown): Promise<FleetDryRun> {
+export async function dryRunFleet(
+  { start }: Pick<FleetStartPorts, 'start'>,
+  document: unknown,
+  principal: Principal,
+): Promise<FleetDryRun> {
   const parsed = parseFleet(start, document);
   if (!parsed.ok) return { kind: 'invalid', problems: parsed.problems };
+  const problems = parsed.plans.flatMap(({ plan }) => starterProblems(principal, plan)).slice(0, 1);
+  if (problems.length > 0) return { kind: 'invalid', problems };
   const findings = await lookAtAll(start, parsed.plans);
   return { kind: 'ok', accepted: !findings.some(refuses), findings };
 }

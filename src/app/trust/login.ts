@@ -43,6 +43,10 @@ export function principalOfPerson(trust: LoginTrust, person: Person): Principal 
     name: `user ${person.name}`,
     role: grant.role,
     kind: 'person',
+    // A name may change; the provider's id of them does not.
+    persons: [person.name, person.subject],
+    // The one that is kept of theirs: that which gave the role.
+    groups: person.group === null ? [] : [person.group],
     ...(grant.scope === null ? {} : { scope: grant.scope }),
   };
 }

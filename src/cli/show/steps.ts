@@ -19,7 +19,7 @@ export function stepsOf(plan: Readonly<Record<string, unknown>>): readonly StepV
     return {
       weight: Number(String(weight).replace('%', '')) || 0,
       hold: parseDuration(typeof hold === 'string' ? hold : DEFAULT_HOLD) ?? 0,
-      approval: approval === 'required',
+      approval: approval !== undefined && approval !== 'none',
     };
   });
 }

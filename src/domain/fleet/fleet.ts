@@ -3,7 +3,7 @@
  * when the one before it was promoted everywhere, has baked and was let through.
  */
 import type { Instant, Millis } from '../plan.ts';
-import type { Status } from '../rollout.ts';
+import type { Starter, Status } from '../rollout.ts';
 
 /** What a wave that fails does: itself back, the earlier ones too (in reverse), or a person is asked. */
 export type OnFailure = 'wave' | 'all' | 'pause';
@@ -82,6 +82,8 @@ export interface Fleet {
   readonly spec: FleetSpec;
   readonly createdAt: Instant;
   readonly createdBy: string;
+  /** Its rollouts are started for this person. Absent: a fleet rollout of before this was kept. */
+  readonly startedBy?: Starter;
   readonly phase: FleetPhase;
   /** By wave, in the order of its clusters. */
   readonly children: readonly (readonly Child[])[];

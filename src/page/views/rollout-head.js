@@ -66,7 +66,7 @@ function stepper({ rollout, plan }) {
       const now = !ended && step === i;
       const value = weightOfStep(plan, i);
       const words = i === steps ? 'promotion' : `step ${i + 1}`;
-      const approval = plan?.steps?.[i]?.approval === 'required';
+      const approval = (plan?.steps?.[i]?.approval ?? 'none') !== 'none';
       return h(
         'li',
         {

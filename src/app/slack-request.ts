@@ -1,6 +1,6 @@
-/** Slack's form bodies, parsed into the command that is stored. */
+/** What Slack sends, as an HTTP form or over a socket, parsed into the command that is stored. Pure. */
 import { z } from 'zod';
-import { BUTTON, type ButtonPayload, SLASH, type SlashPayload } from '../../app/slack-command.ts';
+import { BUTTON, type ButtonPayload, SLASH, type SlashPayload } from './slack-command.ts';
 
 export type Inbound =
   /** `id` is the same for a repeat of the same request. */
@@ -25,9 +25,9 @@ const click = z.object({
     .min(1),
 });
 
-/** null: not a slash command. */
-export function slashOf(body: Buffer): Inbound | null {
-  const parsed = slash.safeParse(Object.fromEntries(new URLSearchParams(body.toString('utf8'))));
+/** `fields`: of the form, or of the envelope. null: not a slash command. */
+export function slashOf(fields: unknown): Inbound | null {
+  const parsed = slash.safeParse(fields);
   if (!parsed.success) return null;
   const { team_id, user_id, trigger_id, text, response_url } = parsed.data;
   // Postgres stores no NUL, and no word of ours has a control character.
@@ -36,8 +36,8 @@ export function slashOf(body: Buffer): Inbound | null {
 }
 
 /** null: not a click on one of our buttons (dialogs, shortcuts, link buttons). */
-export function clickOf(body: Buffer): Inbound | null {
-  const parsed = click.safeParse(json(new URLSearchParams(body.toString('utf8')).get('payload')));
+export function clickOf(interaction: unknown): Inbound | null {
+  const parsed = click.safeParse(interaction);
   if (!parsed.success) return null;
   const { team, user, response_url, actions } = parsed.data;
   const action = actions.find((a) => a.action_id.startsWith('sluice.'));
@@ -46,17 +46,4 @@ export function clickOf(body: Buffer): Inbound | null {
   if (action === undefined || teamId === undefined) return null;
   const payload = { teamId, userId: user.id, value: action.value, responseUrl: response_url };
   return { id: `slack:${teamId}:${user.id}:${action.action_ts}`, kind: BUTTON, payload };
-}
-
-/** Slack asks now and then whether the address has a good certificate; there is nothing to do. */
-export const isCertificateCheck = (body: Buffer): boolean =>
-  new URLSearchParams(body.toString('utf8')).get('ssl_check') === '1';
-
-function json(text: string | null): unknown {
-  if (text === null) return undefined;
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
