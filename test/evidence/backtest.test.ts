@@ -81,9 +81,13 @@ describe('a healthy service', () => {
     expect(slow.healthy.interval.low).toBeLessThanOrEqual(0.01);
   });
 
-  it('without enough requests is never promoted in silence', () => {
+  it('without enough requests is promoted only where the plan says so, and goes back where it says that', () => {
     expect(one(planOf(), { rps: 0.02 })).toMatchObject({ outcome: 'unproven', at: 30 * MINUTE });
-    expect(one(planOf({ then: 'promote' }), { rps: 0.02 })).toMatchObject({ outcome: 'unproven' });
+    expect(one(planOf({ then: 'promote' }), { rps: 0.02 })).toMatchObject({ outcome: 'promoted' });
+    expect(one(planOf({ then: 'rollback' }), { rps: 0.02 })).toMatchObject({
+      outcome: 'rolled_back',
+      cause: 'evidence: unproven',
+    });
   });
 
   it('is promoted later where the plan bakes', () => {
