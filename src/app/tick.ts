@@ -12,6 +12,7 @@ import { comparisonDue, withoutLedger } from '../domain/comparison.ts';
 import { canGoOn } from '../domain/evidence/ledger.ts';
 import { duration } from '../domain/format.ts';
 import { guardKey, guardsAt, isGuardKey, isNews } from '../domain/guard.ts';
+import { inForce } from '../domain/in-force.ts';
 import { measurement } from '../domain/judge.ts';
 import type {
   Measurement,
@@ -27,7 +28,7 @@ import type { Check, Instant, Millis, Weight } from '../domain/plan.ts';
 import { weightAt } from '../domain/plan.ts';
 import type { Rollout, Stamp } from '../domain/rollout.ts';
 import { desiredTemporary, desiredWeight, stampOf, stepOf } from '../domain/rollout.ts';
-import { checksDue, inForce, nextTickAt, READ_BACK, windowAt } from '../domain/schedule.ts';
+import { checksDue, nextTickAt, READ_BACK, windowAt } from '../domain/schedule.ts';
 import type { Doubt } from '../domain/share.ts';
 import { doubtOf, NO_DOUBT } from '../domain/share.ts';
 import { count, FALLBACK } from './count.ts';

@@ -36,6 +36,7 @@ import {
   wantGates,
 } from './gates.ts';
 import { guardsAllow, guardsHeard, trippedGuard, watchWords } from './guard.ts';
+import { inForce } from './in-force.ts';
 import type { Observation, Route, RouteReading, RouteTrouble, Workloads } from './observation.ts';
 import { isMissing, isRefusal } from './observation.ts';
 import type { Instant, Millis, Weight } from './plan.ts';
@@ -43,7 +44,6 @@ import { isPromotionStep, weightAt } from './plan.ts';
 import { isOccupied, leftWords, prepared, unprepared, withdrawn } from './prepared.ts';
 import type { PauseCause, Phase, RollbackReason, Rollout, Trouble } from './rollout.ts';
 import { compareStamps, desiredTemporary, desiredWeight, stampOf } from './rollout.ts';
-import { inForce } from './schedule.ts';
 import { anyFailing, askedAt, blindFor, isNeeded, tallied } from './tally.ts';
 import { sameKinds } from './temporary.ts';
 

@@ -2,6 +2,7 @@
 import type { Change } from './change.ts';
 import { patch, record } from './change.ts';
 import type { Finding } from './evidence/verdict.ts';
+import { inForce } from './in-force.ts';
 import type { EvidenceLook, Observation } from './observation.ts';
 import type { EvidencePlan, Instant, Millis, Plan, Weight } from './plan.ts';
 import { weightAt } from './plan.ts';
@@ -105,8 +106,8 @@ export const neverCompares = ({ steps }: Plan): boolean => !steps.some(({ weight
 /** Nothing keeps the comparison from being heard now. Where it has nothing to compare, nobody waits for it. */
 export function isHeard(rollout: Rollout): boolean {
   const { plan, judgement } = rollout;
-  const inForce = weightInForce(rollout);
-  if ((plan.analysis.evidence ?? null) === null || (inForce !== null && !compares(inForce.weight))) return true;
+  const now = weightInForce(rollout);
+  if ((plan.analysis.evidence ?? null) === null || (now !== null && !compares(now.weight))) return true;
   return judgement !== null && judgement.blindSince === null;
 }
 
@@ -153,17 +154,14 @@ export function holdOf({ plan }: Rollout, step: number): Millis {
 }
 
 /**
- * The weight by which the canary is judged now, and since when it is in force. While a raise is not in force yet (its pods
- * are waited for, the mesh cannot be reached) that is the weight that the object had before. null: none was in force yet.
+ * The weight that the comparison counts by: the one in force; after others have changed it, when that is not known, the one
+ * that the step was entered from, since the canary's first. null: none was in force yet.
  */
-export function weightInForce({
-  phase,
-  plan,
-  judgement,
-}: Rollout): { readonly weight: number; readonly since: Instant } | null {
-  if (phase.name !== 'progressing' && phase.name !== 'paused') return null;
-  if (phase.reachedAt !== null) return { weight: weightAt(plan, phase.step), since: phase.reachedAt };
-  if (phase.step === 0 || judgement === null) return null;
+export function weightInForce(rollout: Rollout): { readonly weight: number; readonly since: Instant } | null {
+  const known = inForce(rollout);
+  if (known !== null) return known;
+  const { phase, plan, judgement } = rollout;
+  if ((phase.name !== 'progressing' && phase.name !== 'paused') || phase.step === 0 || judgement === null) return null;
   return { weight: phase.from ?? weightAt(plan, phase.step - 1), since: judgement.began };
 }
 
@@ -171,8 +169,8 @@ export function weightInForce({
 export function comparisonDue(rollout: Rollout, at: Instant): boolean {
   const { plan, judgement } = rollout;
   if ((plan.analysis.evidence ?? null) === null) return false;
-  const inForce = weightInForce(rollout);
-  if (inForce === null || !compares(inForce.weight)) return false;
+  const now = weightInForce(rollout);
+  if (now === null || !compares(now.weight)) return false;
   if (provenBad(rollout) !== null) return false;
   return judgement === null || at >= judgement.dueAt - EARLY;
 }

@@ -1,6 +1,7 @@
 /** When to look again, and which checks are due. Pure: time comes in. */
 import { compares, comparisonDue, holdOf, provenBad } from './comparison.ts';
 import { questionAt } from './gates.ts';
+import { inForce } from './in-force.ts';
 import type { Check, Instant, Millis } from './plan.ts';
 import { weightAt } from './plan.ts';
 import type { Rollout } from './rollout.ts';
@@ -24,17 +25,6 @@ export const backOff = (attempts: number, max: Millis = RETRY_MAX): Millis =>
 const LADDER = [
   1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 45, 60, 90, 120, 180, 240, 300, 450, 600, 900, 1200, 1800, 3600,
 ];
-
-/**
- * The weight that the canary has now, and since when: that of the step, or, while it is not in force yet (pods are waited
- * for, the mesh refuses the write), the one of before, at which users meet the canary all the same. null: it has none.
- */
-export function inForce({ phase, plan }: Rollout): { readonly weight: number; readonly since: Instant } | null {
-  if (phase.name !== 'progressing' && phase.name !== 'paused') return null;
-  if (phase.reachedAt !== null) return { weight: weightAt(plan, phase.step), since: phase.reachedAt };
-  const { from, fromSince = null } = phase;
-  return from === null || from <= 0 || fromSince === null ? null : { weight: from, since: fromSince };
-}
 
 /**
  * Look-back of an evaluation of `check` at `now`, or null while the step is too young.

@@ -2,10 +2,11 @@
 import { describe, expect, it } from 'vitest';
 import { observe } from '../../src/domain/advance.ts';
 import { enterStep, unchanged } from '../../src/domain/change.ts';
+import { inForce } from '../../src/domain/in-force.ts';
 import type { Observation } from '../../src/domain/observation.ts';
 import type { Rollout } from '../../src/domain/rollout.ts';
 import { statusOf } from '../../src/domain/rollout.ts';
-import { checksDue, inForce, windowAt } from '../../src/domain/schedule.ts';
+import { checksDue, windowAt } from '../../src/domain/schedule.ts';
 import { aPlan, aRoute, asWanted, atStep, measured, ready } from '../support/builders.ts';
 
 const MINUTE = 60_000;
