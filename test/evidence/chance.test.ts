@@ -59,9 +59,19 @@ describe('binomial counts', () => {
         expect(fewer).toBeGreaterThanOrEqual(0);
         expect(more).toBeLessThanOrEqual(n);
         // Where summing up gives way to the normal distribution the two differ by a few.
-        expect(more - fewer).toBeGreaterThanOrEqual(-3);
+        expect(more - fewer).toBeGreaterThanOrEqual(-2);
       }),
+      { numRuns: 1000 },
     );
+  });
+
+  it.each([
+    [5000, 0.9941, 0],
+    [5000, 0.9941, 0.999999],
+    [5000, 0.0059, 0],
+    [5000, 0.0059, 0.999999],
+  ])('of %i at %f stay within twelve deviations at the rarest draws (%f)', (n, p, u) => {
+    expect(Math.abs(binomial(() => u, n, p) - n * p)).toBeLessThan(12 * Math.sqrt(n * p * (1 - p)));
   });
 
   it('count a fraction of a request as its part', () => {

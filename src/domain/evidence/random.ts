@@ -22,7 +22,7 @@ export function seeded(...keys: readonly number[]): Uniform {
   };
 }
 
-/** Up to this mean the distribution is summed up exactly; beyond it is as good as normal. */
+/** Up to this mean the distribution is summed up exactly; beyond it is normal but for its skewness. */
 const SMALL = 30;
 
 /**
@@ -38,10 +38,18 @@ export function binomial(uniform: Uniform, n: number, p: number): number {
   return (n - whole) * p + (p <= 0.5 ? quantile(whole, p, u) : whole - quantile(whole, 1 - p, 1 - u));
 }
 
-/** The least count that is exceeded with probability at most 1 - u; 0 < p <= 1/2. */
-function quantile(n: number, p: number, u: number): number {
+/** The rarest draw that is told from none: the distribution's parts sum up to a little under 1, and a chance of 1 would be beyond them all. */
+const RAREST = 1e-12;
+
+/** The least count that is exceeded with probability at most 1 - chance; 0 < p <= 1/2. */
+function quantile(n: number, p: number, chance: number): number {
   const mean = n * p;
-  if (mean >= SMALL) return Math.min(n, Math.max(0, Math.round(mean + Math.sqrt(mean * (1 - p)) * normalQuantile(u))));
+  const u = Math.min(Math.max(chance, RAREST), 1 - RAREST);
+  if (mean >= SMALL) {
+    // The second term of Cornish and Fisher (1938): without it the far tails miss up to four at the mean where the method changes.
+    const z = normalQuantile(u);
+    return Math.min(n, Math.max(0, Math.round(mean + Math.sqrt(mean * (1 - p)) * z + ((1 - 2 * p) * (z * z - 1)) / 6)));
+  }
   // Inversion of the distribution function (BINV of Kachitvichyanukul and Schmeiser, 1988).
   let left = u;
   let part = Math.exp(n * Math.log1p(-p));
@@ -56,7 +64,7 @@ function quantile(n: number, p: number, u: number): number {
 
 /** Of the standard normal distribution (Abramowitz and Stegun 26.2.23: absolute error below 4.5e-4). */
 function normalQuantile(u: number): number {
-  const tail = Math.max(Math.min(u, 1 - u), 1e-12);
+  const tail = Math.min(u, 1 - u);
   const t = Math.sqrt(-2 * Math.log(tail));
   const z = t - (2.515517 + t * (0.802853 + t * 0.010328)) / (1 + t * (1.432788 + t * (0.189269 + t * 0.001308)));
   return u < 0.5 ? -z : z;
