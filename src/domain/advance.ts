@@ -41,6 +41,7 @@ import type { Observation, Route, RouteReading, RouteTrouble, Workloads } from '
 import { isMissing, isRefusal } from './observation.ts';
 import type { Instant, Millis, Weight } from './plan.ts';
 import { isPromotionStep, weightAt } from './plan.ts';
+import { bringsPods } from './preparation.ts';
 import { isOccupied, leftWords, prepared, unprepared, withdrawn } from './prepared.ts';
 import type { PauseCause, Phase, RollbackReason, Rollout, Trouble } from './rollout.ts';
 import { compareStamps, desiredTemporary, desiredWeight, stampOf } from './rollout.ts';
@@ -164,16 +165,19 @@ function whilePending(change: Change, seen: Observation): Change {
   }
   const stopped = canaryCrashed(change, workloads, at) ?? refusedByGate(change, seen);
   if (stopped !== null) return stopped;
-  const waitingFor = notReadyToStart(route, workloads);
+  const waitingFor = notReadyToStart(rollout, route, workloads);
   if (waitingFor !== null) return waitForCanary(change, seen, waitingFor);
   return throughGates(readyAgain(change, seen), seen, 0, (open) => enterStep(open, at, 0));
 }
 
 /** null: the first weight may be set; otherwise what is waited for. */
-function notReadyToStart(route: Route | null, workloads: Workloads | null): string | null {
+function notReadyToStart({ plan }: Rollout, route: Route | null, workloads: Workloads | null): string | null {
   if (route === null || !route.ok) return route === null ? 'the mesh object was not read' : route.message;
-  return canaryNotReady(workloads);
+  return bringsPods(plan) && isAsleep(workloads) ? null : canaryNotReady(workloads);
 }
+
+const isAsleep = (workloads: Workloads | null): boolean =>
+  workloads?.canary.ok === true && workloads.canary.replicas === 0;
 
 /** null: every wanted pod of the canary is ready. No weight goes up otherwise. */
 function canaryNotReady(workloads: Workloads | null): string | null {
@@ -497,9 +501,9 @@ function onDrift(change: Change, route: RouteReading, at: Instant): Change {
       `Somebody keeps changing the route back (${rollout.reasserts} times put right): ${words}. Stop that writer, then resume`,
     );
   }
-  // The hold starts again: for an unknown time the traffic was not what the step wanted.
+  // The hold starts again: for an unknown time the traffic was not what the step wanted. Until that is back, what was found is in force.
   const restarted = patch(seenIt, {
-    phase: { ...phase, reachedAt: null, fromSince: null },
+    phase: { ...phase, reachedAt: null, from: route.canaryWeight, fromSince: at },
     reasserts: rollout.reasserts + 1,
     ...anew(rollout),
   });
@@ -606,9 +610,9 @@ function raiseWaits(change: Change, seen: Observation): Change {
   return notReady === null ? change : waitBeside(change, seen, notReady);
 }
 
-/** A paused rollout waits for a person; only pods that are not ready are a reason to go back then. */
+/** A paused rollout waits for a person; only pods that are not ready are a reason to go back then, not that none are wanted yet. */
 const waitBeside = (change: Change, seen: Observation, what: string): Change =>
-  change.rollout.phase.name === 'paused' && canaryNotReady(seen.workloads) === null
+  change.rollout.phase.name === 'paused' && (canaryNotReady(seen.workloads) === null || isAsleep(seen.workloads))
     ? change
     : waitForCanary(change, seen, what);
 
