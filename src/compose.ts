@@ -12,8 +12,9 @@ import { type JaegerOptions, jaegerSource } from './adapters/jaeger/client.ts';
 import { jaegerLinks } from './adapters/jaeger/links.ts';
 import { type KialiOptions, kialiValidator } from './adapters/kiali/client.ts';
 import { kialiLinks } from './adapters/kiali/links.ts';
-import { type KubeOptions, openKube } from './adapters/kubernetes/client.ts';
+import { type KubeOptions, type OpenedKube, openKube } from './adapters/kubernetes/client.ts';
 import type { KubeClient } from './adapters/kubernetes/kube.ts';
+import { kubeconfigIn, type RemoteSecret } from './adapters/kubernetes/remote-secret.ts';
 import { readWorkload } from './adapters/kubernetes/workloads.ts';
 import type { MeshModule, View } from './adapters/mesh.ts';
 import type directModule from './adapters/metrics/direct.ts';
@@ -133,7 +134,9 @@ type Own<Module extends { open(options: never): unknown }> = Omit<Parameters<Mod
 
 export interface ClusterSettings {
   readonly name: string;
-  readonly kube: Omit<KubeOptions, 'cluster' | 'log'>;
+  readonly kube: Omit<KubeOptions, 'cluster' | 'log' | 'kubeconfigFrom'>;
+  /** In place of a kubeconfig: the Secret in another one of the clusters that has it. */
+  readonly remoteSecret?: RemoteSecret;
   /** null: the cluster has none. */
   readonly prometheus: Own<typeof prometheusModule> | null;
   /** Absent: as the provider has it. */
@@ -568,25 +571,38 @@ async function openClusters(
   providers: ReadonlyMap<string, MetricsModule>,
   telemetry: Pick<MetricsPorts, 'recorder' | 'tracer' | 'log'>,
 ): Promise<Clusters> {
-  const opened = settings.map(
-    async ({ name, kube, prometheus, direct, defaultProvider }): Promise<[string, Cluster]> => {
-      const client = await openKube({ cluster: name, log: telemetry.log, tracer: telemetry.tracer, ...kube });
-      const ports: MetricsPorts = {
-        kube: client,
-        viewsOf: (target) => meshFor(meshes, target.mesh).views(target),
-        countingOf: (target) => meshFor(meshes, target.mesh).counting(target),
-        ...telemetry,
-      };
-      // By the module's name. A provider without settings here is not opened: this cluster has none.
-      const own: Readonly<Record<string, object | null | undefined>> = { prometheus, direct: direct ?? {} };
-      const open = [...providers].flatMap(([kind, module]) => {
-        const given = own[kind] ?? null;
-        return given === null ? [] : [[kind, module.open({ ...given, ...ports })] as const];
-      });
-      const usual = defaultProvider ?? (prometheus === null ? 'direct' : 'prometheus');
-      return [name, { name, kube: client, providers: new Map(open), defaultProvider: usual }];
-    },
-  );
+  const clients = new Map<string, Promise<OpenedKube>>();
+  const clientOf = ({ name, kube, remoteSecret }: ClusterSettings): Promise<OpenedKube> => {
+    const open = async (): Promise<OpenedKube> => {
+      const holder = settings.find((one) => one.name === remoteSecret?.in);
+      const from =
+        remoteSecret === undefined || holder === undefined
+          ? {}
+          : { kubeconfigFrom: async () => kubeconfigIn(await clientOf(holder), remoteSecret) };
+      return openKube({ cluster: name, log: telemetry.log, tracer: telemetry.tracer, ...kube, ...from });
+    };
+    const client = clients.get(name) ?? open();
+    clients.set(name, client);
+    return client;
+  };
+  const opened = settings.map(async (cluster): Promise<[string, Cluster]> => {
+    const { name, prometheus, direct, defaultProvider } = cluster;
+    const client = await clientOf(cluster);
+    const ports: MetricsPorts = {
+      kube: client,
+      viewsOf: (target) => meshFor(meshes, target.mesh).views(target),
+      countingOf: (target) => meshFor(meshes, target.mesh).counting(target),
+      ...telemetry,
+    };
+    // By the module's name. A provider without settings here is not opened: this cluster has none.
+    const own: Readonly<Record<string, object | null | undefined>> = { prometheus, direct: direct ?? {} };
+    const open = [...providers].flatMap(([kind, module]) => {
+      const given = own[kind] ?? null;
+      return given === null ? [] : [[kind, module.open({ ...given, ...ports })] as const];
+    });
+    const usual = defaultProvider ?? (prometheus === null ? 'direct' : 'prometheus');
+    return [name, { name, kube: client, providers: new Map(open), defaultProvider: usual }];
+  });
   return new Map(await Promise.all(opened));
 }
 
