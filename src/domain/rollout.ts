@@ -45,6 +45,7 @@ export type RollbackReason =
   | 'gate'
   | 'canary_crashed'
   | 'canary_unready'
+  | 'not_in_force' // written, and never carried out by whatever copies it to the proxies
   | 'deadline'
   | 'aborted'
   | 'superseded'
@@ -178,8 +179,11 @@ export interface Judgement {
 }
 
 export interface Trouble {
-  /** What failed: a read is healed by a read, a write only by finding the wanted weight in place. */
-  readonly on: 'read' | 'write';
+  /**
+   * What failed: a read is healed by a read, a write only by finding the wanted weight in place, its effect only by what the
+   * proxies go by.
+   */
+  readonly on: 'read' | 'write' | 'effect';
   readonly since: Instant;
   readonly code: string;
   readonly message: string;

@@ -3,7 +3,7 @@
  * each destination, the decision and the weights. Nothing else of the object is sent, so nothing else can change.
  */
 import type { Applied, Decision, ReadOptions, TrafficRouter } from '../../app/ports.ts';
-import type { Route, RouteTrouble } from '../../domain/observation.ts';
+import type { Lag, Route, RouteTrouble } from '../../domain/observation.ts';
 import type { Weight } from '../../domain/plan.ts';
 import type { Stamp } from '../../domain/rollout.ts';
 import { compareStamps } from '../../domain/rollout.ts';
@@ -36,6 +36,11 @@ export interface RouteKind {
   carriesAllTraffic(object: KubeObject, split: Split): boolean;
   /** Rules of ours beside the weights. Absent: this kind has none. */
   readonly temporary?: TemporaryRules;
+  /**
+   * How far the copy lags by which the proxies go, where they do not go by the object itself; null: not at all. Absent: there
+   * is no copy. Trouble with reading it is a lag, too: it must keep no rollback from being written.
+   */
+  readonly lag?: (object: KubeObject, kube: KubeClient, fresh: boolean) => Promise<Lag | null>;
   /** What to write for a canary weight, in the units of this object. */
   parts(object: KubeObject, split: Split, canary: Weight): Parts;
 }
@@ -66,6 +71,7 @@ export class RouteRouter implements TrafficRouter {
     const object = found.value;
     const split = this.#kind.split(object, options?.goingBack === true);
     if (!split.ok) return split;
+    const lag = (await this.#kind.lag?.(object, this.#kube, options?.fresh === true)) ?? null;
     return {
       ok: true,
       canaryWeight: split.canaryWeight,
@@ -74,6 +80,7 @@ export class RouteRouter implements TrafficRouter {
       temporary: this.#kind.temporary?.found(object).map(({ kind }) => kind) ?? [],
       token: tokenOf(object),
       lastWriter: lastWriter(object, this.#kind.field),
+      ...(lag === null ? {} : { lag }),
     };
   }
 
