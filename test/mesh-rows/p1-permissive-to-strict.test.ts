@@ -58,7 +58,7 @@ describe('from PERMISSIVE to STRICT', () => {
     expect({ legacy: await versionOf(ofLegacy), mesh: await versionOf(ofMesh) }).toEqual(untouched);
     expect(await specOf(ofLegacy)).toEqual(ofLegacy.spec);
     const [first] = await world.facts(id);
-    expect(first?.message).toContain('production/legacy-service');
+    expect(JSON.stringify(first?.data)).toContain('keep its mode: production/legacy-service');
   });
 
   it('the mesh is blocked by a caller in plaintext, which is named, with nothing written; without it, it is STRICT', {
