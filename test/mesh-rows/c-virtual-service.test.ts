@@ -23,11 +23,7 @@ beforeEach(async () => {
 });
 afterEach(() => whole.close());
 
-const stored = (): KubeObject => {
-  const found = whole.api.get('networking.istio.io', 'virtualservices', 'production', 'myapp');
-  if (found === undefined) throw new Error('the VirtualService is not stored');
-  return found;
-};
+const stored = (): KubeObject => whole.stored('networking.istio.io', 'virtualservices', 'myapp');
 interface Rule {
   readonly route: readonly { weight?: number }[];
 }

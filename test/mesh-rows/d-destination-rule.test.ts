@@ -319,11 +319,7 @@ describe('a rollout whose canary has no subset', () => {
   });
   afterAll(() => whole?.close());
 
-  const at = (plural: string): KubeObject => {
-    const found = whole.api.get('networking.istio.io', plural, 'production', 'myapp');
-    if (found === undefined) throw new Error(`${plural} production/myapp is not stored`);
-    return found;
-  };
+  const at = (plural: string): KubeObject => whole.stored('networking.istio.io', plural, 'myapp');
   const versions = () => ['virtualservices', 'destinationrules'].map((plural) => at(plural).metadata.resourceVersion);
   const subsetsNow = (object: KubeObject): readonly string[] =>
     (object.spec as { subsets: readonly { name: string }[] }).subsets.map(({ name }) => name);

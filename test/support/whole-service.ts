@@ -49,6 +49,8 @@ export interface Whole {
   /** As soon as it holds; throws when the rollout has ended and it does not. */
   until(id: string, holds: (rollout: Rollout) => boolean): Promise<Rollout>;
   ended(id: string): Promise<Rollout>;
+  /** An object of the namespace production as it is now; throws where there is none. */
+  stored(group: string, plural: string, name: string): KubeObject;
   /** Accepted writes of ours that changed something, the oldest first. */
   writes(): readonly Write[];
   close(): Promise<void>;
@@ -122,6 +124,11 @@ export async function wholeService(options: WholeOptions): Promise<Whole> {
     },
     until,
     ended: (id) => until(id, (rollout) => !isLive(rollout)),
+    stored(group, plural, name) {
+      const found = api.get(group, plural, 'production', name);
+      if (found === undefined) throw new Error(`${plural} production/${name} is not stored`);
+      return found;
+    },
     writes: () => api.journal.filter(({ fieldManager, changed }) => fieldManager === 'sluice' && changed),
     async close() {
       await server.close(1_000);
