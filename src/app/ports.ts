@@ -452,6 +452,14 @@ export interface MeshWrite {
   readonly traceId: string | null;
 }
 
+/** What people are told of. */
+export const SUBJECT_KINDS = ['rollout', 'fleet', 'migration'] as const;
+export type SubjectKind = (typeof SUBJECT_KINDS)[number];
+export interface About {
+  readonly kind: SubjectKind;
+  readonly id: string;
+}
+
 /** What every message in the outbox has. */
 export interface Queued {
   /** Stable over repeats: `<rollout>:<fact seq>`. */
@@ -649,10 +657,10 @@ export interface LoggedDelivery {
   /** "<channel>:<message>". */
   readonly id: string;
   readonly channel: string;
-  readonly rolloutId: string;
+  readonly about: About;
   /** `dead`: given up after days. */
   readonly state: DeliveryState;
-  readonly fact: Pick<Fact, 'seq' | 'type' | 'message'>;
+  readonly fact: { readonly seq: number; readonly type: string; readonly message: string };
   readonly attempts: number;
   readonly createdAt: Instant;
   /** null: it is tried no more. */
@@ -665,6 +673,7 @@ export interface LoggedDelivery {
 }
 
 export interface DeliveryFilter {
+  /** Id of a rollout, a fleet rollout or a migration. */
   readonly rollout?: string | undefined;
   readonly channel?: string | undefined;
   readonly state?: LoggedDelivery['state'] | undefined;
@@ -672,7 +681,7 @@ export interface DeliveryFilter {
 
 export interface DeliveryLog {
   attempted(
-    attempt: Attempt & { readonly channel: string; readonly id: string; readonly rolloutId: string },
+    attempt: Attempt & { readonly channel: string; readonly id: string; readonly about: string },
   ): Promise<void>;
   /** Newest first. */
   list(filter: DeliveryFilter, limit: number, cursor: string | null): Promise<Page<LoggedDelivery>>;

@@ -1,6 +1,7 @@
 /** Shapes on the wire. Each has a name, under which the OpenAPI document shares it. Times are RFC 3339 in UTC. */
 import { z } from 'zod';
 import { DELIVERY_STATES } from '../app/deliveries.ts';
+import { SUBJECT_KINDS } from '../app/ports.ts';
 import { FACT_TYPES, TERMINAL } from '../domain/rollout.ts';
 
 interface Meta {
@@ -553,7 +554,11 @@ export const deliverySchema = named(
       'A name of the configuration; slack; or after: the webhooks of plans that are told of the end.',
       z.string(),
     ),
-    rollout: z.string(),
+    about: described(
+      'What it tells of: a rollout, a fleet rollout (fleet) or a migration of mTLS.',
+      z.object({ kind: z.enum(SUBJECT_KINDS), id: z.string() }),
+    ),
+    rollout: described('Its id, where it tells of a rollout.', z.string().nullable()),
     state: described('dead: given up after three days; it can be sent again.', z.enum(DELIVERY_STATES)),
     event: described('The fact that is told.', z.object({ seq: z.int(), type: z.string(), message: z.string() })),
     attempts: z.int(),
@@ -566,7 +571,7 @@ export const deliverySchema = named(
       'The last 20 attempts, the oldest first. Attempts to tell Slack are only counted.',
       z.array(attempt),
     ),
-    links: z.object({ rollout: z.string(), resend: z.string() }),
+    links: z.object({ about: z.string(), resend: z.string() }),
   }),
 );
 export const deliveryListSchema = named(
