@@ -128,9 +128,13 @@ const rehearse = (router: Router, plan: Plan, step: number, token: string): Retu
       canaryWeight: weightAt(plan, step),
       temporary: temporaryAt(plan, step),
       goingBack: false,
+      fact: null,
+      step,
+      from: null,
       reason: 'dry run',
       actor: 'sluice',
       at: 0,
+      link: null,
     },
     token,
   );

@@ -8,6 +8,7 @@ import { whoMay } from './approval.ts';
 import { podCounts, sameCounts } from './capacity.ts';
 import type { Change } from './change.ts';
 import {
+  decide,
   ENDS_AS,
   end,
   enterStep,
@@ -536,11 +537,12 @@ function onDrift(change: Change, route: RouteReading, at: Instant): Change {
     reasserts: rollout.reasserts + 1,
     ...anew(rollout),
   });
-  return record(
+  return decide(
     restarted,
     at,
     'drift_reasserted',
     `canary weight ${wanted} % is put back (${rollout.reasserts + 1} of at most ${plan.drift.maxReasserts} times)`,
+    { from: route.canaryWeight, to: wanted },
   );
 }
 
@@ -821,7 +823,7 @@ function nextStep(change: Change, seen: Observation, step: number, by: (change: 
   if (notReady !== null) return waitForCanary(change, seen, notReady);
   const { phase } = change.rollout;
   const go = phase.name === 'progressing' || phase.name === 'paused' ? phase.go : null;
-  return throughGates(change, seen, step, (open) => enterStep(by(open), seen.at, step, go?.actor));
+  return throughGates(change, seen, step, (open) => enterStep(by(open), seen.at, step, go));
 }
 
 /** Who moves it on before its time is in the history, and in the sentence of its end. */
@@ -875,7 +877,8 @@ function tellRevert(change: Change, at: Instant): Change {
   const { phase, createdBy } = change.rollout;
   if (phase.name !== 'rolling_back') return change;
   const { reason, outcome } = phase;
-  const told = record(change, at, 'rollback_started', outcome.message, { reason, outcome }, createdBy);
+  const data = { reason, outcome, from: change.rollout.observedWeight, to: 0 };
+  const told = decide(change, at, 'rollback_started', outcome.message, data, createdBy);
   return sayWhereShort(told, at, outcome.weight);
 }
 
