@@ -7,6 +7,7 @@ import type { ProblemCode } from './problem.ts';
 import { PROBLEMS } from './problem.ts';
 import type { ResponseSpec, Route } from './route.ts';
 import { components, problemSchema } from './schemas.ts';
+import { tagOf } from './tags.ts';
 
 type Json = Record<string, unknown>;
 
@@ -37,6 +38,7 @@ export function openApi(routes: readonly Route[], { version, publicUrl, planSche
     },
     servers: [{ url: publicUrl ?? '/' }],
     security: [{ token: [] }, { idToken: [] }, ...(cookie === null ? [] : [{ session: [] }])],
+    tags: [...new Set(routes.map(({ path }) => tagOf(path)))],
     paths,
     components: {
       securitySchemes: {
@@ -111,6 +113,7 @@ function operation(route: Route, ref: Ref): Json {
   ];
   return {
     operationId: route.operationId,
+    tags: [tagOf(route.path).name],
     summary: route.summary,
     description: [route.description, needs].filter((text) => text !== '').join('\n\n'),
     ...(route.can === null ? { security: [] } : {}),

@@ -16,9 +16,11 @@ export const named = <T extends z.ZodType>(id: string, description: string, sche
   components.add(schema, { id, description });
   return schema;
 };
+/** A copy is described: fields may share a schema, and each says something else. */
 export const described = <T extends z.ZodType>(description: string, schema: T): T => {
-  components.add(schema, { description });
-  return schema;
+  const own = schema.clone();
+  components.add(own, { description });
+  return own;
 };
 
 export const STATUSES = ['pending', 'progressing', 'paused', 'rolling_back', ...TERMINAL] as const;
