@@ -271,7 +271,11 @@ const restOf = (guards: readonly GuardSpec[]) => ({
       maxReasserts: z.int().min(0).max(100).default(3),
     })
     .prefault({}),
-  readyDeadline: durationSchema('1s', '1d').prefault('10m').describe('How long the canary may take to become ready.'),
+  readyDeadline: durationSchema('1s', '1d')
+    .prefault('10m')
+    .describe(
+      'How long the canary may take to become ready, and a written weight to come into force where it is copied to the proxies.',
+    ),
   meshPatience: durationSchema('1s', '1d')
     .prefault('5m')
     .describe('How long the mesh object may be out of reach before the rollout pauses.'),

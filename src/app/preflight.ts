@@ -74,12 +74,24 @@ export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Pref
   };
 }
 
-/** A subset that the plan itself defines is missing by intention. */
+/**
+ * A subset that the plan itself defines is missing by intention. One that another rollout defined for its own pods goes with
+ * that rollout, before this one begins; should it stay, the step refuses it.
+ */
 function asPrepared({ steps }: Plan, found: Finding): Finding {
   const defines = steps.some(({ prepares }) => prepares?.kind === 'ensureSubset');
-  if (!defines || found.level !== 'fail' || found.evidence?.['missing'] !== 'subset') return found;
+  if (!defines || found.level !== 'fail') return found;
   const { remediation: _, ...rest } = found;
-  return { ...rest, level: 'pass', message: `${found.message}: the ensureSubset step defines it first` };
+  const { missing, madeBy } = found.evidence ?? {};
+  if (missing === 'subset')
+    return { ...rest, level: 'pass', message: `${found.message}: the ensureSubset step defines it first` };
+  return typeof madeBy === 'string'
+    ? {
+        ...rest,
+        level: 'warn',
+        message: `${found.message}; rollout ${madeBy} defined it and takes it away before this one begins`,
+      }
+    : found;
 }
 
 type Router = ReturnType<MeshGateway['router']>;
@@ -116,9 +128,13 @@ const rehearse = (router: Router, plan: Plan, step: number, token: string): Retu
       canaryWeight: weightAt(plan, step),
       temporary: temporaryAt(plan, step),
       goingBack: false,
+      fact: null,
+      step,
+      from: null,
       reason: 'dry run',
       actor: 'sluice',
       at: 0,
+      link: null,
     },
     token,
   );

@@ -210,7 +210,10 @@ export interface Plan {
   readonly sessionAffinity?: SessionAffinity;
   readonly analysis: Analysis;
   readonly drift: DriftPolicy;
-  /** How long the canary's pods may take to become ready, at the start and again at any later time. */
+  /**
+   * How long the canary's pods may take to become ready, at the start and again at any later time; and how long a written
+   * weight may take to come into force, where something copies it to the proxies.
+   */
   readonly readyDeadline: Millis;
   /** How long the mesh object may be unreadable or unwritable before the rollout pauses. */
   readonly meshPatience: Millis;

@@ -233,6 +233,18 @@ describe('the subsets', () => {
     });
   });
 
+  it('that a rollout which has not ended defined for its own pods say whose they are', async () => {
+    const mark = JSON.stringify({ rollout: 'r-older', added: ['v2'] });
+    const theirs: KubeObject = {
+      ...rule,
+      metadata: { ...rule.metadata, annotations: { 'sluice.dev/subsets': mark } },
+    };
+    const results = await look([theirs, ...bothVersions({ labels: { app: 'myapp', version: 'v3' } })]);
+    expect(results.find(({ status }) => status === 'fail')?.evidence).toMatchObject({ madeBy: 'r-older' });
+    const own = await look([theirs, ...bothVersions()]);
+    expect(own.map(({ evidence }) => evidence?.['madeBy'])).toEqual([undefined, 'r-older']);
+  });
+
   it('of which the canary’s has no ready pod yet: the rollout waits for them', async () => {
     for (const canary of [{ ready: 0 }, { replicas: 0 }])
       expectOne(await look([rule, ...bothVersions(canary)]), 'warn', {
