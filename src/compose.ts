@@ -389,7 +389,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     evaluateWithin: evaluateWithin(settings),
     prober: probes,
     gates,
-    pageOf: (id) => linkTo(settings)({ kind: 'rollout', id }),
+    pageOf: (id: string) => linkTo(settings)({ kind: 'rollout', id }),
     ...(telemetry.crashPoint === undefined ? {} : { crashPoint: telemetry.crashPoint }),
   };
   const migrationPorts: MigrationPorts = {

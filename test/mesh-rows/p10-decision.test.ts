@@ -11,9 +11,11 @@ import type { Principal } from '../../src/app/ports.ts';
 import { compose, type Service } from '../../src/compose.ts';
 import type { Status } from '../../src/domain/rollout.ts';
 import { statusOf } from '../../src/domain/rollout.ts';
+import { openApi } from '../../src/sandbox/data-plane/api.ts';
 import { installation } from '../../src/sandbox/installation.ts';
 import { type KubeApi, startKubeApi } from '../../src/sandbox/kube-api/index.ts';
 import { MESHES, type Mesh, NAMESPACE, SEEDS } from '../../src/sandbox/seeds.ts';
+import { type SmiAdaptor, startSmiAdaptor } from '../../src/sandbox/smi-adaptor.ts';
 import { type FreshDatabase, freshDatabase } from '../support/postgres.ts';
 import { type FakePrometheus, fakePrometheus, success } from '../support/prometheus-fake.ts';
 import { deafRecorder, quietLog } from '../support/quiet.ts';
@@ -97,12 +99,17 @@ afterAll(async () => {
 
 describe.each(MESHES)('on %s', (mesh) => {
   let api: KubeApi;
+  let adaptor: SmiAdaptor | undefined;
   let service: Service;
   let worker: ReturnType<Service['startWorker']>;
   let world: World;
   beforeAll(async () => {
     api = await startKubeApi();
     for (const object of cluster(mesh)) api.put(object);
+    if (mesh === 'linkerd-smi') {
+      adaptor = startSmiAdaptor(openApi(api.url, NAMESPACE, 'smi-adaptor'), NAMESPACE, 10);
+      await adaptor.ready;
+    }
     const queue = { kind: 'postgres', url: database.url } as const;
     service = await compose(
       {
@@ -129,6 +136,7 @@ describe.each(MESHES)('on %s', (mesh) => {
   afterAll(async () => {
     await worker?.stop(2_000);
     await service?.close();
+    await adaptor?.stop();
     await api?.stop();
   });
 
