@@ -54,7 +54,7 @@ export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Pref
   ]);
   const findings = [
     await routeFinding(router, plan, route),
-    ...startingPoint(plan, route, stable),
+    ...startingPoint(router.object, plan, route, stable),
     workloadFinding('stable', stable),
     workloadFinding('canary', canary),
     ...capacityFindings(plan, { stable, canary }),
@@ -151,10 +151,10 @@ function readable(router: Router, route: RouteReading, note: string): Finding {
 }
 
 /** The first weight must not be a way down onto pods that are not there, nor a mistake about which version is which. */
-function startingPoint(plan: Plan, route: Route, stable: Workload): readonly Finding[] {
+function startingPoint(object: string, plan: Plan, route: Route, stable: Workload): readonly Finding[] {
   const first = weightAt(plan, 0);
   if (!route.ok || route.canaryWeight <= first) return [];
-  const has = `the canary has ${plain(route.canaryWeight)} % already, and the first step has ${first} %`;
+  const has = `${object}: the canary has ${plain(route.canaryWeight)} % already, and the first step has ${first} %`;
   if (route.canaryWeight === 100)
     return [
       finding(

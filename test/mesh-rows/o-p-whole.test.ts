@@ -26,17 +26,19 @@ beforeAll(async () => {
   [kiali, jaeger] = await Promise.all([kialiFake({ generation: 2 }), jaegerFake({ version: '2.21' })]);
   whole = await wholeService({
     objects: await seedCluster('istio'),
-    cluster: {
-      prometheus: { url: 'http://127.0.0.1:9', timeoutMs: 200 },
-      kiali: {
-        url: kiali.url,
-        publicUrl: 'https://kiali.example.com',
-        objectPath: 'gvk',
-        validations: true,
-        token: null,
+    clusters: [
+      {
+        prometheus: { url: 'http://127.0.0.1:9', timeoutMs: 200 },
+        kiali: {
+          url: kiali.url,
+          publicUrl: 'https://kiali.example.com',
+          objectPath: 'gvk',
+          validations: true,
+          token: null,
+        },
+        jaeger: { url: jaeger.url, publicUrl: 'https://jaeger.example.com', api: 'auto', auth: null },
       },
-      jaeger: { url: jaeger.url, publicUrl: 'https://jaeger.example.com', api: 'auto', auth: null },
-    },
+    ],
     works: false,
   });
   service = whole.service;

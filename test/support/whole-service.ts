@@ -18,8 +18,8 @@ export const TOKEN = 'slc_admin_0123456789abcdef';
 
 export interface WholeOptions {
   readonly objects: readonly KubeObject[];
-  /** Of the only cluster, beside its API server and its Prometheus. */
-  readonly cluster?: Partial<ClusterSettings>;
+  /** Beside the API server and the Prometheus, which all clusters share. Default: one cluster. */
+  readonly clusters?: readonly Partial<ClusterSettings>[];
   readonly telemetry?: Partial<Telemetry>;
   /** Where the service finds the API server. Default: at its own address. */
   readonly via?: (url: string) => Promise<string>;
@@ -67,14 +67,12 @@ export async function wholeService(options: WholeOptions): Promise<Whole> {
   const settings: Settings = {
     databaseUrl: database.url,
     queue: { kind: 'postgres', url: database.url },
-    clusters: [
-      {
-        name: 'default',
-        kube: { kubeconfig: api.kubeconfig().replaceAll(api.url, address) },
-        prometheus: { url: prometheus.url, scrapeIntervalMs: 100 },
-        ...options.cluster,
-      },
-    ],
+    clusters: (options.clusters ?? [{}]).map((cluster) => ({
+      name: 'default',
+      kube: { kubeconfig: api.kubeconfig().replaceAll(api.url, address) },
+      prometheus: { url: prometheus.url, scrapeIntervalMs: 100 },
+      ...cluster,
+    })),
     concurrency: 4,
     retention: null,
     slack: null,
