@@ -11,7 +11,9 @@ import { openQuery } from './adapters/inspect/query.ts';
 import { type JaegerOptions, jaegerSource } from './adapters/jaeger/client.ts';
 import { jaegerLinks } from './adapters/jaeger/links.ts';
 import { type KialiOptions, kialiValidator } from './adapters/kiali/client.ts';
+import { kialiHealth } from './adapters/kiali/health.ts';
 import { kialiLinks } from './adapters/kiali/links.ts';
+import { isShown } from './adapters/kiali/object.ts';
 import { type KubeOptions, type OpenedKube, openKube } from './adapters/kubernetes/client.ts';
 import type { KubeClient } from './adapters/kubernetes/kube.ts';
 import { kubeconfigIn, type RemoteSecret } from './adapters/kubernetes/remote-secret.ts';
@@ -41,6 +43,7 @@ import {
 } from './adapters/postgres/deliveries.ts';
 import { postgresFleetStore } from './adapters/postgres/fleet-store.ts';
 import { postgresInboundCommands } from './adapters/postgres/inbound-commands.ts';
+import { postgresHealthStore } from './adapters/postgres/mesh-health.ts';
 import { postgresMigrationStore } from './adapters/postgres/migration-store.ts';
 import { postgresNewsOutbox, postgresOutbox } from './adapters/postgres/outbox.ts';
 import { postgresRolloutStore } from './adapters/postgres/rollout-store.ts';
@@ -75,6 +78,7 @@ import type { FleetStore, FleetUseCases } from './app/fleet/ports.ts';
 import { dryRunFleet, startFleet } from './app/fleet/start.ts';
 import { inboundStep } from './app/inbound.ts';
 import { meshStatus } from './app/mesh.ts';
+import { type HealthPorts, MESH_HEALTH, startHealth } from './app/mesh-health.ts';
 import { migrationLoops } from './app/migration/loop.ts';
 import type { MigrationStore } from './app/migration/ports.ts';
 import { type MigrationPorts, tickMigration } from './app/migration/tick.ts';
@@ -252,8 +256,13 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   // Before anything is open that would keep the process from ending with the reason.
   const told = openChannels(settings.channels ?? [], kinds, openOutbound({ allowed: webhooks.allowed }));
   const db = openDatabase({ url: settings.databaseUrl, log });
+  const shown = settings.clusters.some(({ kiali }) => kiali !== undefined);
   const traced = settings.clusters.some(({ jaeger }) => jaeger !== undefined);
-  const channels = [...(settings.slack === null ? [] : ['slack']), ...(traced ? [TRACES] : [])];
+  const channels = [
+    ...(settings.slack === null ? [] : ['slack']),
+    ...(traced ? [TRACES] : []),
+    ...(shown ? [MESH_HEALTH] : []),
+  ];
   // The recorder comes later: it asks the store, which asks the tracer. Until there is work there are no spans.
   const tracing = telemetry.tracing?.({ recorder: { spans: (...counted) => recorder.spans(...counted) }, log });
   const tracer = tracing ?? UNTRACED;
@@ -300,6 +309,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   );
   const validator = validatorOf(settings.clusters, tracer);
   const traces = postgresTraceStore(db);
+  const health = postgresHealthStore(db);
   const tracesOf = traceSources(settings.clusters, tracer);
   const startPorts: StartPorts = {
     ...gateways,
@@ -347,6 +357,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     planSchema: parser.jsonSchema,
     outside: outsideLinks(settings.clusters),
     traces: (id) => traces.of(id),
+    meshHealth: (id) => health.of(id),
     async tracesNow(id) {
       const loaded = await store.load(id);
       return loaded === null ? null : lookNow({ sourceOf: tracesOf }, loaded.rollout, loaded.now);
@@ -459,6 +470,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
             retention: settings.retention,
             now: Date.now,
           }),
+          ...healthLoops(settings, { outbox: postgresOutbox(db), store, health, tracer, log }),
           ...traceLoops(settings, { outbox: postgresOutbox(db), store, traces, sourceOf: tracesOf, log }),
         ],
         log,
@@ -667,6 +679,19 @@ function outsideLinks(clusters: readonly ClusterSettings[]): (rollout: Rollout) 
       jaeger: jaeger === undefined ? null : jaegerLinks(jaeger.publicUrl ?? jaeger.url, target, createdAt, until),
     };
   };
+}
+
+type HealthLoopPorts = Omit<HealthPorts, 'sourceOf'> & { readonly tracer: Tracer };
+
+function healthLoops({ clusters }: Settings, ports: HealthLoopPorts) {
+  const sources = new Map(
+    clusters.flatMap(({ name, kiali }) =>
+      kiali === undefined ? [] : [[name, kialiHealth({ ...kiali, tracer: ports.tracer })] as const],
+    ),
+  );
+  if (sources.size === 0) return [];
+  const sourceOf = (target: Target) => (isShown(target) ? (sources.get(target.cluster) ?? null) : null);
+  return [() => startHealth({ ...ports, sourceOf })];
 }
 
 /** null: the cluster has no tracing. */

@@ -413,6 +413,61 @@ export interface TraceStore {
   of(rolloutId: string): Promise<KeptTraces>;
 }
 
+// ── the mesh's console ───────────────────────────────────────────────────────────────────────────────────────────────
+
+/** One object as the mesh's console sees it; requests per second, of the last minute. */
+export interface ObjectHealth {
+  /** "workload myapp-v2". */
+  readonly name: string;
+  readonly requests: number;
+  readonly failed: number;
+  /** null: it does not say, or the object has none. */
+  readonly pods: { readonly wanted: number; readonly available: number } | null;
+  /** Its own verdict, as it stands; null: it gave none. */
+  readonly status: string | null;
+  /** One line for people. */
+  readonly message: string;
+}
+
+export type HealthAnswer =
+  /** null: it knows no such object. */
+  | {
+      readonly ok: true;
+      readonly service: ObjectHealth | null;
+      readonly canary: ObjectHealth | null;
+      readonly link: string;
+    }
+  | { readonly ok: false; readonly message: string; readonly link: string };
+
+export interface HealthSource {
+  /** Never throws for expected trouble, never answers later than its deadline. */
+  now(target: Target): Promise<HealthAnswer>;
+  /** The page of the service, for people. */
+  link(target: Target): string;
+}
+
+export interface HealthSnapshot {
+  readonly at: Instant;
+  readonly result: 'taken' | 'unknown' | 'could_not_ask';
+  readonly message: string;
+  readonly service: ObjectHealth | null;
+  readonly canary: ObjectHealth | null;
+  readonly link: string;
+}
+
+export interface KeptHealth {
+  /** null: none was taken (yet). */
+  readonly snapshot: HealthSnapshot | null;
+  /** It will be asked (again). */
+  readonly waiting: boolean;
+}
+
+/** Append-only; a repeat of what is there already adds nothing. */
+export interface HealthStore {
+  keep(rolloutId: string, factSeq: number, snapshot: HealthSnapshot): Promise<void>;
+  of(rolloutId: string): Promise<KeptHealth>;
+}
+
 // ── the store ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 export interface Principal {
