@@ -47,7 +47,7 @@ const route = z
   .string()
   .min(1)
   .max(LIMITS.routeLength)
-  .regex(/^\P{Cc}+$/u, 'wanted a name without control characters')
+  .regex(/^\P{Cc}*$/u, 'wanted a name without control characters')
   .optional()
   .describe(
     "Requests of this named route alone: a route of the Service's ServiceProfile (linkerd-smi). Absent: all requests.",
