@@ -130,7 +130,7 @@ import type { Tracing } from './telemetry/tracing.ts';
 interface MetricsPorts {
   readonly tracer: Tracer;
   readonly kube: KubeClient;
-  viewsOf(target: Target): readonly View[];
+  viewsOf(target: Target, route?: string): readonly View[];
   countingOf(target: Target): readonly CountView[];
   readonly recorder: Recorder;
   readonly log: Logger;
@@ -541,6 +541,9 @@ function stepObjection(
   return asked.kind === 'faultRehearsal' ? objection(asked.probe.url, target) : null;
 }
 
+const viewsOf = (mesh: MeshModule, target: Target, route?: string): readonly View[] =>
+  route === undefined ? mesh.views(target) : (mesh.routeViews?.(target, route) ?? []);
+
 const isPreparation = (asked: Temporary | Preparation): asked is Preparation =>
   PREPARATIONS.some((kind) => kind === asked.kind);
 
@@ -617,7 +620,7 @@ async function openClusters(
     const client = await clientOf(cluster);
     const ports: MetricsPorts = {
       kube: client,
-      viewsOf: (target) => meshFor(meshes, target.mesh).views(target),
+      viewsOf: (target, route) => viewsOf(meshFor(meshes, target.mesh), target, route),
       countingOf: (target) => meshFor(meshes, target.mesh).counting(target),
       ...telemetry,
     };

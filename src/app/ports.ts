@@ -185,8 +185,11 @@ export interface MeshReport {
 export interface MeshInspector {
   /** Names of all checks, in order. */
   readonly checks: readonly string[];
-  /** Every check of the target's mesh, by name. `stricter`: the plan's wishes. Answers within a deadline of its own. */
-  target(target: Target, stricter: Severities): Promise<readonly MeshFinding[]>;
+  /**
+   * Every check of the target's mesh, by name. `stricter`: the plan's wishes; `routes`: those that its checks name. Answers
+   * within a deadline of its own.
+   */
+  target(target: Target, stricter: Severities, routes?: readonly string[]): Promise<readonly MeshFinding[]>;
   /** Do the clusters of one mesh have the same route object for one service? Empty: no two of them are of one mesh. */
   alike(targets: readonly Target[]): Promise<readonly MeshFinding[]>;
   /** Throws UnknownName for an unknown cluster or mesh. */
@@ -243,6 +246,8 @@ export interface Question {
   readonly target: Target;
   readonly role: Role;
   readonly window: Millis;
+  /** error-rate, latency: of this named route alone. */
+  readonly route?: string;
   /** latency: 0 < q < 1. */
   readonly quantile?: number;
   /** prometheus: PromQL with placeholders. */
