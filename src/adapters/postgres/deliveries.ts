@@ -1,5 +1,6 @@
 /** The outbox of channels that are told over HTTP: in order about each, given up after days, every attempt kept. */
 import { done } from '../../app/audit/act.ts';
+import type { SubjectKind } from '../../app/deliveries.ts';
 import type {
   Attempt,
   DeliveryFilter,
@@ -7,7 +8,6 @@ import type {
   LoggedDelivery,
   Outbox,
   Page,
-  SubjectKind,
 } from '../../app/ports.ts';
 import { BadCursor } from '../../app/ports.ts';
 import type { AlertMessage, ToldFact } from '../../app/subject.ts';
