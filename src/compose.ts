@@ -44,6 +44,7 @@ import {
 import { postgresFleetStore } from './adapters/postgres/fleet-store.ts';
 import { postgresInboundCommands } from './adapters/postgres/inbound-commands.ts';
 import { postgresHealthStore } from './adapters/postgres/mesh-health.ts';
+import { postgresLoginCodes } from './adapters/postgres/login-codes.ts';
 import { postgresMigrationStore } from './adapters/postgres/migration-store.ts';
 import { postgresNewsOutbox, postgresOutbox } from './adapters/postgres/outbox.ts';
 import { postgresRolloutStore } from './adapters/postgres/rollout-store.ts';
@@ -71,7 +72,7 @@ import type { AuditLog } from './app/audit/log.ts';
 import { backTest } from './app/backtest.ts';
 import { command, retry } from './app/commands.ts';
 import { deliveryLoop, handOver, startAlerts, startDelivery } from './app/deliver.ts';
-import { AFTER } from './app/deliveries.ts';
+import { type About, AFTER, type SubjectKind } from './app/deliveries.ts';
 import { parseFleet } from './app/fleet/document.ts';
 import { commandFleet, fleetStep } from './app/fleet/look.ts';
 import type { FleetStore, FleetUseCases } from './app/fleet/ports.ts';
@@ -87,7 +88,6 @@ import { type Listeners, NEWS_CHANNELS, type NewsKind } from './app/news.ts';
 import { parse } from './app/parse.ts';
 import { planParser } from './app/plan-schema.ts';
 import {
-  type About,
   type CrashPoint,
   type DeliveryLog,
   type InboundCommands,
@@ -97,7 +97,6 @@ import {
   type Notifier,
   type Prober,
   type Recorder,
-  type SubjectKind,
   type TickQueue,
   type TokenStore,
   UnknownName,
@@ -112,7 +111,7 @@ import { tick } from './app/tick.ts';
 import { type Tracer, UNTRACED } from './app/tracer.ts';
 import { lookNow, startTraces, TRACES, type TracePorts } from './app/traces.ts';
 import { type People, principalOfPerson } from './app/trust/login.ts';
-import { CALLBACK_PATH, type Federation, type SignOn } from './app/trust/ports.ts';
+import { CALLBACK_PATH, type Federation, type LoginCodes, type SignOn } from './app/trust/ports.ts';
 import { type Places, scopedFleets, scopedMigrations, scopedUseCases } from './app/trust/scope.ts';
 import type { Trust } from './app/trust/trust.ts';
 import type { OutsideLinks, UseCases } from './app/usecases.ts';
@@ -230,7 +229,7 @@ export interface Service {
   /** null: pipelines come with API tokens. */
   readonly federation: Federation | null;
   /** null: people sign in by API token alone. */
-  readonly signOn: { readonly provider: SignOn; readonly people: People } | null;
+  readonly signOn: { readonly provider: SignOn; readonly people: People; readonly codes: LoginCodes } | null;
   readonly recorder: Recorder;
   readonly tracer: Tracer;
   /** What is missing and what to do; empty: ready. */
@@ -421,7 +420,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     tokens: postgresTokenStore(db),
     audit,
     inbound,
-    ...trustParts(settings),
+    ...trustParts(settings, db),
     recorder,
     tracer,
     ready: () => missing(store, queue, clusters),
@@ -489,7 +488,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   };
 }
 
-function trustParts({ trust, publicUrl }: Settings): Pick<Service, 'federation' | 'signOn'> {
+function trustParts({ trust, publicUrl }: Settings, db: Database): Pick<Service, 'federation' | 'signOn'> {
   const open = (issuer: string) => openIssuer({ issuer, now: Date.now });
   const login = trust?.login ?? null;
   const ci = trust?.ci ?? null;
@@ -506,6 +505,7 @@ function trustParts({ trust, publicUrl }: Settings): Pick<Service, 'federation' 
               redirectUri: `${publicUrl ?? ''}${CALLBACK_PATH}`,
             }),
             people: { principalOf: (person) => principalOfPerson(login, person), lasts: login.session },
+            codes: postgresLoginCodes(db),
           },
   };
 }

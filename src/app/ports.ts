@@ -35,7 +35,7 @@ import type { PreparationTask } from '../domain/preparation.ts';
 import type { Fact, Phase, PodCounts, Rollout, Stamp, Starter, Status, TerminalStatus } from '../domain/rollout.ts';
 import type { FaultRehearsal, Temporary } from '../domain/temporary.ts';
 import type { AuditEntry, Doer, Origin } from './audit/act.ts';
-import type { DeliveryState } from './deliveries.ts';
+import type { About, DeliveryState } from './deliveries.ts';
 import type { Finding } from './usecases.ts';
 
 // ── the mesh ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -539,14 +539,6 @@ export interface MeshWrite {
   readonly tookMs: number;
   /** Trace of the step that it was made for, 32 hexadecimal digits; null: that was not traced. */
   readonly traceId: string | null;
-}
-
-/** What people are told of. */
-export const SUBJECT_KINDS = ['rollout', 'fleet', 'migration'] as const;
-export type SubjectKind = (typeof SUBJECT_KINDS)[number];
-export interface About {
-  readonly kind: SubjectKind;
-  readonly id: string;
 }
 
 /** What every message in the outbox has. */

@@ -1,7 +1,6 @@
 /** Shapes on the wire. Each has a name, under which the OpenAPI document shares it. Times are RFC 3339 in UTC. */
 import { z } from 'zod';
-import { DELIVERY_STATES } from '../app/deliveries.ts';
-import { SUBJECT_KINDS } from '../app/ports.ts';
+import { DELIVERY_STATES, SUBJECT_KINDS } from '../app/deliveries.ts';
 import { FACT_TYPES, TERMINAL } from '../domain/rollout.ts';
 
 interface Meta {

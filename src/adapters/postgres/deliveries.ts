@@ -1,14 +1,7 @@
 /** The outbox of channels that are told over HTTP: in order about each, given up after days, every attempt kept. */
 import { done } from '../../app/audit/act.ts';
-import type {
-  Attempt,
-  DeliveryFilter,
-  DeliveryLog,
-  LoggedDelivery,
-  Outbox,
-  Page,
-  SubjectKind,
-} from '../../app/ports.ts';
+import type { SubjectKind } from '../../app/deliveries.ts';
+import type { Attempt, DeliveryFilter, DeliveryLog, LoggedDelivery, Outbox, Page } from '../../app/ports.ts';
 import { BadCursor } from '../../app/ports.ts';
 import { QUIET_CHANNELS } from '../../app/quiet-channels.ts';
 import type { AlertMessage, ToldFact } from '../../app/subject.ts';
