@@ -1,4 +1,4 @@
-/** The figures of docs/comparison.md are those of docs/judge.md. */
+/** The figures of docs/comparison.md and of the README are those that stand where they were measured. */
 import { describe, expect, it } from 'vitest';
 import { pageAt } from '../support/pages.ts';
 
@@ -45,5 +45,19 @@ describe('docs/comparison.md', () => {
         const column = measured?.columns.indexOf(judge) ?? -1;
         expect(figures[i], `${scenario}, ${judge}`).toBe(measured?.rows.get(scenario)?.[column]);
       }
+  });
+});
+
+describe('the README', () => {
+  it.each([
+    ['0.127', 'docs/judge.md', /harm \/ Flagger defaults, same schedule .*\| 0\.127 \|/],
+    ['0.177', 'docs/judge.md', /harm \/ Kayenta, same schedule .*\| 0\.177 \|/],
+    ['0.41 %', 'docs/judge.md', /0\.41 % false rollbacks/],
+    ['208 ms', 'docs/benchmarks.md', /\*\*208\*\*/],
+    ['5,000 rollouts', 'docs/benchmarks.md', /5,000 rollouts at 10 s are held/],
+    ['20,000', 'ARCHITECTURE.md', /20,000 seeds/],
+  ] as const)('says %s as %s does', (figure, where, stands) => {
+    expect(pageAt('README.md').text).toContain(figure);
+    expect(pageAt(where).text).toMatch(stands);
   });
 });
