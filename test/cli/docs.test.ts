@@ -7,14 +7,9 @@ import { COMMANDS } from '../../src/cli/commands.ts';
 import { VARIABLES } from '../../src/cli/environment.ts';
 import { EXIT_CODES } from '../../src/cli/exit-codes.ts';
 import { ROOT } from '../support/chart.ts';
+import { callsIn } from '../support/pages.ts';
 
 const page = readFileSync(join(ROOT, 'docs/cli.md'), 'utf8');
-
-/** The words of each "sluice ..." in a text of shell lines; comments and what follows a pipe or a redirection are not part of it. */
-const callsIn = (text: string): string[][] =>
-  [...text.matchAll(/(?:^|[\s($|;`])sluice ((?:"[^"]*"|[^\s"|;>)`#]+|[ ])+)/gm)]
-    .map(([, words = '']) => [...words.matchAll(/(?:"[^"]*"|[^\s"])+/g)].map(([word]) => word.replaceAll('"', '')))
-    .filter(([first]) => COMMANDS.some(({ name }) => name.split(' ')[0] === first));
 
 describe('docs/cli.md', () => {
   it('has the table of exit codes as it is', () => {
