@@ -188,6 +188,7 @@ export interface OutsideLinks {
   /** null: not configured for the cluster, or it does not show this mesh. */
   readonly kiali: KialiLinks | null;
   readonly jaeger: JaegerLinks | null;
+  readonly grafana: GrafanaLinks | null;
 }
 
 export interface KialiLinks {
@@ -199,6 +200,11 @@ export interface KialiLinks {
   readonly traces: string;
   /** The mesh object that is moved. */
   readonly object: string;
+}
+
+export interface GrafanaLinks {
+  /** The dashboard that is configured, with what tells this rollout and its time. */
+  readonly dashboard: string;
 }
 
 export interface JaegerLinks {
