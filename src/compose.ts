@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { type Cluster, type Clusters, meshGateway, metricsGateway } from './adapters/clusters.ts';
 import { gateKeeper } from './adapters/gates.ts';
+import { type GrafanaPages, grafanaLinks } from './adapters/grafana/links.ts';
 import { openGuards } from './adapters/guard-post.ts';
 import type { Listing } from './adapters/inspect/check.ts';
 import { type Inspected, loadChecks, openInspector } from './adapters/inspect/inspect.ts';
@@ -160,6 +161,7 @@ export interface ClusterSettings {
   /** Absent: there is none. */
   readonly kiali?: KialiSettings;
   readonly jaeger?: JaegerOptions;
+  readonly grafana?: GrafanaPages;
 }
 
 export interface KialiSettings extends KialiOptions {
@@ -674,12 +676,13 @@ function validatorOf(clusters: readonly ClusterSettings[], tracer: Tracer): Mesh
 
 function outsideLinks(clusters: readonly ClusterSettings[]): (rollout: Rollout) => OutsideLinks {
   const of = clusterOf(clusters);
-  return ({ plan: { target }, createdAt, phase }) => {
-    const { kiali, jaeger } = of(target.cluster) ?? {};
+  return ({ id, plan: { target }, createdAt, phase }) => {
+    const { kiali, jaeger, grafana } = of(target.cluster) ?? {};
     const until = phase.name === 'ended' ? phase.at : null;
     return {
       kiali: kiali === undefined ? null : kialiLinks({ ...kiali, url: kiali.publicUrl ?? kiali.url }, target),
       jaeger: jaeger === undefined ? null : jaegerLinks(jaeger.publicUrl ?? jaeger.url, target, createdAt, until),
+      grafana: grafana === undefined ? null : grafanaLinks(grafana, { id, target }, createdAt, until),
     };
   };
 }

@@ -1,18 +1,18 @@
-/** What the cluster says of a plan before anything is written: named findings, the timeline, what each check measures now. */
+/** What the cluster says of a plan before anything is written: named findings, what each check measures now. */
 
 import { affinityAt } from '../domain/affinity.ts';
 import { canaryShortage } from '../domain/capacity.ts';
 import { neverCompares } from '../domain/comparison.ts';
 import { plain } from '../domain/format.ts';
 import type { Route, RouteReading } from '../domain/observation.ts';
-import type { Millis, Plan } from '../domain/plan.ts';
+import type { Plan } from '../domain/plan.ts';
 import { weightAt } from '../domain/plan.ts';
 import type { Stamp } from '../domain/rollout.ts';
 import { temporaryAt } from '../domain/temporary.ts';
 import type { Prepared } from './evidence-setup.ts';
 import { prepareEvidence } from './evidence-setup.ts';
 import type { MeshGateway, MeshInspector, MeshValidator, MetricsGateway, PreparationGateway } from './ports.ts';
-import type { CheckPreview, Finding, TimelineEntry } from './usecases.ts';
+import type { CheckPreview, Finding } from './usecases.ts';
 
 export interface PreflightPorts {
   readonly meshes: MeshGateway;
@@ -252,24 +252,6 @@ function planFindings(plan: Plan): readonly Finding[] {
   if (last !== undefined && last.weight < 50)
     findings.push(finding('steps', 'warn', `the last step has ${last.weight} % and promotion goes straight to 100 %`));
   return findings;
-}
-
-/** When each weight can be in force at the earliest, without approvals, write and read-back times. */
-export function timeline(plan: Plan): { readonly entries: readonly TimelineEntry[]; readonly minimum: Millis } {
-  let earliest = 0;
-  const entries: TimelineEntry[] = plan.steps.map((step, index) => {
-    const entry = {
-      step: index,
-      weight: step.weight,
-      earliest,
-      hold: step.hold,
-      approval: step.approval === 'required',
-    };
-    earliest += step.hold;
-    return entry;
-  });
-  const promoted = { step: plan.steps.length, weight: 100, earliest, hold: 0, approval: false };
-  return { entries: [...entries, promoted], minimum: earliest };
 }
 
 /** Asks every check of the stable version now: a wrong query shows before it matters. */

@@ -89,6 +89,7 @@ export function present(rollout: Rollout, publicUrl?: string, outside?: OutsideL
       traces: link('traces'),
       ...(outside?.kiali == null ? {} : { kiali: { ...outside.kiali } }),
       ...(outside?.jaeger == null ? {} : { jaeger: { ...outside.jaeger } }),
+      ...(outside?.grafana == null ? {} : { grafana: { ...outside.grafana } }),
     },
   };
 }

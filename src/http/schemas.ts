@@ -85,6 +85,10 @@ const links = z.object({
       })
       .optional(),
   ),
+  grafana: described(
+    'A dashboard of Grafana; absent: none is configured for the cluster.',
+    z.object({ dashboard: described('With the rollout and its time in its variables.', z.string()) }).optional(),
+  ),
 });
 
 const versionCounts = z.object({ requests: z.number(), errors: z.number() });

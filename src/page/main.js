@@ -127,7 +127,7 @@ const NOBODY = {
   expiresAt: null,
   heartbeatMs: 15_000,
   version: null,
-  links: { prometheus: {}, tools: [] },
+  links: { prometheus: {} },
   signOn: null,
 };
 

@@ -113,9 +113,9 @@ it.each([
 
 it('the page shows those that the rollout has, and none that is no web address', async () => {
   const file = new URL('../../src/page/links.js', import.meta.url).href;
-  const { meshLinks } = (await import(file)) as { meshLinks(rollout: object): { label: string; url: string }[] };
+  const { toolLinks } = (await import(file)) as { toolLinks(rollout: object): { label: string; url: string }[] };
   const kiali = kialiLinks(gvk, target);
-  const shown = meshLinks({ links: { kiali, jaeger: { search: 'https://j/search', trace: 'https://j/trace/' } } });
+  const shown = toolLinks({ links: { kiali, jaeger: { search: 'https://j/search', trace: 'https://j/trace/' } } });
   expect(shown.map(({ label }) => label)).toEqual([
     'Kiali: traffic',
     'Kiali: canary',
@@ -123,8 +123,8 @@ it('the page shows those that the rollout has, and none that is no web address',
     'Jaeger: errors',
   ]);
   expect(shown[0]?.url).toBe(kiali?.graph);
-  expect(meshLinks({ links: {} })).toEqual([]);
-  expect(meshLinks({ links: { jaeger: { search: 'javascript:alert(1)', trace: 'javascript:alert(2)' } } })).toEqual([]);
+  expect(toolLinks({ links: {} })).toEqual([]);
+  expect(toolLinks({ links: { jaeger: { search: 'javascript:alert(1)', trace: 'javascript:alert(2)' } } })).toEqual([]);
 });
 
 describe('what Kiali says of an object', () => {

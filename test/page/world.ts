@@ -72,7 +72,7 @@ export async function pageWorld(options: WorldOptions = {}): Promise<World> {
   const { fake = fakeUseCases(), heartbeat = 15_000, promised = heartbeat, now = Date.now } = options;
   const [fleets, migrations] = [fakeFleets(fake), fakeMigrations()];
   const key = options.key ?? 'a key for tests, long enough for all of them';
-  const links = options.links ?? { prometheus: { default: 'http://127.0.0.1:9/prom' }, tools: [] };
+  const links = options.links ?? { prometheus: { default: 'http://127.0.0.1:9/prom' } };
   const revoked = new Set<string>();
   const authenticate = async (token: string): Promise<Principal | null> =>
     revoked.has(token) ? null : (principals.get(token) ?? null);
