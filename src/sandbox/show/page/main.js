@@ -73,7 +73,13 @@ function rollout(state) {
   const { id, status, live, step, steps, words } = rollout;
   const place = !live || step === null ? null : step === steps ? 'promoting' : `step ${step + 1} of ${steps}`;
   return [
-    h('p', { class: 'rollout-line' }, pill(status), place, ' ', h('a', { href: rolloutPage(state, id) }, 'Its page')),
+    h(
+      'p',
+      { class: 'rollout-line' },
+      pill(status),
+      h('span', { class: 'place' }, place),
+      h('a', { href: rolloutPage(state, id) }, 'Its page'),
+    ),
     h('p', { class: 'sentence' }, words),
     route,
   ];
