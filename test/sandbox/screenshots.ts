@@ -12,7 +12,12 @@ const PATIENCE = { timeout: 60_000 };
 
 const [stack, browser] = await Promise.all([startStack({ mesh: 'istio', redis: false, rps: 240 }), launch()]);
 const { sandbox, service } = stack;
-const show = startShow({ sandbox, service, plan: (target, image) => showPlan(target, image, '1h') });
+// One step with a weight at which both versions are seen.
+const plan = (target: object, image: string) => ({
+  ...showPlan(target, image, '1h'),
+  steps: [{ weight: 40, hold: '1h' }],
+});
+const show = startShow({ sandbox, service, plan });
 const control = await startControl(sandbox, show);
 try {
   const desk = { viewport: { width: 1240, height: 1120 }, locale: 'en-GB', reducedMotion: 'no-preference' } as const;
@@ -20,12 +25,13 @@ try {
   page.setDefaultTimeout(PATIENCE.timeout);
   await page.goto('/');
   await page.getByRole('button', { name: 'Good', exact: true }).click();
-  await page.locator('#rollout .place').getByText('step 1 of 3').waitFor();
+  await page.locator('#rollout .place').getByText('step 1 of 1').waitFor();
   // The table's ten seconds are then those of this step.
   await page.waitForTimeout(12_000);
-  await page.getByLabel('Requests that fail').fill('40');
-  await page.locator('#rollout').getByText('Rolled back').first().waitFor();
+  await page.getByLabel('Requests that fail').fill('30');
   await page.evaluate('document.activeElement.blur(); scrollTo(0, 0)');
+  await page.locator('.field-of-bubbles .bubble-canary.failed').nth(4).waitFor({ state: 'attached' });
+  await page.locator('#rollout .pill-rolling_back, #rollout .pill-rolled_back').waitFor();
   await page.screenshot({ path: join(folder, 'sandbox.png') });
 
   const phone = await visit(browser, control.url, {

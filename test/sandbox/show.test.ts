@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { KubeObject } from '../../src/adapters/kubernetes/kube.ts';
 import { NotNow } from '../../src/sandbox/json-call.ts';
 import { refusalOf } from '../../src/sandbox/same-origin.ts';
+import { GATEWAY_VARIANTS, SEEDS } from '../../src/sandbox/seeds.ts';
 import { countsOf, MOST_PER_SECOND, sampler, strideOf } from '../../src/sandbox/show/bubbles.ts';
 import { pageFiles } from '../../src/sandbox/show/files.ts';
 import { isNews, journal } from '../../src/sandbox/show/journal.ts';
@@ -113,6 +115,22 @@ describe('bubbles', () => {
         { version: 'nobody', requests: 0, failed: 0, slow: 0 },
       ],
     });
+  });
+});
+
+describe("a person's edit of the route", () => {
+  const seeds = Object.entries({ ...SEEDS, ...GATEWAY_VARIANTS });
+  it.each(seeds)('gives the canary what was wanted, and the stable version the rest: %s', (_, seed) => {
+    const kinds = ['VirtualService', 'TrafficSplit', 'HTTPRoute'];
+    const route = seed.objects.find(({ kind }) => kinds.includes(String(kind))) as unknown as KubeObject;
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 100 }), (percent) => {
+        const spec = seed.withCanaryAt(route, percent);
+        expect(seed.canaryWeight({ ...route, spec } as KubeObject)).toBeCloseTo(percent, 9);
+        // Back at rest, the object is what it was.
+        expect(seed.withCanaryAt({ ...route, spec } as KubeObject, 0)).toEqual(route.spec);
+      }),
+    );
   });
 });
 
