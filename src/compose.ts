@@ -44,8 +44,8 @@ import {
 } from './adapters/postgres/deliveries.ts';
 import { postgresFleetStore } from './adapters/postgres/fleet-store.ts';
 import { postgresInboundCommands } from './adapters/postgres/inbound-commands.ts';
-import { postgresHealthStore } from './adapters/postgres/mesh-health.ts';
 import { postgresLoginCodes } from './adapters/postgres/login-codes.ts';
+import { postgresHealthStore } from './adapters/postgres/mesh-health.ts';
 import { postgresMigrationStore } from './adapters/postgres/migration-store.ts';
 import { postgresNewsOutbox, postgresOutbox } from './adapters/postgres/outbox.ts';
 import { postgresRolloutStore } from './adapters/postgres/rollout-store.ts';

@@ -1,8 +1,11 @@
-/** A small HTTP server by which a person at a terminal acts on the sandbox: the pipeline's part, and the breaking. */
-import type { IncomingMessage } from 'node:http';
+/** A small HTTP server by which a person acts on the sandbox, at a terminal or on its page: the pipeline's part, and the breaking. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { z } from 'zod';
+import type { Answer } from './json-call.ts';
+import { act, reply, send } from './json-call.ts';
+import { refusalOf } from './same-origin.ts';
 import type { Sandbox } from './sandbox.ts';
 
 const behaviour = {
@@ -24,31 +27,30 @@ export interface Control {
   stop(): Promise<void>;
 }
 
-interface Answer {
-  readonly status: number;
-  readonly body: unknown;
+/** More that is served at the same address. */
+export interface Guest {
+  /** true: it answers this call, now or later. */
+  take(incoming: IncomingMessage, response: ServerResponse): boolean;
 }
 
 const ROUTES =
   'POST /release {image, errorRate, latencyMs}, POST /canary {errorRate, latencyMs}, POST /crash, POST /proxies {version, cpu, memory, restart}, GET /users, GET /weights';
-const BODY_LIMIT = 10_000;
 
-export async function startControl(sandbox: Sandbox): Promise<Control> {
+export async function startControl(sandbox: Sandbox, guest: Guest | null = null): Promise<Control> {
+  let port = 0;
   const server = createServer((incoming, response) => {
-    answer(sandbox, incoming)
-      .catch((error: unknown): Answer => ({ status: 500, body: { error: (error as Error).message } }))
-      .then(({ status, body }) => {
-        response.writeHead(status, { 'content-type': 'application/json' });
-        response.end(`${JSON.stringify(body)}\n`);
-      })
-      .catch((error: unknown) => response.destroy(error as Error));
+    const refusal = refusalOf({ method: incoming.method ?? '', headers: incoming.headers }, port);
+    if (refusal !== null) return send(response, { status: refusal.status, body: { error: refusal.words } });
+    if (guest?.take(incoming, response) === true) return;
+    reply(response, answer(sandbox, incoming));
   });
   await new Promise<void>((fulfil, reject) => {
     server.once('error', reject);
     server.listen(0, '127.0.0.1', fulfil);
   });
+  port = (server.address() as AddressInfo).port;
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `http://127.0.0.1:${port}`,
     stop: () =>
       new Promise((fulfil) => {
         server.close(() => fulfil());
@@ -79,33 +81,3 @@ async function answer(sandbox: Sandbox, incoming: IncomingMessage): Promise<Answ
 /** Fields that are given, without those that are undefined. */
 const given = <T extends object>(change: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>
   Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined)) as never;
-
-async function act<T>(
-  incoming: IncomingMessage,
-  schema: z.ZodType<T>,
-  run: (value: T) => Promise<void>,
-): Promise<Answer> {
-  const text = await bodyOf(incoming);
-  const parsed = schema.safeParse(jsonOf(text));
-  if (!parsed.success) return { status: 400, body: { error: z.prettifyError(parsed.error) } };
-  await run(parsed.data);
-  return { status: 200, body: { done: true } };
-}
-
-function jsonOf(text: string): unknown {
-  if (text.trim() === '') return {};
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text; // the schema says what was wanted
-  }
-}
-
-async function bodyOf(incoming: IncomingMessage): Promise<string> {
-  let text = '';
-  for await (const part of incoming.setEncoding('utf8') as AsyncIterable<string>) {
-    text += part;
-    if (text.length > BODY_LIMIT) throw new Error(`wanted at most ${BODY_LIMIT} characters`);
-  }
-  return text;
-}

@@ -13,12 +13,17 @@ import { bar, createScreen, seconds } from './demo/screen.ts';
 import type { RolloutView } from './demo/service.ts';
 import type { Stack } from './demo/stack.ts';
 import { startStack } from './demo/stack.ts';
+import { showPlan } from './show/plan.ts';
+import { startShow } from './show/show.ts';
 import type { Users } from './traffic.ts';
 
 /** Users' requests per second: enough for a judgement within a second or two, little enough for a small machine. */
 const RPS = 240;
 /** Users' first requests: the stable version must have a past before it is compared with. */
 const WARM_UP_MS = 2_000;
+/** Each step of a release that is started on the sandbox's page: time to break something. */
+const HOLD = '15s';
+const BUSY = "the demo runs its own releases: what is done here would spoil them. Its end opens this page's buttons";
 
 /** The results, once everything is stopped. */
 async function demo(chosen: Arguments, screen: Screen, signal: AbortSignal): Promise<readonly Result[]> {
@@ -36,14 +41,37 @@ async function demo(chosen: Arguments, screen: Screen, signal: AbortSignal): Pro
     progress: (text) => screen.line(`${seconds(Date.now() - started).padStart(7)}  ${text}`, 'quiet'),
   });
   try {
-    await sleep(WARM_UP_MS, undefined, { signal });
-    const results = await releases(stack, screen, signal);
-    report(screen, chosen, results);
-    if (!chosen.once) await explore(stack, screen, results, signal);
-    return results;
+    if (!chosen.once) return await shown(stack, chosen, screen, signal);
+    return await told(stack, chosen, screen, signal);
   } finally {
     screen.line('stopping', 'quiet');
     await stack.stop();
+  }
+}
+
+/** The releases as lines, and what came of them. */
+async function told(stack: Stack, chosen: Arguments, screen: Screen, signal: AbortSignal): Promise<readonly Result[]> {
+  await sleep(WARM_UP_MS, undefined, { signal });
+  const results = await releases(stack, screen, signal);
+  report(screen, chosen, results);
+  return results;
+}
+
+/** The same with the sandbox's page beside it, which stays. */
+async function shown(stack: Stack, chosen: Arguments, screen: Screen, signal: AbortSignal): Promise<readonly Result[]> {
+  const { sandbox, service } = stack;
+  const show = startShow({ sandbox, service, plan: (target, image) => showPlan(target, image, HOLD), busy: BUSY });
+  const control = await startControl(sandbox, show);
+  try {
+    screen.line();
+    screen.line(`The sandbox, with every request as a bubble: ${control.url}/`, 'strong');
+    const results = await told(stack, chosen, screen, signal);
+    show.open();
+    await explore(stack, control.url, screen, results, signal);
+    return results;
+  } finally {
+    await show.stop();
+    await control.stop();
   }
 }
 
@@ -118,32 +146,37 @@ function report(screen: Screen, { mesh }: Arguments, results: readonly Result[])
 
 // ── exploring ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-async function explore(stack: Stack, screen: Screen, results: readonly Result[], signal: AbortSignal): Promise<void> {
-  const { sandbox, service, dir } = stack;
-  const control = await startControl(sandbox);
-  try {
-    const planFile = join(dir, 'plan.yaml');
-    await writeFile(planFile, stringify(demoPlan(sandbox.target, 'myapp:next')));
-    const id = results.at(-1)?.rollout.id ?? '';
-    screen.line(`The page: ${service.url}/ui/   sign in with the token ${service.token}`, 'strong');
-    screen.line('Everything stays up for exploring. Copy and paste:', 'strong');
-    for (const [words, command] of recipes(service.url, control.url, planFile, id)) {
-      screen.line(`# ${words}`, 'quiet');
-      screen.line(command.replaceAll('$TOKEN', service.token));
-    }
-    screen.line();
-    screen.line(
-      `Kubernetes API: KUBECONFIG=${sandbox.kubeconfig}   Prometheus: ${sandbox.prometheusUrl}   the app: ${sandbox.entryUrl}/api`,
-    );
-    screen.line('Ctrl-C ends everything.', 'strong');
-    await new Promise<void>((fulfil) => signal.addEventListener('abort', () => fulfil(), { once: true }));
-  } finally {
-    await control.stop();
+async function explore(
+  { sandbox, service, dir }: Stack,
+  control: string,
+  screen: Screen,
+  results: readonly Result[],
+  signal: AbortSignal,
+): Promise<void> {
+  const planFile = join(dir, 'plan.yaml');
+  await writeFile(planFile, stringify(demoPlan(sandbox.target, 'myapp:next')));
+  const id = results.at(-1)?.rollout.id ?? '';
+  screen.line(
+    `The sandbox: ${control}/   watch the requests; break the canary, Sluice, Prometheus and the route`,
+    'strong',
+  );
+  screen.line(`The page: ${service.url}/ui/   sign in with the token ${service.token}`, 'strong');
+  screen.line('Everything stays up for exploring. Copy and paste:', 'strong');
+  for (const [words, command] of recipes(service.url, control, planFile, id)) {
+    screen.line(`# ${words}`, 'quiet');
+    screen.line(command.replaceAll('$TOKEN', service.token));
   }
+  screen.line();
+  screen.line(
+    `Kubernetes API: KUBECONFIG=${sandbox.kubeconfig}   Prometheus: ${sandbox.prometheusUrl}   the app: ${sandbox.entryUrl}/api`,
+  );
+  screen.line('Ctrl-C ends everything.', 'strong');
+  await new Promise<void>((fulfil) => signal.addEventListener('abort', () => fulfil(), { once: true }));
 }
 
 function recipes(api: string, control: string, planFile: string, id: string): readonly (readonly [string, string])[] {
   const auth = `-H 'Authorization: Bearer $TOKEN'`;
+  const json = `-H 'Content-Type: application/json'`;
   return [
     ['all rollouts', `curl -s ${auth} ${api}/rollouts`],
     ['one rollout', `curl -s ${auth} ${api}/rollouts/${id}`],
@@ -152,12 +185,12 @@ function recipes(api: string, control: string, planFile: string, id: string): re
     ['its evidence, block by block', `curl -s ${auth} ${api}/rollouts/${id}/evidence`],
     [
       'a bad release: first the pipeline puts it next to the stable version, then it calls for the rollout',
-      `curl -s -X POST ${control}/release -d '{"image":"myapp:bad","errorRate":0.3}'`,
+      `curl -s -X POST ${json} ${control}/release -d '{"image":"myapp:bad","errorRate":0.3}'`,
     ],
     ['', `curl -s -X POST ${auth} -H 'Content-Type: application/yaml' --data-binary @${planFile} ${api}/rollouts`],
     [
       'break or heal the canary while it serves',
-      `curl -s -X POST ${control}/canary -d '{"errorRate":0,"latencyMs":20}'`,
+      `curl -s -X POST ${json} ${control}/canary -d '{"errorRate":0,"latencyMs":20}'`,
     ],
     [
       'abort: the newest rollout',

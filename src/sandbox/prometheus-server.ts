@@ -36,7 +36,9 @@ export interface PrometheusServer {
   readonly url: string;
   /** Replaces the scrape targets. They are scraped some seconds later. */
   scrape(targets: readonly ScrapeTarget[]): Promise<void>;
-  /** Ends the server and deletes its data. */
+  /** true: it takes connections and never answers (SIGSTOP), until false. */
+  hang(hangs: boolean): void;
+  /** Ends the server, a hanging one too, and deletes its data. */
   stop(): Promise<void>;
 }
 
@@ -88,6 +90,7 @@ async function start(dir: string, options: PrometheusServerOptions): Promise<Pro
   return {
     url,
     scrape: (next) => scrape(dir, next),
+    hang: (hangs) => running.signal(hangs ? 'STOP' : 'CONT'),
     async stop() {
       await running.stop();
       await rm(dir, { recursive: true, force: true });
@@ -126,18 +129,20 @@ interface Running {
   readonly exit: () => number | null;
   /** The end of what it wrote to standard error. */
   readonly said: () => string;
+  signal(name: 'STOP' | 'CONT'): void;
   stop(): Promise<void>;
 }
 
 /**
- * The shell in between waits for the end of its standard input, which comes also when this process is killed: neither an
- * orphan nor its data stays behind.
+ * The shell in between passes on the signals that its standard input names, and waits for the end of it, which comes also
+ * when this process is killed: neither an orphan nor its data stays behind. A process that was stopped learns of its end
+ * only when it goes on.
  */
 const LEASH = [
   'dir=$1; shift',
   '"$@" </dev/null & pid=$!',
   'exec 3<&0',
-  '(cat <&3 >/dev/null 2>&1; kill "$pid" 2>/dev/null) &',
+  '(while read -r name; do kill -s "$name" "$pid"; done <&3; kill "$pid"; kill -s CONT "$pid") >/dev/null 2>&1 &',
   'wait "$pid"; code=$?',
   'rm -rf "$dir"; exit "$code"',
 ].join('\n');
@@ -153,7 +158,12 @@ function run(dir: string, command: readonly string[]): Running {
     said = (said + text).slice(-4_000);
   });
   child.stdin?.on('error', () => {}); // the shell may be gone before its input is closed
-  return { exit: () => exitOf(child), said: () => said, stop: () => stop(child) };
+  return {
+    exit: () => exitOf(child),
+    said: () => said,
+    signal: (name) => void child.stdin?.write(`${name}\n`),
+    stop: () => stop(child),
+  };
 }
 
 const exitOf = ({ exitCode, signalCode }: ChildProcess): number | null => exitCode ?? (signalCode === null ? null : -1);

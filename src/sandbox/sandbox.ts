@@ -94,6 +94,8 @@ export interface Sandbox {
   readonly target: Readonly<Record<string, unknown>>;
   /** What a pipeline does before it calls for a rollout: a promoted canary becomes the stable version, and the new image the canary. */
   release(image: string, behaviour?: Partial<Behaviour>): Promise<void>;
+  /** What runs as the canary now. */
+  readonly canary: Behaviour & { readonly image: string };
   /** Changes the canary while it serves. */
   setCanary(change: Partial<Behaviour>): void;
   /** The canary's processes end; its pods wait in CrashLoopBackOff. */
@@ -106,6 +108,10 @@ export interface Sandbox {
   call(caller: CallerOptions): Promise<RunningCaller>;
   /** Why the proxies refused the last change of the objects; null: they did not. */
   readonly refused: string | null;
+  /** false: Prometheus hangs (SIGSTOP): it takes connections and never answers. true: it goes on, with a gap in its series. */
+  setPrometheus(answers: boolean): void;
+  /** A person's `kubectl edit` of the route: the canary's weight in whole percent. */
+  editRoute(percent: number): Promise<void>;
   /** Canary weight in the API server, in percent. */
   weight(): Promise<number>;
   /** Every change of the canary weight that the API server saw, the oldest first. */
@@ -194,7 +200,8 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
       patience: PATIENCE_MS,
     });
     stops.push(() => traffic.stop());
-    const { url: prometheusUrl } = await prometheus;
+    const { url: prometheusUrl, hang } = await prometheus;
+    const person = openApi(kube.url, NAMESPACE, 'kubectl-edit');
     const kubeconfig = await kubeconfigFile(kube.kubeconfig(), stops);
     const weight = async () => seed.canaryWeight(await api.get(seed.route.kind, seed.route.name));
 
@@ -234,6 +241,9 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
       target: seed.target,
       release: (image, behaviour = {}) =>
         release({ api, seed, stable, canary, weight, takesEffectIn }, image, { ...HEALTHY, ...behaviour }),
+      get canary() {
+        return { image: canary.image, ...canary.behaviour };
+      },
       setCanary: (change) => canary.set(change),
       crashCanary: () => canary.crash(),
       async setProxies(version, { restart, ...usage }) {
@@ -245,6 +255,11 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
         if (adaptor === null) throw new Error(`wanted mesh linkerd-smi, which has an adaptor; found ${mesh}`);
         if (running) adaptor.resume();
         else adaptor.pause();
+      },
+      setPrometheus: (answers) => hang(!answers),
+      async editRoute(percent) {
+        const { kind, name } = seed.route;
+        await person.merge(kind, name, { spec: seed.withCanaryAt(await person.get(kind, name), percent) });
       },
       call,
       get refused() {
@@ -286,7 +301,7 @@ async function release(
   if ((await weight()) > 0) {
     await stable.deploy(canary.image, canary.behaviour);
     const route = await api.get(seed.route.kind, seed.route.name);
-    await api.merge(seed.route.kind, seed.route.name, { spec: seed.atRest(route) });
+    await api.merge(seed.route.kind, seed.route.name, { spec: seed.withCanaryAt(route, 0) });
     // The canary's pods may only be replaced once no proxy sends them anything.
     await sleep(takesEffectIn + DRAIN_MS);
   }

@@ -19,8 +19,8 @@ export interface Seed {
   readonly route: { readonly kind: Kind; readonly name: string; readonly list: keyof MeshObjects };
   /** Canary weight in percent of both; reads the object independently of the code that writes it. */
   canaryWeight(route: KubeObject): number;
-  /** The object's spec with all traffic on the stable version: what a pipeline writes before the next release. */
-  atRest(route: KubeObject): unknown;
+  /** The object's spec with so many percent (a whole number) on the canary; 0: what a pipeline writes before the next release. */
+  withCanaryAt(route: KubeObject, percent: number): unknown;
   readonly target: Readonly<Record<string, unknown>>;
 }
 
@@ -41,8 +41,11 @@ const SERVICE_OBJECTS = [
   service(`${APP}-v2`, { app: APP, version: 'v2' }),
 ];
 
+/** Names of the two Deployments. */
+export const WORKLOADS = { stable: `${APP}-v1`, canary: `${APP}-v2` } as const;
+
 const common = { cluster: 'default', namespace: NAMESPACE, service: APP };
-const deployments = { stable: { deployment: `${APP}-v1` }, canary: { deployment: `${APP}-v2` } };
+const deployments = { stable: { deployment: WORKLOADS.stable }, canary: { deployment: WORKLOADS.canary } };
 const leaves = { stable: { service: `${APP}-v1` }, canary: { service: `${APP}-v2` } };
 
 interface VirtualServiceSpec {
@@ -113,11 +116,11 @@ const istio: Seed = {
     const [stable, canary] = http.find(({ name }) => name === 'api')?.route ?? [];
     return share(stable?.weight ?? 0, canary?.weight ?? 0);
   },
-  atRest(route) {
+  withCanaryAt(route, percent) {
     const spec = route.spec as VirtualServiceSpec;
     const http = spec.http.map((rule) =>
       rule.name === 'api'
-        ? { ...rule, route: rule.route.map((to, at) => ({ ...to, weight: at === 0 ? 100 : 0 })) }
+        ? { ...rule, route: rule.route.map((to, at) => ({ ...to, weight: at === 0 ? 100 - percent : percent })) }
         : rule,
     );
     return { ...spec, http };
@@ -157,9 +160,12 @@ const linkerdSmi: Seed = {
     const [stable, canary] = (route.spec as TrafficSplitSpec).backends;
     return share(quantity(stable?.weight ?? 0), quantity(canary?.weight ?? 0));
   },
-  atRest(route) {
+  withCanaryAt(route, percent) {
     const spec = route.spec as TrafficSplitSpec;
-    const backends = spec.backends.map((backend, at) => ({ ...backend, weight: at === 0 ? '1000m' : '0m' }));
+    const backends = spec.backends.map((backend, at) => ({
+      ...backend,
+      weight: `${10 * (at === 0 ? 100 - percent : percent)}m`,
+    }));
     return { ...spec, backends };
   },
   target: { ...common, mesh: 'linkerd-smi', trafficSplit: { name: `${APP}-canary` }, ...leaves },
@@ -199,11 +205,11 @@ const gatewayApi = (group: 'gateway.networking.k8s.io' | 'policy.linkerd.io', pr
       const [stable, canary] = rules.find(({ backendRefs }) => backendRefs.length === 2)?.backendRefs ?? [];
       return share(stable?.weight ?? 1, canary?.weight ?? 1);
     },
-    atRest(route) {
+    withCanaryAt(route, percent) {
       const spec = route.spec as HttpRouteSpec;
       const rules = spec.rules.map((rule) => ({
         ...rule,
-        backendRefs: rule.backendRefs.map((ref, at) => ({ ...ref, weight: at === 0 ? 100 : 0 })),
+        backendRefs: rule.backendRefs.map((ref, at) => ({ ...ref, weight: at === 0 ? 100 - percent : percent })),
       }));
       return { ...spec, rules };
     },

@@ -15,7 +15,17 @@ export interface Users extends Seen {
   readonly by: Readonly<Record<string, Seen>>;
 }
 
+/** One request, as its user saw it. */
+export interface Answered {
+  /** The workload that answered; "nobody": no version did. */
+  readonly by: string;
+  readonly failed: boolean;
+  readonly tookMs: number;
+}
+
 export interface Traffic {
+  /** Tells of each request when it is over, until the returned function is called. */
+  readonly follow: (listener: (request: Answered) => void) => () => void;
   /** All since the start. */
   readonly users: () => Users;
   /** Failed requests since the start, by what users got: "myapp-v2 500", "nobody 503", "ECONNRESET". */
@@ -52,7 +62,7 @@ export interface TrafficOptions {
 export const SERVED_BY = 'x-served-by';
 export const MAX_RATE = 500;
 /** In place of a version, where none answered. */
-const NOBODY = 'nobody';
+export const NOBODY = 'nobody';
 const TICK = 20;
 const MAX_IN_FLIGHT = 256;
 const KEPT_SECONDS = 600;
@@ -72,6 +82,7 @@ export function startTraffic(options: TrafficOptions): Traffic {
   const total: Book = new Map();
   const seconds = new Map<number, Book>();
   const failures = new Map<string, number>();
+  const listeners = new Set<(request: Answered) => void>();
   let rate = bounded(options.requestsPerSecond);
   const jars = Array.from({ length: options.users ?? 0 }, (): User => ({ cookies: new Map(), by: null }));
   let turn = 0;
@@ -95,6 +106,7 @@ export function startTraffic(options: TrafficOptions): Traffic {
       if (failure !== null) counts.failed += 1;
       if (tookMs > options.slowAfter) counts.slow += 1;
     }
+    for (const listener of listeners) listener({ by, failed: failure !== null, tookMs });
   };
 
   const send = (): void => {
@@ -151,6 +163,10 @@ export function startTraffic(options: TrafficOptions): Traffic {
   }, TICK);
 
   return {
+    follow(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
     users: () => summed(total),
     failures: () => Object.fromEntries(failures),
     switches: () => Object.fromEntries(switches),

@@ -102,6 +102,11 @@ describe('the demo', () => {
       60_000,
     );
     const children = await descendants(child.pid as number);
+    const sandbox = /every request as a bubble: (http:\/\/127\.0\.0\.1:\d+)\//.exec(said())?.[1] ?? '';
+    expect(await (await fetch(sandbox)).text()).toContain('SIMULATED');
+    // Its own releases are not to be spoilt.
+    const json = { 'content-type': 'application/json' };
+    expect((await fetch(`${sandbox}/acts/kill`, { method: 'POST', headers: json, body: '{}' })).status).toBe(409);
     child.kill('SIGINT');
     expect(await ended).toBe(130);
     await until(

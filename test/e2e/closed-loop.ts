@@ -146,7 +146,7 @@ async function rest(sandbox: Sandbox, seed: Seed): Promise<string> {
   const route = await api.get(seed.route.kind, seed.route.name);
   const { labels, annotations = {} } = route.metadata as KubeObject['metadata'];
   const own = Object.entries(annotations).filter(([name]) => !name.includes('sluice'));
-  return JSON.stringify([labels, own, seed.atRest(route)]);
+  return JSON.stringify([labels, own, seed.withCanaryAt(route, 0)]);
 }
 
 type Ending = (context: { readonly sandbox: Sandbox; readonly service: Service; readonly seed: Seed }) => Promise<void>;

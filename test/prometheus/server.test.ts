@@ -18,6 +18,13 @@ const answers = async (url: string): Promise<boolean> => {
   }
 };
 
+/** Nobody listens there: what merely hangs still takes connections. */
+const refuses = (url: string): Promise<boolean> =>
+  fetch(url, { signal: AbortSignal.timeout(500) }).then(
+    () => false,
+    (error: Error) => (error.cause as { code?: string } | undefined)?.code === 'ECONNREFUSED',
+  );
+
 async function eventually(what: string, holds: () => Promise<boolean>, deadline = 20_000): Promise<void> {
   for (const until = Date.now() + deadline; Date.now() < until; await sleep(100)) if (await holds()) return;
   throw new Error(`not within ${deadline / 1000} s: ${what}`);
@@ -64,19 +71,40 @@ test('a Prometheus that does not start says why', async () => {
   await expect(startPrometheus({ interval: -5 })).rejects.toThrow(/ended with code 2: [\s\S]*not a valid duration/);
 });
 
-test('it ends with the process that started it, however that ends, and its data too', async () => {
+test('it hangs when it is told to, goes on when it is told to, and can be ended while it hangs', async () => {
+  const server = await startPrometheus();
+  server.hang(true);
+  await eventually('it hangs', async () => !(await answers(server.url)));
+  server.hang(false);
+  await eventually('it answers', () => answers(server.url));
+  server.hang(true);
+  await eventually('it hangs again', async () => !(await answers(server.url)));
+  await server.stop();
+  // Gone, and no longer hanging: nobody takes the connection.
+  expect(await refuses(server.url)).toBe(true);
+});
+
+test.each([
+  ['', ''],
+  [', hanging', 'server.hang(true);'],
+])('it ends with the process that started it, however that ends, and its data too%s', async (_, hang) => {
   const module = new URL('../../src/sandbox/prometheus-server.ts', import.meta.url).href;
-  const program = `import { startPrometheus } from ${JSON.stringify(module)}; console.log((await startPrometheus()).url);`;
+  const program = `import { startPrometheus } from ${JSON.stringify(module)};
+    const server = await startPrometheus(); console.log(server.url); process.stdin.once('data', () => { ${hang} });`;
   const dir = await mkdtemp(join(tmpdir(), 'sluice-owner-'));
   const owner = spawn(process.execPath, ['--input-type=module', '--eval', program], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['pipe', 'pipe', 'inherit'],
     env: { ...process.env, TMPDIR: dir },
   });
   const [url] = (await once(owner.stdout.setEncoding('utf8'), 'data')) as [string];
   expect(await answers(url.trim())).toBe(true);
   expect(await readdir(dir)).toHaveLength(1);
+  if (hang !== '') {
+    owner.stdin.write('go on\n');
+    await eventually('it hangs', async () => !(await answers(url.trim())));
+  }
   owner.kill('SIGKILL');
-  await eventually('the orphan is gone', async () => !(await answers(url.trim())), 10_000);
+  await eventually('the orphan is gone', () => refuses(url.trim()), 10_000);
   await eventually('its data is gone', async () => (await readdir(dir)).length === 0, 10_000);
   await rmdir(dir);
 });

@@ -126,7 +126,13 @@ describe('a cluster with Istio', () => {
   it('does the same for a person at a terminal, and refuses what is no change', async () => {
     const control = await startControl(sandbox);
     const post = async (body: object) =>
-      (await fetch(`${control.url}/proxies`, { method: 'POST', body: JSON.stringify(body) })).status;
+      (
+        await fetch(`${control.url}/proxies`, {
+          method: 'POST',
+          headers: { 'Content-Type': 'application/json' },
+          body: JSON.stringify(body),
+        })
+      ).status;
     expect(await post({ version: 'stable', memory: 1000 })).toBe(200);
     expect(await post({ version: 'nobody' })).toBe(400);
     await control.stop();
