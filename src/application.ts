@@ -2,11 +2,14 @@
 import type { Logger } from './app/ports.ts';
 import type { Service } from './compose.ts';
 import type { Config } from './config.ts';
+import { cliLoginRouter } from './http/cli-login.ts';
 import { pageRouter } from './http/page.ts';
 import type { ServerOptions } from './http/server.ts';
 import { createServer, LIMITS } from './http/server.ts';
 import type { Sessions } from './http/session.ts';
 import { sessions as openSessions } from './http/session.ts';
+import type { SessionTokens } from './http/session-token.ts';
+import { sessionTokens } from './http/session-token.ts';
 import { SIGN_ON_PATH, signOnRouter } from './http/sign-on.ts';
 import { slackRouter } from './http/slack.ts';
 
@@ -43,6 +46,7 @@ export function application(
     metricsOpen: config.metricsOpen,
     extraRouters: [...(role === 'worker' ? [] : openSlack(config, service, log)), ...(page?.routers ?? [])],
     ...(page === null ? {} : { sessions: page.sessions }),
+    ...(page?.tokens === undefined ? {} : { sessionTokens: page.tokens }),
     ...(service.federation === null ? {} : { federation: service.federation }),
     ...(config.publicUrl === null ? {} : { publicUrl: config.publicUrl }),
   });
@@ -57,6 +61,8 @@ function openSlack({ slack }: ApplicationConfig, { inbound }: Service, log: Logg
 
 interface Page {
   readonly sessions: Sessions;
+  /** Absent: nobody signs in by a provider. */
+  readonly tokens?: SessionTokens;
   readonly routers: Routers;
 }
 
@@ -83,9 +89,14 @@ function openPage(config: ApplicationConfig, { tokens, recorder, audit, signOn }
   });
   if (signOn === null) return { sessions, routers: [router] };
   const { sessionKey: key, publicUrl } = config;
-  const { provider, people } = signOn;
+  const { provider, people, codes } = signOn;
   const routes = { signOn: provider, people, audit, sessions, key, publicUrl: publicUrl ?? '', now: Date.now, log };
-  return { sessions, routers: [signOnRouter(routes), router] };
+  const issued = sessionTokens(key, people, Date.now);
+  return {
+    sessions,
+    tokens: issued,
+    routers: [signOnRouter(routes), cliLoginRouter({ sessions, people, codes, tokens: issued, audit, log }), router],
+  };
 }
 
 /** Whoever is signed in sees these addresses: without the passwords in them. */

@@ -11,7 +11,9 @@ import { openQuery } from './adapters/inspect/query.ts';
 import { type JaegerOptions, jaegerSource } from './adapters/jaeger/client.ts';
 import { jaegerLinks } from './adapters/jaeger/links.ts';
 import { type KialiOptions, kialiValidator } from './adapters/kiali/client.ts';
+import { kialiHealth } from './adapters/kiali/health.ts';
 import { kialiLinks } from './adapters/kiali/links.ts';
+import { isShown } from './adapters/kiali/object.ts';
 import { type KubeOptions, type OpenedKube, openKube } from './adapters/kubernetes/client.ts';
 import type { KubeClient } from './adapters/kubernetes/kube.ts';
 import { kubeconfigIn, type RemoteSecret } from './adapters/kubernetes/remote-secret.ts';
@@ -41,6 +43,8 @@ import {
 } from './adapters/postgres/deliveries.ts';
 import { postgresFleetStore } from './adapters/postgres/fleet-store.ts';
 import { postgresInboundCommands } from './adapters/postgres/inbound-commands.ts';
+import { postgresHealthStore } from './adapters/postgres/mesh-health.ts';
+import { postgresLoginCodes } from './adapters/postgres/login-codes.ts';
 import { postgresMigrationStore } from './adapters/postgres/migration-store.ts';
 import { postgresNewsOutbox, postgresOutbox } from './adapters/postgres/outbox.ts';
 import { postgresRolloutStore } from './adapters/postgres/rollout-store.ts';
@@ -68,13 +72,14 @@ import type { AuditLog } from './app/audit/log.ts';
 import { backTest } from './app/backtest.ts';
 import { command, retry } from './app/commands.ts';
 import { deliveryLoop, handOver, startAlerts, startDelivery } from './app/deliver.ts';
-import { AFTER } from './app/deliveries.ts';
+import { type About, AFTER, type SubjectKind } from './app/deliveries.ts';
 import { parseFleet } from './app/fleet/document.ts';
 import { commandFleet, fleetStep } from './app/fleet/look.ts';
 import type { FleetStore, FleetUseCases } from './app/fleet/ports.ts';
 import { dryRunFleet, startFleet } from './app/fleet/start.ts';
 import { inboundStep } from './app/inbound.ts';
 import { meshStatus } from './app/mesh.ts';
+import { type HealthPorts, MESH_HEALTH, startHealth } from './app/mesh-health.ts';
 import { migrationLoops } from './app/migration/loop.ts';
 import type { MigrationStore } from './app/migration/ports.ts';
 import { type MigrationPorts, tickMigration } from './app/migration/tick.ts';
@@ -83,7 +88,6 @@ import { type Listeners, NEWS_CHANNELS, type NewsKind } from './app/news.ts';
 import { parse } from './app/parse.ts';
 import { planParser } from './app/plan-schema.ts';
 import {
-  type About,
   type CrashPoint,
   type DeliveryLog,
   type InboundCommands,
@@ -93,7 +97,6 @@ import {
   type Notifier,
   type Prober,
   type Recorder,
-  type SubjectKind,
   type TickQueue,
   type TokenStore,
   UnknownName,
@@ -108,7 +111,7 @@ import { tick } from './app/tick.ts';
 import { type Tracer, UNTRACED } from './app/tracer.ts';
 import { lookNow, startTraces, TRACES, type TracePorts } from './app/traces.ts';
 import { type People, principalOfPerson } from './app/trust/login.ts';
-import { CALLBACK_PATH, type Federation, type SignOn } from './app/trust/ports.ts';
+import { CALLBACK_PATH, type Federation, type LoginCodes, type SignOn } from './app/trust/ports.ts';
 import { type Places, scopedFleets, scopedMigrations, scopedUseCases } from './app/trust/scope.ts';
 import type { Trust } from './app/trust/trust.ts';
 import type { OutsideLinks, UseCases } from './app/usecases.ts';
@@ -126,7 +129,7 @@ import type { Tracing } from './telemetry/tracing.ts';
 interface MetricsPorts {
   readonly tracer: Tracer;
   readonly kube: KubeClient;
-  viewsOf(target: Target): readonly View[];
+  viewsOf(target: Target, route?: string): readonly View[];
   countingOf(target: Target): readonly CountView[];
   readonly recorder: Recorder;
   readonly log: Logger;
@@ -226,7 +229,7 @@ export interface Service {
   /** null: pipelines come with API tokens. */
   readonly federation: Federation | null;
   /** null: people sign in by API token alone. */
-  readonly signOn: { readonly provider: SignOn; readonly people: People } | null;
+  readonly signOn: { readonly provider: SignOn; readonly people: People; readonly codes: LoginCodes } | null;
   readonly recorder: Recorder;
   readonly tracer: Tracer;
   /** What is missing and what to do; empty: ready. */
@@ -252,8 +255,13 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   // Before anything is open that would keep the process from ending with the reason.
   const told = openChannels(settings.channels ?? [], kinds, openOutbound({ allowed: webhooks.allowed }));
   const db = openDatabase({ url: settings.databaseUrl, log });
+  const shown = settings.clusters.some(({ kiali }) => kiali !== undefined);
   const traced = settings.clusters.some(({ jaeger }) => jaeger !== undefined);
-  const channels = [...(settings.slack === null ? [] : ['slack']), ...(traced ? [TRACES] : [])];
+  const channels = [
+    ...(settings.slack === null ? [] : ['slack']),
+    ...(traced ? [TRACES] : []),
+    ...(shown ? [MESH_HEALTH] : []),
+  ];
   // The recorder comes later: it asks the store, which asks the tracer. Until there is work there are no spans.
   const tracing = telemetry.tracing?.({ recorder: { spans: (...counted) => recorder.spans(...counted) }, log });
   const tracer = tracing ?? UNTRACED;
@@ -300,6 +308,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   );
   const validator = validatorOf(settings.clusters, tracer);
   const traces = postgresTraceStore(db);
+  const health = postgresHealthStore(db);
   const tracesOf = traceSources(settings.clusters, tracer);
   const startPorts: StartPorts = {
     ...gateways,
@@ -347,6 +356,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     planSchema: parser.jsonSchema,
     outside: outsideLinks(settings.clusters),
     traces: (id) => traces.of(id),
+    meshHealth: (id) => health.of(id),
     async tracesNow(id) {
       const loaded = await store.load(id);
       return loaded === null ? null : lookNow({ sourceOf: tracesOf }, loaded.rollout, loaded.now);
@@ -410,7 +420,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     tokens: postgresTokenStore(db),
     audit,
     inbound,
-    ...trustParts(settings),
+    ...trustParts(settings, db),
     recorder,
     tracer,
     ready: () => missing(store, queue, clusters),
@@ -459,6 +469,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
             retention: settings.retention,
             now: Date.now,
           }),
+          ...healthLoops(settings, { outbox: postgresOutbox(db), store, health, tracer, log }),
           ...traceLoops(settings, { outbox: postgresOutbox(db), store, traces, sourceOf: tracesOf, log }),
         ],
         log,
@@ -477,7 +488,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   };
 }
 
-function trustParts({ trust, publicUrl }: Settings): Pick<Service, 'federation' | 'signOn'> {
+function trustParts({ trust, publicUrl }: Settings, db: Database): Pick<Service, 'federation' | 'signOn'> {
   const open = (issuer: string) => openIssuer({ issuer, now: Date.now });
   const login = trust?.login ?? null;
   const ci = trust?.ci ?? null;
@@ -494,6 +505,7 @@ function trustParts({ trust, publicUrl }: Settings): Pick<Service, 'federation' 
               redirectUri: `${publicUrl ?? ''}${CALLBACK_PATH}`,
             }),
             people: { principalOf: (person) => principalOfPerson(login, person), lasts: login.session },
+            codes: postgresLoginCodes(db),
           },
   };
 }
@@ -528,6 +540,9 @@ function stepObjection(
   }
   return asked.kind === 'faultRehearsal' ? objection(asked.probe.url, target) : null;
 }
+
+const viewsOf = (mesh: MeshModule, target: Target, route?: string): readonly View[] =>
+  route === undefined ? mesh.views(target) : (mesh.routeViews?.(target, route) ?? []);
 
 const isPreparation = (asked: Temporary | Preparation): asked is Preparation =>
   PREPARATIONS.some((kind) => kind === asked.kind);
@@ -605,7 +620,7 @@ async function openClusters(
     const client = await clientOf(cluster);
     const ports: MetricsPorts = {
       kube: client,
-      viewsOf: (target) => meshFor(meshes, target.mesh).views(target),
+      viewsOf: (target, route) => viewsOf(meshFor(meshes, target.mesh), target, route),
       countingOf: (target) => meshFor(meshes, target.mesh).counting(target),
       ...telemetry,
     };
@@ -667,6 +682,19 @@ function outsideLinks(clusters: readonly ClusterSettings[]): (rollout: Rollout) 
       jaeger: jaeger === undefined ? null : jaegerLinks(jaeger.publicUrl ?? jaeger.url, target, createdAt, until),
     };
   };
+}
+
+type HealthLoopPorts = Omit<HealthPorts, 'sourceOf'> & { readonly tracer: Tracer };
+
+function healthLoops({ clusters }: Settings, ports: HealthLoopPorts) {
+  const sources = new Map(
+    clusters.flatMap(({ name, kiali }) =>
+      kiali === undefined ? [] : [[name, kialiHealth({ ...kiali, tracer: ports.tracer })] as const],
+    ),
+  );
+  if (sources.size === 0) return [];
+  const sourceOf = (target: Target) => (isShown(target) ? (sources.get(target.cluster) ?? null) : null);
+  return [() => startHealth({ ...ports, sourceOf })];
 }
 
 /** null: the cluster has no tracing. */

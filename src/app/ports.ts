@@ -35,7 +35,7 @@ import type { PreparationTask } from '../domain/preparation.ts';
 import type { Fact, Phase, PodCounts, Rollout, Stamp, Starter, Status, TerminalStatus } from '../domain/rollout.ts';
 import type { FaultRehearsal, Temporary } from '../domain/temporary.ts';
 import type { AuditEntry, Doer, Origin } from './audit/act.ts';
-import type { DeliveryState } from './deliveries.ts';
+import type { About, DeliveryState } from './deliveries.ts';
 import type { Finding } from './usecases.ts';
 
 // ── the mesh ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -185,8 +185,11 @@ export interface MeshReport {
 export interface MeshInspector {
   /** Names of all checks, in order. */
   readonly checks: readonly string[];
-  /** Every check of the target's mesh, by name. `stricter`: the plan's wishes. Answers within a deadline of its own. */
-  target(target: Target, stricter: Severities): Promise<readonly MeshFinding[]>;
+  /**
+   * Every check of the target's mesh, by name. `stricter`: the plan's wishes; `routes`: those that its checks name. Answers
+   * within a deadline of its own.
+   */
+  target(target: Target, stricter: Severities, routes?: readonly string[]): Promise<readonly MeshFinding[]>;
   /** Do the clusters of one mesh have the same route object for one service? Empty: no two of them are of one mesh. */
   alike(targets: readonly Target[]): Promise<readonly MeshFinding[]>;
   /** Throws UnknownName for an unknown cluster or mesh. */
@@ -243,6 +246,8 @@ export interface Question {
   readonly target: Target;
   readonly role: Role;
   readonly window: Millis;
+  /** error-rate, latency: of this named route alone. */
+  readonly route?: string;
   /** latency: 0 < q < 1. */
   readonly quantile?: number;
   /** prometheus: PromQL with placeholders. */
@@ -413,6 +418,61 @@ export interface TraceStore {
   of(rolloutId: string): Promise<KeptTraces>;
 }
 
+// ── the mesh's console ───────────────────────────────────────────────────────────────────────────────────────────────
+
+/** One object as the mesh's console sees it; requests per second, of the last minute. */
+export interface ObjectHealth {
+  /** "workload myapp-v2". */
+  readonly name: string;
+  readonly requests: number;
+  readonly failed: number;
+  /** null: it does not say, or the object has none. */
+  readonly pods: { readonly wanted: number; readonly available: number } | null;
+  /** Its own verdict, as it stands; null: it gave none. */
+  readonly status: string | null;
+  /** One line for people. */
+  readonly message: string;
+}
+
+export type HealthAnswer =
+  /** null: it knows no such object. */
+  | {
+      readonly ok: true;
+      readonly service: ObjectHealth | null;
+      readonly canary: ObjectHealth | null;
+      readonly link: string;
+    }
+  | { readonly ok: false; readonly message: string; readonly link: string };
+
+export interface HealthSource {
+  /** Never throws for expected trouble, never answers later than its deadline. */
+  now(target: Target): Promise<HealthAnswer>;
+  /** The page of the service, for people. */
+  link(target: Target): string;
+}
+
+export interface HealthSnapshot {
+  readonly at: Instant;
+  readonly result: 'taken' | 'unknown' | 'could_not_ask';
+  readonly message: string;
+  readonly service: ObjectHealth | null;
+  readonly canary: ObjectHealth | null;
+  readonly link: string;
+}
+
+export interface KeptHealth {
+  /** null: none was taken (yet). */
+  readonly snapshot: HealthSnapshot | null;
+  /** It will be asked (again). */
+  readonly waiting: boolean;
+}
+
+/** Append-only; a repeat of what is there already adds nothing. */
+export interface HealthStore {
+  keep(rolloutId: string, factSeq: number, snapshot: HealthSnapshot): Promise<void>;
+  of(rolloutId: string): Promise<KeptHealth>;
+}
+
 // ── the store ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 export interface Principal {
@@ -479,14 +539,6 @@ export interface MeshWrite {
   readonly tookMs: number;
   /** Trace of the step that it was made for, 32 hexadecimal digits; null: that was not traced. */
   readonly traceId: string | null;
-}
-
-/** What people are told of. */
-export const SUBJECT_KINDS = ['rollout', 'fleet', 'migration'] as const;
-export type SubjectKind = (typeof SUBJECT_KINDS)[number];
-export interface About {
-  readonly kind: SubjectKind;
-  readonly id: string;
 }
 
 /** What every message in the outbox has. */

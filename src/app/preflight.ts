@@ -45,7 +45,7 @@ export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Pref
     router.read({ fresh: true }),
     ports.meshes.workload(target, 'stable'),
     ports.meshes.workload(target, 'canary'),
-    ports.inspector.target(target, plan.preflight?.severity ?? {}),
+    ports.inspector.target(target, plan.preflight?.severity ?? {}, routesOf(plan)),
     metricsFindings(ports, plan),
     queryFindings(ports, plan),
     prepareEvidence(ports, plan),
@@ -73,6 +73,11 @@ export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Pref
     prepared,
   };
 }
+
+/** Those that its checks name, each once. */
+const routesOf = ({ analysis }: Plan): readonly string[] => [
+  ...new Set(analysis.checks.flatMap(({ route }) => (route === undefined ? [] : [route]))),
+];
 
 /**
  * A subset that the plan itself defines is missing by intention. One that another rollout defined for its own pods goes with
@@ -277,6 +282,7 @@ export async function previewChecks({ metrics }: PreflightPorts, plan: Plan): Pr
         target,
         role: 'stable',
         window: check.window,
+        ...(check.route === undefined ? {} : { route: check.route }),
         ...(check.quantile === undefined ? {} : { quantile: check.quantile }),
         ...(check.query === undefined ? {} : { query: check.query }),
       });

@@ -8,7 +8,8 @@ import type { Migration, MigrationFactType } from '../domain/migration/migration
 import { scopeWords } from '../domain/migration/migration.ts';
 import type { Instant } from '../domain/plan.ts';
 import type { Fact, FactType, Rollout } from '../domain/rollout.ts';
-import type { About, Queued, SubjectKind } from './ports.ts';
+import type { About, SubjectKind } from './deliveries.ts';
+import type { Queued } from './ports.ts';
 
 /** Everything in it stays as it is, so that a repeat of a message says the same. */
 export interface Subject extends About {

@@ -405,6 +405,7 @@ async function askOne(ports: TickPorts, rollout: Rollout, due: DueCheck, deadlin
     kind: check.kind,
     target: rollout.plan.target,
     window,
+    ...(check.route === undefined ? {} : { route: check.route }),
     ...(check.quantile === undefined ? {} : { quantile: check.quantile }),
     ...(check.query === undefined ? {} : { query: check.query }),
   };

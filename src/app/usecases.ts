@@ -7,6 +7,7 @@ import type { Millis } from '../domain/plan.ts';
 import type { Rollout } from '../domain/rollout.ts';
 import type {
   Evidence,
+  KeptHealth,
   KeptTraces,
   MeshQuestion,
   MeshReport,
@@ -166,6 +167,8 @@ export interface UseCases {
   traces(id: string): Promise<KeptTraces>;
   /** Those of the last half hour, asked for now. null: the cluster has no tracing, or there is no such rollout. */
   tracesNow(id: string): Promise<KeptTraces | null>;
+  /** How the mesh's console saw the service and the canary at the rollback. */
+  meshHealth(id: string): Promise<KeptHealth>;
   /** Absent: no other tool is configured. */
   readonly outside?: (rollout: Rollout) => OutsideLinks;
   /** What each mesh can carry. */

@@ -552,15 +552,20 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'login',
     args: [{ name: 'URL', complete: 'none' }],
-    summary: 'check a token against the server and store both (in a file for you alone)',
+    summary: 'check a token against the server, or sign in by the browser, and store it (in a file for you alone)',
     details: [
       'The token is asked for without showing it; or it comes by --token-file, SLUICE_TOKEN or standard input.',
+      'With --oidc nobody has a token to hand out: the browser leads to the OpenID provider of the server, and the session ends when that of the page would.',
     ],
     examples: [
       'sluice login https://sluice.example.com',
+      'sluice login https://sluice.example.com --oidc',
       'pass show sluice | sluice login https://sluice.example.com --context prod',
     ],
-    options: [],
+    options: [
+      { name: 'oidc', summary: 'sign in by the browser, with the OpenID provider of the server' },
+      { name: 'no-browser', summary: 'with --oidc: only show the address' },
+    ],
     outputs: [],
   },
   {

@@ -84,6 +84,8 @@ export interface Check {
   readonly failureLimit: number;
   /** true: it only ever rolls back. That it cannot be judged (a canary with few requests) keeps nothing from going on. */
   readonly guardrail?: true;
+  /** error-rate and latency only: requests of this named route alone, where the mesh counts them by route. Absent: all. */
+  readonly route?: string;
   /** latency only: 0 < quantile < 1. Values and thresholds of latency are in milliseconds. */
   readonly quantile?: number;
   /** prometheus only: PromQL with `{{...}}` placeholders. */

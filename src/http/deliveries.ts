@@ -1,6 +1,7 @@
 /** What channels outside were told: the log of deliveries, and sending one again. */
 import { z } from 'zod';
-import type { DeliveryLog, LoggedDelivery, SubjectKind } from '../app/ports.ts';
+import type { SubjectKind } from '../app/deliveries.ts';
+import type { DeliveryLog, LoggedDelivery } from '../app/ports.ts';
 import type { Instant } from '../domain/plan.ts';
 import * as params from './params.ts';
 import { refuse } from './problem.ts';

@@ -42,7 +42,11 @@ export function openApi(routes: readonly Route[], { version, publicUrl, planSche
     paths,
     components: {
       securitySchemes: {
-        token: { type: 'http', scheme: 'bearer', description: 'An API token: slc_...' },
+        token: {
+          type: 'http',
+          scheme: 'bearer',
+          description: 'An API token: slc_...; or the session of somebody who has signed in by sluice login --oidc.',
+        },
         idToken: {
           type: 'http',
           scheme: 'bearer',

@@ -1,7 +1,6 @@
 /** Shapes on the wire. Each has a name, under which the OpenAPI document shares it. Times are RFC 3339 in UTC. */
 import { z } from 'zod';
-import { DELIVERY_STATES } from '../app/deliveries.ts';
-import { SUBJECT_KINDS } from '../app/ports.ts';
+import { DELIVERY_STATES, SUBJECT_KINDS } from '../app/deliveries.ts';
 import { FACT_TYPES, TERMINAL } from '../domain/rollout.ts';
 
 interface Meta {
@@ -380,6 +379,33 @@ export const writeListSchema = named(
   z.object({ items: z.array(writeSchema), nextCursor }),
 );
 
+const objectHealth = described(
+  'As Kiali saw it; rates in requests per second, of the last minute. null: it knew no such object, or was not asked.',
+  z
+    .object({
+      name: z.string(),
+      requests: z.number(),
+      failed: z.number(),
+      pods: z.object({ wanted: z.number(), available: z.number() }).nullable(),
+      status: described("Kiali's own verdict; null: it gave none (Kiali 1).", z.string().nullable()),
+      message: z.string(),
+    })
+    .nullable(),
+);
+
+const healthSchema = z.object({
+  state: described(
+    'taken; unknown: Kiali answered and knew neither; could_not_ask: it gave no answer within a minute; waiting, not_asked, not_configured, no_rollback: there is none.',
+    z.enum(['taken', 'unknown', 'could_not_ask', 'waiting', 'not_asked', 'not_configured', 'no_rollback']),
+  ),
+  message: z.string(),
+  at: described('When it was asked; null: it was not.', time.nullable()),
+  service: objectHealth,
+  canary: objectHealth,
+  link: described('The service in Kiali; null: not asked.', z.string().nullable()),
+});
+export type HealthBody = z.input<typeof healthSchema>;
+
 export const traceListSchema = named(
   'TraceList',
   'Failing traces of the canary, kept at its rollback.',
@@ -392,6 +418,10 @@ export const traceListSchema = named(
     searched: described(
       'The last look; null: not yet, or never.',
       z.object({ at: time, from: time, to: time, link: described('The search in Jaeger.', z.string()) }).nullable(),
+    ),
+    health: described(
+      'How Kiali saw service and canary at the rollback; null with ?now=true.',
+      healthSchema.nullable(),
     ),
     items: z.array(
       z.object({

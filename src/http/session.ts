@@ -35,6 +35,8 @@ export interface Sessions {
   readonly cookie: string;
   /** When the request's session ends; null: it has none. */
   expiryOf(req: Request): Instant | null;
+  /** Who signed in by the OpenID provider; null: nobody, or by an API token. */
+  personOf(req: Request): Person | null;
   /** Set-Cookie that opens a session with this token, which the caller has authenticated. */
   opening(token: string): string;
   /** The same for somebody whom the OpenID provider has named. */
@@ -75,6 +77,10 @@ export function sessions({ key, authenticate, people, publicUrl, now }: SessionO
       return identified(holderOf, session, isSafe(req.method) ? null : crossSite(req));
     },
     expiryOf: (req) => sessionOf(req)?.expiresAt ?? null,
+    personOf(req) {
+      const session = sessionOf(req) ?? null;
+      return session !== null && 'person' in session && people?.principalOf(session.person) ? session.person : null;
+    },
     opening: (token) => opened({ token }, SESSION_LASTS),
     openingFor: (person) => opened({ person }, people?.lasts ?? SESSION_LASTS),
     closing: `${name}=; Max-Age=0; ${attributes}`,

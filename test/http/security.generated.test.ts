@@ -235,6 +235,9 @@ const DOORS = [
   'delete /ui/session',
   'get /login/oidc',
   'get /login/oidc/callback',
+  'get /login/cli',
+  'post /login/cli',
+  'post /login/cli/token',
   'post /slack/commands',
   'post /slack/interactions',
 ];
@@ -610,6 +613,22 @@ describe('the sign-in', () => {
       '/ui/login?next=%2Fui%2F',
       undefined,
     ]);
+  });
+
+  it('of a command line wants the page, somebody whom the provider has signed in, and a code', async () => {
+    const [digest, state] = ['a'.repeat(43), 'b'.repeat(43)];
+    const body = { port: '45678', challenge: digest, state, allow: true };
+    const tokens: Headers[] = [{}, bearer(world.tokens.admin), { Cookie: await signedIn() }];
+    await changesNothing(async () => {
+      for (const as of tokens) {
+        refused(await ask('post', '/login/cli', { as, body }), 403, 'cross_site', 'consent');
+        refused(await ask('post', '/login/cli', { as: { ...as, ...OURS }, body }), 401, 'unauthenticated', 'consent');
+        const brought = { code: digest, verifier: digest };
+        refused(await ask('post', '/login/cli/token', { as, body: brought }), 401, 'unauthenticated', 'code');
+      }
+      const elsewhere = `/login/cli?${new URLSearchParams({ port: '45678', host: 'evil.example.com', challenge: digest, state })}`;
+      refused(await ask('get', elsewhere), 400, 'invalid_parameter', 'begin');
+    });
   });
 
   it('by token wants the page, and a token', async () => {

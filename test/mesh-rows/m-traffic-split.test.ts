@@ -165,6 +165,16 @@ describe('before a rollout', () => {
   });
 });
 
+it('without the right to get the profile no rollout is begun', async () => {
+  const world = await inspection({ mesh: 'linkerd-smi', token: 'lists' });
+  const reads = { apiGroups: ['*'], resources: ['*'], verbs: ['list'] };
+  const split = { apiGroups: ['split.smi-spec.io'], resources: ['trafficsplits'], verbs: ['get'] };
+  world.api.grant('lists', { user: 'lists', rules: [reads, split] });
+  const found = await world.find('trafficsplit.adaptor');
+  expect(levelsOf(found)).toEqual(['fail', 'pass']);
+  expect(wordsOf(found)).toMatch(/may not get serviceprofiles\.linkerd\.io in namespace production.*verbs: \["get"/s);
+});
+
 const weightsIn = ({ spec }: KubeObject, list: 'backends' | 'dstOverrides'): unknown[] =>
   ((spec as Loose)[list] as Loose[]).map(({ weight }) => weight);
 

@@ -101,6 +101,16 @@ describe('with Kiali and Jaeger', () => {
       { ...failing, traceId: 'cd'.repeat(16), tags: { ...failing.tags, 'istio.canonical_revision': 'v1' } },
     ];
 
+    kiali.health = {
+      service: { myapp: { requests: { inbound: { http: { 200: 9, 503: 1 } } }, status: { status: 'Degraded' } } },
+      workload: {
+        'myapp-v2': {
+          requests: { inbound: { http: { 503: 1 } } },
+          workloadStatus: { desiredReplicas: 1, availableReplicas: 1 },
+          status: { status: 'Failure' },
+        },
+      },
+    };
     await useCases.command(id, { name: 'abort', reason: 'it fails' }, PRINCIPAL, {});
     const ended = await until(async () => {
       const rollout = await useCases.get(id);
@@ -109,6 +119,8 @@ describe('with Kiali and Jaeger', () => {
     expect(statusOf(ended)).toBe('aborted');
     expect(await useCases.traces(id)).toEqual({ traces: [], search: null, waiting: true });
 
+    // Kiali tells of now: it is asked at once, while the search for traces still waits.
+    await until(async () => ((await useCases.meshHealth(id)).snapshot === null ? null : true));
     child.kill('SIGKILL');
     await once(child, 'exit');
     jaeger.trouble = 'none';
@@ -121,6 +133,17 @@ describe('with Kiali and Jaeger', () => {
     expect(traces).toMatchObject([
       { traceId: 'ab'.repeat(16), status: 'HTTP 503', link: `https://jaeger.example.com/trace/${'ab'.repeat(16)}` },
     ]);
+    const { snapshot, waiting } = await useCases.meshHealth(id);
+    expect(waiting).toBe(false);
+    expect(snapshot).toMatchObject({
+      result: 'taken',
+      message:
+        'service myapp: Degraded, 10 requests/s, 10 % of them failed; workload myapp-v2: Failure, 1 requests/s, 100 % of them failed, 1 of 1 pods available',
+      canary: { requests: 1, failed: 1, pods: { wanted: 1, available: 1 }, status: 'Failure' },
+      link: 'https://kiali.example.com/console/namespaces/production/services/myapp',
+    });
+    const began = (await useCases.facts(id, 0, 50)).find(({ type }) => type === 'rollback_started');
+    expect(snapshot?.at).toBeGreaterThanOrEqual(began?.at ?? Number.NaN);
     expect(useCases.outside?.(ended)).toMatchObject({
       kiali: {
         object:

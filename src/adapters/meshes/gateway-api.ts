@@ -252,6 +252,9 @@ const capabilities = [
       capabilities: {
         ...able.everywhere,
         ...able.linkerd,
+        routeChecks: no(
+          'Linkerd counts by the whole HTTPRoute, and a ServiceProfile, which names routes, would override the HTTPRoute',
+        ),
         ...inRoutes,
         mirror: no('Linkerd has no mirrors: it refuses a route with a RequestMirror filter'),
         retries: yes('Annotations retry.linkerd.io/*; a retry may go to the other version.'),

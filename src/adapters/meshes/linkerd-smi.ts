@@ -22,7 +22,7 @@ import type { RouteKind } from '../routes/router.ts';
 import { openRoute } from '../routes/router.ts';
 import type { Destination, Parts, Rule, Split } from '../routes/split.ts';
 import { splitOf, wholeParts } from '../routes/split.ts';
-import { linkerdCounting, linkerdViews } from '../series/linkerd.ts';
+import { linkerdCounting, linkerdProfileViews, linkerdViews } from '../series/linkerd.ts';
 
 const GROUP = 'split.smi-spec.io';
 
@@ -147,6 +147,7 @@ const capabilities = rowsFor(
     capabilities: {
       ...able.everywhere,
       ...able.linkerd,
+      routeChecks: yes('rt_route, a route of the ServiceProfile, as the proxies of the pods count it.'),
       weights: yes(
         'backends[].weight, which the adaptor copies into the ServiceProfile; a step is reached once it is there.',
         'Linkerd 2.11, by extension',
@@ -198,6 +199,7 @@ export default defineMesh({
   ],
   capabilities,
   views: () => linkerdViews,
+  routeViews: ({ service, namespace }, route) => linkerdProfileViews(service, namespace, route),
   counting: () => linkerdCounting,
   open: (t, kube) => openRoute(kindOf(target.parse(t)), kube),
   place: (t) => placeOf(target.parse(t)),

@@ -1,7 +1,7 @@
 /** Tells one channel, or the receivers that a plan names for its end: one POST per attempt, each attempt kept. */
 import { TryLater } from '../../app/deliver.ts';
-import { AFTER, afterOf } from '../../app/deliveries.ts';
-import type { About, DeliveryLog, Notifier } from '../../app/ports.ts';
+import { type About, AFTER, afterOf } from '../../app/deliveries.ts';
+import type { DeliveryLog, Notifier } from '../../app/ports.ts';
 import type { AlertMessage, AlertNotifier, Subject } from '../../app/subject.ts';
 import { kindOf, rolloutSubject } from '../../app/subject.ts';
 import type { Instant, Millis } from '../../domain/plan.ts';

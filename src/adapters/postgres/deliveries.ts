@@ -1,17 +1,10 @@
 /** The outbox of channels that are told over HTTP: in order about each, given up after days, every attempt kept. */
 import { done } from '../../app/audit/act.ts';
-import type {
-  Attempt,
-  DeliveryFilter,
-  DeliveryLog,
-  LoggedDelivery,
-  Outbox,
-  Page,
-  SubjectKind,
-} from '../../app/ports.ts';
+import type { SubjectKind } from '../../app/deliveries.ts';
+import type { Attempt, DeliveryFilter, DeliveryLog, LoggedDelivery, Outbox, Page } from '../../app/ports.ts';
 import { BadCursor } from '../../app/ports.ts';
+import { QUIET_CHANNELS } from '../../app/quiet-channels.ts';
 import type { AlertMessage, ToldFact } from '../../app/subject.ts';
-import { TRACES } from '../../app/traces.ts';
 import type { Instant } from '../../domain/plan.ts';
 import { append } from './audit.ts';
 import type { Database } from './db.ts';
@@ -146,9 +139,11 @@ function partsOf(id: string): readonly [channel: string, message: string] {
   return [id.slice(0, Math.max(0, at)), id.slice(at + 1)];
 }
 
+const QUIET = QUIET_CHANNELS.map((name) => `'${name}'`).join(', ');
+
 const RESEND = `
 update outbox set delivered_at = null, dead_at = null, available_at = now(), give_up_at = now() + interval '3 days'
-where channel = $1 and id = $2 and channel <> '${TRACES}'`;
+where channel = $1 and id = $2 and channel not in (${QUIET})`;
 
 export const postgresDeliveryLog = (db: Database): DeliveryLog => ({
   async attempted({ channel, id, attempt, about, at, took, status, delivered, message, excerpt }) {
@@ -172,7 +167,7 @@ export const postgresDeliveryLog = (db: Database): DeliveryLog => ({
       const [channel, message] = partsOf(id);
       await tx.rows({ text: RESEND, values: [channel, message] });
       const [row] = await tx.rows<Row>({
-        text: `${SELECT} where o.channel = $1 and o.id = $2 and o.channel <> '${TRACES}'`,
+        text: `${SELECT} where o.channel = $1 and o.id = $2 and o.channel not in (${QUIET})`,
         values: [channel, message],
       });
       if (row === undefined) return null;
@@ -188,7 +183,7 @@ async function list(
   cursor: string | null,
 ): Promise<Page<LoggedDelivery>> {
   const values: unknown[] = [];
-  const where = [`o.channel <> '${TRACES}'`];
+  const where = [`o.channel not in (${QUIET})`];
   const only = (condition: (parameter: string) => string, value: unknown): void => {
     if (value === undefined || value === null) return;
     values.push(value);

@@ -3,6 +3,7 @@ import type { RouteTrouble, RouteTroubleCode } from '../../domain/observation.ts
 import type { Temporary } from '../../domain/temporary.ts';
 import { wordsOf } from '../../domain/temporary.ts';
 import type { KubeTrouble, KubeTroubleCode } from '../kubernetes/kube.ts';
+import { SAFE_WORDS } from './safe-methods.ts';
 import type { Destination, Rule } from './split.ts';
 
 /** How one target's object, versions and fields are called. */
@@ -215,6 +216,13 @@ export const mirrorsAlready = (naming: Naming, rule: string): RouteTrouble =>
   trouble(
     'shape',
     `${rule} of ${naming.object} mirrors requests already, and a mirror step would take that away for its time: remove the mirror, or leave the step out`,
+  );
+
+/** `why` the requests that may be copied cannot be told from the others. */
+export const unsafeMirror = (naming: Naming, rule: string, why: string): RouteTrouble =>
+  trouble(
+    'shape',
+    `${rule} of ${naming.object}: ${why}. Only ${SAFE_WORDS} are mirrored, since a copied request is carried out a second time. Where every request of it is safe to repeat, set mirror.allowUnsafeMethods: true in the step, or else leave the step out`,
   );
 
 export const looksAlready = (naming: Naming, rule: string, header: string, what: Temporary): RouteTrouble =>

@@ -38,10 +38,24 @@ async function elsewhere(around: Surroundings, apex: string, own: string, object
     }));
 }
 
+/** Without it no step would ever count as reached: the profile is read back, not only listed. */
+async function rightToRead(around: Surroundings, namespace: string, object: string): Promise<CheckResult[]> {
+  const { group, plural } = PROFILES;
+  if (await around.canI('get', group, plural, namespace)) return [];
+  return [
+    {
+      status: 'fail',
+      message: `Sluice may not get ${plural}.${group} in namespace ${namespace}: what the SMI adaptor makes of ${object} could not be read back, and no step would be reached`,
+      evidence: { resource: `${plural}.${group}`, namespace, missing: ['get'] },
+      remediation: `Upgrade the chart's rights, or grant it: apiGroups: ["${group}"], resources: ["${plural}"], verbs: ["get", "list", "watch"]`,
+    },
+  ];
+}
+
 export default defineCheck({
   name: 'trafficsplit.adaptor',
   about:
-    'The SMI adaptor does not carry the TrafficSplit out: the ServiceProfile is missing, skipped, or divides otherwise.',
+    "The SMI adaptor does not carry the TrafficSplit out: the ServiceProfile is missing, skipped, or divides otherwise; one in a caller's namespace hides it from these callers; or it may not be read back.",
   meshes: ['linkerd-smi'],
   scope: 'target',
   rbac: lists(PROFILES),
@@ -60,6 +74,6 @@ export default defineCheck({
       if (error instanceof Unread) return [];
       throw error;
     });
-    return [...own, ...others];
+    return [...(await rightToRead(around, place.namespace, place.naming.object)), ...own, ...others];
   },
 });
