@@ -58,8 +58,8 @@ describe('steps', () => {
         () => 'patch /apis/networking.istio.io/v1/namespaces/production/virtualservices/myapp?fieldManager=sluice',
       ),
     );
-    for (const { before: from, after: to } of whole.writes())
-      expect(generationOf(to as KubeObject)).toBe(generationOf(from as KubeObject) + 1);
+    expect(whole.moves()).toHaveLength(STEPS.length);
+    for (const move of whole.moves()) expect(generationOf(move.after)).toBe(generationOf(move.before) + 1);
     // Whoever asks who wrote the weights is told by the object itself.
     const managed = (stored().metadata as unknown as Loose)['managedFields'] as readonly Loose[];
     const ours = managed.find(({ manager }) => manager === 'sluice');
@@ -126,7 +126,7 @@ describe('a rollback', () => {
     const after = stored();
     expect(weightsOf(after)).toEqual([100, 0]);
     expect(untouched(after, MOVED)).toBe(untouched(before, MOVED));
-    expect(whole.writes().map(({ after: to }) => weightsOf(to as KubeObject))).toEqual([
+    expect(whole.moves().map((move) => weightsOf(move.after))).toEqual([
       [75, 25],
       [100, 0],
     ]);

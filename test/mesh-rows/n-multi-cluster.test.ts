@@ -6,10 +6,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Clusters } from '../../src/sandbox/clusters.ts';
 import { startClusters } from '../../src/sandbox/clusters.ts';
+import { openApi } from '../../src/sandbox/data-plane/api.ts';
 import type { Service } from '../../src/sandbox/demo/service.ts';
 import { startService } from '../../src/sandbox/demo/service.ts';
 import type { EmbeddedPostgres } from '../../src/sandbox/embedded-postgres.ts';
 import { startEmbeddedPostgres } from '../../src/sandbox/embedded-postgres.ts';
+import { NAMESPACE, SEEDS } from '../../src/sandbox/seeds.ts';
 
 let clusters: Clusters;
 let postgres: EmbeddedPostgres;
@@ -89,16 +91,26 @@ const changesSince = (name: string, from: number) =>
     .weights.slice(from)
     .map(({ weight }) => weight);
 
+/** resourceVersion of the VirtualService in one cluster. */
+async function routeVersion(name: string): Promise<string | undefined> {
+  const { kind, name: route } = SEEDS.istio.route;
+  const found = await openApi(clusters.cluster(name).kubeApiUrl, NAMESPACE, 'test').get(kind, route);
+  return found.metadata.resourceVersion;
+}
+
 /** Follows a fleet rollout to its end; `onWest` runs once, as soon as west has traffic on the canary. */
 async function follow(onWest?: () => void): Promise<FleetView> {
   const { id } = await call<FleetView>('POST', '/fleet-rollouts', document());
   const ends = new Set(['succeeded', 'rolled_back', 'aborted', 'failed']);
   let acted = false;
+  const untouched = await routeVersion('west');
   for (const until = Date.now() + 90_000; Date.now() < until; await sleep(100)) {
+    // Read before the state: what it says held then.
+    const version = await routeVersion('west');
     const fleet = await call<FleetView>('GET', `/fleet-rollouts/${id}`);
     const west = clusters.cluster('west').weights.at(-1)?.weight ?? 0;
     // Wave 2 is untouched until wave 1 has been promoted and has baked.
-    if (fleet.wave === 0) expect(west, JSON.stringify(fleet)).toBe(0);
+    if (fleet.wave === 0) expect([west, version], JSON.stringify(fleet)).toEqual([0, untouched]);
     if (!acted && west > 0) {
       acted = true;
       onWest?.();

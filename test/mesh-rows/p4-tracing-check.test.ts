@@ -1,9 +1,14 @@
-import { describe, expect, it } from 'vitest';
+/** Practice 4: is the mesh traced, and can what Sluice itself did be followed from the history to a trace. In full: test/telemetry/whole.test.ts. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Unread } from '../../src/adapters/inspect/check.ts';
 import check from '../../src/adapters/inspect/checks/tracing.ts';
 import type { KubeObject } from '../../src/adapters/kubernetes/kube.ts';
-import type { Loose } from '../support/mesh-objects.ts';
+import { openTracing } from '../../src/telemetry/tracing.ts';
+import { istioTarget, type Loose } from '../support/mesh-objects.ts';
+import { type OtlpReceiver, otlpReceiver } from '../support/otlp-receiver.ts';
+import { seedCluster } from '../support/seed-cluster.ts';
 import { type Around, bothVersions, expectOne, object, run, statuses, surroundings } from '../support/surroundings.ts';
+import { planOf, type Whole, wholeService } from '../support/whole-service.ts';
 
 const telemetry = (tracing: readonly Loose[], namespace = 'istio-system', more: Loose = {}): KubeObject =>
   object('telemetry.istio.io/v1', 'Telemetry', 'tracing', { tracing, ...more }, namespace);
@@ -124,5 +129,51 @@ describe('tracing', () => {
     await expect(look([config('a: [')])).rejects.toThrow(/is no YAML/);
     await expect(look([config(WITH_JAEGER)], { unread: ['telemetries istio-system'] })).rejects.toThrow(Unread);
     expect(check.rbac.flatMap(({ resources }) => resources)).toEqual(['telemetries']);
+  });
+});
+
+describe("Sluice's own traces", () => {
+  let collector: OtlpReceiver;
+  let whole: Whole;
+  beforeAll(async () => {
+    collector = await otlpReceiver();
+    whole = await wholeService({
+      objects: await seedCluster('istio'),
+      telemetry: {
+        tracing: (ports) =>
+          openTracing({
+            endpoint: collector.url,
+            headers: {},
+            resource: { 'service.name': 'sluice' },
+            sampler: { name: 'always_on', ratio: 1 },
+            propagators: ['tracecontext'],
+            version: '1.2.3',
+            delay: 50,
+            ...ports,
+          }),
+      },
+    });
+  }, 60_000);
+  afterAll(async () => {
+    await whole?.close();
+    await collector?.close();
+  });
+
+  it('have the step, its query and its patch in the trace that the history names for the step', async () => {
+    const steps = [
+      { weight: 20, hold: '300ms' },
+      { weight: 40, hold: '300ms' },
+    ];
+    const id = await whole.started(planOf(istioTarget(), steps));
+    await whole.ended(id);
+    const { body } = await whole.call('get', `/rollouts/${id}/events?limit=200`);
+    const rows = body.items as { step: number | null; type: string; traceId: string }[];
+    for (const step of [0, 1]) {
+      const traces = new Set(rows.filter((row) => row.step === step).map(({ traceId }) => traceId));
+      expect([...traces]).toEqual([expect.stringMatching(/^[0-9a-f]{32}$/)]);
+      const [traceId] = traces;
+      for (const name of ['rollout.step', 'prometheus.query', 'kube.patch'])
+        expect(await collector.span((span) => span.name === name && span.traceId === traceId), name).toBeDefined();
+    }
   });
 });

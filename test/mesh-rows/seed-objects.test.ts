@@ -11,6 +11,7 @@ import type { KubeObject } from '../../src/adapters/kubernetes/kube.ts';
 import type { Finding } from '../../src/app/usecases.ts';
 import { openApi } from '../../src/sandbox/data-plane/api.ts';
 import { ALL_KINDS, type KubeApi, startKubeApi } from '../../src/sandbox/kube-api/index.ts';
+import { startSmiAdaptor } from '../../src/sandbox/smi-adaptor.ts';
 import { istioTarget, type Loose, smiTarget } from '../support/mesh-objects.ts';
 import { success } from '../support/prometheus-fake.ts';
 import { seedCluster } from '../support/seed-cluster.ts';
@@ -268,24 +269,28 @@ describe.each([
 
 const wordsOf = ({ check, level, message }: Finding): string => `${level} ${check}: ${message}`;
 
-it('the TrafficSplit is stepped in milli units, as it is written, and its ServiceProfile is left alone', {
+it('the TrafficSplit is stepped in milli units, as it is written, and nothing else is written by us', {
   timeout: 60_000,
 }, async () => {
   const whole = await wholeService({ objects: await seedCluster('linkerd', ['traffic-split', 'service-profile']) });
+  const adaptor = startSmiAdaptor(openApi(whole.api.url, 'production', 'smi-adaptor'), 'production', 10);
   try {
-    const profile = () => whole.stored('linkerd.io', 'serviceprofiles', 'myapp.production.svc.cluster.local');
-    const backends = () =>
-      (whole.stored('split.smi-spec.io', 'trafficsplits', 'myapp-canary').spec as { backends: readonly Loose[] })
-        .backends;
-    const [before, untouched] = [backends(), profile().metadata.resourceVersion];
+    const specOf = (group: string, plural: string, name: string) => whole.stored(group, plural, name).spec as Loose;
+    const profile = () => specOf('linkerd.io', 'serviceprofiles', 'myapp.production.svc.cluster.local');
+    const backends = () => specOf('split.smi-spec.io', 'trafficsplits', 'myapp-canary')['backends'] as readonly Loose[];
+    await adaptor.ready;
+    const [before, documented] = [backends(), profile()];
     expect(before.map(({ weight }) => weight)).toEqual(['900m', '100m']);
     const id = await whole.started(planOf(smiTarget(), [{ weight: 25, hold: '10m' }]));
-    await expect.poll(() => backends().map(({ weight }) => weight), { timeout: 20_000 }).toEqual(['750m', '250m']);
+    await whole.until(id, ({ observedWeight }) => observedWeight === 25);
+    expect(backends()).toEqual(before.map(({ service }, at) => ({ service, weight: ['750m', '250m'][at] })));
     await whole.call('post', `/rollouts/${id}/abort`, {});
-    await expect.poll(() => backends().map(({ weight }) => weight), { timeout: 20_000 }).toEqual(['1000m', '0m']);
-    expect(backends().map(({ service }) => service)).toEqual(before.map(({ service }) => service));
-    expect(profile().metadata.resourceVersion).toBe(untouched);
+    expect((await whole.ended(id)).phase).toMatchObject({ status: 'aborted' });
+    expect(backends()).toEqual(before.map(({ service }, at) => ({ service, weight: ['1000m', '0m'][at] })));
+    expect({ ...profile(), dstOverrides: null }).toEqual({ ...documented, dstOverrides: null });
+    expect(new Set(whole.writes().map(({ after }) => after?.kind))).toEqual(new Set(['TrafficSplit']));
   } finally {
+    await adaptor.stop();
     await whole.close();
   }
 });

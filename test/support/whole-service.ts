@@ -53,7 +53,16 @@ export interface Whole {
   stored(group: string, plural: string, name: string): KubeObject;
   /** Accepted writes of ours that changed something, the oldest first. */
   writes(): readonly Write[];
+  /** Those of them that changed more than annotations, by which an end is noted too. */
+  moves(): readonly Move[];
   close(): Promise<void>;
+}
+
+export interface Move {
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  readonly before: KubeObject;
+  readonly after: KubeObject;
 }
 
 export async function wholeService(options: WholeOptions): Promise<Whole> {
@@ -109,6 +118,8 @@ export async function wholeService(options: WholeOptions): Promise<Whole> {
       version = found.version;
     }
   };
+  const writes = (): readonly Write[] =>
+    api.journal.filter(({ fieldManager, changed }) => fieldManager === 'sluice' && changed);
   return {
     service,
     settings,
@@ -127,7 +138,13 @@ export async function wholeService(options: WholeOptions): Promise<Whole> {
       if (found === undefined) throw new Error(`${plural} production/${name} is not stored`);
       return found;
     },
-    writes: () => api.journal.filter(({ fieldManager, changed }) => fieldManager === 'sluice' && changed),
+    writes,
+    moves: () =>
+      writes().flatMap(({ at, before, after }) =>
+        before !== null && after !== null && before.metadata.generation !== after.metadata.generation
+          ? [{ at, before, after }]
+          : [],
+      ),
     async close() {
       await server.close(1_000);
       await worker?.stop(5_000);
