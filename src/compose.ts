@@ -12,8 +12,9 @@ import { type JaegerOptions, jaegerSource } from './adapters/jaeger/client.ts';
 import { jaegerLinks } from './adapters/jaeger/links.ts';
 import { type KialiOptions, kialiValidator } from './adapters/kiali/client.ts';
 import { kialiLinks } from './adapters/kiali/links.ts';
-import { type KubeOptions, openKube } from './adapters/kubernetes/client.ts';
+import { type KubeOptions, type OpenedKube, openKube } from './adapters/kubernetes/client.ts';
 import type { KubeClient } from './adapters/kubernetes/kube.ts';
+import { kubeconfigIn, type RemoteSecret } from './adapters/kubernetes/remote-secret.ts';
 import { readWorkload } from './adapters/kubernetes/workloads.ts';
 import type { MeshModule, View } from './adapters/mesh.ts';
 import type directModule from './adapters/metrics/direct.ts';
@@ -22,7 +23,7 @@ import { afterNotifier, channelNotifier } from './adapters/notify/alerts.ts';
 import { type ChannelSettings, type OpenChannel, openChannels } from './adapters/notify/open-channels.ts';
 import { slackNotifier } from './adapters/notify/slack.ts';
 import { slackApi } from './adapters/notify/slack-api.ts';
-import { fleetSubject, migrationSubject, type Subject, tellNews } from './adapters/notify/slack-news.ts';
+import { fleetNews, migrationNews, type NewsSubject, tellNews } from './adapters/notify/slack-news.ts';
 import { slackResponder } from './adapters/notify/slack-respond.ts';
 import { openFederation } from './adapters/oidc/federation.ts';
 import { openIssuer } from './adapters/oidc/issuer.ts';
@@ -32,7 +33,12 @@ import { type Outbound, openOutbound } from './adapters/outbound/post.ts';
 import { type MigratedCluster, policyGateway } from './adapters/policies/gateway.ts';
 import { postgresAudit } from './adapters/postgres/audit.ts';
 import { type Database, openDatabase } from './adapters/postgres/db.ts';
-import { giveUpLost, postgresAlertOutbox, postgresDeliveryLog } from './adapters/postgres/deliveries.ts';
+import {
+  giveUpLost,
+  postgresAfterOutbox,
+  postgresAlertOutbox,
+  postgresDeliveryLog,
+} from './adapters/postgres/deliveries.ts';
 import { postgresFleetStore } from './adapters/postgres/fleet-store.ts';
 import { postgresInboundCommands } from './adapters/postgres/inbound-commands.ts';
 import { postgresMigrationStore } from './adapters/postgres/migration-store.ts';
@@ -61,7 +67,7 @@ import type { CountView } from './adapters/series/counting.ts';
 import type { AuditLog } from './app/audit/log.ts';
 import { backTest } from './app/backtest.ts';
 import { command, retry } from './app/commands.ts';
-import { deliveryLoop, handOver, startDelivery } from './app/deliver.ts';
+import { deliveryLoop, handOver, startAlerts, startDelivery } from './app/deliver.ts';
 import { AFTER } from './app/deliveries.ts';
 import { parseFleet } from './app/fleet/document.ts';
 import { commandFleet, fleetStep } from './app/fleet/look.ts';
@@ -73,10 +79,11 @@ import { migrationLoops } from './app/migration/loop.ts';
 import type { MigrationStore } from './app/migration/ports.ts';
 import { type MigrationPorts, tickMigration } from './app/migration/tick.ts';
 import { type MigrationUseCases, migrationUseCases } from './app/migration/usecases.ts';
-import { NEWS_CHANNELS, type NewsKind } from './app/news.ts';
+import { type Listeners, NEWS_CHANNELS, type NewsKind } from './app/news.ts';
 import { parse } from './app/parse.ts';
 import { planParser } from './app/plan-schema.ts';
 import {
+  type About,
   type CrashPoint,
   type DeliveryLog,
   type InboundCommands,
@@ -84,9 +91,9 @@ import {
   type MeshValidator,
   type MetricsProvider,
   type Notifier,
-  type Outbox,
   type Prober,
   type Recorder,
+  type SubjectKind,
   type TickQueue,
   type TokenStore,
   UnknownName,
@@ -96,6 +103,7 @@ import { revert } from './app/revert.ts';
 import type { Intake } from './app/slack-intake.ts';
 import { dryRun, type StartPorts, start } from './app/start.ts';
 import { withStepSpans } from './app/step-spans.ts';
+import { fleetSubject, migrationSubject, rolloutSubject, type Subjects } from './app/subject.ts';
 import { tick } from './app/tick.ts';
 import { type Tracer, UNTRACED } from './app/tracer.ts';
 import { lookNow, startTraces, TRACES, type TracePorts } from './app/traces.ts';
@@ -133,7 +141,9 @@ type Own<Module extends { open(options: never): unknown }> = Omit<Parameters<Mod
 
 export interface ClusterSettings {
   readonly name: string;
-  readonly kube: Omit<KubeOptions, 'cluster' | 'log'>;
+  readonly kube: Omit<KubeOptions, 'cluster' | 'log' | 'kubeconfigFrom'>;
+  /** In place of a kubeconfig: the Secret in another one of the clusters that has it. */
+  readonly remoteSecret?: RemoteSecret;
   /** null: the cluster has none. */
   readonly prometheus: Own<typeof prometheusModule> | null;
   /** Absent: as the provider has it. */
@@ -344,8 +354,8 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     capabilities: capabilityMatrix(meshes),
   };
   const useCases = scopedUseCases(unscoped, places);
-  const tells = settings.slack !== null;
-  const fleets = postgresFleetStore(db, { tells });
+  const listeners: Listeners = { slack: settings.slack !== null, usual };
+  const fleets = postgresFleetStore(db, listeners);
   const fleetPorts = { fleets, start: startPorts };
   const fleetStart = { ...fleetPorts, newFleetId: () => newId('fr') };
   const unscopedFleets: FleetUseCases = {
@@ -379,10 +389,11 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     evaluateWithin: evaluateWithin(settings),
     prober: probes,
     gates,
+    pageOf: (id: string) => linkTo(settings)({ kind: 'rollout', id }),
     ...(telemetry.crashPoint === undefined ? {} : { crashPoint: telemetry.crashPoint }),
   };
   const migrationPorts: MigrationPorts = {
-    store: postgresMigrationStore(db, { tells }),
+    store: postgresMigrationStore(db, listeners),
     policies: policyGateway(migratedClusters(settings, inspected), meshesWith(useCases.capabilities, 'mtlsMigration')),
     recorder,
     log,
@@ -419,7 +430,12 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
               () =>
                 lostStep(
                   db,
-                  [...channels, ...(tells ? Object.values(NEWS_CHANNELS) : []), ...told.map(({ name }) => name), AFTER],
+                  [
+                    ...channels,
+                    ...(listeners.slack ? Object.values(NEWS_CHANNELS) : []),
+                    ...told.map(({ name }) => name),
+                    AFTER,
+                  ],
                   log,
                 ),
               log,
@@ -430,6 +446,8 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
             outbound,
             secrets: webhooks.secrets,
             store,
+            fleets,
+            migrations: migrationPorts.store,
             recorder,
             tracer,
             log,
@@ -571,25 +589,38 @@ async function openClusters(
   providers: ReadonlyMap<string, MetricsModule>,
   telemetry: Pick<MetricsPorts, 'recorder' | 'tracer' | 'log'>,
 ): Promise<Clusters> {
-  const opened = settings.map(
-    async ({ name, kube, prometheus, direct, defaultProvider }): Promise<[string, Cluster]> => {
-      const client = await openKube({ cluster: name, log: telemetry.log, tracer: telemetry.tracer, ...kube });
-      const ports: MetricsPorts = {
-        kube: client,
-        viewsOf: (target, route) => viewsOf(meshFor(meshes, target.mesh), target, route),
-        countingOf: (target) => meshFor(meshes, target.mesh).counting(target),
-        ...telemetry,
-      };
-      // By the module's name. A provider without settings here is not opened: this cluster has none.
-      const own: Readonly<Record<string, object | null | undefined>> = { prometheus, direct: direct ?? {} };
-      const open = [...providers].flatMap(([kind, module]) => {
-        const given = own[kind] ?? null;
-        return given === null ? [] : [[kind, module.open({ ...given, ...ports })] as const];
-      });
-      const usual = defaultProvider ?? (prometheus === null ? 'direct' : 'prometheus');
-      return [name, { name, kube: client, providers: new Map(open), defaultProvider: usual }];
-    },
-  );
+  const clients = new Map<string, Promise<OpenedKube>>();
+  const clientOf = ({ name, kube, remoteSecret }: ClusterSettings): Promise<OpenedKube> => {
+    const open = async (): Promise<OpenedKube> => {
+      const holder = settings.find((one) => one.name === remoteSecret?.in);
+      const from =
+        remoteSecret === undefined || holder === undefined
+          ? {}
+          : { kubeconfigFrom: async () => kubeconfigIn(await clientOf(holder), remoteSecret) };
+      return openKube({ cluster: name, log: telemetry.log, tracer: telemetry.tracer, ...kube, ...from });
+    };
+    const client = clients.get(name) ?? open();
+    clients.set(name, client);
+    return client;
+  };
+  const opened = settings.map(async (cluster): Promise<[string, Cluster]> => {
+    const { name, prometheus, direct, defaultProvider } = cluster;
+    const client = await clientOf(cluster);
+    const ports: MetricsPorts = {
+      kube: client,
+      viewsOf: (target, route) => viewsOf(meshFor(meshes, target.mesh), target, route),
+      countingOf: (target) => meshFor(meshes, target.mesh).counting(target),
+      ...telemetry,
+    };
+    // By the module's name. A provider without settings here is not opened: this cluster has none.
+    const own: Readonly<Record<string, object | null | undefined>> = { prometheus, direct: direct ?? {} };
+    const open = [...providers].flatMap(([kind, module]) => {
+      const given = own[kind] ?? null;
+      return given === null ? [] : [[kind, module.open({ ...given, ...ports })] as const];
+    });
+    const usual = defaultProvider ?? (prometheus === null ? 'direct' : 'prometheus');
+    return [name, { name, kube: client, providers: new Map(open), defaultProvider: usual }];
+  });
   return new Map(await Promise.all(opened));
 }
 
@@ -662,34 +693,46 @@ async function lostStep(db: Database, configured: readonly string[], log: Logger
   return LOST_EVERY;
 }
 
-interface AlertPorts extends Pick<LoopPorts, 'store' | 'recorder' | 'tracer' | 'log'> {
+interface AlertLoopPorts extends Pick<LoopPorts, 'store'>, NewsPorts {
   readonly settings: Settings;
   readonly deliveries: DeliveryLog;
   readonly outbound: Outbound;
   readonly secrets: readonly string[];
 }
 
+const VIEWS: Readonly<Record<SubjectKind, string>> = { rollout: 'rollouts', fleet: 'fleets', migration: 'migrations' };
 const linkTo =
-  ({ publicUrl }: Settings, view: 'rollouts' | 'fleets' | 'migrations' = 'rollouts') =>
-  (id: string): string | null =>
-    publicUrl === null ? null : `${publicUrl}/ui/${view}/${id}`;
+  ({ publicUrl }: Settings) =>
+  ({ kind, id }: About): string | null =>
+    publicUrl === null ? null : `${publicUrl}/ui/${VIEWS[kind]}/${id}`;
 
-function alertLoops(db: Database, told: readonly OpenChannel[], ports: AlertPorts) {
-  const { settings, deliveries, outbound, secrets, store, recorder, tracer, log } = ports;
+function alertLoops(db: Database, told: readonly OpenChannel[], ports: AlertLoopPorts) {
+  const { settings, deliveries, outbound, secrets, store, fleets, migrations, recorder, tracer, log } = ports;
   const options = { outbound, log: deliveries, link: linkTo(settings), now: Date.now };
-  const delivery = (outbox: Outbox, notifiers: readonly Notifier[]) => () =>
-    startDelivery({ outbox, store, recorder, tracer, log }, notifiers);
+  const subjects: Subjects = {
+    rollout: async (id) => mapped(await store.load(id), ({ rollout }) => rolloutSubject(rollout)),
+    fleet: async (id) => mapped(await fleets.load(id), ({ fleet }) => fleetSubject(fleet)),
+    migration: async (id) => mapped(await migrations.load(id), ({ migration }) => migrationSubject(migration)),
+  };
   return [
-    delivery(
-      postgresAlertOutbox(db, { ordered: true }),
-      told.map(({ name, request }) => channelNotifier(name, request, options)),
-    ),
+    () =>
+      startAlerts(
+        { outbox: postgresAlertOutbox(db), subjects, recorder, tracer, log },
+        told.map(({ name, request }) => channelNotifier(name, request, options)),
+      ),
     // Without secrets no plan has webhooks.
     ...(secrets.length === 0
       ? []
-      : [delivery(postgresAlertOutbox(db, { ordered: false }), [afterNotifier(secrets, options)])]),
+      : [
+          () =>
+            startDelivery({ outbox: postgresAfterOutbox(db), store, recorder, tracer, log }, [
+              afterNotifier(secrets, options),
+            ]),
+        ]),
   ];
 }
+
+const mapped = <T, R>(found: T | null, into: (found: T) => R): R | null => (found === null ? null : into(found));
 
 interface LoopPorts {
   readonly useCases: UseCases;
@@ -721,7 +764,7 @@ function slackLoops(settings: Settings, db: Database, ports: LoopPorts) {
     channel: slack.channel,
     messages: slackMessages(db),
     store,
-    link: linkTo(settings),
+    link: (id) => linkTo(settings)({ kind: 'rollout', id }),
     log,
   });
   const principals = postgresSlackPrincipals(db);
@@ -747,15 +790,11 @@ function newsLoops(settings: Settings, db: Database, { fleets, migrations, recor
     channel: slack.channel,
     messages: slackMessages(db, 'news'),
   };
-  const subjects: Readonly<Record<NewsKind, (id: string) => Promise<Subject | null>>> = {
-    async fleet(id) {
-      const found = await fleets.load(id);
-      return found === null ? null : fleetSubject(found.fleet, linkTo(settings, 'fleets')(id));
-    },
-    async migration(id) {
-      const found = await migrations.load(id);
-      return found === null ? null : migrationSubject(found.migration, linkTo(settings, 'migrations')(id));
-    },
+  const link = linkTo(settings);
+  const subjects: Readonly<Record<NewsKind, (id: string) => Promise<NewsSubject | null>>> = {
+    fleet: async (id) => mapped(await fleets.load(id), ({ fleet }) => fleetNews(fleet, link({ kind: 'fleet', id }))),
+    migration: async (id) =>
+      mapped(await migrations.load(id), ({ migration }) => migrationNews(migration, link({ kind: 'migration', id }))),
   };
   return (['fleet', 'migration'] as const).map((kind) => () => {
     const ports = { outbox: postgresNewsOutbox(db, kind), recorder, log };

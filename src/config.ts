@@ -106,6 +106,8 @@ export interface ClusterConfig {
   readonly context: string | null;
   /** The pod's own service account. */
   readonly inCluster: boolean;
+  /** The Secret of Istio in another cluster that has the kubeconfig. Absent: it is not asked for. */
+  readonly remoteSecret?: RemoteSecretConfig;
   /** null: none, and built-in checks are answered directly. */
   readonly prometheus: PrometheusConfig | null;
   readonly direct: DirectConfig;
@@ -118,6 +120,13 @@ export interface ClusterConfig {
   /** Absent: there is none. */
   readonly kiali?: KialiConfig;
   readonly jaeger?: JaegerConfig;
+}
+
+export interface RemoteSecretConfig {
+  readonly in: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly key: string;
 }
 
 /** `remote`: its objects are read by no control plane; `config`: an external control plane reads them. */
@@ -697,6 +706,14 @@ const clustersFile = z.strictObject({
         kubeconfig: z.string().optional(),
         context: z.string().optional(),
         inCluster: z.boolean().default(false),
+        remoteSecret: z
+          .strictObject({
+            in: z.string(),
+            namespace: z.string().regex(NAMESPACE).optional(),
+            name: z.string().min(1).optional(),
+            key: z.string().min(1).optional(),
+          })
+          .optional(),
         role: z.enum(CLUSTER_ROLES).optional(),
         meshID: z.string().min(1).optional(),
         network: z.string().min(1).optional(),
@@ -781,8 +798,11 @@ function clustersIn(file: string, env: Env, problems: string[], used: Set<string
     const { kubeconfig, context, inCluster, prometheus, direct, metricsProvider, meshNamespaces, kiali, jaeger } =
       cluster;
     const at = `/clusters/${name}`;
-    if ((kubeconfig === undefined) === !inCluster)
-      problems.push(`SLUICE_CLUSTERS_FILE: ${file}: ${at}: wanted either kubeconfig or inCluster: true`);
+    const ways = [kubeconfig !== undefined, inCluster, cluster.remoteSecret !== undefined].filter(Boolean);
+    if (ways.length !== 1)
+      problems.push(
+        `SLUICE_CLUSTERS_FILE: ${file}: ${at}: wanted one of kubeconfig, inCluster: true and remoteSecret; found ${ways.length}`,
+      );
     if (kubeconfig !== undefined && !existsSync(kubeconfig))
       problems.push(`SLUICE_CLUSTERS_FILE: ${file}: ${at}/kubeconfig: no file at ${kubeconfig}`);
     if (prometheus === undefined && metricsProvider !== 'direct')
@@ -799,6 +819,9 @@ function clustersIn(file: string, env: Env, problems: string[], used: Set<string
       metricsProvider,
       meshNamespaces,
       ...topologyOf(cluster),
+      ...remoteSecretOf(name, cluster, parsed.data.clusters, (problem) =>
+        problems.push(`SLUICE_CLUSTERS_FILE: ${file}: ${at}/remoteSecret/in: ${problem}`),
+      ),
       ...(kiali === undefined ? {} : { kiali: fileKiali(kiali, (variable) => secret(at, variable)) }),
       ...(jaeger === undefined ? {} : { jaeger: fileJaeger(jaeger, (variable) => secret(at, variable)) }),
     };
@@ -810,6 +833,29 @@ type FileClusters = z.output<typeof clustersFile>['clusters'];
 function topologyOf({ role, meshID, network }: FileClusters[string]): { topology?: Topology } {
   if (role === undefined && meshID === undefined && network === undefined) return {};
   return { topology: { role: role ?? 'primary', meshID: meshID ?? null, network: network ?? null } };
+}
+
+/** As istioctl names it, in the namespace of the control plane that has it. */
+function remoteSecretOf(
+  name: string,
+  { remoteSecret }: FileCluster,
+  clusters: FileClusters,
+  problem: (words: string) => void,
+): { remoteSecret?: RemoteSecretConfig } {
+  if (remoteSecret === undefined) return {};
+  const holder = clusters[remoteSecret.in];
+  if (holder === undefined || holder.remoteSecret !== undefined)
+    problem(
+      `wanted a cluster of this file that has a kubeconfig or inCluster: true, whose API server holds the Secret; found ${JSON.stringify(remoteSecret.in)}`,
+    );
+  return {
+    remoteSecret: {
+      in: remoteSecret.in,
+      namespace: remoteSecret.namespace ?? holder?.meshNamespaces.istio ?? MESH_NAMESPACES.istio,
+      name: remoteSecret.name ?? `istio-remote-secret-${name}`,
+      key: remoteSecret.key ?? name,
+    },
+  };
 }
 
 /** Where to write instead of a remote must be known, or nothing could be said to who names it. */

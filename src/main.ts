@@ -182,6 +182,7 @@ const clusterOf = ({
   kubeconfigFile,
   context,
   inCluster,
+  remoteSecret,
   prometheus,
   direct,
   metricsProvider,
@@ -209,6 +210,7 @@ const clusterOf = ({
   defaultProvider: metricsProvider,
   meshNamespaces,
   ...(topology === undefined ? {} : { topology }),
+  ...(remoteSecret === undefined ? {} : { remoteSecret }),
   ...(kiali === undefined ? {} : { kiali }),
   ...(jaeger === undefined ? {} : { jaeger: { ...jaeger, auth: headerOf(jaeger.auth) } }),
 });

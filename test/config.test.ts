@@ -469,6 +469,20 @@ describe('several clusters', () => {
     ]);
   });
 
+  it('may be reached by the Secret that an Istio of another one has, under the name that istioctl gives it', async () => {
+    const env = await clusters(
+      `clusters:
+         here: { inCluster: true, prometheus: { url: "http://p" }, meshNamespaces: { istio: mesh } }
+         west: { remoteSecret: { in: here }, prometheus: { url: "http://p" } }
+         east: { remoteSecret: { in: here, namespace: keys, name: sluice-east, key: kubeconfig }, prometheus: { url: "http://p" } }`,
+    );
+    expect(config(env).clusters.map(({ remoteSecret }) => remoteSecret)).toEqual([
+      undefined,
+      { in: 'here', namespace: 'mesh', name: 'istio-remote-secret-west', key: 'west' },
+      { in: 'here', namespace: 'keys', name: 'sluice-east', key: 'kubeconfig' },
+    ]);
+  });
+
   it('are read from the file, secrets from the variables that it names', async () => {
     const env = await clusters(
       `clusters:
@@ -593,7 +607,22 @@ describe('several clusters', () => {
     [
       'with a cluster that cannot be reached',
       'clusters: { a: { prometheus: { url: "http://p" } } }',
-      /\/clusters\/a: wanted either kubeconfig or inCluster: true/,
+      /\/clusters\/a: wanted one of kubeconfig, inCluster: true and remoteSecret; found 0/,
+    ],
+    [
+      'with a remote secret in a cluster that is none',
+      'clusters: { a: { remoteSecret: { in: b }, prometheus: { url: "http://p" } } }',
+      /\/clusters\/a\/remoteSecret\/in: wanted a cluster of this file that has a kubeconfig or inCluster: true.*found "b"/,
+    ],
+    [
+      'with a remote secret in itself',
+      'clusters: { a: { remoteSecret: { in: a }, prometheus: { url: "http://p" } } }',
+      /\/clusters\/a\/remoteSecret\/in: wanted a cluster .*found "a"/,
+    ],
+    [
+      'with two ways to a cluster',
+      'clusters: { b: { inCluster: true, prometheus: { url: "http://p" } }, a: { inCluster: true, remoteSecret: { in: b }, prometheus: { url: "http://p" } } }',
+      /\/clusters\/a: wanted one of kubeconfig, inCluster: true and remoteSecret; found 2/,
     ],
     [
       'with a kubeconfig that is absent',

@@ -32,7 +32,7 @@ import type {
   Weight,
 } from '../domain/plan.ts';
 import type { PreparationTask } from '../domain/preparation.ts';
-import type { Fact, Phase, PodCounts, Rollout, Stamp, Starter, Status } from '../domain/rollout.ts';
+import type { Fact, Phase, PodCounts, Rollout, Stamp, Starter, Status, TerminalStatus } from '../domain/rollout.ts';
 import type { FaultRehearsal, Temporary } from '../domain/temporary.ts';
 import type { AuditEntry, Doer, Origin } from './audit/act.ts';
 import type { DeliveryState } from './deliveries.ts';
@@ -48,11 +48,38 @@ export interface Decision {
   readonly temporary: readonly Temporary[];
   /** The canary's share is taken away, whatever else the rules say. */
   readonly goingBack: boolean;
-  /** Why, in a few words: "step 2 of 3", "rollback: check errors". */
+  /** Number of the fact that says so, and the step that it stands at; null: not kept by the release that decided. */
+  readonly fact: number | null;
+  readonly step: number | null;
+  /** Canary weight last read before it was decided; null: never read. */
+  readonly from: number | null;
+  /** Why: as the fact says it. */
   readonly reason: string;
   readonly actor: string;
   readonly at: Instant;
+  /** The rollout's page; null: this installation has no public address. */
+  readonly link: string | null;
 }
+
+/** How a rollout ended, for the mesh object. */
+export interface Ending {
+  readonly stamp: Stamp;
+  readonly status: TerminalStatus;
+  readonly step: number;
+  /** The canary's, as it was read back. */
+  readonly weight: Weight;
+  /** One sentence. */
+  readonly outcome: string;
+  /** Whose act led to it; "sluice": nobody's. */
+  readonly actor: string;
+  readonly at: Instant;
+  readonly link: string | null;
+}
+
+export type Concluded =
+  | { readonly kind: 'written' }
+  /** It is not said on the object; the rollout has ended all the same. */
+  | { readonly kind: 'left'; readonly message: string };
 
 export type Applied =
   | { readonly kind: 'applied'; readonly token: string; readonly before: number; readonly after: number }
@@ -81,6 +108,8 @@ export interface TrafficRouter {
   apply(decision: Decision, token: string): Promise<Applied>;
   /** Would the API server accept this write? (dryRun=All.) Nothing is stored. */
   rehearse(decision: Decision, token: string): Promise<Applied>;
+  /** Says beside the decision how the rollout ended, as long as that decision stands. Nothing else changes. */
+  conclude(ending: Ending): Promise<Concluded>;
 }
 
 export interface MeshGateway {
@@ -457,6 +486,14 @@ export interface MeshWrite {
   readonly traceId: string | null;
 }
 
+/** What people are told of. */
+export const SUBJECT_KINDS = ['rollout', 'fleet', 'migration'] as const;
+export type SubjectKind = (typeof SUBJECT_KINDS)[number];
+export interface About {
+  readonly kind: SubjectKind;
+  readonly id: string;
+}
+
 /** What every message in the outbox has. */
 export interface Queued {
   /** Stable over repeats: `<rollout>:<fact seq>`. */
@@ -654,10 +691,10 @@ export interface LoggedDelivery {
   /** "<channel>:<message>". */
   readonly id: string;
   readonly channel: string;
-  readonly rolloutId: string;
+  readonly about: About;
   /** `dead`: given up after days. */
   readonly state: DeliveryState;
-  readonly fact: Pick<Fact, 'seq' | 'type' | 'message'>;
+  readonly fact: { readonly seq: number; readonly type: string; readonly message: string };
   readonly attempts: number;
   readonly createdAt: Instant;
   /** null: it is tried no more. */
@@ -670,6 +707,7 @@ export interface LoggedDelivery {
 }
 
 export interface DeliveryFilter {
+  /** Id of a rollout, a fleet rollout or a migration. */
   readonly rollout?: string | undefined;
   readonly channel?: string | undefined;
   readonly state?: LoggedDelivery['state'] | undefined;
@@ -677,7 +715,7 @@ export interface DeliveryFilter {
 
 export interface DeliveryLog {
   attempted(
-    attempt: Attempt & { readonly channel: string; readonly id: string; readonly rolloutId: string },
+    attempt: Attempt & { readonly channel: string; readonly id: string; readonly about: string },
   ): Promise<void>;
   /** Newest first. */
   list(filter: DeliveryFilter, limit: number, cursor: string | null): Promise<Page<LoggedDelivery>>;

@@ -54,7 +54,7 @@ export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Pref
   ]);
   const findings = [
     await routeFinding(router, plan, route),
-    ...startingPoint(plan, route, stable),
+    ...startingPoint(router.object, plan, route, stable),
     workloadFinding('stable', stable),
     workloadFinding('canary', canary),
     ...capacityFindings(plan, { stable, canary }),
@@ -79,12 +79,24 @@ const routesOf = ({ analysis }: Plan): readonly string[] => [
   ...new Set(analysis.checks.flatMap(({ route }) => (route === undefined ? [] : [route]))),
 ];
 
-/** A subset that the plan itself defines is missing by intention. */
+/**
+ * A subset that the plan itself defines is missing by intention. One that another rollout defined for its own pods goes with
+ * that rollout, before this one begins; should it stay, the step refuses it.
+ */
 function asPrepared({ steps }: Plan, found: Finding): Finding {
   const defines = steps.some(({ prepares }) => prepares?.kind === 'ensureSubset');
-  if (!defines || found.level !== 'fail' || found.evidence?.['missing'] !== 'subset') return found;
+  if (!defines || found.level !== 'fail') return found;
   const { remediation: _, ...rest } = found;
-  return { ...rest, level: 'pass', message: `${found.message}: the ensureSubset step defines it first` };
+  const { missing, madeBy } = found.evidence ?? {};
+  if (missing === 'subset')
+    return { ...rest, level: 'pass', message: `${found.message}: the ensureSubset step defines it first` };
+  return typeof madeBy === 'string'
+    ? {
+        ...rest,
+        level: 'warn',
+        message: `${found.message}; rollout ${madeBy} defined it and takes it away before this one begins`,
+      }
+    : found;
 }
 
 type Router = ReturnType<MeshGateway['router']>;
@@ -121,9 +133,13 @@ const rehearse = (router: Router, plan: Plan, step: number, token: string): Retu
       canaryWeight: weightAt(plan, step),
       temporary: temporaryAt(plan, step),
       goingBack: false,
+      fact: null,
+      step,
+      from: null,
       reason: 'dry run',
       actor: 'sluice',
       at: 0,
+      link: null,
     },
     token,
   );
@@ -140,10 +156,10 @@ function readable(router: Router, route: RouteReading, note: string): Finding {
 }
 
 /** The first weight must not be a way down onto pods that are not there, nor a mistake about which version is which. */
-function startingPoint(plan: Plan, route: Route, stable: Workload): readonly Finding[] {
+function startingPoint(object: string, plan: Plan, route: Route, stable: Workload): readonly Finding[] {
   const first = weightAt(plan, 0);
   if (!route.ok || route.canaryWeight <= first) return [];
-  const has = `the canary has ${plain(route.canaryWeight)} % already, and the first step has ${first} %`;
+  const has = `${object}: the canary has ${plain(route.canaryWeight)} % already, and the first step has ${first} %`;
   if (route.canaryWeight === 100)
     return [
       finding(

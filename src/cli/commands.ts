@@ -497,7 +497,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'what channels outside were told, newest first, and what became of it',
     examples: ['sluice deliveries list --state dead', 'sluice deliveries list --rollout ro_9mTfVbBgCtw8jQ0y -o json'],
     options: [
-      { name: 'rollout', value: 'ID', summary: 'only about this rollout' },
+      { name: 'rollout', value: 'ID', summary: 'only about this rollout, fleet rollout or migration' },
       { name: 'channel', value: 'NAME', summary: 'only to this channel' },
       { name: 'state', value: 'STATE', oneOf: ['pending', 'delivered', 'dead'], summary: 'only these' },
       { name: 'limit', value: 'N', summary: 'at most so many (50)' },

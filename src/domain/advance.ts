@@ -8,6 +8,7 @@ import { whoMay } from './approval.ts';
 import { podCounts, sameCounts } from './capacity.ts';
 import type { Change } from './change.ts';
 import {
+  decide,
   ENDS_AS,
   end,
   enterStep,
@@ -41,6 +42,7 @@ import type { Lag, Observation, Route, RouteReading, RouteTrouble, Workloads } f
 import { isMissing, isRefusal } from './observation.ts';
 import type { Instant, Millis, Weight } from './plan.ts';
 import { isPromotionStep, weightAt } from './plan.ts';
+import { bringsPods } from './preparation.ts';
 import { isOccupied, leftWords, prepared, unprepared, withdrawn } from './prepared.ts';
 import type { PauseCause, Phase, RollbackReason, Rollout, Trouble } from './rollout.ts';
 import { compareStamps, desiredTemporary, desiredWeight, stampOf } from './rollout.ts';
@@ -167,7 +169,7 @@ function whilePending(change: Change, seen: Observation): Change {
   }
   const stopped = canaryCrashed(change, workloads, at) ?? refusedByGate(change, seen);
   if (stopped !== null) return stopped;
-  const waitingFor = notReadyToStart(route, workloads);
+  const waitingFor = notReadyToStart(rollout, route, workloads);
   if (waitingFor !== null) return waitForCanary(change, seen, waitingFor);
   const lag = lagOf(route);
   if (lag !== null) return waitForEffect(change, seen, lag);
@@ -175,10 +177,13 @@ function whilePending(change: Change, seen: Observation): Change {
 }
 
 /** null: the first weight may be set; otherwise what is waited for. */
-function notReadyToStart(route: Route | null, workloads: Workloads | null): string | null {
+function notReadyToStart({ plan }: Rollout, route: Route | null, workloads: Workloads | null): string | null {
   if (route === null || !route.ok) return route === null ? 'the mesh object was not read' : route.message;
-  return canaryNotReady(workloads);
+  return bringsPods(plan) && isAsleep(workloads) ? null : canaryNotReady(workloads);
 }
+
+const isAsleep = (workloads: Workloads | null): boolean =>
+  workloads?.canary.ok === true && workloads.canary.replicas === 0;
 
 /** null: every wanted pod of the canary is ready. No weight goes up otherwise. */
 function canaryNotReady(workloads: Workloads | null): string | null {
@@ -526,17 +531,18 @@ function onDrift(change: Change, route: RouteReading, at: Instant): Change {
       `Somebody keeps changing the route back (${rollout.reasserts} times put right): ${words}. Stop that writer, then resume`,
     );
   }
-  // The hold starts again: for an unknown time the traffic was not what the step wanted.
+  // The hold starts again: for an unknown time the traffic was not what the step wanted. Until that is back, what was found is in force.
   const restarted = patch(seenIt, {
-    phase: { ...phase, reachedAt: null, fromSince: null },
+    phase: { ...phase, reachedAt: null, from: route.canaryWeight, fromSince: at },
     reasserts: rollout.reasserts + 1,
     ...anew(rollout),
   });
-  return record(
+  return decide(
     restarted,
     at,
     'drift_reasserted',
     `canary weight ${wanted} % is put back (${rollout.reasserts + 1} of at most ${plan.drift.maxReasserts} times)`,
+    { from: route.canaryWeight, to: wanted },
   );
 }
 
@@ -644,9 +650,9 @@ function raiseWaits(change: Change, seen: Observation): Change {
   return notReady === null ? change : waitBeside(change, seen, notReady);
 }
 
-/** A paused rollout waits for a person; only pods that are not ready are a reason to go back then. */
+/** A paused rollout waits for a person; only pods that are not ready are a reason to go back then, not that none are wanted yet. */
 const waitBeside = (change: Change, seen: Observation, what: string): Change =>
-  change.rollout.phase.name === 'paused' && canaryNotReady(seen.workloads) === null
+  change.rollout.phase.name === 'paused' && (canaryNotReady(seen.workloads) === null || isAsleep(seen.workloads))
     ? change
     : waitForCanary(change, seen, what);
 
@@ -817,7 +823,7 @@ function nextStep(change: Change, seen: Observation, step: number, by: (change: 
   if (notReady !== null) return waitForCanary(change, seen, notReady);
   const { phase } = change.rollout;
   const go = phase.name === 'progressing' || phase.name === 'paused' ? phase.go : null;
-  return throughGates(change, seen, step, (open) => enterStep(by(open), seen.at, step, go?.actor));
+  return throughGates(change, seen, step, (open) => enterStep(by(open), seen.at, step, go));
 }
 
 /** Who moves it on before its time is in the history, and in the sentence of its end. */
@@ -871,7 +877,8 @@ function tellRevert(change: Change, at: Instant): Change {
   const { phase, createdBy } = change.rollout;
   if (phase.name !== 'rolling_back') return change;
   const { reason, outcome } = phase;
-  const told = record(change, at, 'rollback_started', outcome.message, { reason, outcome }, createdBy);
+  const data = { reason, outcome, from: change.rollout.observedWeight, to: 0 };
+  const told = decide(change, at, 'rollback_started', outcome.message, data, createdBy);
   return sayWhereShort(told, at, outcome.weight);
 }
 

@@ -133,13 +133,16 @@ export const stands = ({ state, released }: Prepared): boolean => state === 'sta
 export const isSettled = ({ touched, state }: Prepared, promoted: boolean): boolean =>
   !touched || state === 'left' || (promoted && state === 'released');
 
-/** Preparations of the step that were not read back yet. A paused rollout stays where it is. */
+/**
+ * Preparations of the step that were not read back yet, and those that others may take away from under the traffic: a
+ * subset. (Pods are counted wherever a weight goes up.) A paused rollout stays where it is.
+ */
 export function tasksForward(rollout: Rollout, workloads: Workloads | null): readonly PreparationTask[] {
   if (rollout.phase.name !== 'progressing') return [];
   return desiredPreparations(rollout).flatMap(({ step, preparation }) => {
     const prepared = preparedOf(rollout, preparation.kind);
     const known = prepared?.step === step ? prepared : null;
-    if (known !== null && stands(known)) return [];
+    if (known !== null && stands(known) && (preparation.kind !== 'ensureSubset' || known.released === true)) return [];
     const replicas =
       preparation.kind !== 'scale'
         ? null
@@ -158,6 +161,9 @@ export const tasksBack = (rollout: Rollout, promoted: boolean): readonly Prepara
     const back: Leaving = preparation.kind === 'scale' ? preparation.onRollback : 'restore';
     return [{ ...taskOf(rollout, step, preparation), replicas, prepared, leaving: promoted ? 'keep' : back }];
   });
+
+/** The first step brings the canary's pods: it may begin with none. */
+export const bringsPods = ({ steps }: Plan): boolean => steps[0]?.prepares?.kind === 'scale';
 
 const taskOf = ({ id, plan }: Rollout, step: number, preparation: Preparation) => ({
   rollout: id,

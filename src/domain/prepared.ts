@@ -86,16 +86,14 @@ function waitsFor(rollout: Rollout, { step, preparation }: Wish, seen: Observati
       ? `how many pods the canary needs cannot be told: ${stable.message}`
       : `what the step wants (${preparationWords(preparation)}) was not looked at yet`;
   }
-  return preparation.kind === 'scale'
-    ? podsMissing(entry, rollout, seen)
-    : settling(entry, preparation.settle, seen.at);
+  if (preparation.kind === 'scale') return podsMissing(entry, seen);
+  return look?.ok === false ? look.message : settling(entry, preparation.settle, seen.at);
 }
 
-/** Counted at the step itself; afterwards every pod that the Deployment wants must be ready, as at any step. */
-function podsMissing(entry: Prepared, { phase }: Rollout, { workloads }: Observation): string | null {
-  if (phase.name !== 'progressing' && phase.name !== 'paused') return null;
+/** Counted before every weight that goes up: an autoscaler follows later, and who moves a rollout on may pass over the step. */
+function podsMissing(entry: Prepared, { workloads }: Observation): string | null {
   const canary = workloads?.canary;
-  if (phase.step !== entry.step || entry.replicas === null) return null;
+  if (entry.replicas === null || entry.released === true) return null;
   if (canary === undefined) return 'the canary deployment was not read';
   if (!canary.ok) return canary.message;
   if (canary.settled && canary.ready >= entry.replicas) return null;

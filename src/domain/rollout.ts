@@ -57,6 +57,8 @@ export interface Go {
   readonly at: Instant;
   /** true: straight to 100 %. */
   readonly full: boolean;
+  /** What they wrote; absent: nothing. */
+  readonly reason?: string;
 }
 
 /** Who started a rollout: the principal, and every name of the person behind it. */
@@ -198,6 +200,20 @@ export interface Stamp {
   readonly generation: number;
 }
 
+/** What decided the present wanted weight: a copy of its fact, for the mesh object, which then says what the history says. */
+export interface Decided {
+  /** The fact's number. */
+  readonly fact: number;
+  readonly step: number;
+  /** Canary weight last read before it; null: never read. */
+  readonly from: number | null;
+  readonly to: Weight;
+  readonly reason: string;
+  /** Whose act led to it; "sluice": nobody's, the plan and its judge decided. */
+  readonly actor: string;
+  readonly at: Instant;
+}
+
 /** Pods of both versions, as they were last counted. */
 export interface PodCounts {
   readonly stable: PodCount;
@@ -225,6 +241,8 @@ export interface Rollout {
   readonly version: number;
   /** Counts changes of the wanted weight; stamped on the mesh object. */
   readonly generation: number;
+  /** Absent: nothing was decided yet, or by a release that did not keep it. */
+  readonly decided?: Decided;
   readonly phase: Phase;
   readonly tallies: Readonly<Record<string, Tally>>;
   /** null: the plan wants no comparison, or nothing was counted yet. */

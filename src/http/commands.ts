@@ -84,6 +84,7 @@ interface CommandSpec<B extends Expecting> {
   readonly auditOf?: (body: B) => AuditAction;
   readonly reserved?: true;
   readonly body: z.ZodType<B>;
+  readonly example: object;
   readonly command: (body: B, principal: Principal) => Command | Refused<'forbidden'>;
 }
 
@@ -108,7 +109,7 @@ export function commandRoutes({ usecases, publicUrl }: CommandRoutes): readonly 
       ...(spec.reserved === undefined ? {} : { reserved: spec.reserved }),
       params: params.rolloutId,
       headers: z.object({ 'if-match': params.ifMatch }),
-      body: { schema: spec.body, required: false },
+      body: { schema: spec.body, required: false, example: spec.example },
       responses: {
         202: {
           description: 'Accepted, or fulfilled already. After a retry of an ended rollout: the new one.',
@@ -135,6 +136,7 @@ export function commandRoutes({ usecases, publicUrl }: CommandRoutes): readonly 
         'Answers an approval, and cuts a hold short. Passing checks are not waited for; the canary must be ready.',
       can: 'promote',
       body: promotion,
+      example: { expectedStep: 2 },
       command: ({ full = false, reason }) => ({ name: 'promote', full, ...given(reason) }),
     }),
     commandRoute({
@@ -143,6 +145,7 @@ export function commandRoutes({ usecases, publicUrl }: CommandRoutes): readonly 
       description: 'The canary is judged on: a check that fails rolls back.',
       can: 'pause',
       body: reasoned,
+      example: { expectedStep: 1, reason: 'looking at it' },
       command: (body) => ({ name: 'pause', reason: body.reason ?? '' }),
     }),
     commandRoute({
@@ -150,6 +153,7 @@ export function commandRoutes({ usecases, publicUrl }: CommandRoutes): readonly 
       summary: 'End a pause',
       can: 'pause',
       body: reasoned,
+      example: { reason: 'the graphs are fine' },
       command: (body) => ({ name: 'resume', ...given(body.reason) }),
     }),
     commandRoute({
@@ -160,6 +164,7 @@ export function commandRoutes({ usecases, publicUrl }: CommandRoutes): readonly 
       reserved: true,
       auditOf: (body) => (body.giveUp === true ? 'rollout.give_up' : 'rollout.abort'),
       body: abortion,
+      example: { reason: 'carts are failing' },
       command: (body, principal) => {
         if (body.giveUp !== true) return { name: 'abort', reason: body.reason ?? '' };
         return forbidden(principal, 'give_up') ?? { name: 'give_up', reason: body.reason ?? '' };
@@ -170,6 +175,7 @@ export function commandRoutes({ usecases, publicUrl }: CommandRoutes): readonly 
       summary: 'Try a stuck rollout again now, or start an ended one anew',
       can: 'start',
       body: reasoned,
+      example: { reason: 'the flaky dependency is back' },
       command: (body) => ({ name: 'retry', ...given(body.reason) }),
     }),
   ];

@@ -92,7 +92,7 @@ export function fleetRoutes({ fleets, publicUrl }: FleetRoutes): readonly Route[
       operationId: 'startFleetRollout',
       summary: 'Start a rollout over several clusters, in waves',
       description:
-        'The plan (without target.cluster) is checked against every cluster of every wave first; where one refuses it, nothing is written anywhere. Each cluster then gets a rollout of its own, wave after wave.',
+        'The plan (without target.cluster) is checked against every cluster of every wave first; where one refuses it, nothing is written anywhere. Each cluster then gets a rollout of its own, wave after wave. docs/waves.md has the fields.',
       can: 'start',
       audit: 'fleet.start',
       query: z.strictObject({ dryRun: params.flag('Only check every cluster: nothing is written.') }),
@@ -174,7 +174,7 @@ export function fleetRoutes({ fleets, publicUrl }: FleetRoutes): readonly Route[
       can: 'promote',
       audit: 'fleet.promote',
       params: params.fleetId,
-      body: { schema: plain, required: false },
+      body: { schema: plain, required: false, example: { expectedWave: 0, expectedAwaiting: 'approval' } },
       responses: accepted202,
       problems: COMMANDS,
       async handle({ params: { id }, body, principal }) {
@@ -195,7 +195,7 @@ export function fleetRoutes({ fleets, publicUrl }: FleetRoutes): readonly Route[
       auditOf: (body) => (body.giveUp === true ? 'fleet.give_up' : 'fleet.abort'),
       reserved: true,
       params: params.fleetId,
-      body: { schema: abortion, required: false },
+      body: { schema: abortion, required: false, example: { reason: 'west is failing' } },
       responses: accepted202,
       problems: COMMANDS,
       async handle({ params: { id }, body, principal }) {
@@ -291,4 +291,5 @@ function presentFleet(fleet: Fleet, publicUrl: string | undefined): z.input<type
   };
 }
 
-const presentFact = ({ at, ...fact }: FleetFact) => ({ ...fact, at: timeOf(at) });
+/** `data` repeats what the sentence and the fleet rollout say. */
+const presentFact = ({ at, data: _, ...fact }: FleetFact) => ({ ...fact, at: timeOf(at) });

@@ -177,7 +177,7 @@ export function migrationRoutes({ migrations, publicUrl }: MigrationRoutes): rea
       auditOf: (body) => (body.giveUp === true ? 'migration.give_up' : 'migration.abort'),
       reserved: true,
       params: migrationId,
-      body: { schema: abortion, required: false },
+      body: { schema: abortion, required: false, example: { reason: 'a caller was forgotten' } },
       responses: {
         202: { description: 'Accepted, or on its way back already.', body: migrationBody, headers: HEADERS },
       },

@@ -7,6 +7,7 @@ import type { ProblemCode } from './problem.ts';
 import { PROBLEMS } from './problem.ts';
 import type { ResponseSpec, Route } from './route.ts';
 import { components, problemSchema } from './schemas.ts';
+import { tagOf } from './tags.ts';
 
 type Json = Record<string, unknown>;
 
@@ -15,9 +16,11 @@ export interface Described {
   readonly publicUrl?: string | undefined;
   /** JSON Schema of a plan, draft 2020-12. */
   readonly planSchema: Readonly<Json>;
+  /** Name of the cookie that the page's sessions have; null: there is no page. */
+  readonly cookie: string | null;
 }
 
-export function openApi(routes: readonly Route[], { version, publicUrl, planSchema }: Described): Json {
+export function openApi(routes: readonly Route[], { version, publicUrl, planSchema, cookie }: Described): Json {
   const shared = new Map<string, Json>();
   const ref = sharing(shared);
   shareForeign(shared, 'Plan', planSchema);
@@ -34,7 +37,8 @@ export function openApi(routes: readonly Route[], { version, publicUrl, planSche
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: publicUrl ?? '/' }],
-    security: [{ token: [] }, { idToken: [] }],
+    security: [{ token: [] }, { idToken: [] }, ...(cookie === null ? [] : [{ session: [] }])],
+    tags: [...new Set(routes.map(({ path }) => tagOf(path)))],
     paths,
     components: {
       securitySchemes: {
@@ -46,11 +50,20 @@ export function openApi(routes: readonly Route[], { version, publicUrl, planSche
           description:
             'The OpenID Connect id token of a pipeline (GitHub Actions, GitLab CI) for which the trust policy of the server has a rule.',
         },
+        ...(cookie === null ? {} : { session: sessionScheme(cookie) }),
       },
       schemas: Object.fromEntries([...shared].sort(([a], [b]) => (a < b ? -1 : 1))),
     },
   };
 }
+
+const sessionScheme = (name: string): Json => ({
+  type: 'apiKey',
+  in: 'cookie',
+  name,
+  description:
+    'The session of somebody who has signed in on the page, for the page itself: what is no GET also wants Sec-Fetch-Site: same-origin (or Origin) and the header X-Sluice-CSRF: 1.',
+});
 
 type Ref = (schema: z.ZodType) => Json;
 
@@ -100,6 +113,7 @@ function operation(route: Route, ref: Ref): Json {
   ];
   return {
     operationId: route.operationId,
+    tags: [tagOf(route.path).name],
     summary: route.summary,
     description: [route.description, needs].filter((text) => text !== '').join('\n\n'),
     ...(route.can === null ? { security: [] } : {}),

@@ -53,7 +53,7 @@ export const revertRoutes = ({ usecases, publicUrl }: RevertRoutes): readonly Ro
     audit: 'rollout.rollback',
     reserved: true,
     params: params.rolloutId,
-    body: { schema: body, required: false },
+    body: { schema: body, required: false, example: { reason: 'orders are lost' } },
     responses: {
       202: {
         description: 'The rollout that takes it back.',

@@ -1,6 +1,7 @@
 /** Shapes on the wire. Each has a name, under which the OpenAPI document shares it. Times are RFC 3339 in UTC. */
 import { z } from 'zod';
 import { DELIVERY_STATES } from '../app/deliveries.ts';
+import { SUBJECT_KINDS } from '../app/ports.ts';
 import { FACT_TYPES, TERMINAL } from '../domain/rollout.ts';
 
 interface Meta {
@@ -15,9 +16,11 @@ export const named = <T extends z.ZodType>(id: string, description: string, sche
   components.add(schema, { id, description });
   return schema;
 };
+/** A copy is described: fields may share a schema, and each says something else. */
 export const described = <T extends z.ZodType>(description: string, schema: T): T => {
-  components.add(schema, { description });
-  return schema;
+  const own = schema.clone();
+  components.add(own, { description });
+  return own;
 };
 
 export const STATUSES = ['pending', 'progressing', 'paused', 'rolling_back', ...TERMINAL] as const;
@@ -553,7 +556,11 @@ export const deliverySchema = named(
       'A name of the configuration; slack; or after: the webhooks of plans that are told of the end.',
       z.string(),
     ),
-    rollout: z.string(),
+    about: described(
+      'What it tells of: a rollout, a fleet rollout (fleet) or a migration of mTLS.',
+      z.object({ kind: z.enum(SUBJECT_KINDS), id: z.string() }),
+    ),
+    rollout: described('Its id, where it tells of a rollout.', z.string().nullable()),
     state: described('dead: given up after three days; it can be sent again.', z.enum(DELIVERY_STATES)),
     event: described('The fact that is told.', z.object({ seq: z.int(), type: z.string(), message: z.string() })),
     attempts: z.int(),
@@ -566,7 +573,7 @@ export const deliverySchema = named(
       'The last 20 attempts, the oldest first. Attempts to tell Slack are only counted.',
       z.array(attempt),
     ),
-    links: z.object({ rollout: z.string(), resend: z.string() }),
+    links: z.object({ about: z.string(), resend: z.string() }),
   }),
 );
 export const deliveryListSchema = named(

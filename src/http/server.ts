@@ -68,7 +68,7 @@ export interface ServerOptions {
   readonly trustedProxies?: readonly string[];
   readonly limits?: Partial<Limits>;
   /** Requests without an Authorization header may come with the page's cookie; absent: there is no page. */
-  readonly sessions?: Pick<Sessions, 'identify'>;
+  readonly sessions?: Pick<Sessions, 'identify' | 'cookie'>;
   /** Pipelines that come with an id token; absent: only API tokens are accepted. */
   readonly federation?: Federation;
 }
@@ -122,7 +122,7 @@ export function apiRoutes(options: ServerOptions, life: Lifecycle): readonly Rou
       document: () => document,
     }),
   ];
-  const document = openApi(routes, { version, publicUrl, planSchema });
+  const document = openApi(routes, { version, publicUrl, planSchema, cookie: options.sessions?.cookie ?? null });
   return routes;
 }
 

@@ -31,6 +31,8 @@ export interface SessionOptions {
 export interface Sessions {
   /** null: the request has no cookie of ours. */
   readonly identify: (req: Request) => ReturnType<Identify> | null;
+  /** Name of the cookie. */
+  readonly cookie: string;
   /** When the request's session ends; null: it has none. */
   expiryOf(req: Request): Instant | null;
   /** Set-Cookie that opens a session with this token, which the caller has authenticated. */
@@ -66,6 +68,7 @@ export function sessions({ key, authenticate, people, publicUrl, now }: SessionO
     'person' in session ? (people?.principalOf(session.person) ?? null) : principalOf(authenticate, session.token);
   const crossSite = (req: Request): Refused<'cross_site'> | null => fromElsewhere(req, publicUrl);
   return {
+    cookie: name,
     identify(req) {
       const session = sessionOf(req);
       if (session === undefined) return null;

@@ -23,6 +23,7 @@ function ports(canaryWeight: number, reading: Reading, stableReady = 3) {
         read: async () => aRoute(canaryWeight, null),
         apply: async () => ({ kind: 'conflict' as const }),
         rehearse: async () => ({ kind: 'applied' as const, token: '1', before: canaryWeight, after: 5 }),
+        conclude: async () => ({ kind: 'written' as const }),
       }),
       workload: async (_: unknown, role: 'stable' | 'canary') =>
         role === 'stable' ? { ...ready('myapp-v1'), ready: stableReady } : ready('myapp-v2'),
@@ -61,6 +62,21 @@ it('tries the write at the last weight too, where users are kept by most rules',
     [5, ['sessionAffinity']],
     [50, ['sessionAffinity']],
   ]);
+});
+
+it.each([
+  ['that the plan defines is missing', { missing: 'subset' }, true, 'pass', /the ensureSubset step defines it first$/],
+  ['that is missing', { missing: 'subset' }, false, 'fail', /subset v2$/],
+  ['of a rollout that goes before', { madeBy: 'r-1' }, true, 'warn', /rollout r-1 defined it and takes it away/],
+  ['of a rollout, which this plan does not define', { madeBy: 'r-1' }, false, 'fail', /subset v2$/],
+  ['for other pods', {}, true, 'fail', /subset v2$/],
+])('a subset %s', async (_, evidence, defines, level, message) => {
+  const found = { check: 'subsets', level: 'fail' as const, message: 'subset v2', remediation: 'repair it', evidence };
+  const inspector = { ...anInspector(), target: async () => [found] };
+  const prepares = { kind: 'ensureSubset', labels: null, settle: 0 } as const;
+  const steps = [{ weight: 0, hold: 0, approval: 'none' as const, ...(defines ? { prepares } : {}) }, ...aPlan().steps];
+  const { findings } = await preflight({ ...ports(0, no('no_data')), inspector }, aPlan({ steps }));
+  expect(findings.find((f) => f.check === 'subsets')).toMatchObject({ level, message: expect.stringMatching(message) });
 });
 
 it.each([

@@ -239,6 +239,27 @@ describe('refusals, which have written nothing', () => {
       /HorizontalPodAutoscaler production\/myapp-v2 .* wants 5 pods, and its spec.maxReplicas is 4: raise spec.maxReplicas to at least 5/,
     ],
     [
+      'a deployment without pods, which a HorizontalPodAutoscaler leaves so',
+      'scale-hpa',
+      [deployment('v2', 0), autoscaler()],
+      aScale(5),
+      /^deployment myapp-v2 is scaled to 0, and a HorizontalPodAutoscaler leaves it there\. Run: kubectl scale deployment myapp-v2 -n production --replicas=1$/,
+    ],
+    [
+      'a subset of that name for pods of another release',
+      'ensure-subset',
+      [
+        rule({
+          subsets: [
+            { name: 'v1', labels: { version: 'v1' } },
+            { name: 'v2', labels: { version: 'v0' } },
+          ],
+        }),
+      ],
+      subsets(),
+      /^DestinationRule production\/myapp defines subset v2 with version: v0, and the pods of deployment myapp-v2 have v2: requests would go to others\. Remove that subset, or correct its labels$/,
+    ],
+    [
       'a HorizontalPodAutoscaler of a ScaledObject',
       'scale-hpa',
       [

@@ -47,6 +47,23 @@ describe('while the next weight is not in force', () => {
     expect(checksDue(reached, 3 * MINUTE)).toBe(true);
   });
 
+  it("what somebody else wrote is in force until the plan's weight is back, and is judged meanwhile", () => {
+    const plan = aPlan({ drift: { then: 'reassert', maxReasserts: 2 } });
+    const rollout = atStep(1, 0, { plan, appliedGeneration: 1 });
+    const drifted = asWanted(rollout, MINUTE);
+    if (drifted.route?.ok !== true) throw new Error('no route');
+    const found = { ...drifted, route: { ...drifted.route, canaryWeight: 60 } };
+    const put = becomes(rollout, found);
+    expect(put).toMatchObject({ reasserts: 1, phase: { name: 'progressing', reachedAt: null } });
+    expect(inForce(put)).toEqual({ weight: 60, since: MINUTE });
+    // Not written yet, it is still what it was: no second drift.
+    expect(becomes(put, { ...found, at: MINUTE + 5_000 }).reasserts).toBe(1);
+    let bad = put;
+    for (let i = 1; i <= 10 && statusOf(bad) === 'progressing'; i += 1)
+      bad = becomes(bad, { ...found, at: MINUTE + i * 10_000, measurements: [measured('fail', { step: 1 })] });
+    expect(bad.phase).toMatchObject({ name: 'rolling_back', reason: 'analysis' });
+  });
+
   it.each([
     ['has no ready pod', { ...ready('myapp-v2'), ready: 0, settled: false }],
     ['is gone', { ok: false, name: 'myapp-v2', code: 'not_found', message: 'deployment myapp-v2 is gone' } as const],

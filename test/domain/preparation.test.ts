@@ -174,7 +174,70 @@ describe('on the way forward', () => {
     const before = seen(rollout, { route: aRoute(0, null), workloads: canary(2) });
     expect(weightToWrite(rollout, before)).toBeNull();
     const stands = { ...rollout, prepared: [entry()] };
-    expect(weightToWrite(stands, before)).toBe(50);
+    expect(weightToWrite(stands, before)).toBeNull();
+    expect(weightToWrite(stands, seen(rollout, { route: aRoute(0, null), workloads: canary(5) }))).toBe(50);
+  });
+
+  it('who passes over a step that asks for pods waits for them all the same, and only traffic that was let go does not', () => {
+    const plan = planOf(step(5), step(5, pods({ replicas: 5 })), step(50));
+    const full = atStep(3, null, { plan, appliedGeneration: 1, prepared: [entry({ step: 1 })] });
+    const now = (pods: number) => seen(full, { route: aRoute(5, null), workloads: canary(pods) });
+    expect(weightToWrite(full, now(4))).toBeNull();
+    expect(weightToWrite(full, now(5))).toBe(100);
+    const released = { ...full, prepared: [entry({ step: 1, state: 'released' as const, released: true as const })] };
+    expect(weightToWrite(released, now(2))).toBe(100);
+    const { rollout: waits } = observe(full, now(4));
+    expect(waits.unreadySince).toBe(1_000);
+  });
+
+  it('a subset that somebody takes away comes back, and no weight goes up meanwhile, nor where it cannot be looked at', () => {
+    const plan = planOf(step(0, SUBSETS), step(5), step(50));
+    const subset = entry({
+      kind: 'ensureSubset',
+      replicas: null,
+      way: 'ensure-subset',
+      object: 'DestinationRule myapp',
+    });
+    const rollout = atStep(1, 0, { plan, appliedGeneration: 1, prepared: [subset] });
+    expect(tasksForward(rollout, canary(2))).toMatchObject([{ preparation: { kind: 'ensureSubset' }, leaving: null }]);
+    const found = (part: object) => look({ kind: 'ensureSubset', replicas: null, token: '9', ...part });
+    const gone = observe(rollout, seen(rollout, { preparations: [found({ standing: false })] }));
+    expect(gone.rollout.prepared).toMatchObject([{ state: 'wanted', token: '9', since: 1_000 }]);
+    expect(gone.facts.map(({ type }) => type)).toContain('preparation_wanted');
+    const raised = seen(gone.rollout, { route: aRoute(5, null) });
+    expect([gone.rollout.phase, weightToWrite(gone.rollout, raised)]).toMatchObject([{ step: 2 }, null]);
+    const back = observe(gone.rollout, { ...raised, preparations: [found({ standing: true })], at: 2_000 });
+    expect(weightToWrite(back.rollout, { ...raised, at: 11_999 })).toBeNull();
+    expect(weightToWrite(back.rollout, { ...raised, at: 12_000 })).toBe(50);
+    const blind: PreparationLook = { ok: false, kind: 'ensureSubset', leaving: null, gone: false, message: 'away' };
+    expect(weightToWrite(back.rollout, { ...raised, preparations: [blind], at: 12_000 })).toBeNull();
+  });
+
+  describe('a canary that has no pods yet', () => {
+    const pending = (plan: Plan): Rollout => at({ plan, phase: { name: 'pending', behind: null } });
+    const none = { ...canary(2), canary: { ...ready('myapp-v2', 0), settled: true } as const };
+    const begins = (plan: Plan) =>
+      observe(pending(plan), seen(pending(plan), { route: aRoute(0, null), workloads: none }));
+
+    it('begins where the first step brings them, and waits where none does', () => {
+      expect(begins(PLAN).rollout.phase).toMatchObject({ name: 'progressing', step: 0, reachedAt: null });
+      const waits = begins(planOf(step(5), step(5, pods({ replicas: 5 })), step(50)));
+      expect([waits.rollout.phase.name, waits.facts[0]?.message]).toEqual([
+        'pending',
+        'no traffic moves yet: deployment myapp-v2 is scaled to 0; scale it up',
+      ]);
+    });
+
+    it('is not sent back for it in a pause of the first step, before anything may bring them', () => {
+      const { phase } = at();
+      if (phase.name !== 'progressing') throw new Error('not progressing');
+      const paused = at({
+        unreadySince: 0,
+        phase: { ...phase, name: 'paused', cause: 'operator', held: false, since: 0, message: 'paused' },
+      });
+      const later = observe(paused, seen(paused, { workloads: none }, 2 * PLAN.readyDeadline)).rollout;
+      expect(later.phase.name).toBe('paused');
+    });
   });
 
   it('a subset that is new gets time to be known; one that was there needs none', () => {

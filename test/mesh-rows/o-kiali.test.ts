@@ -233,6 +233,7 @@ describe('the preflight', () => {
         read: async () => aRoute(0, null),
         apply: async () => ({ kind: 'conflict' }),
         rehearse: async () => ({ kind: 'applied', token: '1', before: 0, after: 5 }),
+        conclude: async () => ({ kind: 'written' }),
       }),
       workload: async (_, role) => ready(`myapp-${role}`),
     },

@@ -139,6 +139,10 @@ const pods = (to: ScaleTo, seed: number): Step => ({
 export const scaledBy = (seed: number): 'deployment' | 'hpa' | 'keda' =>
   (['deployment', 'hpa', 'keda'] as const)[Math.floor(seed / 5) % 3] ?? 'deployment';
 
+/** A canary without pods, where its first step brings them. A HorizontalPodAutoscaler does not. */
+export const beginsAsleep = (seed: number): boolean =>
+  seed % 5 === 2 && seed % 4 !== 1 && seed % 3 !== 0 && scaledBy(seed) !== 'hpa';
+
 export function scriptOf(seed: number): Script {
   const { random } = scheduler(seed ^ 0x5eed);
   const maybe = <T>(p: number, value: () => T): T | null => (random() < p ? value() : null);
@@ -487,9 +491,9 @@ const anObject = (apiVersion: string, kind: string, name: string, spec: object):
   metadata: { name, namespace: 'production' },
   spec,
 });
-const deployment = (version: string): KubeObject =>
+const deployment = (version: string, replicas = 2): KubeObject =>
   anObject('apps/v1', 'Deployment', `myapp-${version}`, {
-    replicas: 2,
+    replicas,
     template: { metadata: { labels: { app: 'myapp', version } } },
   });
 const scaleTargetRef = { kind: 'Deployment', name: 'myapp-v2' };
@@ -500,7 +504,7 @@ function beside({ seed, plan }: Script): readonly KubeObject[] {
   const by = scaledBy(seed);
   return [
     deployment('v1'),
-    deployment('v2'),
+    deployment('v2', beginsAsleep(seed) ? 0 : 2),
     anObject('networking.istio.io/v1', 'DestinationRule', 'myapp', {
       host: 'myapp',
       subsets: names.map((version) => ({ name: version, labels: { version } })),
@@ -523,7 +527,7 @@ function beside({ seed, plan }: Script): readonly KubeObject[] {
 const podsOf = (kube: ReturnType<typeof memoryKube>): number =>
   ((kube.object('myapp-v2', 'deployments')?.spec ?? { replicas: 0 }) as { replicas: number }).replicas;
 
-/** As an autoscaler does, a moment later; what is scaled to 0 it leaves alone. */
+/** As an autoscaler does, a moment later; what is scaled to 0 it leaves alone, but for KEDA. */
 function keepBounds(kube: ReturnType<typeof memoryKube>): void {
   const found = kube.object('myapp-v2', 'deployments');
   const now = podsOf(kube);
@@ -532,7 +536,8 @@ function keepBounds(kube: ReturnType<typeof memoryKube>): void {
       0,
     (kube.object('myapp-v2', 'scaledobjects')?.spec as { minReplicaCount?: number } | undefined)?.minReplicaCount ?? 0,
   );
-  if (found === undefined || now === 0 || now >= least) return;
+  const wakes = kube.object('myapp-v2', 'scaledobjects') !== undefined;
+  if (found === undefined || (now === 0 && !wakes) || now >= least) return;
   kube.put({ ...found, spec: { ...(found.spec as object), replicas: least } }, 'autoscaler');
 }
 

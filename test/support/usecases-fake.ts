@@ -172,6 +172,9 @@ export function fakeUseCases(targets: readonly Pick<MeshModule, 'kind' | 'target
     async rehearse() {
       return { kind: 'applied', token: '1', before: 0, after: 5 };
     },
+    async conclude() {
+      throw new Error('requests never write to the mesh');
+    },
   });
   const meshes: MeshGateway = {
     router,

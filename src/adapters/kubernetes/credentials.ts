@@ -13,6 +13,8 @@ export interface CredentialSource {
   /** Kubeconfig as YAML text. */
   readonly kubeconfig?: string;
   readonly kubeconfigFile?: string;
+  /** Where a kubeconfig is kept that is not on this machine. Asked again whenever the credentials are refused; throws. */
+  readonly kubeconfigFrom?: () => Promise<string>;
   /** Context of the kubeconfig; default: its current one. */
   readonly context?: string;
   /** The pod's own service account. */
@@ -52,9 +54,49 @@ interface Held {
   readonly until: number;
 }
 
-/** Throws with what is wrong in the source and what to do. */
+/** A source elsewhere that does not answer is asked again, but not by every call. */
+const ASK_AGAIN_MS = 2_000;
+
+/**
+ * Throws with what is wrong in the source and what to do. A source elsewhere may be away for now: then calls fail until it
+ * answers, and no process that serves other clusters too fails to start.
+ */
 export async function openCredentials(cluster: string, source: CredentialSource): Promise<Credentials> {
-  let held = await load(cluster, source, 1);
+  if (source.kubeconfigFrom === undefined) return opened(cluster, source, await load(cluster, source, 1));
+  let inner: Credentials | null = null;
+  let asking: Promise<Credentials> | null = null;
+  let failed: { readonly error: unknown; readonly until: number } | null = null;
+  let closed = false;
+  const ask = async (): Promise<Credentials> => {
+    if (inner !== null) return inner;
+    if (failed !== null && performance.now() < failed.until) throw failed.error;
+    asking ??= load(cluster, source, 1)
+      .then((held) => {
+        inner = opened(cluster, source, held);
+        if (closed) inner.close();
+        return inner;
+      })
+      .catch((error: unknown) => {
+        failed = { error, until: performance.now() + ASK_AGAIN_MS };
+        throw error;
+      })
+      .finally(() => {
+        asking = null;
+      });
+    return asking;
+  };
+  return {
+    access: async (purpose) => (await ask()).access(purpose),
+    reload: async (generation) => (await ask()).reload(generation),
+    close() {
+      closed = true;
+      inner?.close();
+    },
+  };
+}
+
+function opened(cluster: string, source: CredentialSource, first: Held): Credentials {
+  let held = first;
   let reloading: Promise<void> | null = null;
   let refreshing: Promise<void> | null = null;
 
@@ -125,19 +167,19 @@ async function load(cluster: string, source: CredentialSource, generation: numbe
 }
 
 async function fill(config: KubeConfig, cluster: string, source: CredentialSource): Promise<void> {
-  const given = [source.kubeconfig, source.kubeconfigFile, source.inCluster === true ? true : undefined].filter(
-    (one) => one !== undefined,
-  );
+  const { kubeconfig, kubeconfigFile, kubeconfigFrom, inCluster } = source;
+  const ways = [kubeconfig, kubeconfigFile, kubeconfigFrom, inCluster === true ? true : undefined];
+  const given = ways.filter((one) => one !== undefined);
   if (given.length !== 1)
     throw new Error(
-      `cluster ${cluster}: give one of kubeconfig (YAML text), kubeconfigFile or inCluster; found ${given.length}`,
+      `cluster ${cluster}: give one of kubeconfig (YAML text), kubeconfigFile, kubeconfigFrom or inCluster; found ${given.length}`,
     );
   if (source.inCluster === true) {
     config.loadFromCluster();
     return;
   }
   try {
-    const text = source.kubeconfig ?? (await readFile(source.kubeconfigFile as string, 'utf8'));
+    const text = kubeconfig ?? (await kubeconfigFrom?.()) ?? (await readFile(kubeconfigFile as string, 'utf8'));
     config.loadFromString(withTokenFiles(text, source.kubeconfigFile));
   } catch (error) {
     throw new Error(

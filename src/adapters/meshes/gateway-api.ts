@@ -109,8 +109,8 @@ const namingOf = (t: GatewayApiTarget): Naming => ({
   canary: wordsOf(t.canary),
   stableEntry: entryOf(t.stable),
   canaryEntry: entryOf(t.canary),
+  field: 'target.httpRoute.name',
   fields: {
-    object: 'target.httpRoute.name',
     name: t.httpRoute.group === STANDARD ? 'target.httpRoute.rule' : null,
     index: 'target.httpRoute.index',
   },

@@ -69,6 +69,7 @@ const namingOf = (t: LinkerdSmiTarget): Naming => ({
   canary: `service ${t.canary.service}`,
   stableEntry: `{ service: ${t.stable.service}, weight: 0 }`,
   canaryEntry: `{ service: ${t.canary.service}, weight: 0 }`,
+  field: 'target.trafficSplit.name',
   fields: null,
 });
 

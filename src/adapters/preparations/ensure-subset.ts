@@ -6,11 +6,14 @@ import type { PreparationWritten } from '../../app/ports.ts';
 import type { PreparationTask } from '../../domain/preparation.ts';
 import type { Kube, KubeClient, KubeObject, ObjectRef, PatchOp } from '../kubernetes/kube.ts';
 import { CONFLICT, definePreparation, refused, type Seen, tokenOf, unread, writtenOf } from '../preparation.ts';
-import { type Mark, markOn, onCondition, removeMark, setMark } from '../prepare/mark.ts';
+import { onCondition, removeMark, setMark } from '../prepare/mark.ts';
+import { addedBy, SUBSETS_ANNOTATION, subsetMark } from '../prepare/subset-mark.ts';
 import {
   DESTINATION_RULES,
+  labelsOf,
   ledTo,
   NETWORKING,
+  podLabelsOf,
   type RulesNow,
   rulesNow,
   subsetNames,
@@ -18,10 +21,8 @@ import {
   type Wanted,
   wantedOf,
 } from '../prepare/subsets.ts';
-import { listAt } from '../routes/json.ts';
 import { pointer } from '../routes/pointer.ts';
 
-const SUBSETS_ANNOTATION = 'sluice.dev/subsets';
 /** On a DestinationRule that a rollout made: it goes when it has no subset left. */
 const MADE = { 'app.kubernetes.io/managed-by': 'sluice' } as const;
 
@@ -51,7 +52,7 @@ export default definePreparation({
     if (!subsets.ok) return writtenOf(subsets, () => null);
     if (typeof subsets.value === 'string') return { kind: 'trouble', message: subsets.value };
     const added = subsets.value.filter(({ name }) => missing.includes(name));
-    const mark = { rollout: task.rollout, added: [...addedBy(markOn(rule, SUBSETS_ANNOTATION)), ...missing] };
+    const mark = { rollout: task.rollout, added: [...addedBy(subsetMark(rule)), ...missing] };
     const ops: readonly PatchOp[] = [
       ...setMark(rule, SUBSETS_ANNOTATION, mark),
       ...(hasList(rule) ? [] : [{ op: 'add', path: '/spec/subsets', value: [] } as const]),
@@ -99,17 +100,13 @@ async function read(kube: KubeClient, task: PreparationTask) {
 
 /** Ours, or else the oldest: of a name that two of them define Istio keeps that one's. */
 const ruleFor = (task: PreparationTask, now: RulesNow): KubeObject | null =>
-  markedIn(task, now) ?? now.own.find((rule) => markOn(rule, SUBSETS_ANNOTATION) !== null) ?? now.own[0] ?? null;
+  markedIn(task, now) ?? now.own.find((rule) => subsetMark(rule) !== null) ?? now.own[0] ?? null;
 
 const markedIn = (task: PreparationTask, { own }: RulesNow): KubeObject | undefined =>
   own.find((rule) => isMarked(task, rule));
-const isMarked = ({ rollout }: PreparationTask, rule: KubeObject): boolean =>
-  markOn(rule, SUBSETS_ANNOTATION)?.rollout === rollout;
+const isMarked = ({ rollout }: PreparationTask, rule: KubeObject): boolean => subsetMark(rule)?.rollout === rollout;
 const isMade = ({ metadata }: KubeObject): boolean =>
   Object.entries(MADE).every(([label, value]) => metadata.labels?.[label] === value);
-
-const addedBy = (mark: Mark | null): readonly string[] =>
-  listAt(mark, 'added').filter((name) => typeof name === 'string');
 
 const missingIn = ({ names }: Wanted, { own }: RulesNow): readonly string[] => {
   const defined = new Set(own.flatMap(subsetNames));
@@ -132,12 +129,16 @@ async function forward(kube: KubeClient, task: PreparationTask, wanted: Wanted, 
       `${words(wanted, task.target.service)} is for another host than ${wanted.host}, so no DestinationRule of that name can be made: define subsets ${wanted.names.join(', ')} in one for ${wanted.host} by hand`,
     );
   const missing = missingIn(wanted, now);
-  const mark = rule === null ? null : markOn(rule, SUBSETS_ANNOTATION);
+  const mark = rule === null ? null : subsetMark(rule);
   const standing = rule !== null && missing.length === 0 && (mark === null || mark.rollout === task.rollout);
   if (missing.length > 0) {
     const subsets = await subsetsFor(kube, task, wanted.names);
     if (!subsets.ok) return unread(subsets);
     if (typeof subsets.value === 'string') return refused(`${wanted.host}: ${subsets.value}`);
+  } else if (task.prepared?.state !== 'standing') {
+    const strange = await strangeIn(kube, task, wanted, now);
+    if (!strange.ok) return unread(strange);
+    if (strange.value !== null) return refused(strange.value);
   }
   return {
     ok: true,
@@ -151,6 +152,29 @@ async function forward(kube: KubeClient, task: PreparationTask, wanted: Wanted, 
       : `${rule === null ? 'is made with' : 'gets'} ${missing.length === 1 ? 'subset' : 'subsets'} ${missing.join(' and ') || 'of an earlier rollout'}`,
     read: rule,
   };
+}
+
+/** A subset of that name that an earlier release left may be for pods of that one. null: each is for the version's own. */
+async function strangeIn(
+  kube: KubeClient,
+  task: PreparationTask,
+  wanted: Wanted,
+  { own }: RulesNow,
+): Promise<Kube<string | null>> {
+  const versions = await podLabelsOf(kube, task);
+  if (!versions.ok) return versions;
+  for (const [at, name] of wanted.names.entries()) {
+    const { deployment, labels } = versions.value[at === 0 ? 'canary' : 'stable'];
+    const rule = own.find((one) => subsetNames(one).includes(name));
+    const wrong = Object.entries(labelsOf(rule, name)).find(([key, value]) => labels[key] !== value);
+    if (rule === undefined || wrong === undefined) continue;
+    const [key, value] = wrong;
+    return {
+      ok: true,
+      value: `${words(wanted, rule.metadata.name)} defines subset ${name} with ${key}: ${value}, and the pods of deployment ${deployment} have ${labels[key] ?? 'none'}: requests would go to others. Remove that subset, or correct its labels`,
+    };
+  }
+  return { ok: true, value: null };
 }
 
 async function back(kube: KubeClient, task: PreparationTask, wanted: Wanted, now: RulesNow): Promise<Seen> {
@@ -189,7 +213,7 @@ async function goingFrom(
   const free = (names: readonly unknown[], rule: KubeObject): readonly string[] =>
     subsetNames(rule).filter((name) => names.includes(name) && !led.value.has(name));
   if (marked !== undefined)
-    return { ok: true, value: { rule: marked, gone: free(addedBy(markOn(marked, SUBSETS_ANNOTATION)), marked) } };
+    return { ok: true, value: { rule: marked, gone: free(addedBy(subsetMark(marked)), marked) } };
   const absent = prepared?.released === true && Array.isArray(prepared.before) ? prepared.before : [];
   const rule = now.own.find((one) => free(absent, one).length > 0);
   return { ok: true, value: rule === undefined ? { rule: null, gone: [] } : { rule, gone: free(absent, rule) } };

@@ -54,7 +54,25 @@ export async function lookAtFloor(how: Autoscaler, kube: KubeClient, task: Prepa
   if (!found.ok) return unread(found);
   const object = found.value;
   if (object === null) return null;
-  return task.leaving === null ? forward(how, task, object) : back(how, kube, task, object);
+  if (task.leaving !== null) return back(how, kube, task, object);
+  const asleep = await asleepUnder(how, kube, task);
+  return asleep === null ? forward(how, task, object) : asleep;
+}
+
+/** An autoscaler that does not wake a Deployment of 0 pods: nothing would ever come of its new least number. */
+async function asleepUnder(
+  { canRest, kind }: Autoscaler,
+  kube: KubeClient,
+  task: PreparationTask,
+): Promise<Seen | null> {
+  if (!canRest) return null;
+  const found = await canaryDeployment(kube, task);
+  if (!found.ok) return unread(found);
+  if (replicasOf(found.value) > 0) return null;
+  const { namespace, canary } = task.target;
+  return refused(
+    `deployment ${canary.deployment} is scaled to 0, and a ${kind} leaves it there. Run: kubectl scale deployment ${canary.deployment} -n ${namespace} --replicas=1`,
+  );
 }
 
 const words = ({ kind }: Autoscaler, { target }: PreparationTask, { metadata }: KubeObject): string =>

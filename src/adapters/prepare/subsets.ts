@@ -73,6 +73,13 @@ const isForSomeCallers = (rule: KubeObject): boolean => Object.keys(recordAt(rul
 export const subsetNames = (rule: KubeObject): readonly string[] =>
   listAt(rule.spec, 'subsets').map((subset) => textAt(subset, 'name') ?? '');
 
+/** What a subset of that name selects by; none where it is not defined. */
+export const labelsOf = (rule: KubeObject | undefined, subset: string): Labels =>
+  recordAt(
+    rule === undefined ? null : listAt(rule.spec, 'subsets').find((one) => textAt(one, 'name') === subset),
+    'labels',
+  ) as Labels;
+
 export interface Subset {
   readonly name: string;
   readonly labels: Labels;
@@ -84,13 +91,9 @@ export async function subsetsFor(
   task: PreparationTask,
   names: readonly string[],
 ): Promise<Kube<readonly Subset[] | string>> {
-  const [stable, canary] = await Promise.all([
-    kube.get(deploymentRef(task, 'stable')),
-    kube.get(deploymentRef(task, 'canary')),
-  ]);
-  if (!stable.ok) return stable;
-  if (!canary.ok) return canary;
-  const [theirs, ours] = [podLabels(stable.value), podLabels(canary.value)];
+  const versions = await podLabelsOf(kube, task);
+  if (!versions.ok) return versions;
+  const [theirs, ours] = [versions.value.stable.labels, versions.value.canary.labels];
   const given = task.preparation.kind === 'ensureSubset' ? task.preparation.labels : null;
   const keys = given === null ? tellingApart(ours, theirs) : Object.keys(given);
   const { deployment } = task.target.canary;
@@ -104,10 +107,37 @@ export async function subsetsFor(
   if (lost !== undefined)
     return {
       ok: true,
-      value: `ensureSubset.labels has ${lost[0]}: ${lost[1]}, and the pod template of deployment ${deployment} has ${ours[lost[0]] ?? 'none'}: the subset would have no pod`,
+      value: `ensureSubset.labels has ${lost[0]}: ${lost[1]}, and the pod template of deployment ${deployment} has ${ours[lost[0]] ?? 'none'}: the subset would have no pod. Correct the label, or leave labels out: they are then those that tell the two templates apart`,
     };
   const labels = [chosen, pick(theirs, keys)];
   return { ok: true, value: names.map((name, at) => ({ name, labels: labels[at] ?? {} })) };
+}
+
+interface Version {
+  readonly deployment: string;
+  /** Of the pod template. */
+  readonly labels: Labels;
+}
+
+/** What the pods of both versions are labelled with. */
+export async function podLabelsOf(
+  kube: KubeClient,
+  task: PreparationTask,
+): Promise<Kube<Readonly<Record<'stable' | 'canary', Version>>>> {
+  const [stable, canary] = await Promise.all([
+    kube.get(deploymentRef(task, 'stable')),
+    kube.get(deploymentRef(task, 'canary')),
+  ]);
+  if (!stable.ok) return stable;
+  if (!canary.ok) return canary;
+  const { target } = task;
+  return {
+    ok: true,
+    value: {
+      stable: { deployment: target.stable.deployment, labels: podLabels(stable.value) },
+      canary: { deployment: target.canary.deployment, labels: podLabels(canary.value) },
+    },
+  };
 }
 
 const podLabels = ({ spec }: KubeObject): Labels =>

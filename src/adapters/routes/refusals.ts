@@ -21,9 +21,10 @@ export interface Naming {
   /** The entry as it can be pasted into the object. */
   readonly stableEntry: string;
   readonly canaryEntry: string;
+  /** Field of the target that names the object. */
+  readonly field: string;
   /** Fields of the target that name a rule; null: the kind has one rule only. */
   readonly fields: {
-    readonly object: string;
     /** null: rules of this kind have no names. */
     readonly name: string | null;
     readonly index: string;
@@ -104,7 +105,7 @@ export const ambiguous = (naming: Naming, rules: readonly Rule[]): RouteTrouble 
 export const delegated = (naming: Naming, rules: readonly Rule[]): RouteTrouble =>
   trouble(
     'delegated',
-    `${naming.object} hands over: ${listed(rules)}. The weights stand in the delegate: name it in ${naming.fields?.object}`,
+    `${naming.object} hands over: ${listed(rules)}. The weights stand in the delegate: name it in ${naming.field}`,
   );
 
 /** `in VirtualService production/myapp, rule 1 "api"`, or the object alone where it has one rule. */
@@ -181,7 +182,7 @@ export function fromKube(naming: Naming, found: KubeTrouble): RouteTrouble {
 function remedy(naming: Naming, code: RouteTroubleCode): string {
   switch (code) {
     case 'not_found':
-      return `. Create it${naming.fields === null ? '' : `, or correct ${naming.fields.object}`}`;
+      return `. Create it, or correct ${naming.field}`;
     case 'crd_missing':
       return `. ${naming.install}`;
     case 'forbidden':

@@ -1,4 +1,5 @@
 import type { KubeObject } from '../../kubernetes/kube.ts';
+import { madeBy } from '../../prepare/subset-mark.ts';
 import { expandHost, namespaceOfHost } from '../../routes/hosts.ts';
 import { recordAt } from '../../routes/json.ts';
 import { type CheckResult, defineCheck, type Surroundings } from '../check.ts';
@@ -19,6 +20,8 @@ interface Selected {
   readonly object: string;
   readonly field: string;
   readonly labels: Labels;
+  /** Rollout that defined it, and takes it away at its end; null: none. */
+  readonly madeBy: string | null;
   /** Live pods; null: the host is no Service of this cluster, or one without a selector. */
   readonly pods: readonly KubeObject[] | null;
 }
@@ -74,7 +77,8 @@ function selected(services: readonly KubeObject[], pods: readonly KubeObject[], 
 function judged(one: Selected, all: readonly KubeObject[], namespace: string): readonly CheckResult[] {
   const { version, words, object, field, labels } = one;
   const own = all.filter((pod) => runs(pod, version));
-  const evidence = { role: version.role, deployment: version.name, object, field, labels: pairs(labels) };
+  const made = one.madeBy === null ? {} : { madeBy: one.madeBy };
+  const evidence = { role: version.role, deployment: version.name, object, field, labels: pairs(labels), ...made };
   if (one.pods === null)
     return [
       warn(
@@ -187,7 +191,7 @@ async function selectionOf(
     const place = { object: `Service ${space}/${shortHost(host)}`, field: 'spec.selector' };
     const service = services.find(({ metadata }) => metadata.name === shortHost(host));
     const labels = recordAt(service?.spec, 'selector') as Labels;
-    return { results: [], selected: { version, words, ...place, labels, pods: choose({}) } };
+    return { results: [], selected: { version, words, ...place, labels, madeBy: null, pods: choose({}) } };
   }
   const { rules } = await rulesFor(around, host, namespace);
   const definitions = subsetsOf(rules).filter(({ name }) => name === subset);
@@ -201,6 +205,7 @@ async function selectionOf(
       object: `DestinationRule ${nameOf(first.rule)}`,
       field: `spec.subsets[${first.index}].labels`,
       labels: first.labels,
+      madeBy: madeBy(first.rule, subset),
       pods: choose(first.labels),
     },
   };
