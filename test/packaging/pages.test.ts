@@ -1,5 +1,5 @@
 /** What the pages show is what there is: links, plans, commands and calls. */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
@@ -42,6 +42,23 @@ describe('every page', () => {
   it.each(each)('%s shows commands that are understood', (_, page) => {
     const shown = [...SHELL.flatMap((language) => blocksOf(page, language)), ...inlineOf(page).filter(isCommand)];
     for (const words of shown.flatMap(callsIn)) expect(() => parse(complete(words)), words.join(' ')).not.toThrow();
+  });
+});
+
+describe("the operator's commands that the pages show", () => {
+  const source = readFileSync(join(ROOT, 'src/main.ts'), 'utf8');
+  const [, options = ''] = /const OPTIONS = \{([\s\S]*?)\} as const/.exec(source) ?? [];
+  const flags = [...options.matchAll(/^ {2}(\w+):/gm)].map(([, name = '']) => name);
+  const verbs = /^(?:token (?:create|list|revoke)|slack (?:map|unmap|doctor))$/;
+
+  it.each(each)('in %s are understood', (_, page) => {
+    const shown = SHELL.flatMap((language) => blocksOf(page, language))
+      .join('\n')
+      .replaceAll(/\\\n\s*/g, ' ');
+    for (const [, role, verb, rest = ''] of shown.matchAll(/(?:sluice|main\.js) (token|slack) (\w+)([^\n#|)]*)/g)) {
+      expect(`${role} ${verb}`).toMatch(verbs);
+      for (const [, flag = ''] of rest.matchAll(/--(\w+)/g)) expect(flags).toContain(flag);
+    }
   });
 });
 
