@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { type Cluster, type Clusters, meshGateway, metricsGateway } from './adapters/clusters.ts';
 import { gateKeeper } from './adapters/gates.ts';
+import { type GrafanaPages, grafanaLinks } from './adapters/grafana/links.ts';
 import { openGuards } from './adapters/guard-post.ts';
 import type { Listing } from './adapters/inspect/check.ts';
 import { type Inspected, loadChecks, openInspector } from './adapters/inspect/inspect.ts';
@@ -11,7 +12,9 @@ import { openQuery } from './adapters/inspect/query.ts';
 import { type JaegerOptions, jaegerSource } from './adapters/jaeger/client.ts';
 import { jaegerLinks } from './adapters/jaeger/links.ts';
 import { type KialiOptions, kialiValidator } from './adapters/kiali/client.ts';
+import { kialiHealth } from './adapters/kiali/health.ts';
 import { kialiLinks } from './adapters/kiali/links.ts';
+import { isShown } from './adapters/kiali/object.ts';
 import { type KubeOptions, type OpenedKube, openKube } from './adapters/kubernetes/client.ts';
 import type { KubeClient } from './adapters/kubernetes/kube.ts';
 import { kubeconfigIn, type RemoteSecret } from './adapters/kubernetes/remote-secret.ts';
@@ -23,7 +26,7 @@ import { afterNotifier, channelNotifier } from './adapters/notify/alerts.ts';
 import { type ChannelSettings, type OpenChannel, openChannels } from './adapters/notify/open-channels.ts';
 import { slackNotifier } from './adapters/notify/slack.ts';
 import { slackApi } from './adapters/notify/slack-api.ts';
-import { fleetSubject, migrationSubject, type Subject, tellNews } from './adapters/notify/slack-news.ts';
+import { fleetNews, migrationNews, type NewsSubject, tellNews } from './adapters/notify/slack-news.ts';
 import { slackResponder } from './adapters/notify/slack-respond.ts';
 import { openFederation } from './adapters/oidc/federation.ts';
 import { openIssuer } from './adapters/oidc/issuer.ts';
@@ -33,9 +36,16 @@ import { type Outbound, openOutbound } from './adapters/outbound/post.ts';
 import { type MigratedCluster, policyGateway } from './adapters/policies/gateway.ts';
 import { postgresAudit } from './adapters/postgres/audit.ts';
 import { type Database, openDatabase } from './adapters/postgres/db.ts';
-import { giveUpLost, postgresAlertOutbox, postgresDeliveryLog } from './adapters/postgres/deliveries.ts';
+import {
+  giveUpLost,
+  postgresAfterOutbox,
+  postgresAlertOutbox,
+  postgresDeliveryLog,
+} from './adapters/postgres/deliveries.ts';
 import { postgresFleetStore } from './adapters/postgres/fleet-store.ts';
 import { postgresInboundCommands } from './adapters/postgres/inbound-commands.ts';
+import { postgresHealthStore } from './adapters/postgres/mesh-health.ts';
+import { postgresLoginCodes } from './adapters/postgres/login-codes.ts';
 import { postgresMigrationStore } from './adapters/postgres/migration-store.ts';
 import { postgresNewsOutbox, postgresOutbox } from './adapters/postgres/outbox.ts';
 import { postgresRolloutStore } from './adapters/postgres/rollout-store.ts';
@@ -62,19 +72,20 @@ import type { CountView } from './adapters/series/counting.ts';
 import type { AuditLog } from './app/audit/log.ts';
 import { backTest } from './app/backtest.ts';
 import { command, retry } from './app/commands.ts';
-import { deliveryLoop, handOver, startDelivery } from './app/deliver.ts';
-import { AFTER } from './app/deliveries.ts';
+import { deliveryLoop, handOver, startAlerts, startDelivery } from './app/deliver.ts';
+import { type About, AFTER, type SubjectKind } from './app/deliveries.ts';
 import { parseFleet } from './app/fleet/document.ts';
 import { commandFleet, fleetStep } from './app/fleet/look.ts';
 import type { FleetStore, FleetUseCases } from './app/fleet/ports.ts';
 import { dryRunFleet, startFleet } from './app/fleet/start.ts';
 import { inboundStep } from './app/inbound.ts';
 import { meshStatus } from './app/mesh.ts';
+import { type HealthPorts, MESH_HEALTH, startHealth } from './app/mesh-health.ts';
 import { migrationLoops } from './app/migration/loop.ts';
 import type { MigrationStore } from './app/migration/ports.ts';
 import { type MigrationPorts, tickMigration } from './app/migration/tick.ts';
 import { type MigrationUseCases, migrationUseCases } from './app/migration/usecases.ts';
-import { NEWS_CHANNELS, type NewsKind } from './app/news.ts';
+import { type Listeners, NEWS_CHANNELS, type NewsKind } from './app/news.ts';
 import { parse } from './app/parse.ts';
 import { planParser } from './app/plan-schema.ts';
 import {
@@ -85,7 +96,6 @@ import {
   type MeshValidator,
   type MetricsProvider,
   type Notifier,
-  type Outbox,
   type Prober,
   type Recorder,
   type TickQueue,
@@ -97,11 +107,12 @@ import { revert } from './app/revert.ts';
 import type { Intake } from './app/slack-intake.ts';
 import { dryRun, type StartPorts, start } from './app/start.ts';
 import { withStepSpans } from './app/step-spans.ts';
+import { fleetSubject, migrationSubject, rolloutSubject, type Subjects } from './app/subject.ts';
 import { tick } from './app/tick.ts';
 import { type Tracer, UNTRACED } from './app/tracer.ts';
 import { lookNow, startTraces, TRACES, type TracePorts } from './app/traces.ts';
 import { type People, principalOfPerson } from './app/trust/login.ts';
-import { CALLBACK_PATH, type Federation, type SignOn } from './app/trust/ports.ts';
+import { CALLBACK_PATH, type Federation, type LoginCodes, type SignOn } from './app/trust/ports.ts';
 import { type Places, scopedFleets, scopedMigrations, scopedUseCases } from './app/trust/scope.ts';
 import type { Trust } from './app/trust/trust.ts';
 import type { OutsideLinks, UseCases } from './app/usecases.ts';
@@ -119,7 +130,7 @@ import type { Tracing } from './telemetry/tracing.ts';
 interface MetricsPorts {
   readonly tracer: Tracer;
   readonly kube: KubeClient;
-  viewsOf(target: Target): readonly View[];
+  viewsOf(target: Target, route?: string): readonly View[];
   countingOf(target: Target): readonly CountView[];
   readonly recorder: Recorder;
   readonly log: Logger;
@@ -150,6 +161,7 @@ export interface ClusterSettings {
   /** Absent: there is none. */
   readonly kiali?: KialiSettings;
   readonly jaeger?: JaegerOptions;
+  readonly grafana?: GrafanaPages;
 }
 
 export interface KialiSettings extends KialiOptions {
@@ -219,7 +231,7 @@ export interface Service {
   /** null: pipelines come with API tokens. */
   readonly federation: Federation | null;
   /** null: people sign in by API token alone. */
-  readonly signOn: { readonly provider: SignOn; readonly people: People } | null;
+  readonly signOn: { readonly provider: SignOn; readonly people: People; readonly codes: LoginCodes } | null;
   readonly recorder: Recorder;
   readonly tracer: Tracer;
   /** What is missing and what to do; empty: ready. */
@@ -245,8 +257,13 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   // Before anything is open that would keep the process from ending with the reason.
   const told = openChannels(settings.channels ?? [], kinds, openOutbound({ allowed: webhooks.allowed }));
   const db = openDatabase({ url: settings.databaseUrl, log });
+  const shown = settings.clusters.some(({ kiali }) => kiali !== undefined);
   const traced = settings.clusters.some(({ jaeger }) => jaeger !== undefined);
-  const channels = [...(settings.slack === null ? [] : ['slack']), ...(traced ? [TRACES] : [])];
+  const channels = [
+    ...(settings.slack === null ? [] : ['slack']),
+    ...(traced ? [TRACES] : []),
+    ...(shown ? [MESH_HEALTH] : []),
+  ];
   // The recorder comes later: it asks the store, which asks the tracer. Until there is work there are no spans.
   const tracing = telemetry.tracing?.({ recorder: { spans: (...counted) => recorder.spans(...counted) }, log });
   const tracer = tracing ?? UNTRACED;
@@ -293,6 +310,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   );
   const validator = validatorOf(settings.clusters, tracer);
   const traces = postgresTraceStore(db);
+  const health = postgresHealthStore(db);
   const tracesOf = traceSources(settings.clusters, tracer);
   const startPorts: StartPorts = {
     ...gateways,
@@ -340,6 +358,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     planSchema: parser.jsonSchema,
     outside: outsideLinks(settings.clusters),
     traces: (id) => traces.of(id),
+    meshHealth: (id) => health.of(id),
     async tracesNow(id) {
       const loaded = await store.load(id);
       return loaded === null ? null : lookNow({ sourceOf: tracesOf }, loaded.rollout, loaded.now);
@@ -347,8 +366,8 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     capabilities: capabilityMatrix(meshes),
   };
   const useCases = scopedUseCases(unscoped, places);
-  const tells = settings.slack !== null;
-  const fleets = postgresFleetStore(db, { tells });
+  const listeners: Listeners = { slack: settings.slack !== null, usual };
+  const fleets = postgresFleetStore(db, listeners);
   const fleetPorts = { fleets, start: startPorts };
   const fleetStart = { ...fleetPorts, newFleetId: () => newId('fr') };
   const unscopedFleets: FleetUseCases = {
@@ -382,10 +401,11 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     evaluateWithin: evaluateWithin(settings),
     prober: probes,
     gates,
+    pageOf: (id: string) => linkTo(settings)({ kind: 'rollout', id }),
     ...(telemetry.crashPoint === undefined ? {} : { crashPoint: telemetry.crashPoint }),
   };
   const migrationPorts: MigrationPorts = {
-    store: postgresMigrationStore(db, { tells }),
+    store: postgresMigrationStore(db, listeners),
     policies: policyGateway(migratedClusters(settings, inspected), meshesWith(useCases.capabilities, 'mtlsMigration')),
     recorder,
     log,
@@ -402,7 +422,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     tokens: postgresTokenStore(db),
     audit,
     inbound,
-    ...trustParts(settings),
+    ...trustParts(settings, db),
     recorder,
     tracer,
     ready: () => missing(store, queue, clusters),
@@ -422,7 +442,12 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
               () =>
                 lostStep(
                   db,
-                  [...channels, ...(tells ? Object.values(NEWS_CHANNELS) : []), ...told.map(({ name }) => name), AFTER],
+                  [
+                    ...channels,
+                    ...(listeners.slack ? Object.values(NEWS_CHANNELS) : []),
+                    ...told.map(({ name }) => name),
+                    AFTER,
+                  ],
                   log,
                 ),
               log,
@@ -433,6 +458,8 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
             outbound,
             secrets: webhooks.secrets,
             store,
+            fleets,
+            migrations: migrationPorts.store,
             recorder,
             tracer,
             log,
@@ -444,6 +471,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
             retention: settings.retention,
             now: Date.now,
           }),
+          ...healthLoops(settings, { outbox: postgresOutbox(db), store, health, tracer, log }),
           ...traceLoops(settings, { outbox: postgresOutbox(db), store, traces, sourceOf: tracesOf, log }),
         ],
         log,
@@ -462,7 +490,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   };
 }
 
-function trustParts({ trust, publicUrl }: Settings): Pick<Service, 'federation' | 'signOn'> {
+function trustParts({ trust, publicUrl }: Settings, db: Database): Pick<Service, 'federation' | 'signOn'> {
   const open = (issuer: string) => openIssuer({ issuer, now: Date.now });
   const login = trust?.login ?? null;
   const ci = trust?.ci ?? null;
@@ -479,6 +507,7 @@ function trustParts({ trust, publicUrl }: Settings): Pick<Service, 'federation' 
               redirectUri: `${publicUrl ?? ''}${CALLBACK_PATH}`,
             }),
             people: { principalOf: (person) => principalOfPerson(login, person), lasts: login.session },
+            codes: postgresLoginCodes(db),
           },
   };
 }
@@ -513,6 +542,9 @@ function stepObjection(
   }
   return asked.kind === 'faultRehearsal' ? objection(asked.probe.url, target) : null;
 }
+
+const viewsOf = (mesh: MeshModule, target: Target, route?: string): readonly View[] =>
+  route === undefined ? mesh.views(target) : (mesh.routeViews?.(target, route) ?? []);
 
 const isPreparation = (asked: Temporary | Preparation): asked is Preparation =>
   PREPARATIONS.some((kind) => kind === asked.kind);
@@ -590,7 +622,7 @@ async function openClusters(
     const client = await clientOf(cluster);
     const ports: MetricsPorts = {
       kube: client,
-      viewsOf: (target) => meshFor(meshes, target.mesh).views(target),
+      viewsOf: (target, route) => viewsOf(meshFor(meshes, target.mesh), target, route),
       countingOf: (target) => meshFor(meshes, target.mesh).counting(target),
       ...telemetry,
     };
@@ -644,14 +676,28 @@ function validatorOf(clusters: readonly ClusterSettings[], tracer: Tracer): Mesh
 
 function outsideLinks(clusters: readonly ClusterSettings[]): (rollout: Rollout) => OutsideLinks {
   const of = clusterOf(clusters);
-  return ({ plan: { target }, createdAt, phase }) => {
-    const { kiali, jaeger } = of(target.cluster) ?? {};
+  return ({ id, plan: { target }, createdAt, phase }) => {
+    const { kiali, jaeger, grafana } = of(target.cluster) ?? {};
     const until = phase.name === 'ended' ? phase.at : null;
     return {
       kiali: kiali === undefined ? null : kialiLinks({ ...kiali, url: kiali.publicUrl ?? kiali.url }, target),
       jaeger: jaeger === undefined ? null : jaegerLinks(jaeger.publicUrl ?? jaeger.url, target, createdAt, until),
+      grafana: grafana === undefined ? null : grafanaLinks(grafana, { id, target }, createdAt, until),
     };
   };
+}
+
+type HealthLoopPorts = Omit<HealthPorts, 'sourceOf'> & { readonly tracer: Tracer };
+
+function healthLoops({ clusters }: Settings, ports: HealthLoopPorts) {
+  const sources = new Map(
+    clusters.flatMap(({ name, kiali }) =>
+      kiali === undefined ? [] : [[name, kialiHealth({ ...kiali, tracer: ports.tracer })] as const],
+    ),
+  );
+  if (sources.size === 0) return [];
+  const sourceOf = (target: Target) => (isShown(target) ? (sources.get(target.cluster) ?? null) : null);
+  return [() => startHealth({ ...ports, sourceOf })];
 }
 
 /** null: the cluster has no tracing. */
@@ -675,34 +721,46 @@ async function lostStep(db: Database, configured: readonly string[], log: Logger
   return LOST_EVERY;
 }
 
-interface AlertPorts extends Pick<LoopPorts, 'store' | 'recorder' | 'tracer' | 'log'> {
+interface AlertLoopPorts extends Pick<LoopPorts, 'store'>, NewsPorts {
   readonly settings: Settings;
   readonly deliveries: DeliveryLog;
   readonly outbound: Outbound;
   readonly secrets: readonly string[];
 }
 
+const VIEWS: Readonly<Record<SubjectKind, string>> = { rollout: 'rollouts', fleet: 'fleets', migration: 'migrations' };
 const linkTo =
-  ({ publicUrl }: Settings, view: 'rollouts' | 'fleets' | 'migrations' = 'rollouts') =>
-  (id: string): string | null =>
-    publicUrl === null ? null : `${publicUrl}/ui/${view}/${id}`;
+  ({ publicUrl }: Settings) =>
+  ({ kind, id }: About): string | null =>
+    publicUrl === null ? null : `${publicUrl}/ui/${VIEWS[kind]}/${id}`;
 
-function alertLoops(db: Database, told: readonly OpenChannel[], ports: AlertPorts) {
-  const { settings, deliveries, outbound, secrets, store, recorder, tracer, log } = ports;
+function alertLoops(db: Database, told: readonly OpenChannel[], ports: AlertLoopPorts) {
+  const { settings, deliveries, outbound, secrets, store, fleets, migrations, recorder, tracer, log } = ports;
   const options = { outbound, log: deliveries, link: linkTo(settings), now: Date.now };
-  const delivery = (outbox: Outbox, notifiers: readonly Notifier[]) => () =>
-    startDelivery({ outbox, store, recorder, tracer, log }, notifiers);
+  const subjects: Subjects = {
+    rollout: async (id) => mapped(await store.load(id), ({ rollout }) => rolloutSubject(rollout)),
+    fleet: async (id) => mapped(await fleets.load(id), ({ fleet }) => fleetSubject(fleet)),
+    migration: async (id) => mapped(await migrations.load(id), ({ migration }) => migrationSubject(migration)),
+  };
   return [
-    delivery(
-      postgresAlertOutbox(db, { ordered: true }),
-      told.map(({ name, request }) => channelNotifier(name, request, options)),
-    ),
+    () =>
+      startAlerts(
+        { outbox: postgresAlertOutbox(db), subjects, recorder, tracer, log },
+        told.map(({ name, request }) => channelNotifier(name, request, options)),
+      ),
     // Without secrets no plan has webhooks.
     ...(secrets.length === 0
       ? []
-      : [delivery(postgresAlertOutbox(db, { ordered: false }), [afterNotifier(secrets, options)])]),
+      : [
+          () =>
+            startDelivery({ outbox: postgresAfterOutbox(db), store, recorder, tracer, log }, [
+              afterNotifier(secrets, options),
+            ]),
+        ]),
   ];
 }
+
+const mapped = <T, R>(found: T | null, into: (found: T) => R): R | null => (found === null ? null : into(found));
 
 interface LoopPorts {
   readonly useCases: UseCases;
@@ -734,7 +792,7 @@ function slackLoops(settings: Settings, db: Database, ports: LoopPorts) {
     channel: slack.channel,
     messages: slackMessages(db),
     store,
-    link: linkTo(settings),
+    link: (id) => linkTo(settings)({ kind: 'rollout', id }),
     log,
   });
   const principals = postgresSlackPrincipals(db);
@@ -760,15 +818,11 @@ function newsLoops(settings: Settings, db: Database, { fleets, migrations, recor
     channel: slack.channel,
     messages: slackMessages(db, 'news'),
   };
-  const subjects: Readonly<Record<NewsKind, (id: string) => Promise<Subject | null>>> = {
-    async fleet(id) {
-      const found = await fleets.load(id);
-      return found === null ? null : fleetSubject(found.fleet, linkTo(settings, 'fleets')(id));
-    },
-    async migration(id) {
-      const found = await migrations.load(id);
-      return found === null ? null : migrationSubject(found.migration, linkTo(settings, 'migrations')(id));
-    },
+  const link = linkTo(settings);
+  const subjects: Readonly<Record<NewsKind, (id: string) => Promise<NewsSubject | null>>> = {
+    fleet: async (id) => mapped(await fleets.load(id), ({ fleet }) => fleetNews(fleet, link({ kind: 'fleet', id }))),
+    migration: async (id) =>
+      mapped(await migrations.load(id), ({ migration }) => migrationNews(migration, link({ kind: 'migration', id }))),
   };
   return (['fleet', 'migration'] as const).map((kind) => () => {
     const ports = { outbox: postgresNewsOutbox(db, kind), recorder, log };

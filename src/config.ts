@@ -74,6 +74,17 @@ export interface JaegerConfig {
     | null;
 }
 
+/** The values of a rollout that a dashboard may be told, and its own names of variables for those that it wants. */
+export const GRAFANA_VALUES = ['cluster', 'namespace', 'service', 'stable', 'canary', 'rollout'] as const;
+const USUAL_VARIABLES = { namespace: 'namespace', service: 'service', canary: 'canary' } as const;
+
+/** Grafana: a link to a dashboard. */
+export interface GrafanaConfig {
+  /** Of the dashboard, as people's browsers reach it. */
+  readonly url: string;
+  readonly variables: Readonly<Partial<Record<(typeof GRAFANA_VALUES)[number], string>>>;
+}
+
 /** Where the service's own traces go, and which there are. */
 export interface TracingConfig {
   readonly endpoint: string;
@@ -120,6 +131,7 @@ export interface ClusterConfig {
   /** Absent: there is none. */
   readonly kiali?: KialiConfig;
   readonly jaeger?: JaegerConfig;
+  readonly grafana?: GrafanaConfig;
 }
 
 export interface RemoteSecretConfig {
@@ -253,6 +265,10 @@ export const VARIABLES = {
   'SLUICE_JAEGER_TOKEN*': 'bearer auth',
   SLUICE_JAEGER_HEADER_NAME: 'auth by a header of this name',
   'SLUICE_JAEGER_HEADER_VALUE*': 'value of that header',
+  SLUICE_GRAFANA_URL:
+    'a dashboard of Grafana as people reach it, like https://grafana.example.com/d/abc/canary; without it there are no links to it',
+  SLUICE_GRAFANA_VARIABLES:
+    "the dashboard's own names of variables for namespace, service, canary, stable, cluster, rollout, like namespace=ns,canary=workload (namespace, service and canary under these names)",
   SLUICE_CLUSTERS_FILE: 'YAML with several clusters, instead of KUBECONFIG and PROMETHEUS_*',
   SLUICE_CHANNELS_FILE: 'YAML with the channels that are told: webhook, msteams, pagerduty',
   'SLUICE_WEBHOOK_SECRETS*':
@@ -542,6 +558,7 @@ const SINGLE = [
   'SLUICE_MESH_NAMESPACES',
   'SLUICE_KIALI_URL',
   'SLUICE_JAEGER_URL',
+  'SLUICE_GRAFANA_URL',
 ];
 
 function clustersOf(env: Env, get: Reader, problems: string[], used: Set<string>): readonly ClusterConfig[] {
@@ -569,6 +586,7 @@ function clustersOf(env: Env, get: Reader, problems: string[], used: Set<string>
   const meshNamespaces = { ...MESH_NAMESPACES, ...named };
   const kiali = kialiOf(get, problems);
   const jaeger = jaegerOf(get, problems);
+  const grafana = grafanaOf(get, problems);
   return [
     {
       name: 'default',
@@ -581,6 +599,7 @@ function clustersOf(env: Env, get: Reader, problems: string[], used: Set<string>
       meshNamespaces,
       ...(kiali === null ? {} : { kiali }),
       ...(jaeger === null ? {} : { jaeger }),
+      ...(grafana === null ? {} : { grafana }),
     },
   ];
 }
@@ -636,6 +655,22 @@ function jaegerOf(get: Reader, problems: string[]): JaegerConfig | null {
         ? { kind: 'header', name, value }
         : null;
   return { url, ...(publicUrl === null ? {} : { publicUrl }), api, auth };
+}
+
+/** As Grafana allows. */
+const VARIABLE = /^\w{1,64}$/;
+
+function grafanaOf(get: Reader, problems: string[]): GrafanaConfig | null {
+  const url = get.url('SLUICE_GRAFANA_URL', HTTP);
+  const variables = get.pairs(
+    'SLUICE_GRAFANA_VARIABLES',
+    GRAFANA_VALUES,
+    "names of the dashboard's variables",
+    (found) => (VARIABLE.test(found) ? found : null),
+  );
+  if (get.text('SLUICE_GRAFANA_URL') === null)
+    orphans(get, problems, 'SLUICE_GRAFANA_URL', ['SLUICE_GRAFANA_VARIABLES']);
+  return url === null ? null : { url, variables: variables ?? USUAL_VARIABLES };
 }
 
 /** `optional`: without an address there is none, and then its other settings have no meaning. */
@@ -767,6 +802,17 @@ const clustersFile = z.strictObject({
               .optional(),
           })
           .optional(),
+        grafana: z
+          .strictObject({
+            url: z.url({ protocol: /^https?$/ }),
+            variables: z
+              .partialRecord(
+                z.enum(GRAFANA_VALUES),
+                z.string().regex(VARIABLE, "wanted the name of a dashboard's variable"),
+              )
+              .prefault({ ...USUAL_VARIABLES }),
+          })
+          .optional(),
       }),
     )
     .refine((clusters) => Object.keys(clusters).length > 0, 'wanted at least one cluster'),
@@ -795,8 +841,18 @@ function clustersIn(file: string, env: Env, problems: string[], used: Set<string
   };
   for (const problem of lonelyRemotes(parsed.data.clusters)) problems.push(`SLUICE_CLUSTERS_FILE: ${file}: ${problem}`);
   return Object.entries(parsed.data.clusters).map(([name, cluster]) => {
-    const { kubeconfig, context, inCluster, prometheus, direct, metricsProvider, meshNamespaces, kiali, jaeger } =
-      cluster;
+    const {
+      kubeconfig,
+      context,
+      inCluster,
+      prometheus,
+      direct,
+      metricsProvider,
+      meshNamespaces,
+      kiali,
+      jaeger,
+      grafana,
+    } = cluster;
     const at = `/clusters/${name}`;
     const ways = [kubeconfig !== undefined, inCluster, cluster.remoteSecret !== undefined].filter(Boolean);
     if (ways.length !== 1)
@@ -824,6 +880,7 @@ function clustersIn(file: string, env: Env, problems: string[], used: Set<string
       ),
       ...(kiali === undefined ? {} : { kiali: fileKiali(kiali, (variable) => secret(at, variable)) }),
       ...(jaeger === undefined ? {} : { jaeger: fileJaeger(jaeger, (variable) => secret(at, variable)) }),
+      ...(grafana === undefined ? {} : { grafana }),
     };
   });
 }
@@ -1095,9 +1152,10 @@ function secretsOf(config: Config, ofChannels: readonly string[]): readonly stri
   const auth = config.clusters.flatMap(({ prometheus: p }) =>
     p === null ? [] : [...passwordsIn(p.url), ...authSecrets(p.auth)],
   );
-  const links = config.clusters.flatMap(({ kiali, jaeger }) => [
+  const links = config.clusters.flatMap(({ kiali, jaeger, grafana }) => [
     ...(kiali === undefined ? [] : [...passwordsIn(kiali.url), ...(kiali.token === null ? [] : [kiali.token])]),
     ...(jaeger === undefined ? [] : [...passwordsIn(jaeger.url), ...authSecrets(jaeger.auth)]),
+    ...(grafana === undefined ? [] : passwordsIn(grafana.url)),
   ]);
   const slack =
     config.slack === null ? [] : [...config.slack.signingSecrets, ...listed(config.slack.appToken), config.slack.token];

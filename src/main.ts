@@ -190,6 +190,7 @@ const clusterOf = ({
   topology,
   kiali,
   jaeger,
+  grafana,
 }: ClusterConfig): ClusterSettings => ({
   name,
   kube: {
@@ -213,6 +214,7 @@ const clusterOf = ({
   ...(remoteSecret === undefined ? {} : { remoteSecret }),
   ...(kiali === undefined ? {} : { kiali }),
   ...(jaeger === undefined ? {} : { jaeger: { ...jaeger, auth: headerOf(jaeger.auth) } }),
+  ...(grafana === undefined ? {} : { grafana }),
 });
 
 const headerOf = (auth: NonNullable<ClusterConfig['jaeger']>['auth']) => {

@@ -1,18 +1,13 @@
 /** A running process: API, worker or both; ready when its parts are; gone within ten seconds of SIGTERM. */
 import type { Logger } from './app/ports.ts';
-import { compose, type Service, type Settings, type Telemetry } from './compose.ts';
+import { application, VERSION } from './application.ts';
+import { compose, type Settings, type Telemetry } from './compose.ts';
 import type { Config } from './config.ts';
 import type { Millis } from './domain/plan.ts';
 import { listen } from './http/listen.ts';
-import { pageRouter } from './http/page.ts';
-import { createServer, LIMITS } from './http/server.ts';
-import { sessions as openSessions } from './http/session.ts';
-import { SIGN_ON_PATH, signOnRouter } from './http/sign-on.ts';
-import { slackRouter } from './http/slack.ts';
 import { shutDown } from './shutdown.ts';
 import { openRecorder } from './telemetry/metrics.ts';
 
-const VERSION = '0.1.0';
 /** Kubernetes gives 30 s by default; people and pipelines wait. After this the process ends, whatever hangs. */
 const GONE_WITHIN: Millis = 9_500;
 /** Requests and ticks under way. (A worker takes up to a second more to let go of its queue.) */
@@ -34,31 +29,7 @@ export async function serve(
     { ...settings, writesHere: role !== 'api' },
     { log, recorder: (sources) => openRecorder({ ...sources, log }), ...(await tracingOf(config)) },
   );
-  const { useCases: usecases, migrations, tokens, recorder, inbound, audit } = service;
-  const slack =
-    config.slack === null || config.slack.signingSecrets.length === 0 || role === 'worker'
-      ? []
-      : [slackRouter({ signingSecrets: config.slack.signingSecrets, accept: inbound.accept, now: Date.now, log })];
-  const page = role === 'worker' ? null : openPage(config, service, log);
-  const app = createServer({
-    usecases,
-    migrations,
-    fleets: service.fleets,
-    deliveries: service.deliveries,
-    tokens,
-    audit,
-    trustedProxies: config.trustedProxies,
-    recorder,
-    tracer: service.tracer,
-    log,
-    ready: () => service.ready(),
-    version: VERSION,
-    metricsOpen: config.metricsOpen,
-    extraRouters: page === null ? slack : [...slack, ...page.routers],
-    ...(page === null ? {} : { sessions: page.sessions }),
-    ...(service.federation === null ? {} : { federation: service.federation }),
-    ...(config.publicUrl === null ? {} : { publicUrl: config.publicUrl }),
-  });
+  const app = application(role, config, service, log);
   const server = await listen(app, { host: config.host, port: config.port });
   const worker = role === 'api' ? null : service.startWorker();
   log.info(
@@ -107,44 +78,6 @@ async function tracingOf({ tracing }: Config): Promise<Pick<Telemetry, 'tracing'
   const resource = { ...tracing.resource, 'service.version': VERSION };
   return { tracing: (ports) => openTracing({ ...tracing, ...ports, resource, version: VERSION }) };
 }
-
-function openPage(config: Config, { tokens, recorder, audit, signOn }: Service, log: Logger) {
-  const authenticate: Service['tokens']['authenticate'] = (token) => tokens.authenticate(token);
-  const sessions = openSessions({
-    key: config.sessionKey,
-    authenticate,
-    ...(signOn === null ? {} : { people: signOn.people }),
-    publicUrl: config.publicUrl ?? undefined,
-    now: Date.now,
-  });
-  const links = { prometheus: prometheusLinks(config), tools: [] };
-  const router = pageRouter({
-    sessions,
-    authenticate,
-    audit,
-    log,
-    recorder,
-    version: VERSION,
-    heartbeat: LIMITS.heartbeat,
-    links,
-    signOn: signOn === null ? null : { label: signOn.provider.label, href: SIGN_ON_PATH },
-  });
-  if (signOn === null) return { sessions, routers: [router] };
-  const { sessionKey: key, publicUrl } = config;
-  const { provider, people } = signOn;
-  const routes = { signOn: provider, people, audit, sessions, key, publicUrl: publicUrl ?? '', now: Date.now, log };
-  return { sessions, routers: [signOnRouter(routes), router] };
-}
-
-/** Whoever is signed in sees these addresses: without the passwords in them. */
-const prometheusLinks = ({ clusters }: Config): Readonly<Record<string, string>> =>
-  Object.fromEntries(
-    clusters.flatMap(({ name, prometheus }): [string, string][] => {
-      if (prometheus === null) return [];
-      const url = new URL(prometheus.publicUrl ?? prometheus.url);
-      return [[name, `${url.origin}${url.pathname}`]];
-    }),
-  );
 
 const stopSignal = (): Promise<string> =>
   new Promise((resolve) => {

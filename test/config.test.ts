@@ -209,6 +209,22 @@ describe('what is said', () => {
     expect(config(least()).clusters[0]).not.toHaveProperty('kiali');
   });
 
+  it.each([
+    [undefined, { namespace: 'namespace', service: 'service', canary: 'canary' }],
+    ['namespace=ns,canary=workload', { namespace: 'ns', canary: 'workload' }],
+  ])('a dashboard of Grafana has its variables: %s', (SLUICE_GRAFANA_VARIABLES, variables) => {
+    const url = 'https://ana:grafana-secret@grafana.example.com/d/abc';
+    const found = config(
+      least({
+        SLUICE_GRAFANA_URL: url,
+        ...(SLUICE_GRAFANA_VARIABLES === undefined ? {} : { SLUICE_GRAFANA_VARIABLES }),
+      }),
+    );
+    expect(found.clusters[0]?.grafana).toEqual({ url, variables });
+    expect(found.secrets).toContain('grafana-secret');
+    expect(config(least()).clusters[0]).not.toHaveProperty('grafana');
+  });
+
   it('Slack has one signing secret or, while it is rotated, several', () => {
     const slack = {
       SLACK_SIGNING_SECRET: 'old-secret, new-secret',
@@ -282,6 +298,7 @@ describe('a problem', () => {
     ['SLUICE_DIRECT_CONCURRENCY', '0'],
     ['SLUICE_KIALI_URL', 'kiali'],
     ['SLUICE_JAEGER_URL', 'jaeger:16686'],
+    ['SLUICE_GRAFANA_URL', 'grafana/d/abc'],
   ])('is %s=%s', (name, value) => {
     expect(problems(least({ [name]: value }))).toEqual([expect.stringMatching(new RegExp(`^${name}: wanted `))]);
   });
@@ -316,6 +333,21 @@ describe('a problem', () => {
       'a token of a Kiali that is nowhere',
       { SLUICE_KIALI_TOKEN: 't' },
       /^SLUICE_KIALI_TOKEN: has no effect without SLUICE_KIALI_URL/,
+    ],
+    [
+      'variables of a Grafana that is nowhere',
+      { SLUICE_GRAFANA_VARIABLES: 'namespace=ns' },
+      /^SLUICE_GRAFANA_VARIABLES: has no effect without SLUICE_GRAFANA_URL/,
+    ],
+    [
+      'something that no dashboard is told',
+      { SLUICE_GRAFANA_URL: 'http://g/d/abc', SLUICE_GRAFANA_VARIABLES: 'pod=p' },
+      /^SLUICE_GRAFANA_VARIABLES: wanted pairs like name=value, separated by commas with names of cluster, namespace/,
+    ],
+    [
+      'a name that is none of a variable',
+      { SLUICE_GRAFANA_URL: 'http://g/d/abc', SLUICE_GRAFANA_VARIABLES: 'namespace=a b' },
+      /^SLUICE_GRAFANA_VARIABLES: wanted pairs/,
     ],
     [
       'an API of a Jaeger that is nowhere',
@@ -563,6 +595,23 @@ describe('several clusters', () => {
       { kiali: undefined, jaeger: { url: 'https://jaeger.us', api: 'v1', auth: null } },
     ]);
     expect(found.secrets).toEqual(expect.arrayContaining(['kiali-eu-secret', 'jaeger-eu-secret']));
+  });
+
+  it('each have a dashboard of Grafana of their own, or none', async () => {
+    const env = await clusters(
+      `clusters:
+         eu:
+           inCluster: true
+           metricsProvider: direct
+           grafana: { url: "https://grafana.eu/d/abc?orgId=2", variables: { canary: workload } }
+         us: { inCluster: true, metricsProvider: direct, grafana: { url: "https://grafana.us/d/abc" } }
+         asia: { inCluster: true, metricsProvider: direct }`,
+    );
+    expect(config(env).clusters.map(({ grafana }) => grafana)).toEqual([
+      { url: 'https://grafana.eu/d/abc?orgId=2', variables: { canary: 'workload' } },
+      { url: 'https://grafana.us/d/abc', variables: { namespace: 'namespace', service: 'service', canary: 'canary' } },
+      undefined,
+    ]);
   });
 
   it.each([

@@ -87,7 +87,7 @@ async function underWay(store: Store, n: number, options: PlanOptions): Promise<
     nextTickAt: null,
   });
   if (!written) throw new Error(`rollout ${rollout.id}: somebody else moved first`);
-  return { service, decision: encodeDecision(decisionOf(rollout, WEIGHT, 0), 0) };
+  return { service, decision: encodeDecision(decisionOf(rollout, WEIGHT, 0)) };
 }
 
 async function inSlices<T>(

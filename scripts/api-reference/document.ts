@@ -54,5 +54,5 @@ export async function document(): Promise<Document> {
     migrations: {},
     version: '',
   } as unknown as ServerOptions;
-  return openApi(apiRoutes(described, lifecycle()), { version: '', planSchema }) as unknown as Document;
+  return openApi(apiRoutes(described, lifecycle()), { version: '', planSchema, cookie: null }) as unknown as Document;
 }

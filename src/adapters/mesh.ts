@@ -77,6 +77,8 @@ export interface MeshModule {
   /** What it can carry: one row per proxy and API version, of each proxy the newest version first. */
   readonly capabilities: readonly MeshCapabilities[];
   views(target: Target): readonly View[];
+  /** The same of one named route; its name is part of the views'. Absent: its proxies count none by name. */
+  routeViews?(target: Target, route: string): readonly View[];
   /** Ways of counting requests one by one for the evidence, the preferred one first. */
   counting(target: Target): readonly CountView[];
   open(target: Target, kube: KubeClient): TrafficRouter;

@@ -156,7 +156,7 @@ function without({ code, message }: NoHistory): BackTestResult {
 
 // ── the trials ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const replayable = (check: Check): boolean => check.kind === 'error-rate';
+const replayable = (check: Check): boolean => check.kind === 'error-rate' && check.route === undefined;
 
 function trialPlanOf({ steps, analysis }: Plan, setup: EvidenceSetup | null): TrialPlan {
   const { interval, settle, noData, checks, evidence } = analysis;
@@ -202,7 +202,7 @@ async function reported(
 }
 
 const REASONS: Readonly<Record<Check['kind'], string>> = {
-  'error-rate': '',
+  'error-rate': 'the past is not counted by route',
   latency: 'counts of slow responses give no quantile',
   prometheus: 'what the query measured of each pod in the past is not known',
 };

@@ -7,6 +7,7 @@ import type { Millis } from '../domain/plan.ts';
 import type { Logger, Message, Notifier, Outbox, Queued, Recorder, RolloutStore } from './ports.ts';
 import type { Repeating } from './repeat.ts';
 import { repeat } from './repeat.ts';
+import type { AlertMessage, AlertNotifier, Subjects } from './subject.ts';
 import { type StepAt, type Tracer, UNTRACED } from './tracer.ts';
 
 export interface DeliverPorts {
@@ -67,6 +68,26 @@ export const deliverNext = (ports: DeliverPorts, notifier: Notifier): Promise<De
   });
 };
 
+export interface AlertPorts extends HandOverPorts<AlertMessage> {
+  readonly subjects: Subjects;
+  /** Absent: nothing is traced. */
+  readonly tracer?: Tracer;
+}
+
+/** As `deliverNext`, of alerts: about whatever there is to alert of. */
+export const deliverNextAlert = (ports: AlertPorts, notifier: AlertNotifier): Promise<Delivery> => {
+  const { subjects, tracer = UNTRACED, log } = ports;
+  const { channel } = notifier;
+  return handOver(ports, channel, async (message) => {
+    const { about, fact } = message;
+    const subject = await subjects[about.kind](about.id);
+    if (subject === null)
+      return log.info({ ...about, channel }, 'a message about something that was deleted: nothing to tell');
+    const at: StepAt = { rollout: about.id, step: fact.step };
+    await tracer.step(at, `${channel}.deliver`, { 'sluice.fact': fact.type }, () => notifier.deliver(message, subject));
+  });
+};
+
 /** What handing over needs, whatever the messages are about. */
 export interface HandOverPorts<M extends Queued> extends Pick<DeliverPorts, 'recorder' | 'log' | 'random'> {
   readonly outbox: Outbox<M>;
@@ -114,10 +135,19 @@ async function putBack<M extends Queued>(
 }
 
 /** One loop per channel, so that a channel that hangs delays only itself. */
-export function startDelivery(ports: DeliverPorts, notifiers: readonly Notifier[], idle: Millis = 1000): Repeating {
-  const loops = notifiers.map((notifier) =>
-    deliveryLoop(notifier.channel, () => deliverNext(ports, notifier), ports.log, idle),
-  );
+export const startDelivery = (ports: DeliverPorts, notifiers: readonly Notifier[], idle?: Millis): Repeating =>
+  loopsOf(notifiers, (notifier) => deliverNext(ports, notifier), ports.log, idle);
+
+export const startAlerts = (ports: AlertPorts, notifiers: readonly AlertNotifier[], idle?: Millis): Repeating =>
+  loopsOf(notifiers, (notifier) => deliverNextAlert(ports, notifier), ports.log, idle);
+
+function loopsOf<N extends { readonly channel: string }>(
+  notifiers: readonly N[],
+  deliver: (notifier: N) => Promise<Delivery>,
+  log: Logger,
+  idle?: Millis,
+): Repeating {
+  const loops = notifiers.map((notifier) => deliveryLoop(notifier.channel, () => deliver(notifier), log, idle));
   return {
     async stop() {
       await Promise.all(loops.map((loop) => loop.stop()));

@@ -6,6 +6,14 @@ import type { Fact, Rollout } from '../domain/rollout.ts';
 /** Name of the channel that tells the webhooks `after` of plans. No configured channel has it. */
 export const AFTER = 'after';
 
+/** What people are told of. */
+export const SUBJECT_KINDS = ['rollout', 'fleet', 'migration'] as const;
+export type SubjectKind = (typeof SUBJECT_KINDS)[number];
+export interface About {
+  readonly kind: SubjectKind;
+  readonly id: string;
+}
+
 /** `dead`: given up after days. */
 export const DELIVERY_STATES = ['pending', 'delivered', 'dead'] as const;
 export type DeliveryState = (typeof DELIVERY_STATES)[number];

@@ -1,9 +1,13 @@
 /**
- * What people are told of fleet rollouts and migrations: ends, ways back, and every need for a person. The same outbox as
- * for rollouts, by a channel for each of the two.
+ * Who is told of a commit of a fleet rollout or of a migration: the channels of the installation, of everything that nobody
+ * may miss, and Slack, of ends, ways back and every need for a person. The same outbox as for rollouts; Slack by a channel
+ * for each of the two.
  */
-import type { FleetFact, FleetFactType } from '../domain/fleet/fleet.ts';
-import type { MigrationFact, MigrationFactType } from '../domain/migration/migration.ts';
+import { fleetAlertKind, fleetAlerts } from '../domain/fleet/alert.ts';
+import type { Fleet, FleetFact } from '../domain/fleet/fleet.ts';
+import { migrationAlertKind, migrationAlerts } from '../domain/migration/alert.ts';
+import type { Migration, MigrationFact } from '../domain/migration/migration.ts';
+import type { Post } from './deliveries.ts';
 import type { Queued } from './ports.ts';
 
 export type NewsKind = 'fleet' | 'migration';
@@ -19,18 +23,43 @@ export interface News extends Queued {
   readonly message: string;
 }
 
-const OF_FLEETS: ReadonlySet<FleetFactType> = new Set(['paused', 'rollback_started', 'child_held', 'ended']);
-/** A caller without mTLS and a policy that cannot be written stay until somebody does something. */
-const OF_MIGRATIONS: ReadonlySet<MigrationFactType> = new Set([
-  'blocked',
-  'paused',
-  'mesh_trouble',
-  'rollback_started',
-  'ended',
-]);
+/** Who is there to be told. */
+export interface Listeners {
+  /** Is there a Slack? */
+  readonly slack: boolean;
+  /** Channels of the installation for plans that name none. */
+  readonly usual: readonly string[];
+}
 
-/** Numbers of the facts that are told. */
-export const toldOfFleet = (facts: readonly FleetFact[]): readonly number[] =>
-  facts.filter(({ type }) => OF_FLEETS.has(type)).map(({ seq }) => seq);
-export const toldOfMigration = (facts: readonly MigrationFact[]): readonly number[] =>
-  facts.filter(({ type }) => OF_MIGRATIONS.has(type)).map(({ seq }) => seq);
+export const NOBODY: Listeners = { slack: false, usual: [] };
+
+export const fleetPosts = (
+  previous: Fleet,
+  next: Fleet,
+  facts: readonly FleetFact[],
+  { slack, usual }: Listeners,
+): readonly Post[] => {
+  const { notify = usual } = next.spec.plan as { readonly notify?: readonly string[] };
+  return fleetAlerts(previous, facts).flatMap((fact) => [
+    ...(slack && fleetAlertKind(fact) !== 'goes_on' ? [postTo(NEWS_CHANNELS.fleet, next, fact)] : []),
+    ...notify.map((channel) => postTo(channel, next, fact)),
+  ]);
+};
+
+/** A migration has no plan that could name channels. */
+export const migrationPosts = (
+  previous: Migration,
+  next: Migration,
+  facts: readonly MigrationFact[],
+  { slack, usual }: Listeners,
+): readonly Post[] =>
+  migrationAlerts(previous, next, facts).flatMap((fact) => [
+    ...(slack && migrationAlertKind(fact) !== 'goes_on' ? [postTo(NEWS_CHANNELS.migration, next, fact)] : []),
+    ...usual.map((channel) => postTo(channel, next, fact)),
+  ]);
+
+const postTo = (channel: string, { id }: { readonly id: string }, { seq }: { readonly seq: number }): Post => ({
+  channel,
+  id: `${id}:${seq}`,
+  seq,
+});

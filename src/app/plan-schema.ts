@@ -3,6 +3,7 @@
  * Meshes bring their own `target`; everything else is here. Published as JSON Schema by `planJsonSchema`.
  */
 import { z } from 'zod';
+import { type MeshCapabilities, noRouteChecks } from '../domain/capabilities.ts';
 import type { Check, EvidencePlan, Guard, Millis, Plan, Severities, Target } from '../domain/plan.ts';
 import { affinityProblems, sessionAffinity } from './affinity-schema.ts';
 import { approvalProblems, approvals, onBehalfOf } from './approval-schema.ts';
@@ -13,7 +14,7 @@ import { durationSchema, percentSchema } from './units.ts';
 import type { Problem } from './usecases.ts';
 import { ANYTHING, notify, outsideProblems, webhooks } from './webhook-schema.ts';
 
-export const LIMITS = { steps: MOST_STEPS, checks: 20, labels: 32, queryLength: 4000 } as const;
+export const LIMITS = { steps: MOST_STEPS, checks: 20, labels: 32, queryLength: 4000, routeLength: 253 } as const;
 
 const NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const name = z.string().regex(NAME, 'wanted 1 to 63 of a-z, 0-9 and "-", not starting or ending with "-"');
@@ -42,9 +43,20 @@ const minSamples = z
   .default(20)
   .describe('Requests that the canary needs in the window for its value to count.');
 
+const route = z
+  .string()
+  .min(1)
+  .max(LIMITS.routeLength)
+  .regex(/^\P{Cc}*$/u, 'wanted a name without control characters')
+  .optional()
+  .describe(
+    "Requests of this named route alone: a route of the Service's ServiceProfile (linkerd-smi). Absent: all requests.",
+  );
+
 const errorRate = z.strictObject({
   ...common,
   kind: z.literal('error-rate'),
+  route,
   max: percentSchema().optional().describe('Highest share of failed requests, like "1%".'),
   relative: z
     .strictObject({ maxRatio: finite.min(0).max(1000).default(1), tolerance: percentSchema().prefault('0%') })
@@ -55,6 +67,7 @@ const errorRate = z.strictObject({
 const latency = z.strictObject({
   ...common,
   kind: z.literal('latency'),
+  route,
   quantile: finite.gt(0).lt(1).default(0.99),
   max: durationSchema('1ms', '1h').optional().describe('Highest latency at the quantile, like "500ms".'),
   relative: z
@@ -271,7 +284,11 @@ const restOf = (guards: readonly GuardSpec[]) => ({
       maxReasserts: z.int().min(0).max(100).default(3),
     })
     .prefault({}),
-  readyDeadline: durationSchema('1s', '1d').prefault('10m').describe('How long the canary may take to become ready.'),
+  readyDeadline: durationSchema('1s', '1d')
+    .prefault('10m')
+    .describe(
+      'How long the canary may take to become ready, and a written weight to come into force where it is copied to the proxies.',
+    ),
   meshPatience: durationSchema('1s', '1d')
     .prefault('5m')
     .describe('How long the mesh object may be out of reach before the rollout pauses.'),
@@ -307,6 +324,8 @@ const restOf = (guards: readonly GuardSpec[]) => ({
 export interface TargetSchema {
   readonly kind: string;
   readonly target: z.ZodType<Target>;
+  /** Absent: nothing is known of what it can carry. */
+  readonly capabilities?: readonly MeshCapabilities[];
 }
 
 /** A question for the world's knowledge that a schema has not: can this check be asked of this target? null: yes. */
@@ -340,6 +359,7 @@ export function planParser(
 ): PlanParser {
   const rest = restOf(guards);
   const known = meshes.map((mesh) => mesh.kind);
+  const matrix = meshes.flatMap(({ capabilities = [] }) => capabilities);
   const byKind = new Map(meshes.map((mesh) => [mesh.kind, mesh.target]));
   const outer = z.strictObject({ target: z.looseObject({ mesh: z.string() }), ...rest });
   const targets = meshes.map((mesh) => mesh.target) as [z.ZodType<Target>, ...z.ZodType<Target>[]];
@@ -364,6 +384,7 @@ export function planParser(
         problems.push(...watch.problems);
         const plan = guards.length === 0 ? bare : { ...bare, analysis: { ...bare.analysis, guards: watch.guards } };
         problems.push(...crossChecks(plan, known, target === null ? () => null : inspect));
+        problems.push(...routeProblems(plan, target, matrix));
         problems.push(...stepProblems(plan.steps, target, inspectStep));
         problems.push(...approvalProblems(parsed.data.approvals, plan.steps));
         problems.push(...affinityProblems(plan, target, inspectStep));
@@ -490,10 +511,13 @@ function checksOf(
     .parse(GUARDRAIL)
     .map((one) => ({ ...one, guardrail: true as const }));
   if (named === undefined) return !compared ? z.array(check).parse(DEFAULT_CHECKS) : whole ? [] : guardrail;
-  if (!compared || whole || named.length === 0 || named.some(({ kind }) => kind === 'error-rate')) return named;
+  if (!compared || whole || named.length === 0 || named.some(judgesErrors)) return named;
   const taken = new Set(named.map((one) => one.name));
   return [...named, ...guardrail.map((one) => ({ ...one, name: free(one.name, taken) }))];
 }
+
+/** Of all requests: what fails on another route than the one that a check names has no limit by it. */
+const judgesErrors = (one: Written): boolean => one.kind === 'error-rate' && one.route === undefined;
 
 /** Theirs may have its name. */
 function free(name: string, taken: ReadonlySet<string>): string {
@@ -589,6 +613,7 @@ function canonicalCheck(
       ...(min === undefined ? {} : { min }),
       ...(c.relative === undefined ? {} : { relative: c.relative }),
     },
+    ...(c.kind === 'prometheus' || c.route === undefined ? {} : { route: c.route }),
     ...(c.kind === 'latency' ? { quantile: c.quantile } : {}),
     ...(c.kind === 'prometheus' ? { query: c.query } : {}),
   };
@@ -603,6 +628,19 @@ function severityProblems(severity: Severities, known: readonly string[] | null)
       code: 'unknown_check',
       message: `unknown mesh check ${JSON.stringify(check)}; known: ${known.join(', ')}`,
     }));
+}
+
+/** Checks of one route, where the mesh has no series by route. */
+function routeProblems(
+  { analysis }: Plan,
+  target: Target | null,
+  matrix: readonly MeshCapabilities[],
+): readonly Problem[] {
+  if (target === null || !matrix.some(({ mesh }) => mesh === target.mesh)) return [];
+  return analysis.checks.flatMap((c, i): Problem[] => {
+    const lack = c.route === undefined ? null : noRouteChecks(matrix, { mesh: target.mesh, proxy: target['proxy'] });
+    return lack === null ? [] : [{ pointer: `/analysis/checks/${i}/route`, code: 'unsupported_check', message: lack }];
+  });
 }
 
 /** What no single field can say. */

@@ -32,10 +32,10 @@ import type {
   Weight,
 } from '../domain/plan.ts';
 import type { PreparationTask } from '../domain/preparation.ts';
-import type { Fact, Phase, PodCounts, Rollout, Stamp, Starter, Status } from '../domain/rollout.ts';
+import type { Fact, Phase, PodCounts, Rollout, Stamp, Starter, Status, TerminalStatus } from '../domain/rollout.ts';
 import type { FaultRehearsal, Temporary } from '../domain/temporary.ts';
 import type { AuditEntry, Doer, Origin } from './audit/act.ts';
-import type { DeliveryState } from './deliveries.ts';
+import type { About, DeliveryState } from './deliveries.ts';
 import type { Finding } from './usecases.ts';
 
 // ── the mesh ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -48,11 +48,38 @@ export interface Decision {
   readonly temporary: readonly Temporary[];
   /** The canary's share is taken away, whatever else the rules say. */
   readonly goingBack: boolean;
-  /** Why, in a few words: "step 2 of 3", "rollback: check errors". */
+  /** Number of the fact that says so, and the step that it stands at; null: not kept by the release that decided. */
+  readonly fact: number | null;
+  readonly step: number | null;
+  /** Canary weight last read before it was decided; null: never read. */
+  readonly from: number | null;
+  /** Why: as the fact says it. */
   readonly reason: string;
   readonly actor: string;
   readonly at: Instant;
+  /** The rollout's page; null: this installation has no public address. */
+  readonly link: string | null;
 }
+
+/** How a rollout ended, for the mesh object. */
+export interface Ending {
+  readonly stamp: Stamp;
+  readonly status: TerminalStatus;
+  readonly step: number;
+  /** The canary's, as it was read back. */
+  readonly weight: Weight;
+  /** One sentence. */
+  readonly outcome: string;
+  /** Whose act led to it; "sluice": nobody's. */
+  readonly actor: string;
+  readonly at: Instant;
+  readonly link: string | null;
+}
+
+export type Concluded =
+  | { readonly kind: 'written' }
+  /** It is not said on the object; the rollout has ended all the same. */
+  | { readonly kind: 'left'; readonly message: string };
 
 export type Applied =
   | { readonly kind: 'applied'; readonly token: string; readonly before: number; readonly after: number }
@@ -81,6 +108,8 @@ export interface TrafficRouter {
   apply(decision: Decision, token: string): Promise<Applied>;
   /** Would the API server accept this write? (dryRun=All.) Nothing is stored. */
   rehearse(decision: Decision, token: string): Promise<Applied>;
+  /** Says beside the decision how the rollout ended, as long as that decision stands. Nothing else changes. */
+  conclude(ending: Ending): Promise<Concluded>;
 }
 
 export interface MeshGateway {
@@ -156,8 +185,11 @@ export interface MeshReport {
 export interface MeshInspector {
   /** Names of all checks, in order. */
   readonly checks: readonly string[];
-  /** Every check of the target's mesh, by name. `stricter`: the plan's wishes. Answers within a deadline of its own. */
-  target(target: Target, stricter: Severities): Promise<readonly MeshFinding[]>;
+  /**
+   * Every check of the target's mesh, by name. `stricter`: the plan's wishes; `routes`: those that its checks name. Answers
+   * within a deadline of its own.
+   */
+  target(target: Target, stricter: Severities, routes?: readonly string[]): Promise<readonly MeshFinding[]>;
   /** Do the clusters of one mesh have the same route object for one service? Empty: no two of them are of one mesh. */
   alike(targets: readonly Target[]): Promise<readonly MeshFinding[]>;
   /** Throws UnknownName for an unknown cluster or mesh. */
@@ -214,6 +246,8 @@ export interface Question {
   readonly target: Target;
   readonly role: Role;
   readonly window: Millis;
+  /** error-rate, latency: of this named route alone. */
+  readonly route?: string;
   /** latency: 0 < q < 1. */
   readonly quantile?: number;
   /** prometheus: PromQL with placeholders. */
@@ -382,6 +416,61 @@ export interface TraceStore {
   keep(rolloutId: string, factSeq: number, traces: readonly FailingTrace[]): Promise<void>;
   conclude(rolloutId: string, factSeq: number, search: TraceSearch): Promise<void>;
   of(rolloutId: string): Promise<KeptTraces>;
+}
+
+// ── the mesh's console ───────────────────────────────────────────────────────────────────────────────────────────────
+
+/** One object as the mesh's console sees it; requests per second, of the last minute. */
+export interface ObjectHealth {
+  /** "workload myapp-v2". */
+  readonly name: string;
+  readonly requests: number;
+  readonly failed: number;
+  /** null: it does not say, or the object has none. */
+  readonly pods: { readonly wanted: number; readonly available: number } | null;
+  /** Its own verdict, as it stands; null: it gave none. */
+  readonly status: string | null;
+  /** One line for people. */
+  readonly message: string;
+}
+
+export type HealthAnswer =
+  /** null: it knows no such object. */
+  | {
+      readonly ok: true;
+      readonly service: ObjectHealth | null;
+      readonly canary: ObjectHealth | null;
+      readonly link: string;
+    }
+  | { readonly ok: false; readonly message: string; readonly link: string };
+
+export interface HealthSource {
+  /** Never throws for expected trouble, never answers later than its deadline. */
+  now(target: Target): Promise<HealthAnswer>;
+  /** The page of the service, for people. */
+  link(target: Target): string;
+}
+
+export interface HealthSnapshot {
+  readonly at: Instant;
+  readonly result: 'taken' | 'unknown' | 'could_not_ask';
+  readonly message: string;
+  readonly service: ObjectHealth | null;
+  readonly canary: ObjectHealth | null;
+  readonly link: string;
+}
+
+export interface KeptHealth {
+  /** null: none was taken (yet). */
+  readonly snapshot: HealthSnapshot | null;
+  /** It will be asked (again). */
+  readonly waiting: boolean;
+}
+
+/** Append-only; a repeat of what is there already adds nothing. */
+export interface HealthStore {
+  keep(rolloutId: string, factSeq: number, snapshot: HealthSnapshot): Promise<void>;
+  of(rolloutId: string): Promise<KeptHealth>;
 }
 
 // ── the store ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -649,10 +738,10 @@ export interface LoggedDelivery {
   /** "<channel>:<message>". */
   readonly id: string;
   readonly channel: string;
-  readonly rolloutId: string;
+  readonly about: About;
   /** `dead`: given up after days. */
   readonly state: DeliveryState;
-  readonly fact: Pick<Fact, 'seq' | 'type' | 'message'>;
+  readonly fact: { readonly seq: number; readonly type: string; readonly message: string };
   readonly attempts: number;
   readonly createdAt: Instant;
   /** null: it is tried no more. */
@@ -665,6 +754,7 @@ export interface LoggedDelivery {
 }
 
 export interface DeliveryFilter {
+  /** Id of a rollout, a fleet rollout or a migration. */
   readonly rollout?: string | undefined;
   readonly channel?: string | undefined;
   readonly state?: LoggedDelivery['state'] | undefined;
@@ -672,7 +762,7 @@ export interface DeliveryFilter {
 
 export interface DeliveryLog {
   attempted(
-    attempt: Attempt & { readonly channel: string; readonly id: string; readonly rolloutId: string },
+    attempt: Attempt & { readonly channel: string; readonly id: string; readonly about: string },
   ): Promise<void>;
   /** Newest first. */
   list(filter: DeliveryFilter, limit: number, cursor: string | null): Promise<Page<LoggedDelivery>>;

@@ -1,18 +1,18 @@
-/** What the cluster says of a plan before anything is written: named findings, the timeline, what each check measures now. */
+/** What the cluster says of a plan before anything is written: named findings, what each check measures now. */
 
 import { affinityAt } from '../domain/affinity.ts';
 import { canaryShortage } from '../domain/capacity.ts';
 import { neverCompares } from '../domain/comparison.ts';
 import { plain } from '../domain/format.ts';
 import type { Route, RouteReading } from '../domain/observation.ts';
-import type { Millis, Plan } from '../domain/plan.ts';
+import type { Plan } from '../domain/plan.ts';
 import { weightAt } from '../domain/plan.ts';
 import type { Stamp } from '../domain/rollout.ts';
 import { temporaryAt } from '../domain/temporary.ts';
 import type { Prepared } from './evidence-setup.ts';
 import { prepareEvidence } from './evidence-setup.ts';
 import type { MeshGateway, MeshInspector, MeshValidator, MetricsGateway, PreparationGateway } from './ports.ts';
-import type { CheckPreview, Finding, TimelineEntry } from './usecases.ts';
+import type { CheckPreview, Finding } from './usecases.ts';
 
 export interface PreflightPorts {
   readonly meshes: MeshGateway;
@@ -45,7 +45,7 @@ export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Pref
     router.read({ fresh: true }),
     ports.meshes.workload(target, 'stable'),
     ports.meshes.workload(target, 'canary'),
-    ports.inspector.target(target, plan.preflight?.severity ?? {}),
+    ports.inspector.target(target, plan.preflight?.severity ?? {}, routesOf(plan)),
     metricsFindings(ports, plan),
     queryFindings(ports, plan),
     prepareEvidence(ports, plan),
@@ -54,7 +54,7 @@ export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Pref
   ]);
   const findings = [
     await routeFinding(router, plan, route),
-    ...startingPoint(plan, route, stable),
+    ...startingPoint(router.object, plan, route, stable),
     workloadFinding('stable', stable),
     workloadFinding('canary', canary),
     ...capacityFindings(plan, { stable, canary }),
@@ -73,6 +73,11 @@ export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Pref
     prepared,
   };
 }
+
+/** Those that its checks name, each once. */
+const routesOf = ({ analysis }: Plan): readonly string[] => [
+  ...new Set(analysis.checks.flatMap(({ route }) => (route === undefined ? [] : [route]))),
+];
 
 /**
  * A subset that the plan itself defines is missing by intention. One that another rollout defined for its own pods goes with
@@ -128,9 +133,13 @@ const rehearse = (router: Router, plan: Plan, step: number, token: string): Retu
       canaryWeight: weightAt(plan, step),
       temporary: temporaryAt(plan, step),
       goingBack: false,
+      fact: null,
+      step,
+      from: null,
       reason: 'dry run',
       actor: 'sluice',
       at: 0,
+      link: null,
     },
     token,
   );
@@ -147,10 +156,10 @@ function readable(router: Router, route: RouteReading, note: string): Finding {
 }
 
 /** The first weight must not be a way down onto pods that are not there, nor a mistake about which version is which. */
-function startingPoint(plan: Plan, route: Route, stable: Workload): readonly Finding[] {
+function startingPoint(object: string, plan: Plan, route: Route, stable: Workload): readonly Finding[] {
   const first = weightAt(plan, 0);
   if (!route.ok || route.canaryWeight <= first) return [];
-  const has = `the canary has ${plain(route.canaryWeight)} % already, and the first step has ${first} %`;
+  const has = `${object}: the canary has ${plain(route.canaryWeight)} % already, and the first step has ${first} %`;
   if (route.canaryWeight === 100)
     return [
       finding(
@@ -245,24 +254,6 @@ function planFindings(plan: Plan): readonly Finding[] {
   return findings;
 }
 
-/** When each weight can be in force at the earliest, without approvals, write and read-back times. */
-export function timeline(plan: Plan): { readonly entries: readonly TimelineEntry[]; readonly minimum: Millis } {
-  let earliest = 0;
-  const entries: TimelineEntry[] = plan.steps.map((step, index) => {
-    const entry = {
-      step: index,
-      weight: step.weight,
-      earliest,
-      hold: step.hold,
-      approval: step.approval === 'required',
-    };
-    earliest += step.hold;
-    return entry;
-  });
-  const promoted = { step: plan.steps.length, weight: 100, earliest, hold: 0, approval: false };
-  return { entries: [...entries, promoted], minimum: earliest };
-}
-
 /** Asks every check of the stable version now: a wrong query shows before it matters. */
 export async function previewChecks({ metrics }: PreflightPorts, plan: Plan): Promise<readonly CheckPreview[]> {
   const { target } = plan;
@@ -273,6 +264,7 @@ export async function previewChecks({ metrics }: PreflightPorts, plan: Plan): Pr
         target,
         role: 'stable',
         window: check.window,
+        ...(check.route === undefined ? {} : { route: check.route }),
         ...(check.quantile === undefined ? {} : { quantile: check.quantile }),
         ...(check.query === undefined ? {} : { query: check.query }),
       });

@@ -4,7 +4,7 @@ import type { Fleet } from '../domain/fleet/fleet.ts';
 import { fleetStatus, waveWords } from '../domain/fleet/fleet.ts';
 import { plain } from '../domain/format.ts';
 import type { Migration } from '../domain/migration/migration.ts';
-import { scopeWords, statusOf as statusWords } from '../domain/migration/migration.ts';
+import { statusOf as statusWords } from '../domain/migration/migration.ts';
 import { weightAt } from '../domain/plan.ts';
 import type { Rollout } from '../domain/rollout.ts';
 import { statusOf, stepOf } from '../domain/rollout.ts';
@@ -85,19 +85,8 @@ export function movedOn(rollout: Rollout): string {
   return `has moved on to ${plain(weightAt(rollout.plan, step))} %: it is ${standing(rollout)}`;
 }
 
-/** "production/web through 3 clusters". Not escaped. */
-export function fleetTitle({ spec }: Fleet): string {
-  const { namespace, service } = spec.plan['target'] as { readonly namespace: string; readonly service: string };
-  const clusters = spec.waves.flatMap((wave) => wave.clusters);
-  return `${namespace}/${service} through ${clusters.length} ${clusters.length === 1 ? 'cluster' : 'clusters'}`;
-}
-
 /** "paused at wave 1 of 2 (first)". */
 export const fleetStanding = (fleet: Fleet): string =>
   `${fleetStatus(fleet).replace('_', ' ')} at ${waveWords(fleet.spec, fleet.phase.wave)}`;
-
-/** "workload production/web on cluster default to STRICT". Not escaped. */
-export const migrationTitle = ({ plan }: Migration): string =>
-  `${scopeWords(plan.scope)} on cluster ${plan.cluster} to STRICT`;
 
 export const migrationStanding = (migration: Migration): string => statusWords(migration).replace('_', ' ');

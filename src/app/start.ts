@@ -12,8 +12,9 @@ import type { ParsePorts } from './parse.ts';
 import { parse } from './parse.ts';
 import type { IdempotencyClaim, Logger, NewRollout, Principal, RolloutStore, Started, TickQueue } from './ports.ts';
 import type { Preflight, PreflightPorts } from './preflight.ts';
-import { preflight, previewChecks, timeline } from './preflight.ts';
+import { preflight, previewChecks } from './preflight.ts';
 import { isRecorded, refuses } from './severity.ts';
+import { timeline } from './timeline.ts';
 import type { DryRun, StartResult } from './usecases.ts';
 
 export interface StartPorts extends PreflightPorts, ParsePorts {

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { Step, Target } from '../domain/plan.ts';
 import type { Preparation } from '../domain/preparation.ts';
-import type { FaultRehearsal, Match, Temporary } from '../domain/temporary.ts';
+import type { FaultRehearsal, Match, Mirror, Temporary } from '../domain/temporary.ts';
 import { type Approvals, approvalOfStep, canonicalApproval } from './approval-schema.ts';
 import { ensureSubset, preparationOf, preparationProblems, scale } from './preparation-schema.ts';
 import { durationSchema, percentSchema } from './units.ts';
@@ -45,7 +45,13 @@ const whole = (least: string) =>
     .refine((part) => part > 0, 'wanted more than 0%')
     .prefault(least);
 
-const mirror = z.strictObject({ percent: whole('100%').describe('Part of the requests that is copied.') });
+const mirror = z.strictObject({
+  percent: whole('100%').describe('Part of the requests that is copied.'),
+  allowUnsafeMethods: z
+    .boolean()
+    .default(false)
+    .describe('Also copies of POST and whatever else changes something: it then happens twice. gRPC is all POST.'),
+});
 
 const probe = z.strictObject({
   url: z.url({ protocol: /^https?$/, error: 'wanted an http or https address' }).max(2000),
@@ -199,9 +205,15 @@ function safeSteps(t: z.output<typeof safe>, target: Target): readonly WrittenSt
 
 function addsOf({ headerRoute: h, mirror: m, faultRehearsal: f }: WrittenStep): Temporary | null {
   if (h !== undefined) return { kind: 'headerRoute', match: matchOf(h) };
-  if (m !== undefined) return { kind: 'mirror', percent: m.percent * 100 };
+  if (m !== undefined) return mirrorOf(m);
   return f === undefined ? null : rehearsalOf(f);
 }
+
+const mirrorOf = ({ percent, allowUnsafeMethods }: z.output<typeof mirror>): Mirror => ({
+  kind: 'mirror',
+  percent: percent * 100,
+  ...(allowUnsafeMethods ? { allowUnsafeMethods } : {}),
+});
 
 function matchOf({ header, cookie, exact = '', prefix, regex }: z.output<typeof headerRoute>): Match {
   if (cookie !== undefined) return { cookie, exact };

@@ -7,7 +7,7 @@
  */
 import { observe, weightToWrite, writeFailed, writeLanded } from '../domain/advance.ts';
 import type { Change } from '../domain/change.ts';
-import { stepWords } from '../domain/change.ts';
+import { SYSTEM, stepWords } from '../domain/change.ts';
 import { comparisonDue, withoutLedger } from '../domain/comparison.ts';
 import { canGoOn } from '../domain/evidence/ledger.ts';
 import { duration } from '../domain/format.ts';
@@ -82,6 +82,8 @@ export interface TickPorts {
   /** Absent: this process sends no probes, and a rehearsal cannot be made. */
   readonly prober?: Prober;
   readonly crashPoint?: CrashPoint;
+  /** Where people see a rollout; null: this installation has no public address. Absent: the same. */
+  readonly pageOf?: (id: string) => string | null;
 }
 
 const OBSERVED_WRITES = 3;
@@ -156,6 +158,7 @@ async function move(ports: TickPorts, loaded: Loaded): Promise<TickOutcome> {
   if (wakeIn !== null) await ports.queue.wake(id, wakeIn, next.phase.name === 'rolling_back' ? 'rollback' : 'tick');
   // After the wake: an object beside the route that does not answer must not delay the next look at the route.
   await prepare(ports, next, seen, log);
+  await conclude(ports, router, next, log);
   return next.phase.name === 'ended' ? 'ended' : 'committed';
 }
 
@@ -402,6 +405,7 @@ async function askOne(ports: TickPorts, rollout: Rollout, due: DueCheck, deadlin
     kind: check.kind,
     target: rollout.plan.target,
     window,
+    ...(check.route === undefined ? {} : { route: check.route }),
     ...(check.quantile === undefined ? {} : { quantile: check.quantile }),
     ...(check.query === undefined ? {} : { query: check.query }),
   };
@@ -498,10 +502,11 @@ async function bringAbout(
   // The tick itself took time: counted from now, the next look would be late by as much.
   const remaining = wait === null ? null : Math.max(0, wait - (ports.monotonic() - loadedAt));
   let look = seen;
+  const decision = (weight: Weight): Decision => decisionOf(rollout, weight, seen.at, pageOf(ports, rollout));
   for (let attempt = 1; attempt <= OBSERVED_WRITES; attempt += 1) {
     const weight = weightToWrite(rollout, look);
     if (weight === null || look.route?.ok !== true) return remaining;
-    const applied = await write(ports, router, rollout, decisionOf(rollout, weight, look.at), look.route.token, log);
+    const applied = await write(ports, router, rollout, decision(weight), look.route.token, log);
     if (applied.kind === 'applied') {
       await ports.crashPoint?.('recorded');
       return await keepLanded(ports, rollout, look.at);
@@ -584,26 +589,52 @@ function describe(applied: Applied): string {
   }
 }
 
-/** What stands on the object beside the weights: who decided what, and why. */
-export function decisionOf(rollout: Rollout, canaryWeight: Weight, at: Instant): Decision {
-  const { phase } = rollout;
-  const reason =
-    phase.name === 'rolling_back'
-      ? phase.outcome.message
-      : phase.name === 'progressing' || phase.name === 'paused'
-        ? stepWords(rollout, phase.step)
-        : phase.name;
-  const goingBack = phase.name === 'rolling_back';
-  const temporary = desiredTemporary(rollout);
+const pageOf = (ports: TickPorts, { id }: Rollout): string | null => ports.pageOf?.(id) ?? null;
+
+/** What stands on the object beside the weights: who decided what, and why, as the committed row has it. `at`: of this look. */
+export function decisionOf(rollout: Rollout, canaryWeight: Weight, at: Instant, link: string | null = null): Decision {
   return {
     stamp: stampOf(rollout),
     canaryWeight,
-    temporary,
-    goingBack,
-    reason: reason.slice(0, 500),
-    actor: 'sluice',
-    at,
+    temporary: desiredTemporary(rollout),
+    goingBack: rollout.phase.name === 'rolling_back',
+    ...(decidedAs(rollout, canaryWeight) ?? untold(rollout, at)),
+    link,
   };
+}
+
+type Told = Pick<Decision, 'fact' | 'step' | 'from' | 'reason' | 'actor' | 'at'>;
+
+/** null: what the row has is of another decision, since a worker of a release that does not keep it has moved on. */
+function decidedAs(rollout: Rollout, canaryWeight: Weight): Told | null {
+  const { decided } = rollout;
+  return decided !== undefined && decided.to === canaryWeight && decided.step === stepOf(rollout) ? decided : null;
+}
+
+function untold(rollout: Rollout, at: Instant): Told {
+  const { phase } = rollout;
+  const step = stepOf(rollout);
+  const reason =
+    phase.name === 'rolling_back' ? phase.outcome.message : step === null ? phase.name : stepWords(rollout, step);
+  return { fact: null, step, from: null, reason, actor: SYSTEM, at };
+}
+
+/** The end is committed, and waits for nothing: a process that dies here, or an object that cannot be written, leaves it unsaid. */
+async function conclude(ports: TickPorts, router: TrafficRouter, rollout: Rollout, log: Logger): Promise<void> {
+  const { phase } = rollout;
+  // Before the first step nothing was written, and nothing is.
+  if (phase.name !== 'ended' || rollout.decided === undefined) return;
+  const said = await router.conclude({
+    stamp: stampOf(rollout),
+    status: phase.status,
+    step: phase.step,
+    weight: phase.status === 'succeeded' ? 100 : 0,
+    outcome: phase.outcome.message,
+    actor: rollout.decided.actor,
+    at: phase.at,
+    link: pageOf(ports, rollout),
+  });
+  if (said.kind === 'left') log.info({}, `${router.object}: its end is not said on the object: ${said.message}`);
 }
 
 /** A newer decision is on the object: another installation's, or our own from before the database was restored. */

@@ -3,10 +3,11 @@ import type { MeshCapabilities } from '../domain/capabilities.ts';
 import type { Command, Refusal } from '../domain/command.ts';
 import type { BackTest } from '../domain/evidence/backtest.ts';
 import type { EvidenceSetup } from '../domain/evidence/ledger.ts';
-import type { Millis } from '../domain/plan.ts';
+import type { GateWebhook, Millis } from '../domain/plan.ts';
 import type { Rollout } from '../domain/rollout.ts';
 import type {
   Evidence,
+  KeptHealth,
   KeptTraces,
   MeshQuestion,
   MeshReport,
@@ -16,6 +17,7 @@ import type {
   StoredMeasurement,
 } from './ports.ts';
 import type { RevertResult } from './revert.ts';
+import type { StepKind } from './step-kinds.ts';
 
 /** One thing that is wrong with what was sent. */
 export interface Problem {
@@ -48,12 +50,22 @@ export type StartResult =
   | { readonly kind: 'conflict'; readonly live: Rollout };
 
 export interface TimelineEntry {
-  readonly step: number | null;
+  /** Index of the step; as many as the plan has steps: the promotion. */
+  readonly step: number;
+  readonly kind: StepKind;
+  /** What it does, for people. */
+  readonly words: string;
   readonly weight: number;
-  /** Earliest time after the start, in milliseconds, at which this weight can be in force. */
+  /** Earliest time after the start, in milliseconds, at which this step can be in force. */
   readonly earliest: Millis;
+  /** With the time that the comparison wants at the last step. */
   readonly hold: Millis;
+  /** After the hold. */
   readonly approval: boolean;
+  /** Whose word that is, for people; null: none is wanted. */
+  readonly approvedBy: string | null;
+  /** Names of the webhooks that must approve before this step is entered. */
+  readonly gates: readonly { readonly name: string; readonly gate: GateWebhook['gate'] }[];
 }
 
 export interface CheckPreview {
@@ -166,6 +178,8 @@ export interface UseCases {
   traces(id: string): Promise<KeptTraces>;
   /** Those of the last half hour, asked for now. null: the cluster has no tracing, or there is no such rollout. */
   tracesNow(id: string): Promise<KeptTraces | null>;
+  /** How the mesh's console saw the service and the canary at the rollback. */
+  meshHealth(id: string): Promise<KeptHealth>;
   /** Absent: no other tool is configured. */
   readonly outside?: (rollout: Rollout) => OutsideLinks;
   /** What each mesh can carry. */
@@ -177,6 +191,7 @@ export interface OutsideLinks {
   /** null: not configured for the cluster, or it does not show this mesh. */
   readonly kiali: KialiLinks | null;
   readonly jaeger: JaegerLinks | null;
+  readonly grafana: GrafanaLinks | null;
 }
 
 export interface KialiLinks {
@@ -188,6 +203,11 @@ export interface KialiLinks {
   readonly traces: string;
   /** The mesh object that is moved. */
   readonly object: string;
+}
+
+export interface GrafanaLinks {
+  /** The dashboard that is configured, with what tells this rollout and its time. */
+  readonly dashboard: string;
 }
 
 export interface JaegerLinks {

@@ -62,6 +62,8 @@ const ON_OUTCOME: Readonly<Record<string, string>> = {
     'A gate of the plan (webhooks) did not approve in its time: is whoever keeps it there, and does it answer?',
   no_data:
     'See that the canary gets traffic and is scraped before the next run: sluice plan dry-run shows what each check measures',
+  not_in_force:
+    'Find out why what carries the route to the proxies does not (linkerd smi check), or give readyDeadline more time',
   canary_unready: 'See why its pods do not become ready (kubectl describe), or give readyDeadline more time',
   canary_gone:
     'Somebody deleted the canary while it had traffic: let the pipeline clean up only after the end of the rollout',

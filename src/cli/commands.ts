@@ -497,7 +497,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'what channels outside were told, newest first, and what became of it',
     examples: ['sluice deliveries list --state dead', 'sluice deliveries list --rollout ro_9mTfVbBgCtw8jQ0y -o json'],
     options: [
-      { name: 'rollout', value: 'ID', summary: 'only about this rollout' },
+      { name: 'rollout', value: 'ID', summary: 'only about this rollout, fleet rollout or migration' },
       { name: 'channel', value: 'NAME', summary: 'only to this channel' },
       { name: 'state', value: 'STATE', oneOf: ['pending', 'delivered', 'dead'], summary: 'only these' },
       { name: 'limit', value: 'N', summary: 'at most so many (50)' },
@@ -552,15 +552,20 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: 'login',
     args: [{ name: 'URL', complete: 'none' }],
-    summary: 'check a token against the server and store both (in a file for you alone)',
+    summary: 'check a token against the server, or sign in by the browser, and store it (in a file for you alone)',
     details: [
       'The token is asked for without showing it; or it comes by --token-file, SLUICE_TOKEN or standard input.',
+      'With --oidc nobody has a token to hand out: the browser leads to the OpenID provider of the server, and the session ends when that of the page would.',
     ],
     examples: [
       'sluice login https://sluice.example.com',
+      'sluice login https://sluice.example.com --oidc',
       'pass show sluice | sluice login https://sluice.example.com --context prod',
     ],
-    options: [],
+    options: [
+      { name: 'oidc', summary: 'sign in by the browser, with the OpenID provider of the server' },
+      { name: 'no-browser', summary: 'with --oidc: only show the address' },
+    ],
     outputs: [],
   },
   {

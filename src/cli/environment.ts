@@ -15,6 +15,7 @@ export const VARIABLES = {
   XDG_CONFIG_HOME: 'folder of the configuration file sluice/config.yaml (~/.config)',
   HTTPS_PROXY: 'proxy of https servers; also HTTP_PROXY and NO_PROXY',
   NODE_EXTRA_CA_CERTS: "path of a file with further certificate authorities, where the server's is private",
+  DISPLAY: 'set by the desktop, as WAYLAND_DISPLAY: where login --oidc may open a browser (Linux)',
   NO_COLOR: 'not empty: no colours',
 } as const;
 

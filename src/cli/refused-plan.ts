@@ -2,10 +2,11 @@
 import { Failure } from './failure.ts';
 import type { PlanFile } from './plan-file.ts';
 import { ofServer, problemLines } from './plan-file.ts';
+import { indented } from './show/line.ts';
 import { problemOf, refusal } from './wire/problem.ts';
 import type { Answer } from './wire/wire.ts';
 
-const remedy = (words: string | undefined): readonly string[] => (words === undefined ? [] : [`  ${words}`]);
+const remedy = (words: string | undefined): readonly string[] => (words === undefined ? [] : indented(words, 2));
 
 /** `dryRun`: the command that shows every finding; null: none does. */
 export function refusedPlan(answer: Answer, plan: PlanFile, of: string, dryRun: string | null): Failure {

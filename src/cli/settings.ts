@@ -27,6 +27,8 @@ export interface Server {
 export interface Context {
   readonly url: string;
   readonly token: string;
+  /** ISO 8601: the end of a session. Absent: the token does not say. */
+  readonly expiresAt?: string;
 }
 export interface ConfigFile {
   readonly current: string | null;
@@ -78,7 +80,7 @@ async function withToken(flags: Flags, env: Environment): Promise<Omit<Server, '
     const same = context !== null && addressOf(context.url).href === addressOf(url).href;
     return {
       url: addressOf(url),
-      token: token ?? (same ? context.token : null),
+      token: token ?? (same ? tokenOf(context) : null),
       from: 'the command line or environment',
     };
   }
@@ -88,7 +90,22 @@ async function withToken(flags: Flags, env: Environment): Promise<Omit<Server, '
       'sluice login https://sluice.example.com   stores address and token',
       'In a pipeline set SLUICE_URL and SLUICE_TOKEN',
     );
-  return { url: addressOf(context.url), token: token ?? context.token, from: `${path}, context ${context.name}` };
+  return { url: addressOf(context.url), token: token ?? tokenOf(context), from: `${path}, context ${context.name}` };
+}
+
+/** Nothing is sent that the server would refuse for its age; by this computer's clock. */
+function tokenOf({ name, url, token, expiresAt }: Context & { readonly name: string }): string {
+  if (expiresAt === undefined || Date.parse(expiresAt) > Date.now()) return token;
+  throw new Failure('unauthorised', `the session of context ${name} has ended at ${localTime(expiresAt)}`, [
+    `sluice login --oidc ${url}${name === 'default' ? '' : ` --context ${name}`}   signs in again`,
+  ]);
+}
+
+/** "2026-01-31 18:00", where this computer is. */
+export function localTime(iso: string): string {
+  const at = new Date(iso);
+  const two = (value: number): string => String(value).padStart(2, '0');
+  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${two(at.getHours())}:${two(at.getMinutes())}`;
 }
 
 function tokenOfEnvironment(env: Environment): string | undefined {
@@ -184,7 +201,9 @@ function checked(path: string, found: unknown): ConfigFile {
     const token = isRecord(context) ? context['token'] : undefined;
     if (typeof url !== 'string' || typeof token !== 'string')
       throw usage(`${path}: the context ${JSON.stringify(name)} wants url and token`, 'sluice login writes both');
-    return [name, { url, token }];
+    const expiresAt = isRecord(context) ? context['expiresAt'] : undefined;
+    const ends = typeof expiresAt === 'string' && !Number.isNaN(Date.parse(expiresAt));
+    return [name, { url, token, ...(ends ? { expiresAt } : {}) }];
   });
   const { current } = file;
   return { current: typeof current === 'string' ? current : null, contexts: Object.fromEntries(entries) };

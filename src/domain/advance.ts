@@ -8,6 +8,7 @@ import { whoMay } from './approval.ts';
 import { podCounts, sameCounts } from './capacity.ts';
 import type { Change } from './change.ts';
 import {
+  decide,
   ENDS_AS,
   end,
   enterStep,
@@ -37,7 +38,7 @@ import {
 } from './gates.ts';
 import { guardsAllow, guardsHeard, trippedGuard, watchWords } from './guard.ts';
 import { inForce } from './in-force.ts';
-import type { Observation, Route, RouteReading, RouteTrouble, Workloads } from './observation.ts';
+import type { Lag, Observation, Route, RouteReading, RouteTrouble, Workloads } from './observation.ts';
 import { isMissing, isRefusal } from './observation.ts';
 import type { Instant, Millis, Weight } from './plan.ts';
 import { isPromotionStep, weightAt } from './plan.ts';
@@ -100,8 +101,11 @@ function noteRoute(given: Change, seen: Observation): Change {
   const proven = inPlace(rollout, route);
   const calm = proven || desiredWeight(rollout) === null;
   if (rollout.meshTrouble === null) return calm && rollout.attempts > 0 ? patch(noted, { attempts: 0 }) : noted;
-  if (rollout.meshTrouble.on === 'write' && !proven) return noted;
-  const message = `the mesh object answers as wanted again after ${duration(at - rollout.meshTrouble.since)}`;
+  const { on, since } = rollout.meshTrouble;
+  if (on === 'write' && !proven) return noted;
+  if (on === 'effect' && route.lag !== undefined) return noted;
+  const what = on === 'effect' ? 'the proxies go by the mesh object' : 'the mesh object answers as wanted';
+  const message = `${what} again after ${duration(at - since)}`;
   return record(patch(noted, { meshTrouble: null, attempts: 0 }), at, 'mesh_recovered', message);
 }
 
@@ -116,7 +120,7 @@ function noteTrouble(
   change: Change,
   at: Instant,
   on: Trouble['on'],
-  trouble: Pick<RouteTrouble, 'code' | 'message'>,
+  trouble: Pick<Trouble, 'code' | 'message'>,
 ): Change {
   const { rollout } = change;
   const { code, message } = trouble;
@@ -167,6 +171,8 @@ function whilePending(change: Change, seen: Observation): Change {
   if (stopped !== null) return stopped;
   const waitingFor = notReadyToStart(rollout, route, workloads);
   if (waitingFor !== null) return waitForCanary(change, seen, waitingFor);
+  const lag = lagOf(route);
+  if (lag !== null) return waitForEffect(change, seen, lag);
   return throughGates(readyAgain(change, seen), seen, 0, (open) => enterStep(open, at, 0));
 }
 
@@ -201,6 +207,32 @@ function waitForCanary(change: Change, seen: Observation, what: string): Change 
   return rollBack(change, workloads, at, 'canary_unready', { code: 'canary_unready', message });
 }
 
+const lagOf = (route: Route | null): Lag | null => (route?.ok === true ? (route.lag ?? null) : null);
+
+/** A copy is usually made within a moment: only what takes longer is told. */
+const USUAL_LAG: Millis = 5_000;
+
+/** What stands on the object is not what the proxies go by: no step begins or counts as reached, and not for ever. */
+function waitForEffect(change: Change, { at, workloads }: Observation, { message: what }: Lag): Change {
+  const { rollout } = change;
+  const { readyDeadline } = rollout.plan;
+  const since = rollout.unreadySince ?? at;
+  const clocked = since === rollout.unreadySince ? change : patch(change, { unreadySince: since });
+  if (rollout.phase.name !== 'paused' && at - since >= readyDeadline) {
+    const message = `Rolled back ${positionWords(rollout, at)}: not in force within ${duration(readyDeadline)}: ${what}`;
+    return rollBack(clocked, workloads, at, 'not_in_force', { code: 'not_in_force', message });
+  }
+  return at - since < USUAL_LAG
+    ? clocked
+    : noteLag(clocked, at, since, { code: 'not_in_force', message: `propagating: ${what}` });
+}
+
+/** `since`: that of the write, where it is told later. */
+function noteLag(change: Change, at: Instant, since: Instant, trouble: Pick<Trouble, 'code' | 'message'>): Change {
+  const noted = noteTrouble(change, at, 'effect', trouble);
+  return patch(noted, { meshTrouble: { on: 'effect', since, ...trouble } });
+}
+
 // ── at a step: progressing or paused ────────────────────────────────────────────────────────────────────────────────
 
 /** The order is the meaning: reasons to go back come before reasons to stand still, and these before going on. */
@@ -229,7 +261,7 @@ const noticed = (change: Change, seen: Observation): Change =>
 const readyAgain = (change: Change, seen: Observation): Change =>
   change.rollout.unreadySince !== null &&
   canaryNotReady(seen.workloads) === null &&
-  (change.rollout.phase.name === 'paused' || unprepared(change.rollout, seen) === null)
+  (change.rollout.phase.name === 'paused' || (unprepared(change.rollout, seen) === null && lagOf(seen.route) === null))
     ? patch(change, { unreadySince: null })
     : change;
 
@@ -438,7 +470,8 @@ function routeStopped(change: Change, seen: Observation): Change | null {
     if (isMissing(route.code)) return pauseAt(change, at, 'target_missing', route.message);
     if (isRefusal(route.code)) return pauseAt(change, at, 'route_refused', route.message);
   }
-  if (meshTrouble !== null && at - meshTrouble.since >= plan.meshPatience && !waitsElsewhere(rollout.phase)) {
+  const outOfReach = meshTrouble !== null && meshTrouble.on !== 'effect';
+  if (outOfReach && at - meshTrouble.since >= plan.meshPatience && !waitsElsewhere(rollout.phase)) {
     return pauseAt(change, at, 'mesh_unreachable', `for ${duration(at - meshTrouble.since)}: ${meshTrouble.message}`);
   }
   if (!route.ok) return change;
@@ -461,7 +494,8 @@ function drifted(rollout: Rollout, route: RouteReading): boolean {
   const wanted = weightAt(rollout.plan, phase.step);
   const ours = route.stamp?.rollout === rollout.id;
   if (phase.reachedAt !== null) {
-    const asWanted = sameWeight(route.canaryWeight, wanted) && hasTemporary(rollout, route);
+    const carried = route.lag?.seen !== true;
+    const asWanted = sameWeight(route.canaryWeight, wanted) && hasTemporary(rollout, route) && carried;
     return !asWanted || !ours || route.stamp?.generation !== rollout.generation;
   }
   const landed =
@@ -477,11 +511,7 @@ function onDrift(change: Change, route: RouteReading, at: Instant): Change {
   const { phase, plan } = rollout;
   if (phase.name !== 'progressing' && phase.name !== 'paused') return change;
   const wanted = weightAt(plan, phase.step);
-  const found = !sameWeight(route.canaryWeight, wanted)
-    ? `the canary weight is ${plain(route.canaryWeight)} %`
-    : hasTemporary(rollout, route)
-      ? 'the decision annotation is gone or changed'
-      : "the rollout's own rules are gone or changed";
+  const found = driftWords(rollout, route, wanted);
   const by = route.lastWriter === null ? '' : `, last written by ${route.lastWriter}`;
   const words = `${found} where ${wanted} % of ${stepWords(rollout, phase.step)} was in force${by}`;
   const seenIt = record(change, at, 'drift_seen', words, { wanted, found: route.canaryWeight, by: route.lastWriter });
@@ -507,12 +537,20 @@ function onDrift(change: Change, route: RouteReading, at: Instant): Change {
     reasserts: rollout.reasserts + 1,
     ...anew(rollout),
   });
-  return record(
+  return decide(
     restarted,
     at,
     'drift_reasserted',
     `canary weight ${wanted} % is put back (${rollout.reasserts + 1} of at most ${plan.drift.maxReasserts} times)`,
+    { from: route.canaryWeight, to: wanted },
   );
+}
+
+function driftWords(rollout: Rollout, route: RouteReading, wanted: Weight): string {
+  if (!sameWeight(route.canaryWeight, wanted)) return `the canary weight is ${plain(route.canaryWeight)} %`;
+  if (!hasTemporary(rollout, route)) return "the rollout's own rules are gone or changed";
+  if (route.lag?.seen === true) return `the proxies go by something else (${route.lag.message})`;
+  return 'the decision annotation is gone or changed';
 }
 
 /**
@@ -591,9 +629,11 @@ function goOn(change: Change, seen: Observation): Change {
   if (phase.name !== 'progressing' && phase.name !== 'paused') return change;
   if (!inPlace(change.rollout, seen.route)) return raiseWaits(change, seen);
   const last = isPromotionStep(change.rollout.plan, phase.step);
-  if (!last && phase.reachedAt === null) {
-    const missing = unprepared(change.rollout, seen);
+  if (phase.reachedAt === null) {
+    const missing = last ? null : unprepared(change.rollout, seen);
     if (missing !== null) return waitBeside(change, seen, missing);
+    const lag = lagOf(seen.route);
+    if (lag !== null) return waitForEffect(change, seen, lag);
   }
   // 100 % is not reached before the rollout may end: the checks would judge it against nobody.
   const cleared = last && phase.name === 'progressing' ? withdrawn(change, seen) : change;
@@ -783,7 +823,7 @@ function nextStep(change: Change, seen: Observation, step: number, by: (change: 
   if (notReady !== null) return waitForCanary(change, seen, notReady);
   const { phase } = change.rollout;
   const go = phase.name === 'progressing' || phase.name === 'paused' ? phase.go : null;
-  return throughGates(change, seen, step, (open) => enterStep(by(open), seen.at, step, go?.actor));
+  return throughGates(change, seen, step, (open) => enterStep(by(open), seen.at, step, go));
 }
 
 /** Who moves it on before its time is in the history, and in the sentence of its end. */
@@ -805,7 +845,7 @@ function whileRollingBack(change: Change, seen: Observation): Change {
   if (phase.name !== 'rolling_back') return change;
   const { route, at } = seen;
   if (isUntold(rollout)) return whileRollingBack(tellRevert(change, at), seen);
-  if (!isBack(rollout, route)) return reverted(change, route, at);
+  if (!isBack(rollout, route)) return notBack(change, route, at);
   const cleared = withdrawn(change, seen);
   if (isOccupied(cleared.rollout)) return cleared;
   const took = duration(at - phase.since);
@@ -820,14 +860,14 @@ export function isBack(rollout: Rollout, route: Route | null): boolean {
   if (rollout.phase.name !== 'rolling_back') return false;
   // The route no longer knows the canary and the stable version takes everything: there is nothing left to take back.
   const gone = route !== null && !route.ok && route.code === 'canary_absent';
-  return gone || inPlace(rollout, route);
+  return gone || (inPlace(rollout, route) && lagOf(route) === null);
 }
 
 /** All traffic is on the canary, by our own word. */
 export const isPromoted = (rollout: Rollout, route: Route | null): boolean => {
   const { phase, plan } = rollout;
   const atEnd = (phase.name === 'progressing' || phase.name === 'paused') && isPromotionStep(plan, phase.step);
-  return atEnd && inPlace(rollout, route);
+  return atEnd && inPlace(rollout, route) && lagOf(route) === null;
 };
 
 /** A rollout that takes another back begins on its way: its first look says so. */
@@ -837,8 +877,20 @@ function tellRevert(change: Change, at: Instant): Change {
   const { phase, createdBy } = change.rollout;
   if (phase.name !== 'rolling_back') return change;
   const { reason, outcome } = phase;
-  const told = record(change, at, 'rollback_started', outcome.message, { reason, outcome }, createdBy);
+  const data = { reason, outcome, from: change.rollout.observedWeight, to: 0 };
+  const told = decide(change, at, 'rollback_started', outcome.message, data, createdBy);
   return sayWhereShort(told, at, outcome.weight);
+}
+
+/** That 0 is written is not that traffic is back: that is claimed once the proxies go by it. */
+function notBack(change: Change, route: Route | null, at: Instant): Change {
+  const { phase } = change.rollout;
+  const lag = lagOf(route);
+  if (lag === null || phase.name !== 'rolling_back' || !inPlace(change.rollout, route))
+    return reverted(change, route, at);
+  if (at - phase.since < USUAL_LAG) return change;
+  const message = `weight 0 is written, but traffic is not known to be back: propagating: ${lag.message}`;
+  return noteLag(change, at, phase.since, { code: 'rollback_not_in_force', message });
 }
 
 /** Our 0 had landed and is gone again: written again for ever, but no faster than the back-off allows, and not in silence. */

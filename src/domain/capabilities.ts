@@ -23,6 +23,7 @@ export const CAPABILITIES = {
   sessionAffinity: 'A user who met one version stays with it.',
   blueGreen: 'All traffic from one version to the other in one write.',
   tcp: 'Shares of connections that are not HTTP.',
+  routeChecks: 'Error rate and latency of one named route.',
   retries: 'The mesh repeats failed requests.',
   retryBudget: 'Retries are limited to a part of the traffic.',
   timeouts: 'The mesh ends requests that take too long.',
@@ -90,8 +91,8 @@ export const MESH_COMPARISON: readonly ComparisonRow[] = [
     feature: 'Features',
     istio: 'More extensive',
     linkerd: 'Focused/simpler',
-    forRollouts: 'Mirrors, faults and subsets are only with Istio.',
-    capabilities: ['mirror', 'faultRehearsal', 'ensureSubset', 'tcp', 'sessionAffinity'],
+    forRollouts: 'Mirrors, faults and subsets are only with Istio, checks of one route only with ServiceProfiles.',
+    capabilities: ['mirror', 'faultRehearsal', 'ensureSubset', 'tcp', 'sessionAffinity', 'routeChecks'],
   },
   {
     feature: 'mTLS',
@@ -162,21 +163,41 @@ export function missingCapability(
   carrier: Carrier,
   step: StepKind,
 ): UnsupportedStep | null {
-  const [row] = rowsOf(matrix, carrier);
-  if (row === undefined)
-    throw new Error(`the capabilities know no mesh ${carrier.mesh} ${carrier.apiVersion ?? ''}: its file lacks a row`);
-  const { supported, why } = row.capabilities[step];
-  if (supported !== 'no') return null;
-  const supportedBy = supporters(matrix, step);
+  const lack = lackOf(matrix, carrier, step);
+  if (lack === null) return null;
   const [what, it] = SETTINGS.has(step) ? [step, 'it'] : [`a ${step} step`, 'the step'];
-  const elsewhere = supportedBy.length === 0 ? 'no mesh supports it' : `supported by ${supportedBy.join(' and by ')}`;
   return {
     code: 'unsupported_step',
     step,
     capability: step,
-    message: `${what} needs the capability "${step}", which ${carrierWords(row, matrix)} does not have: ${why}; ${elsewhere}. Take ${it} out of the plan`,
-    supportedBy,
+    message: `${what} ${lack.words}. Take ${it} out of the plan`,
+    supportedBy: lack.supportedBy,
   };
+}
+
+/** null: checks may be of one named route; otherwise why not, what supports that, and what to do. Throws as `missingCapability`. */
+export function noRouteChecks(matrix: readonly MeshCapabilities[], carrier: Carrier): string | null {
+  const lack = lackOf(matrix, carrier, 'routeChecks');
+  return lack === null
+    ? null
+    : `a check of one route ${lack.words}. Leave route out, or ask a check of kind prometheus in its place`;
+}
+
+/** null: the carrier has it, if only partly. */
+function lackOf(
+  matrix: readonly MeshCapabilities[],
+  carrier: Carrier,
+  capability: Capability,
+): { readonly words: string; readonly supportedBy: readonly string[] } | null {
+  const [row] = rowsOf(matrix, carrier);
+  if (row === undefined)
+    throw new Error(`the capabilities know no mesh ${carrier.mesh} ${carrier.apiVersion ?? ''}: its file lacks a row`);
+  const { supported, why } = row.capabilities[capability];
+  if (supported !== 'no') return null;
+  const supportedBy = supporters(matrix, capability);
+  const elsewhere = supportedBy.length === 0 ? 'no mesh supports it' : `supported by ${supportedBy.join(' and by ')}`;
+  const words = `needs the capability "${capability}", which ${carrierWords(row, matrix)} does not have: ${why}; ${elsewhere}`;
+  return { words, supportedBy };
 }
 
 /** Kinds of mesh that have it by whichever proxy: where only the kind is named, less than that promises nothing. */

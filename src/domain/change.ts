@@ -7,8 +7,10 @@ import { weightAt } from './plan.ts';
 import { preparationWords } from './preparation.ts';
 import type {
   AtStep,
+  Decided,
   Fact,
   FactType,
+  Go,
   Outcome,
   PauseCause,
   Phase,
@@ -16,7 +18,7 @@ import type {
   Rollout,
   TerminalStatus,
 } from './rollout.ts';
-import { stepOf } from './rollout.ts';
+import { isHandsOff, stepOf } from './rollout.ts';
 import { wordsOf } from './temporary.ts';
 
 export const SYSTEM = 'sluice';
@@ -46,6 +48,22 @@ export function record(
   return { rollout: { ...rollout, factCount: fact.seq }, facts: [...change.facts, fact] };
 }
 
+/** As `record`, of what decides which weight is wanted. `from`: as it was last read. */
+export function decide(
+  change: Change,
+  at: Instant,
+  type: FactType,
+  message: string,
+  data: Fact['data'] & Pick<Decided, 'from' | 'to'>,
+  actor = SYSTEM,
+): Change {
+  const told = record(change, at, type, message, data, actor);
+  const { rollout } = told;
+  const { from, to } = data;
+  const step = stepOf(rollout) ?? 0;
+  return patch(told, { decided: { fact: rollout.factCount, step, from, to, reason: message, actor, at } });
+}
+
 /** "step 2 of 3 (25 %)", "promotion (100 %)". */
 export const stepWords = (rollout: Rollout, step: number): string =>
   step >= rollout.plan.steps.length
@@ -63,7 +81,7 @@ const inForceSince = ({ phase }: Rollout): Instant | null =>
   phase.name === 'progressing' || phase.name === 'paused' ? (phase.reachedAt ?? phase.fromSince ?? null) : null;
 
 /** Enters a step: a new wanted weight, a new generation, a clock that has not started, checks that start anew. */
-export function enterStep(change: Change, at: Instant, step: number, actor = SYSTEM): Change {
+export function enterStep(change: Change, at: Instant, step: number, go: Go | null = null): Change {
   const { rollout } = change;
   const weight = weightAt(rollout.plan, step);
   const from = rollout.observedWeight;
@@ -80,14 +98,9 @@ export function enterStep(change: Change, at: Instant, step: number, actor = SYS
     unreadySince: null,
     ...(rollout.gates === undefined ? {} : { gates: {} }),
   });
-  return record(
-    next,
-    at,
-    'weight_wanted',
-    `${stepWords(rollout, step)}: canary weight ${weight} % wanted`,
-    { from, to: weight },
-    actor,
-  );
+  const by = go === null ? '' : ` by ${go.actor}${go.reason === undefined ? '' : `: ${go.reason}`}`;
+  const message = `${stepWords(rollout, step)}: canary weight ${weight} % wanted${by}`;
+  return decide(next, at, 'weight_wanted', message, { from, to: weight }, go?.actor);
 }
 
 /** The word to go on, and what was said toward it. */
@@ -155,19 +168,20 @@ export function heal(change: Change, at: Instant, message: string): Change {
 }
 
 export function unpause(change: Change, at: Instant, message: string, actor = SYSTEM): Change {
-  const { phase } = change.rollout;
+  const { phase, plan, observedWeight } = change.rollout;
   if (phase.name !== 'paused') return change;
   const { step, reachedAt, from, fromSince = null } = phase;
   // Who goes on past a guard has seen what it says: it must not stop them again at the next look.
   const waived = phase.cause === 'guard' && actor !== SYSTEM ? waivedBy(change.rollout) : {};
-  return record(
-    patch(change, { phase: { name: 'progressing', step, reachedAt, from, fromSince, ...wordsIn(phase) }, ...waived }),
-    at,
-    'resumed',
-    message,
-    { cause: phase.cause },
-    actor,
-  );
+  const { cause } = phase;
+  const going = patch(change, {
+    phase: { name: 'progressing', step, reachedAt, from, fromSince, ...wordsIn(phase) },
+    ...waived,
+  });
+  // What others have put there is put back by whoever resumes; what heals stands as it was decided.
+  return isHandsOff(cause) && actor !== SYSTEM
+    ? decide(going, at, 'resumed', message, { cause, from: observedWeight, to: weightAt(plan, step) }, actor)
+    : record(going, at, 'resumed', message, { cause }, actor);
 }
 
 /** How far the rollout had come, for the outcome. */
@@ -205,7 +219,8 @@ export function startRollback(
     generation: rollout.generation + 1,
     attempts: 0,
   });
-  return sayWhereShort(record(next, at, 'rollback_started', outcome.message, { reason, outcome }, actor), at, weight);
+  const data = { reason, outcome, from: rollout.observedWeight, to: 0 };
+  return sayWhereShort(decide(next, at, 'rollback_started', outcome.message, data, actor), at, weight);
 }
 
 /** Traffic goes back all the same; that there are few pods to take it must be known before users tell it. */
@@ -225,6 +240,7 @@ export const ENDS_AS: Readonly<Record<RollbackReason, TerminalStatus>> = {
   gate: 'rolled_back',
   canary_crashed: 'rolled_back',
   canary_unready: 'rolled_back',
+  not_in_force: 'rolled_back',
   deadline: 'rolled_back',
   aborted: 'aborted',
   superseded: 'superseded',

@@ -19,7 +19,7 @@ import {
 import { isGatePause, waived } from './gates.ts';
 import type { Instant } from './plan.ts';
 import { besideWords } from './prepared.ts';
-import type { Approval, PauseCause, Rollout } from './rollout.ts';
+import type { Approval, Go, PauseCause, Rollout } from './rollout.ts';
 import { isHandsOff, statusOf, stepOf } from './rollout.ts';
 
 /** What the person wrote; absent or '': nothing. */
@@ -165,7 +165,7 @@ function promote(
       const at_ = going.rollout.phase;
       if (at_.name !== 'progressing' && at_.name !== 'paused') return going;
       const next = patch(going, {
-        phase: { ...at_, ...word.kept, go: { actor, at, full: full || (phase.go?.full ?? false) } },
+        phase: { ...at_, ...word.kept, go: goOf(given, full || (phase.go?.full ?? false), reason) },
       });
       return record(
         next,
@@ -180,6 +180,13 @@ function promote(
       return phase satisfies never;
   }
 }
+
+const goOf = ({ actor, at }: Order, full: boolean, reason = ''): Go => ({
+  actor,
+  at,
+  full,
+  ...(reason === '' ? {} : { reason }),
+});
 
 type Word =
   | { readonly kind: 'refused'; readonly refusal: Refusal }

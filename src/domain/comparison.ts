@@ -148,7 +148,7 @@ export function gate(rollout: Rollout, at: Instant, heldSince: Instant): Gate {
 }
 
 /** How long the present step is held: at the last one, with the bake. */
-export function holdOf({ plan }: Rollout, step: number): Millis {
+export function holdOf({ plan }: Pick<Rollout, 'plan'>, step: number): Millis {
   const hold = plan.steps[step]?.hold ?? 0;
   return step === plan.steps.length - 1 ? hold + (plan.analysis.evidence?.bake ?? 0) : hold;
 }

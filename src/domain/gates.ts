@@ -7,7 +7,7 @@ import type { Change } from './change.ts';
 import { patch, record, stepWords } from './change.ts';
 import { duration } from './format.ts';
 import type { Observation } from './observation.ts';
-import type { GateWebhook, Instant } from './plan.ts';
+import type { GateWebhook, Instant, Plan, Weight } from './plan.ts';
 import { isPromotionStep, weightAt } from './plan.ts';
 import type { GateDecision, GateTally, PauseCause, Rollout } from './rollout.ts';
 
@@ -42,14 +42,11 @@ export function stepAhead({ phase, plan }: Rollout): number | null {
   }
 }
 
-/** All traffic moves with this step, and not before: the promotion, or a step of 100 %. */
-const movesAll = ({ phase, plan }: Rollout, to: number): boolean => {
-  const now = phase.name === 'progressing' || phase.name === 'paused' ? weightAt(plan, phase.step) : 0;
-  return weightAt(plan, to) >= 100 && now < 100;
-};
-
-function guarding(rollout: Rollout, to: number): readonly GateWebhook[] {
-  const { webhooks = [], steps } = rollout.plan;
+/** What is asked before step `to`, where the canary has `now` of the traffic until then. */
+export function guarding(plan: Plan, now: Weight, to: number): readonly GateWebhook[] {
+  const { webhooks = [], steps } = plan;
+  // All traffic moves with this step, and not before: the promotion, or a step of 100 %.
+  const movesAll = weightAt(plan, to) >= 100 && now < 100;
   return webhooks
     .filter((webhook) => webhook.gate !== 'after')
     .filter(({ gate }) => {
@@ -59,12 +56,15 @@ function guarding(rollout: Rollout, to: number): readonly GateWebhook[] {
         case 'beforeStep':
           return to < steps.length;
         case 'beforePromotion':
-          return movesAll(rollout, to);
+          return movesAll;
         default:
           return gate satisfies never;
       }
     });
 }
+
+const weightNow = ({ phase, plan }: Rollout): Weight =>
+  phase.name === 'progressing' || phase.name === 'paused' ? weightAt(plan, phase.step) : 0;
 
 function placeOf({ gate }: GateWebhook, to: number): string {
   if (gate === 'beforeStart') return 'start';
@@ -84,7 +84,7 @@ export interface Gate {
 
 /** The gates before step `to`, with what is known of each. */
 export const gatesBefore = (rollout: Rollout, to: number): readonly Gate[] =>
-  guarding(rollout, to).map((webhook) => {
+  guarding(rollout.plan, weightNow(rollout), to).map((webhook) => {
     const id = idOf(rollout, webhook, to);
     return { id, webhook, to, tally: rollout.gates?.[id] ?? null };
   });

@@ -34,11 +34,12 @@ export function show(check: Pick<Check, 'kind'>, value: number): string {
 }
 
 const subject = (check: Check): string => {
+  const where = check.route === undefined ? '' : ` of route "${check.route}"`;
   switch (check.kind) {
     case 'error-rate':
-      return 'canary error rate';
+      return `canary error rate${where}`;
     case 'latency':
-      return `canary latency (p${plain((check.quantile ?? 0) * 100)})`;
+      return `canary latency (p${plain((check.quantile ?? 0) * 100)})${where}`;
     case 'prometheus':
       return `canary value of check "${check.name}"`;
     default:

@@ -20,6 +20,16 @@ export interface RouteReading {
   readonly token: string;
   /** Who wrote it last, for people: field manager and time. */
   readonly lastWriter: string | null;
+  /** The proxies do not go by these weights. Absent: they do, as far as the object itself can tell. */
+  readonly lag?: Lag;
+}
+
+/** The proxies go by a copy of the object that something else makes, and it is not, or not known to be, as the object is. */
+export interface Lag {
+  /** false: the copy could not be read. */
+  readonly seen: boolean;
+  /** What each of them says, who makes the copy, what to do. Names both objects. */
+  readonly message: string;
 }
 
 export type RouteTroubleCode =

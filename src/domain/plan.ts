@@ -84,6 +84,8 @@ export interface Check {
   readonly failureLimit: number;
   /** true: it only ever rolls back. That it cannot be judged (a canary with few requests) keeps nothing from going on. */
   readonly guardrail?: true;
+  /** error-rate and latency only: requests of this named route alone, where the mesh counts them by route. Absent: all. */
+  readonly route?: string;
   /** latency only: 0 < quantile < 1. Values and thresholds of latency are in milliseconds. */
   readonly quantile?: number;
   /** prometheus only: PromQL with `{{...}}` placeholders. */
@@ -210,7 +212,10 @@ export interface Plan {
   readonly sessionAffinity?: SessionAffinity;
   readonly analysis: Analysis;
   readonly drift: DriftPolicy;
-  /** How long the canary's pods may take to become ready, at the start and again at any later time. */
+  /**
+   * How long the canary's pods may take to become ready, at the start and again at any later time; and how long a written
+   * weight may take to come into force, where something copies it to the proxies.
+   */
   readonly readyDeadline: Millis;
   /** How long the mesh object may be unreadable or unwritable before the rollout pauses. */
   readonly meshPatience: Millis;

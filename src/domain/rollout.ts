@@ -45,6 +45,7 @@ export type RollbackReason =
   | 'gate'
   | 'canary_crashed'
   | 'canary_unready'
+  | 'not_in_force' // written, and never carried out by whatever copies it to the proxies
   | 'deadline'
   | 'aborted'
   | 'superseded'
@@ -56,6 +57,8 @@ export interface Go {
   readonly at: Instant;
   /** true: straight to 100 %. */
   readonly full: boolean;
+  /** What they wrote; absent: nothing. */
+  readonly reason?: string;
 }
 
 /** Who started a rollout: the principal, and every name of the person behind it. */
@@ -178,8 +181,11 @@ export interface Judgement {
 }
 
 export interface Trouble {
-  /** What failed: a read is healed by a read, a write only by finding the wanted weight in place. */
-  readonly on: 'read' | 'write';
+  /**
+   * What failed: a read is healed by a read, a write only by finding the wanted weight in place, its effect only by what the
+   * proxies go by.
+   */
+  readonly on: 'read' | 'write' | 'effect';
   readonly since: Instant;
   readonly code: string;
   readonly message: string;
@@ -192,6 +198,20 @@ export interface Stamp {
   readonly epoch: number;
   /** Rises with every change of the wanted weight of one rollout. */
   readonly generation: number;
+}
+
+/** What decided the present wanted weight: a copy of its fact, for the mesh object, which then says what the history says. */
+export interface Decided {
+  /** The fact's number. */
+  readonly fact: number;
+  readonly step: number;
+  /** Canary weight last read before it; null: never read. */
+  readonly from: number | null;
+  readonly to: Weight;
+  readonly reason: string;
+  /** Whose act led to it; "sluice": nobody's, the plan and its judge decided. */
+  readonly actor: string;
+  readonly at: Instant;
 }
 
 /** Pods of both versions, as they were last counted. */
@@ -221,6 +241,8 @@ export interface Rollout {
   readonly version: number;
   /** Counts changes of the wanted weight; stamped on the mesh object. */
   readonly generation: number;
+  /** Absent: nothing was decided yet, or by a release that did not keep it. */
+  readonly decided?: Decided;
   readonly phase: Phase;
   readonly tallies: Readonly<Record<string, Tally>>;
   /** null: the plan wants no comparison, or nothing was counted yet. */

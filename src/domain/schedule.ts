@@ -99,7 +99,7 @@ function nextLookAt(rollout: Rollout, now: Instant): Instant | null {
     case 'progressing':
     case 'paused': {
       if (attempts > 0) return now + Math.min(backOff(attempts), interval);
-      if (phase.reachedAt === null) return now + notYetInForce(rollout);
+      if (phase.reachedAt === null) return now + notYetInForce(rollout, now);
       const holdEnds = phase.name === 'paused' ? null : phase.reachedAt + holdOf(rollout, phase.step);
       const evaluation =
         plan.analysis.checks.length + (plan.analysis.guards ?? []).length === 0
@@ -131,9 +131,12 @@ const countAt = (rollout: Rollout, step: number, now: Instant): Instant => {
 };
 
 /** Soon after a write; slower while nothing may be written: the canary is not ready, or a person is asked. */
-const notYetInForce = (rollout: Rollout): Millis => {
-  if (rollout.phase.name === 'paused') return rollout.plan.analysis.interval;
-  return rollout.unreadySince === null ? backOff(cleaningTries(rollout), UNREADY) : UNREADY;
+const notYetInForce = (rollout: Rollout, now: Instant): Millis => {
+  const { phase, plan, unreadySince } = rollout;
+  if (phase.name === 'paused') return plan.analysis.interval;
+  if (unreadySince === null) return backOff(cleaningTries(rollout), UNREADY);
+  // After as long again as it has been waited: what copies a weight to the proxies usually needs a moment only.
+  return Math.min(UNREADY, Math.max(READ_BACK, now - unreadySince));
 };
 
 const UNREADY: Millis = 2_000;

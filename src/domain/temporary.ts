@@ -29,6 +29,8 @@ export interface HeaderRoute {
 export interface Mirror {
   readonly kind: 'mirror';
   readonly percent: number;
+  /** Also of requests that change something, which then happens twice. Absent: only of GET, HEAD and OPTIONS. */
+  readonly allowUnsafeMethods?: true;
 }
 
 /** Delays and aborts of requests to the canary, only of those that carry the rollout's own mark. */

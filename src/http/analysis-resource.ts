@@ -85,12 +85,11 @@ export function presentDryRun(run: Extract<DryRun, { kind: 'ok' }>): DryRunBody 
   return {
     accepted: run.accepted,
     findings: run.findings.map(presentFinding),
-    timeline: run.timeline.map(({ step, weight, earliest, hold, approval }) => ({
-      step,
-      weight,
+    timeline: run.timeline.map(({ earliest, hold, gates, ...entry }) => ({
+      ...entry,
       earliestMs: earliest,
       holdMs: hold,
-      approval,
+      gates: gates.map((gate) => ({ ...gate })),
     })),
     minimumMs: run.minimum,
     checks: run.checks.map(({ check, query, stableValue, samples, message }) => ({

@@ -1,5 +1,7 @@
 /** Shapes of what can be said of a plan before it is started: the dry run and the back-test. */
 import { z } from 'zod';
+import { STEP_KINDS } from '../app/step-kinds.ts';
+import { GATES } from '../domain/plan.ts';
 import { described, finding, named } from './schemas.ts';
 
 const percent = z.number().min(0).max(100);
@@ -106,14 +108,27 @@ export const dryRunSchema = named(
     findings: z.array(finding),
     timeline: z.array(
       z.object({
-        step: described('Index of the step; null: the promotion.', z.int().nullable()),
+        step: described('Index of the step; as many as the plan has steps: the promotion.', z.int()),
+        kind: described(
+          'What the step is for: a weight, something beside the route or the weight, or the promotion.',
+          z.enum(STEP_KINDS),
+        ),
+        words: described('What it does, for people.', z.string()),
         weight: percent,
-        earliestMs: described('Earliest time after the start at which this weight can be in force.', z.number()),
-        holdMs: z.number(),
-        approval: z.boolean(),
+        earliestMs: described('Earliest time after the start at which this step can be in force.', z.number()),
+        holdMs: described('At the last step with the time that the comparison wants (bake).', z.number()),
+        approval: described('After the hold a person must promote.', z.boolean()),
+        approvedBy: described('Whose word that is, for people; null: none is wanted.', z.string().nullable()),
+        gates: described(
+          'Webhooks that must approve before this step is entered.',
+          z.array(z.object({ name: z.string(), gate: z.enum(GATES) })),
+        ),
       }),
     ),
-    minimumMs: described('Shortest possible time to the promotion, without approvals.', z.number()),
+    minimumMs: described(
+      'Shortest possible time to the promotion: every hold, without what approvals, gates and writes take.',
+      z.number(),
+    ),
     checks: z.array(
       z.object({
         check: z.string(),

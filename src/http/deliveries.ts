@@ -1,10 +1,11 @@
 /** What channels outside were told: the log of deliveries, and sending one again. */
 import { z } from 'zod';
+import type { SubjectKind } from '../app/deliveries.ts';
 import type { DeliveryLog, LoggedDelivery } from '../app/ports.ts';
 import type { Instant } from '../domain/plan.ts';
 import * as params from './params.ts';
 import { refuse } from './problem.ts';
-import { linkOf, urlOf } from './resource.ts';
+import { urlOf } from './resource.ts';
 import { linkToNext } from './rollouts.ts';
 import type { Route } from './route.ts';
 import { route } from './route.ts';
@@ -18,10 +19,17 @@ export interface DeliveryRoutes {
 const timeOf = (at: Instant): string => new Date(at).toISOString();
 const timeOrNull = (at: Instant | null): string | null => (at === null ? null : timeOf(at));
 
+const PATHS: Readonly<Record<SubjectKind, string>> = {
+  rollout: 'rollouts',
+  fleet: 'fleet-rollouts',
+  migration: 'mesh-migrations',
+};
+
 const presentDelivery = (delivery: LoggedDelivery, publicUrl: string | undefined): DeliveryBody => ({
   id: delivery.id,
   channel: delivery.channel,
-  rollout: delivery.rolloutId,
+  about: delivery.about,
+  rollout: delivery.about.kind === 'rollout' ? delivery.about.id : null,
   state: delivery.state,
   event: { ...delivery.fact },
   attempts: delivery.attempts,
@@ -40,7 +48,7 @@ const presentDelivery = (delivery: LoggedDelivery, publicUrl: string | undefined
     excerpt,
   })),
   links: {
-    rollout: linkOf(delivery.rolloutId, publicUrl),
+    about: urlOf(`/${PATHS[delivery.about.kind]}/${delivery.about.id}`, publicUrl),
     resend: urlOf(`/deliveries/${delivery.id}/resend`, publicUrl),
   },
 });

@@ -298,4 +298,5 @@ function presentFleet(fleet: Fleet, publicUrl: string | undefined): z.input<type
   };
 }
 
-const presentFact = ({ at, ...fact }: FleetFact) => ({ ...fact, at: timeOf(at) });
+/** `data` repeats what the sentence and the fleet rollout say. */
+const presentFact = ({ at, data: _, ...fact }: FleetFact) => ({ ...fact, at: timeOf(at) });

@@ -9,6 +9,7 @@ import {
   linkOf,
   presentBlock,
   presentFact,
+  presentHealth,
   presentMeasurement,
   presentSetup,
   presentTraces,
@@ -144,7 +145,7 @@ export function historyRoutes({ usecases, publicUrl, heartbeat, now }: HistoryRo
       method: 'get',
       path: '/rollouts/{id}/traces',
       operationId: 'getTraces',
-      summary: "Failing traces of the canary, kept at the rollout's rollback",
+      summary: "Failing traces of the canary, and how Kiali saw it, kept at the rollout's rollback",
       description:
         'Most requests are never traced (1 % by default with Istio): that no trace was found does not say that no request failed.',
       can: 'read',
@@ -159,10 +160,13 @@ export function historyRoutes({ usecases, publicUrl, heartbeat, now }: HistoryRo
         if ('problem' in rollout) return rollout;
         if (now) {
           const found = await usecases.tracesNow(id);
-          return { status: 200, body: presentTraces(found ?? NO_TRACES, { began: true, asked: found !== null }) };
+          return { status: 200, body: presentTraces(found ?? NO_TRACES, { began: true, asked: found !== null }, null) };
         }
-        const asked = (usecases.outside?.(rollout).jaeger ?? null) !== null;
-        return { status: 200, body: presentTraces(await usecases.traces(id), { began: wentBack(rollout), asked }) };
+        const { jaeger = null, kiali = null } = usecases.outside?.(rollout) ?? {};
+        const began = wentBack(rollout);
+        const [traces, kept] = await Promise.all([usecases.traces(id), usecases.meshHealth(id)]);
+        const health = presentHealth(kept, { began, asked: kiali !== null });
+        return { status: 200, body: presentTraces(traces, { began, asked: jaeger !== null }, health) };
       },
     }),
 

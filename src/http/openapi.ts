@@ -16,9 +16,11 @@ export interface Described {
   readonly publicUrl?: string | undefined;
   /** JSON Schema of a plan, draft 2020-12. */
   readonly planSchema: Readonly<Json>;
+  /** Name of the cookie that the page's sessions have; null: there is no page. */
+  readonly cookie: string | null;
 }
 
-export function openApi(routes: readonly Route[], { version, publicUrl, planSchema }: Described): Json {
+export function openApi(routes: readonly Route[], { version, publicUrl, planSchema, cookie }: Described): Json {
   const shared = new Map<string, Json>();
   const ref = sharing(shared);
   shareForeign(shared, 'Plan', planSchema);
@@ -38,12 +40,16 @@ export function openApi(routes: readonly Route[], { version, publicUrl, planSche
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: publicUrl ?? '/' }],
-    security: [{ token: [] }, { idToken: [] }],
+    security: [{ token: [] }, { idToken: [] }, ...(cookie === null ? [] : [{ session: [] }])],
     tags: [...new Set(routes.map(({ path }) => tagOf(path)))],
     paths,
     components: {
       securitySchemes: {
-        token: { type: 'http', scheme: 'bearer', description: 'An API token: slc_...' },
+        token: {
+          type: 'http',
+          scheme: 'bearer',
+          description: 'An API token: slc_...; or the session of somebody who has signed in by sluice login --oidc.',
+        },
         idToken: {
           type: 'http',
           scheme: 'bearer',
@@ -51,11 +57,20 @@ export function openApi(routes: readonly Route[], { version, publicUrl, planSche
           description:
             'The OpenID Connect id token of a pipeline (GitHub Actions, GitLab CI) for which the trust policy of the server has a rule.',
         },
+        ...(cookie === null ? {} : { session: sessionScheme(cookie) }),
       },
       schemas: Object.fromEntries([...shared].sort(([a], [b]) => (a < b ? -1 : 1))),
     },
   };
 }
+
+const sessionScheme = (name: string): Json => ({
+  type: 'apiKey',
+  in: 'cookie',
+  name,
+  description:
+    'The session of somebody who has signed in on the page, for the page itself: what is no GET also wants Sec-Fetch-Site: same-origin (or Origin) and the header X-Sluice-CSRF: 1.',
+});
 
 type Ref = (schema: z.ZodType) => Json;
 

@@ -5,8 +5,6 @@ import type { Millis } from '../domain/plan.ts';
 export interface PageLinks {
   /** Cluster -> address of its Prometheus as a browser reaches it. */
   readonly prometheus: Readonly<Record<string, string>>;
-  /** Further tools; {cluster}, {namespace}, {service}, {from} and {to} (milliseconds) are filled in. */
-  readonly tools: readonly { readonly label: string; readonly url: string }[];
 }
 
 export interface SessionBody {

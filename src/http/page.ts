@@ -130,7 +130,7 @@ function sendAsset(req: Request, res: Response, { body, type, etag }: Asset): vo
 
 // ── the session ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const NO_LINKS: PageLinks = { prometheus: {}, tools: [] };
+const NO_LINKS: PageLinks = { prometheus: {} };
 const FRESH = { 'Cache-Control': 'no-store' };
 
 async function showSession(options: PageOptions, req: Request, res: Response): Promise<void> {

@@ -172,20 +172,20 @@ export const fleetId = z.object({ id: parameterOf('The id of the fleet rollout.'
 
 export const deliveryId = z.object({ id: parameterOf('The id of the delivery.', { type: 'string' }, z.string()) });
 
-/** "<channel>:<rollout>:<...>". */
+/** "<channel>:<what it is about>:<...>". */
 export const isDeliveryId = (id: string): boolean =>
-  /^[a-z0-9-]{1,63}:[A-Za-z0-9_-]{1,64}:[A-Za-z0-9:-]{1,100}$/.test(id);
+  /^[a-z0-9.-]{1,63}:[A-Za-z0-9_-]{1,64}:[A-Za-z0-9:-]{1,100}$/.test(id);
 
 export const ofRollout = parameterOf(
-  'Only deliveries about this rollout.',
+  'Only deliveries about this rollout, fleet rollout or migration.',
   { type: 'string' },
-  matching(/^[A-Za-z0-9_-]{1,64}$/, 'the id of a rollout').optional(),
+  matching(/^[A-Za-z0-9_-]{1,64}$/, 'an id').optional(),
 );
 
 export const channel = parameterOf(
   'Only deliveries to this channel.',
   { type: 'string' },
-  matching(/^[a-z0-9-]{1,63}$/, 'the name of a channel').optional(),
+  matching(/^[a-z0-9.-]{1,63}$/, 'the name of a channel').optional(),
 );
 
 export const deliveryState = parameterOf(

@@ -1,5 +1,5 @@
 /** From the domain to the wire. Pure. */
-import type { KeptTraces, MeshWrite, StoredFact, StoredMeasurement } from '../app/ports.ts';
+import type { KeptHealth, KeptTraces, MeshWrite, StoredFact, StoredMeasurement } from '../app/ports.ts';
 import type { Finding, OutsideLinks } from '../app/usecases.ts';
 import { asksWho, givenAt, ruleAt, whoMay } from '../domain/approval.ts';
 import type { JudgedBlock, Ledger } from '../domain/evidence/ledger.ts';
@@ -14,6 +14,7 @@ import type {
   EvidenceSetupBody,
   FactBody,
   FindingBody,
+  HealthBody,
   MeasurementBody,
   RolloutBody,
   TraceListBody,
@@ -88,6 +89,7 @@ export function present(rollout: Rollout, publicUrl?: string, outside?: OutsideL
       traces: link('traces'),
       ...(outside?.kiali == null ? {} : { kiali: { ...outside.kiali } }),
       ...(outside?.jaeger == null ? {} : { jaeger: { ...outside.jaeger } }),
+      ...(outside?.grafana == null ? {} : { grafana: { ...outside.grafana } }),
     },
   };
 }
@@ -253,6 +255,7 @@ export const presentWrite = (w: MeshWrite): WriteBody => ({
 export function presentTraces(
   { traces, search, waiting }: KeptTraces,
   { began, asked }: { readonly began: boolean; readonly asked: boolean },
+  health: HealthBody | null,
 ): TraceListBody {
   const [state, message] = stateOfTraces(search, waiting, began, asked);
   return {
@@ -262,8 +265,33 @@ export function presentTraces(
       search === null
         ? null
         : { at: timeOf(search.at), from: timeOf(search.from), to: timeOf(search.to), link: search.link },
+    health,
     items: traces.map(({ at, duration, ...trace }) => ({ ...trace, at: timeOf(at), durationMs: duration })),
   };
+}
+
+/** `began`, `asked`: as for traces. */
+export function presentHealth(
+  { snapshot, waiting }: KeptHealth,
+  { began, asked }: { readonly began: boolean; readonly asked: boolean },
+): HealthBody {
+  const none = (state: HealthBody['state'], message: string): HealthBody => ({
+    state,
+    message,
+    at: null,
+    service: null,
+    canary: null,
+    link: null,
+  });
+  if (snapshot !== null) {
+    const { result, at, ...said } = snapshot;
+    return { ...said, state: result, at: timeOf(at) };
+  }
+  if (waiting) return none('waiting', 'Kiali is asked now');
+  if (!began) return none('no_rollback', 'the rollout was not rolled back: nothing was asked');
+  return asked
+    ? none('not_asked', 'no Kiali was known for this cluster when the rollout was rolled back')
+    : none('not_configured', 'no Kiali is known for this cluster (SLUICE_KIALI_URL), or it does not show this mesh');
 }
 
 function stateOfTraces(

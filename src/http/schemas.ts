@@ -1,6 +1,6 @@
 /** Shapes on the wire. Each has a name, under which the OpenAPI document shares it. Times are RFC 3339 in UTC. */
 import { z } from 'zod';
-import { DELIVERY_STATES } from '../app/deliveries.ts';
+import { DELIVERY_STATES, SUBJECT_KINDS } from '../app/deliveries.ts';
 import { FACT_TYPES, TERMINAL } from '../domain/rollout.ts';
 
 interface Meta {
@@ -38,7 +38,7 @@ const outcome = named(
   'Why a rollout ended, or why it is on its way back.',
   z.object({
     code: described(
-      'promoted, check_failed, guard_failed, no_data, canary_unready, deadline, aborted, superseded, given_up and others.',
+      'promoted, check_failed, guard_failed, no_data, canary_unready, not_in_force, deadline, aborted, superseded, given_up and others.',
       z.string(),
     ),
     message: described('One sentence with the numbers that decided.', z.string()),
@@ -84,6 +84,10 @@ const links = z.object({
         ),
       })
       .optional(),
+  ),
+  grafana: described(
+    'A dashboard of Grafana; absent: none is configured for the cluster.',
+    z.object({ dashboard: described('With the rollout and its time in its variables.', z.string()) }).optional(),
   ),
 });
 
@@ -379,6 +383,33 @@ export const writeListSchema = named(
   z.object({ items: z.array(writeSchema), nextCursor }),
 );
 
+const objectHealth = described(
+  'As Kiali saw it; rates in requests per second, of the last minute. null: it knew no such object, or was not asked.',
+  z
+    .object({
+      name: z.string(),
+      requests: z.number(),
+      failed: z.number(),
+      pods: z.object({ wanted: z.number(), available: z.number() }).nullable(),
+      status: described("Kiali's own verdict; null: it gave none (Kiali 1).", z.string().nullable()),
+      message: z.string(),
+    })
+    .nullable(),
+);
+
+const healthSchema = z.object({
+  state: described(
+    'taken; unknown: Kiali answered and knew neither; could_not_ask: it gave no answer within a minute; waiting, not_asked, not_configured, no_rollback: there is none.',
+    z.enum(['taken', 'unknown', 'could_not_ask', 'waiting', 'not_asked', 'not_configured', 'no_rollback']),
+  ),
+  message: z.string(),
+  at: described('When it was asked; null: it was not.', time.nullable()),
+  service: objectHealth,
+  canary: objectHealth,
+  link: described('The service in Kiali; null: not asked.', z.string().nullable()),
+});
+export type HealthBody = z.input<typeof healthSchema>;
+
 export const traceListSchema = named(
   'TraceList',
   'Failing traces of the canary, kept at its rollback.',
@@ -391,6 +422,10 @@ export const traceListSchema = named(
     searched: described(
       'The last look; null: not yet, or never.',
       z.object({ at: time, from: time, to: time, link: described('The search in Jaeger.', z.string()) }).nullable(),
+    ),
+    health: described(
+      'How Kiali saw service and canary at the rollback; null with ?now=true.',
+      healthSchema.nullable(),
     ),
     items: z.array(
       z.object({
@@ -555,7 +590,11 @@ export const deliverySchema = named(
       'A name of the configuration; slack; or after: the webhooks of plans that are told of the end.',
       z.string(),
     ),
-    rollout: z.string(),
+    about: described(
+      'What it tells of: a rollout, a fleet rollout (fleet) or a migration of mTLS.',
+      z.object({ kind: z.enum(SUBJECT_KINDS), id: z.string() }),
+    ),
+    rollout: described('Its id, where it tells of a rollout.', z.string().nullable()),
     state: described('dead: given up after three days; it can be sent again.', z.enum(DELIVERY_STATES)),
     event: described('The fact that is told.', z.object({ seq: z.int(), type: z.string(), message: z.string() })),
     attempts: z.int(),
@@ -568,7 +607,7 @@ export const deliverySchema = named(
       'The last 20 attempts, the oldest first. Attempts to tell Slack are only counted.',
       z.array(attempt),
     ),
-    links: z.object({ rollout: z.string(), resend: z.string() }),
+    links: z.object({ about: z.string(), resend: z.string() }),
   }),
 );
 export const deliveryListSchema = named(

@@ -4,7 +4,7 @@ import express from 'express';
 import type { AuditLog } from '../app/audit/log.ts';
 import type { FleetUseCases } from '../app/fleet/ports.ts';
 import type { MigrationUseCases } from '../app/migration/usecases.ts';
-import type { DeliveryLog, Logger, Recorder, TokenStore } from '../app/ports.ts';
+import type { DeliveryLog, Logger, Principal, Recorder, TokenStore } from '../app/ports.ts';
 import { BadCursor, StoreUnavailable } from '../app/ports.ts';
 import type { Tracer } from '../app/tracer.ts';
 import { UNTRACED } from '../app/tracer.ts';
@@ -40,6 +40,7 @@ import { revertRoutes } from './reverts.ts';
 import { rolloutRoutes } from './rollouts.ts';
 import type { Route } from './route.ts';
 import type { Sessions } from './session.ts';
+import type { SessionTokens } from './session-token.ts';
 
 export interface ServerOptions {
   readonly usecases: UseCases;
@@ -68,7 +69,9 @@ export interface ServerOptions {
   readonly trustedProxies?: readonly string[];
   readonly limits?: Partial<Limits>;
   /** Requests without an Authorization header may come with the page's cookie; absent: there is no page. */
-  readonly sessions?: Pick<Sessions, 'identify'>;
+  readonly sessions?: Pick<Sessions, 'identify' | 'cookie'>;
+  /** Those who signed in a command line; absent: nobody does. */
+  readonly sessionTokens?: Pick<SessionTokens, 'principalOf'>;
   /** Pipelines that come with an id token; absent: only API tokens are accepted. */
   readonly federation?: Federation;
 }
@@ -122,7 +125,7 @@ export function apiRoutes(options: ServerOptions, life: Lifecycle): readonly Rou
       document: () => document,
     }),
   ];
-  const document = openApi(routes, { version, publicUrl, planSchema });
+  const document = openApi(routes, { version, publicUrl, planSchema, cookie: options.sessions?.cookie ?? null });
   return routes;
 }
 
@@ -130,13 +133,13 @@ export function createServer(options: ServerOptions): Express {
   const { log, recorder, publicUrl, tokens, sessions } = options;
   const limits = { ...LIMITS, ...options.limits };
   const life = lifecycle();
+  const known = async (token: string): Promise<Principal | null> =>
+    options.sessionTokens?.principalOf(token) ?? tokens.authenticate(token);
   const services: Services = {
     identify: async (req) => {
       const { authorization } = req.headers;
       const byCookie = authorization === undefined ? await sessions?.identify(req) : undefined;
-      return (
-        byCookie ?? authenticated((token) => tokens.authenticate(token), options.federation ?? null, authorization)
-      );
+      return byCookie ?? authenticated(known, options.federation ?? null, authorization);
     },
     recorder,
     tracer: options.tracer ?? UNTRACED,

@@ -31,8 +31,12 @@ export interface SessionOptions {
 export interface Sessions {
   /** null: the request has no cookie of ours. */
   readonly identify: (req: Request) => ReturnType<Identify> | null;
+  /** Name of the cookie. */
+  readonly cookie: string;
   /** When the request's session ends; null: it has none. */
   expiryOf(req: Request): Instant | null;
+  /** Who signed in by the OpenID provider; null: nobody, or by an API token. */
+  personOf(req: Request): Person | null;
   /** Set-Cookie that opens a session with this token, which the caller has authenticated. */
   opening(token: string): string;
   /** The same for somebody whom the OpenID provider has named. */
@@ -66,12 +70,17 @@ export function sessions({ key, authenticate, people, publicUrl, now }: SessionO
     'person' in session ? (people?.principalOf(session.person) ?? null) : principalOf(authenticate, session.token);
   const crossSite = (req: Request): Refused<'cross_site'> | null => fromElsewhere(req, publicUrl);
   return {
+    cookie: name,
     identify(req) {
       const session = sessionOf(req);
       if (session === undefined) return null;
       return identified(holderOf, session, isSafe(req.method) ? null : crossSite(req));
     },
     expiryOf: (req) => sessionOf(req)?.expiresAt ?? null,
+    personOf(req) {
+      const session = sessionOf(req) ?? null;
+      return session !== null && 'person' in session && people?.principalOf(session.person) ? session.person : null;
+    },
     opening: (token) => opened({ token }, SESSION_LASTS),
     openingFor: (person) => opened({ person }, people?.lasts ?? SESSION_LASTS),
     closing: `${name}=; Max-Age=0; ${attributes}`,

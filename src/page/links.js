@@ -23,34 +23,10 @@ export function prometheusLink(session, cluster, query, at) {
 }
 
 /**
- * Other tools, as configured, each for this rollout and its time.
- * @param {Session} session
- * @param {Rollout} rollout
- * @param {number} now
- */
-export function toolLinks(session, rollout, now) {
-  const { cluster, namespace, service } = rollout.target;
-  /** @type {Record<string, string>} */
-  const values = {
-    cluster,
-    namespace,
-    service,
-    from: String(Date.parse(rollout.createdAt)),
-    to: String(rollout.endedAt === null ? now : Date.parse(rollout.endedAt)),
-  };
-  return session.links.tools.flatMap(({ label, url }) => {
-    const filled = url.replaceAll(/\{(\w+)\}/g, (whole, name) =>
-      name in values ? encodeURIComponent(values[name] ?? '') : whole,
-    );
-    return /^https?:\/\//.test(filled) ? [{ label, url: filled }] : [];
-  });
-}
-
-/**
- * Kiali and Jaeger, where the rollout's cluster has them.
+ * Kiali, Jaeger and Grafana, where the rollout's cluster has them.
  * @param {Rollout} rollout
  */
-export function meshLinks({ links: { kiali, jaeger } }) {
+export function toolLinks({ links: { kiali, jaeger, grafana } }) {
   return [
     ...(kiali === undefined
       ? []
@@ -60,6 +36,7 @@ export function meshLinks({ links: { kiali, jaeger } }) {
           { label: 'Kiali: route', url: kiali.object },
         ]),
     ...(jaeger === undefined ? [] : [{ label: 'Jaeger: errors', url: jaeger.search }]),
+    ...(grafana === undefined ? [] : [{ label: 'Grafana: dashboard', url: grafana.dashboard }]),
   ].filter(({ url }) => /^https?:\/\//.test(url));
 }
 

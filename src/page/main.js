@@ -4,6 +4,7 @@ import { h, render } from './dom.js';
 import { clock, duration } from './format.js';
 import { icon } from './icons.js';
 import { problemBox } from './parts.js';
+import { cliView } from './views/cli.js';
 import { fleetView } from './views/fleet.js';
 import { fleetsView } from './views/fleets.js';
 import { historyView } from './views/history.js';
@@ -45,6 +46,7 @@ const ROUTES = [
   { pattern: /^\/ui\/migrations\/([^/]+)\/?$/, name: 'migration', open: (id) => migrationView(id) },
   { pattern: /^\/ui\/plan\/?$/, name: 'plan', open: () => planView },
   { pattern: /^\/ui\/history\/?$/, name: 'history', open: () => historyView },
+  { pattern: /^\/ui\/cli\/?$/, name: 'cli', open: () => cliView },
 ];
 
 /** @param {string} path @param {{ readonly replace?: boolean }} [options] */
@@ -125,7 +127,7 @@ const NOBODY = {
   expiresAt: null,
   heartbeatMs: 15_000,
   version: null,
-  links: { prometheus: {}, tools: [] },
+  links: { prometheus: {} },
   signOn: null,
 };
 

@@ -8,6 +8,8 @@ import { SERVED_BY } from './traffic.ts';
 export interface Behaviour {
   /** Share of requests that are answered with 500: 0 to 1. */
   readonly errorRate: number;
+  /** Only requests whose path begins so can fail. Absent: all. */
+  readonly failingPath?: string;
   /** Median latency in milliseconds; single requests are spread log-normally around it. */
   readonly latencyMs: number;
 }
@@ -28,8 +30,8 @@ export async function startPodServer(
 ): Promise<PodServer> {
   const timers = new Set<NodeJS.Timeout>();
   const server = createServer((incoming, response) => {
-    const { errorRate, latencyMs } = behaviour();
-    const failed = random() < errorRate;
+    const { errorRate, latencyMs, failingPath = '' } = behaviour();
+    const failed = random() < errorRate && (incoming.url ?? '').startsWith(failingPath);
     const answer = (): void => {
       response.writeHead(failed ? 500 : 200, { 'content-type': 'application/json', [SERVED_BY]: who.workload });
       response.end(`${JSON.stringify(failed ? { error: 'injected', ...who } : { path: incoming.url, ...who })}\n`);

@@ -24,6 +24,7 @@ import type { Behaviour } from './pod-server.ts';
 import { startPrometheus } from './prometheus-server.ts';
 import type { Mesh, Seed } from './seeds.ts';
 import { APP, NAMESPACE, SEEDS } from './seeds.ts';
+import { startSmiAdaptor } from './smi-adaptor.ts';
 import type { Traffic, Users } from './traffic.ts';
 import { startTraffic } from './traffic.ts';
 
@@ -37,6 +38,8 @@ export interface SandboxOptions {
   readonly scrapeInterval?: number;
   /** Milliseconds between a write to the route and its effect. Default: 200. */
   readonly propagationDelay?: number;
+  /** Milliseconds after which the SMI adaptor copies a TrafficSplit, where there is one. Default: 100. */
+  readonly adaptorDelay?: number;
   readonly replicas?: number;
   /** Of all random choices. */
   readonly randomSeed?: number;
@@ -97,6 +100,8 @@ export interface Sandbox {
   crashCanary(): Promise<void>;
   /** What the proxies of a version use of the node's CPU (cores) and memory (bytes), and whether they ended. */
   setProxies(version: Version, change: ProxyChange): Promise<void>;
+  /** Stops what copies TrafficSplits to where the proxies read, or lets it catch up. Throws where the mesh has none. */
+  setAdaptor(running: boolean): void;
   /** One more workload that calls the app, until it is stopped or the sandbox is. */
   call(caller: CallerOptions): Promise<RunningCaller>;
   /** Why the proxies refused the last change of the objects; null: they did not. */
@@ -114,6 +119,7 @@ export const HEALTHY: Behaviour = { errorRate: 0, latencyMs: 20 };
 export const SLOW_AFTER_MS = 300;
 const PATIENCE_MS = 10_000;
 const PATH = '/api/items';
+const ADAPTOR_DELAY = 100;
 /** Deleted pods go on serving for so long after the proxies know. */
 const DRAIN_MS = 300;
 
@@ -150,7 +156,9 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     const installed = installation({ proxies: seed.proxies, namespaces: [NAMESPACE], smi });
     for (const object of installed) kube.put(object, { manager: 'installer' });
     for (const object of seed.objects) kube.put(object, { manager: 'pipeline' });
-    const drain = propagationDelay + DRAIN_MS;
+    const adaptorDelay = smi ? (options.adaptorDelay ?? ADAPTOR_DELAY) : 0;
+    const takesEffectIn = propagationDelay + adaptorDelay;
+    const drain = takesEffectIn + DRAIN_MS;
     const pods = { replicas: options.replicas ?? 2, proxies: seed.proxies, page: (pod: string) => plane.page(pod) };
     const version = { api, namespace: NAMESPACE, app: APP, random, drain, ...pods };
     const stable = await createAppVersion({ ...version, version: 'v1' }, `${APP}:1.0`, HEALTHY);
@@ -160,6 +168,10 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
 
     const autoscalers = startAutoscalers(openApi(kube.url, NAMESPACE, 'autoscaler'));
     stops.push(() => autoscalers.stop());
+
+    const adaptor = smi ? startSmiAdaptor(openApi(kube.url, NAMESPACE, 'smi-adaptor'), NAMESPACE, adaptorDelay) : null;
+    if (adaptor !== null) stops.push(() => adaptor.stop());
+    await adaptor?.ready;
 
     const weights: { at: number; weight: number }[] = [];
     const view = watchCluster(api, {
@@ -221,13 +233,18 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
       entryUrl: plane.url,
       target: seed.target,
       release: (image, behaviour = {}) =>
-        release({ api, seed, stable, canary, weight, propagationDelay }, image, { ...HEALTHY, ...behaviour }),
+        release({ api, seed, stable, canary, weight, takesEffectIn }, image, { ...HEALTHY, ...behaviour }),
       setCanary: (change) => canary.set(change),
       crashCanary: () => canary.crash(),
       async setProxies(version, { restart, ...usage }) {
         const app = version === 'stable' ? stable : canary;
         podMetrics.set(app.workload, PAGES[seed.proxies].container, usage);
         if (restart !== undefined) await app.restartProxies(restart);
+      },
+      setAdaptor(running) {
+        if (adaptor === null) throw new Error(`wanted mesh linkerd-smi, which has an adaptor; found ${mesh}`);
+        if (running) adaptor.resume();
+        else adaptor.pause();
       },
       call,
       get refused() {
@@ -258,11 +275,11 @@ interface Release {
   readonly stable: AppVersion;
   readonly canary: AppVersion;
   readonly weight: () => Promise<number>;
-  readonly propagationDelay: number;
+  readonly takesEffectIn: number;
 }
 
 async function release(
-  { api, seed, stable, canary, weight, propagationDelay }: Release,
+  { api, seed, stable, canary, weight, takesEffectIn }: Release,
   image: string,
   behaviour: Behaviour,
 ): Promise<void> {
@@ -271,7 +288,7 @@ async function release(
     const route = await api.get(seed.route.kind, seed.route.name);
     await api.merge(seed.route.kind, seed.route.name, { spec: seed.atRest(route) });
     // The canary's pods may only be replaced once no proxy sends them anything.
-    await sleep(propagationDelay + DRAIN_MS);
+    await sleep(takesEffectIn + DRAIN_MS);
   }
   await canary.deploy(image, behaviour);
 }

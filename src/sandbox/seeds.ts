@@ -2,8 +2,8 @@
 import type { KubeObject } from '../adapters/kubernetes/kube.ts';
 import type { Kind } from './data-plane/api.ts';
 import { HTTP_ROUTES, POLICY_ROUTES, TRAFFIC_SPLITS, VIRTUAL_SERVICES } from './data-plane/cluster-view.ts';
+import { quantity } from './data-plane/service-profile.ts';
 import type { MeshObjects, Proxies } from './data-plane/table.ts';
-import { quantity } from './data-plane/traffic-split.ts';
 import type { JsonObject } from './kube-api/index.ts';
 
 export const MESHES = ['istio', 'linkerd-smi', 'gateway-api'] as const;

@@ -214,6 +214,7 @@ it('what is wrong with the evidence is a finding of the preflight', async () => 
         read: async () => aRoute(0, null),
         apply: async () => ({ kind: 'conflict' as const }),
         rehearse: async () => ({ kind: 'applied' as const, token: '1', before: 0, after: 5 }),
+        conclude: async () => ({ kind: 'written' as const }),
       }),
       workload: async () => ready('myapp-v1'),
     },

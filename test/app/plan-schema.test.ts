@@ -159,6 +159,55 @@ it('judges a plan without the comparison by limits against the stable version', 
   ]);
 });
 
+describe('a check of one route', () => {
+  const target = {
+    cluster: 'default',
+    namespace: 'production',
+    service: 'myapp',
+    mesh: 'linkerd-smi',
+    trafficSplit: { name: 'myapp-canary' },
+    stable: { service: 'myapp-v1' },
+    canary: { service: 'myapp-v2' },
+  };
+  const parsed = (check: object, over: object = { target }) =>
+    parser.parse({ steps: [{ weight: 10 }], ...over, analysis: { checks: [{ name: 'orders', ...check }] } });
+  const errors = { kind: 'error-rate', route: 'POST /api/orders', max: '1%' };
+
+  it('keeps its route, and the guardrail of all requests stays beside it', () => {
+    const { ok, ...found } = parsed(errors);
+    expect(ok, JSON.stringify(found)).toBe(true);
+    expect('plan' in found && found.plan.analysis.checks.map(({ name, route }) => [name, route])).toEqual([
+      ['orders', 'POST /api/orders'],
+      ['outage', undefined],
+    ]);
+  });
+
+  it.each<[string, object, string]>([
+    ['an empty name', { ...errors, route: '' }, '/analysis/checks/0/route'],
+    ['a name of two lines', { ...errors, route: 'GET /\nvector(1)' }, '/analysis/checks/0/route'],
+    ['a name beyond measure', { ...errors, route: 'x'.repeat(254) }, '/analysis/checks/0/route'],
+    ['a custom query', { kind: 'prometheus', query: 'vector(1)', max: 1, route: 'x' }, '/analysis/checks/0/route'],
+  ])('refuses %s at the field', (_, check, pointer) => {
+    const { ok, ...found } = parsed(check);
+    expect(ok).toBe(false);
+    expect('problems' in found && found.problems.map((problem) => problem.pointer)).toEqual([pointer]);
+  });
+
+  it('is refused where the mesh has no series by route, with what to use in its place', () => {
+    const found = parsed(errors, { target: plan()['target'] as object });
+    expect(found).toMatchObject({
+      ok: false,
+      problems: [
+        {
+          pointer: '/analysis/checks/0/route',
+          code: 'unsupported_check',
+          message: expect.stringMatching(/capability "routeChecks", which istio does not have: .*kind prometheus/),
+        },
+      ],
+    });
+  });
+});
+
 it('keeps the guardrail beside checks of which none looks at errors, and leaves it out where the comparison is off', () => {
   const slow = { name: 'latency', kind: 'latency', max: '300ms' };
   const custom = { name: 'outage', kind: 'prometheus', query: 'sum(up{namespace="{{namespace}}"})', min: 1 };

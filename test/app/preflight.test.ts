@@ -23,6 +23,7 @@ function ports(canaryWeight: number, reading: Reading, stableReady = 3) {
         read: async () => aRoute(canaryWeight, null),
         apply: async () => ({ kind: 'conflict' as const }),
         rehearse: async () => ({ kind: 'applied' as const, token: '1', before: canaryWeight, after: 5 }),
+        conclude: async () => ({ kind: 'written' as const }),
       }),
       workload: async (_: unknown, role: 'stable' | 'canary') =>
         role === 'stable' ? { ...ready('myapp-v1'), ready: stableReady } : ready('myapp-v2'),

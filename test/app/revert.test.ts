@@ -28,7 +28,11 @@ const ask = (world: World, newId: string, part: { reason?: string; force?: boole
   );
 
 const idOf = (result: RevertResult): string | null => (result.kind === 'reverting' ? result.rollout.id : null);
-const sluicesWrites = (world: World) => world.kube.journal.filter(({ by }) => by === 'sluice').length;
+/** Of weights: how a rollout ended is said beside them. */
+const sluicesWrites = (world: World) =>
+  world.kube.journal.filter((write) => write.by === 'sluice' && moves(write)).length;
+const moves = ({ before, after }: World['kube']['journal'][number]): boolean =>
+  before.metadata.generation !== after.metadata.generation;
 
 describe('rollback after promotion', () => {
   it('puts the old version back in one write, and leaves what has ended as it was', async () => {

@@ -77,6 +77,7 @@ export async function tickWorld(tuning: Tuning = {}) {
         object: router.object,
         read: (options) => router.read(options),
         rehearse: (decision, token) => router.rehearse(decision, token),
+        conclude: (ending) => router.conclude(ending),
         apply: async (decision, token) =>
           mesh.refuses === null ? router.apply(decision, token) : { kind: 'trouble', trouble: mesh.refuses },
       };
@@ -170,11 +171,15 @@ export async function tickWorld(tuning: Tuning = {}) {
         canaryWeight: 5,
         temporary: [],
         goingBack: false,
+        fact: 1,
+        step: 0,
+        from: 0,
         reason: 'test',
         actor: 'test',
         at: 0,
+        link: null,
       };
-      const annotations = { ...object.metadata.annotations, [DECISION_ANNOTATION]: encodeDecision(decision, 0) };
+      const annotations = { ...object.metadata.annotations, [DECISION_ANNOTATION]: encodeDecision(decision) };
       kube.put({ ...object, metadata: { ...object.metadata, annotations } }, 'sluice');
     },
     /** At 5 %, read back, with nothing asked so far. */

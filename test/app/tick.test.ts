@@ -268,6 +268,7 @@ describe('a newer decision on the object', () => {
           read: async () => ({ ...read, stamp: null }),
           apply: router.apply.bind(router),
           rehearse: router.rehearse.bind(router),
+          conclude: router.conclude.bind(router),
         }),
       },
     };

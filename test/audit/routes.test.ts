@@ -3,77 +3,17 @@
  * whatever becomes of it. A new route that leaves none, or that nobody has said how to call, fails here.
  */
 import type { Express } from 'express';
-import pg from 'pg';
 import request from 'supertest';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { Database } from '../../src/adapters/postgres/db.ts';
-import { openDatabase } from '../../src/adapters/postgres/db.ts';
-import { postgresRolloutStore } from '../../src/adapters/postgres/rollout-store.ts';
 import type { AuditRow } from '../../src/app/audit/chain.ts';
 import { BEFORE_ALL, follow, isBroken } from '../../src/app/audit/chain.ts';
 import type { PrincipalRole } from '../../src/app/ports.ts';
-import { PRINCIPAL_ROLES } from '../../src/app/ports.ts';
-import { compose, type Service } from '../../src/compose.ts';
-import type { Rollout } from '../../src/domain/rollout.ts';
+import type { Service } from '../../src/compose.ts';
 import { lifecycle } from '../../src/http/lifecycle.ts';
 import type { ServerOptions } from '../../src/http/server.ts';
 import { apiRoutes, createServer } from '../../src/http/server.ts';
-import { type KubeApi, startKubeApi } from '../../src/sandbox/kube-api/index.ts';
-import { using } from '../contract/store.cases.ts';
-import { type FreshDatabase, freshDatabase, silent } from '../support/postgres.ts';
+import { type Composed, composed, fleet, plan } from '../support/composed.ts';
 import { deafRecorder, quietLog } from '../support/quiet.ts';
-
-const metadata = (name: string) => ({ name, namespace: 'production', generation: 1 });
-const deployment = (name: string, version: string) => ({
-  apiVersion: 'apps/v1',
-  kind: 'Deployment',
-  metadata: metadata(name),
-  spec: {
-    replicas: 1,
-    selector: { matchLabels: { app: 'myapp', version } },
-    template: { metadata: { labels: { app: 'myapp', version } }, spec: { containers: [{ name: 'app', image: 'a' }] } },
-  },
-  status: { observedGeneration: 1, replicas: 1, updatedReplicas: 1, readyReplicas: 1, availableReplicas: 1 },
-});
-const namespace = {
-  apiVersion: 'v1',
-  kind: 'Namespace',
-  metadata: { name: 'production', labels: { 'istio-injection': 'enabled' } },
-};
-const route = (canary: number) => ({
-  apiVersion: 'networking.istio.io/v1',
-  kind: 'VirtualService',
-  metadata: metadata('myapp'),
-  spec: {
-    hosts: ['myapp'],
-    http: [
-      {
-        route: [
-          { destination: { host: 'myapp', subset: 'v1' }, weight: 100 - canary },
-          { destination: { host: 'myapp', subset: 'v2' }, weight: canary },
-        ],
-      },
-    ],
-  },
-});
-const subsets = {
-  apiVersion: 'networking.istio.io/v1',
-  kind: 'DestinationRule',
-  metadata: metadata('myapp-rules'),
-  spec: { host: 'myapp', subsets: ['v1', 'v2'].map((name) => ({ name, labels: { version: name } })) },
-};
-const target = {
-  namespace: 'production',
-  service: 'myapp',
-  mesh: 'istio',
-  virtualService: { name: 'myapp' },
-  stable: { host: 'myapp', subset: 'v1', deployment: 'myapp-v1' },
-  canary: { host: 'myapp', subset: 'v2', deployment: 'myapp-v2' },
-};
-const steps = [{ weight: 10, hold: '10m' }];
-const analysis = { interval: '1s', evidence: { mode: 'off' }, checks: [] };
-const plan = { target: { cluster: 'default', ...target }, steps, analysis };
-const fleet = { plan: { target, steps, analysis }, waves: [{ clusters: ['default'] }] };
 
 interface Operation {
   readonly operationId: string;
@@ -83,14 +23,9 @@ interface Operation {
   readonly hasBody: boolean;
 }
 
-let database: FreshDatabase;
-let kube: KubeApi;
+let world: Composed;
 let service: Service;
-let db: Database;
-let store: ReturnType<typeof postgresRolloutStore>;
 let app: Express;
-let sql: pg.Client;
-const tokens = {} as Record<PrincipalRole, string>;
 
 const options = (): ServerOptions => ({
   usecases: service.useCases,
@@ -106,47 +41,14 @@ const options = (): ServerOptions => ({
 });
 
 beforeAll(async () => {
-  [database, kube] = await Promise.all([freshDatabase(), startKubeApi()]);
-  service = await compose(
-    {
-      databaseUrl: database.url,
-      queue: { kind: 'postgres', url: database.url },
-      clusters: [
-        {
-          name: 'default',
-          kube: { kubeconfig: kube.kubeconfig() },
-          prometheus: { url: 'http://127.0.0.1:9', timeoutMs: 200, scrapeIntervalMs: 15_000 },
-        },
-      ],
-      concurrency: 1,
-      retention: null,
-      slack: null,
-      publicUrl: null,
-    },
-    { log: quietLog, recorder: () => deafRecorder },
-  );
-  db = openDatabase({ url: database.url, log: silent });
-  store = postgresRolloutStore(db, { channels: [], log: silent });
-  sql = new pg.Client({ connectionString: database.url });
-  await sql.connect();
+  world = await composed((path, body) => post(path, body));
+  service = world.service;
 });
-afterAll(async () => {
-  await sql?.end();
-  await store?.close();
-  await db?.close();
-  await service?.close();
-  await Promise.all([kube?.stop(), database?.drop()]);
-});
+afterAll(() => world?.close());
 beforeEach(async () => {
   // A new server: budgets of its own.
   app = createServer(options());
-  for (const role of PRINCIPAL_ROLES) tokens[role] ??= (await service.tokens.create(`ci-${role}`, role, null)).token;
-  for (const object of [namespace, deployment('myapp-v1', 'v1'), deployment('myapp-v2', 'v2'), route(0), subsets])
-    kube.put(object);
-  // What is live holds the target: the tests start one after the other.
-  await sql.query(
-    'set session_replication_role = replica; delete from rollout; delete from mesh_migration; delete from fleet_rollout',
-  );
+  await world.reset();
 });
 
 const rows = async (): Promise<readonly AuditRow[]> => {
@@ -167,7 +69,7 @@ const post = (
   headers: Record<string, string> = {},
 ) => {
   const sent = request(app).post(path).set(headers);
-  if (as !== null) sent.set('Authorization', `Bearer ${tokens[as]}`);
+  if (as !== null) sent.set('Authorization', `Bearer ${world.tokens[as]}`);
   return body === undefined ? sent : sent.send(body as object);
 };
 
@@ -200,57 +102,11 @@ const OPERATIONS: readonly Operation[] = await (async () => {
 })();
 const MUTATING = OPERATIONS.filter(({ act }) => act !== null);
 
-const started = async (): Promise<string> => {
-  const { body, status } = await post('/rollouts', plan);
-  expect(status, JSON.stringify(body)).toBe(202);
-  return body.id as string;
-};
-const moved = async (id: string, part: Partial<Rollout>): Promise<string> => {
-  await using(store).move(id, { generation: 1, ...part });
-  return id;
-};
-const progressing = async (): Promise<string> =>
-  moved(await started(), { phase: { name: 'progressing', step: 0, reachedAt: 1, from: null, go: null } });
-const waiting = { name: 'paused', wave: 0, since: 5, cause: 'approval', message: 'Waiting for approval' };
-const newFleet = async (): Promise<string> => (await post('/fleet-rollouts', fleet)).body.id as string;
-const newMigration = async (): Promise<string> =>
-  (await post('/mesh-migrations', { scope: { workload: 'myapp-v1', namespace: 'production' } })).body.id as string;
-
-/** How each is asked for something that can be done: the id in its path, and its body. */
-const ASKED: Readonly<Record<string, () => Promise<{ readonly id?: string; readonly body?: object }>>> = {
-  startRollout: async () => ({ body: plan }),
-  promoteRollout: async () => ({ id: await progressing(), body: { reason: 'why' } }),
-  pauseRollout: async () => ({ id: await progressing(), body: { reason: 'why' } }),
-  resumeRollout: async () => ({ id: await progressing(), body: { reason: 'why' } }),
-  abortRollout: async () => ({ id: await progressing(), body: { reason: 'why' } }),
-  retryRollout: async () => ({ id: await progressing(), body: { reason: 'why' } }),
-  rollbackRollout: async () => {
-    const id = await started();
-    const outcome = { code: 'promoted', message: 'Promoted', step: 1, weight: 100 };
-    const { now } = await using(store).loaded(id);
-    kube.put(route(100));
-    await moved(id, { phase: { name: 'ended', status: 'succeeded', outcome, step: 1, at: now } });
-    return { id, body: { reason: 'why', force: true } };
-  },
-  startFleetRollout: async () => ({ body: fleet }),
-  promoteFleetRollout: async () => {
-    const id = await newFleet();
-    await sql.query(
-      "update fleet_rollout set status = 'paused', state = jsonb_set(state, '{phase}', $2) where id = $1",
-      [id, JSON.stringify(waiting)],
-    );
-    return { id, body: { reason: 'why' } };
-  },
-  abortFleetRollout: async () => ({ id: await newFleet(), body: { reason: 'why' } }),
-  startMeshMigration: async () => ({ body: { scope: { workload: 'myapp-v1', namespace: 'production' } } }),
-  abortMeshMigration: async () => ({ id: await newMigration(), body: { reason: 'why' } }),
-};
-
 describe('every call of the document', () => {
   it('that may change something names its act, and says here how it is asked', () => {
     const silentPosts = OPERATIONS.filter(({ method, act }) => method !== 'get' && act === null);
     expect(silentPosts.map(({ operationId }) => operationId)).toEqual(['backTestPlan']);
-    expect(MUTATING.map(({ operationId }) => operationId).toSorted()).toEqual(Object.keys(ASKED).toSorted());
+    expect(MUTATING.map(({ operationId }) => operationId).toSorted()).toEqual(Object.keys(world.asked).toSorted());
     expect(OPERATIONS.filter(({ method, act }) => method === 'get' && act !== null)).toEqual([]);
   });
 
@@ -271,7 +127,7 @@ describe.each(MUTATING)('$method $path', ({ operationId, path, act, hasBody }) =
   const kind = act?.split('.')[0];
 
   it('done: leaves one row, of whoever asked, with why and from where', async () => {
-    const { id, body } = (await ASKED[operationId]?.()) ?? {};
+    const { id, body } = (await world.asked[operationId]?.()) ?? {};
     const { answer, left } = await leaves(() =>
       post(at(id), body, 'admin', {
         'User-Agent': 'sluice-cli/0.1.0 (ci gha)',
@@ -358,7 +214,7 @@ describe('what leaves another row, or none', () => {
   });
 
   it('a retry of an ended rollout is one act, on the old one, that made the new one', async () => {
-    const id = await started();
+    const id = await world.started();
     await post(`/rollouts/${id}/abort`, {});
     const { answer, left } = await leaves(() => post(`/rollouts/${id}/retry`, { reason: 'again' }));
     expect(left).toHaveLength(1);
@@ -366,7 +222,7 @@ describe('what leaves another row, or none', () => {
   });
 
   it('giving up is an act of its own, where it is refused, too', async () => {
-    const id = await progressing();
+    const id = await world.progressing();
     const { left } = await leaves(async () => {
       await post(`/rollouts/${id}/abort`, { giveUp: true, reason: 'by hand' });
       await post(`/rollouts/${id}/abort`, { giveUp: true }, 'deployer');
@@ -382,7 +238,7 @@ describe('what leaves another row, or none', () => {
   });
 
   it('a token in any place of a request is in no row, and the chain is whole after all of this', async () => {
-    const secret = tokens.admin;
+    const secret = world.tokens.admin;
     await post(`/rollouts/${secret}/pause`, { reason: `with ${secret}` }, 'admin', { 'User-Agent': secret });
     await post(`/rollouts/ro_1/pause`, {}, null, { Authorization: `Bearer ${secret}x`, 'X-Request-Id': secret });
     const all = await rows();

@@ -9,6 +9,7 @@ import { idempotencyKey } from '../../src/cli/idempotency.ts';
 import { needsAPerson } from '../../src/cli/kinds/rollouts.ts';
 import { LOADERS } from '../../src/cli/loaders.ts';
 import { setField } from '../../src/cli/set.ts';
+import { findingLines } from '../../src/cli/show/findings.ts';
 import { documentLines } from '../../src/cli/show/generic.ts';
 import { cut, harmless, paint, widthOf } from '../../src/cli/show/line.ts';
 import { bar } from '../../src/cli/show/marks.ts';
@@ -158,6 +159,20 @@ describe('a line', () => {
       }),
     );
     expect(harmless('a\u001b[2J\u202eb')).toBe('a\\u001b[2J\\u202eb');
+  });
+});
+
+describe('a finding', () => {
+  it('tells a remedy of several lines in as many, below its message', () => {
+    const remediation = 'kubectl apply -f - <<EOF\nspec:\n  mtls: {}\nEOF\n';
+    const lines = findingLines([{ check: 'mtls-mode', level: 'fail', message: 'no rule', remediation }], true);
+    expect(lines.map((line) => paint(line, false))).toEqual([
+      '  ✖ mtls-mode  no rule',
+      '               kubectl apply -f - <<EOF',
+      '               spec:',
+      '                 mtls: {}',
+      '               EOF',
+    ]);
   });
 });
 

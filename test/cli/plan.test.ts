@@ -103,11 +103,38 @@ describe('plan dry-run', () => {
     for (const part of [
       'would be accepted',
       '✔ route',
-      'step 2: 50 %, hold 5 m, then approval',
+      'step 2: 50 %, hold 5 m, then approval by somebody who may promote',
       'promotion: 100 %',
       '0.002  4,321',
     ])
       expect(stdout).toContain(part);
     expect((await w.fake.list({}, 10, null)).items).toEqual([]);
+  });
+
+  it('tells gates and steps beside weights where they come, whatever they are', async () => {
+    const w = await world();
+    const plan = {
+      ...planDocument(),
+      steps: [
+        { mirror: { percent: '30%' }, hold: '3m' },
+        { weight: 5, hold: '2m' },
+      ],
+      webhooks: [
+        { name: 'window', url: 'https://gates.example.com/a', gate: 'beforeStart' },
+        { name: 'load', url: 'https://gates.example.com/b', gate: 'beforePromotion' },
+      ],
+    };
+    const { code, stdout } = await sluice(w.url, ['plan', 'dry-run', '-'], { input: stringify(plan) });
+    expect(code).toBe(0);
+    const from = stdout.indexOf('Timeline');
+    expect(stdout.slice(from, stdout.indexOf('\n\n', from)).split('\n')).toEqual([
+      'Timeline  at least 5 m, without what approvals and gates take',
+      expect.stringMatching(/^ {2}now {7}canary weight/),
+      '            asked before anything is written: window',
+      '  at once   step 1: mirror: a copy of 30 % of the requests goes to the canary, hold 3 m',
+      '  +3 m      step 2: 5 %, hold 2 m',
+      '            asked first: load',
+      '  +5 m      promotion: 100 %',
+    ]);
   });
 });

@@ -21,9 +21,9 @@ const ways: readonly (readonly [string, Temporary])[] = [
   ['a route by prefix', { kind: 'headerRoute', match: { header: 'x-team', prefix: 'shop.' } }],
   ['a route by pattern', { kind: 'headerRoute', match: { header: 'x-user', regex: '(alice|bob)@.+' } }],
   ['a route by cookie', { kind: 'headerRoute', match: { cookie: 'canary', exact: 'yes' } }],
-  ['a mirror of all requests', { kind: 'mirror', percent: 100 }],
-  ['a mirror of some requests', { kind: 'mirror', percent: 25 }],
-  ['a mirror of few requests', { kind: 'mirror', percent: 0.5 }],
+  ['a mirror of all requests', { kind: 'mirror', percent: 100, allowUnsafeMethods: true }],
+  ['a mirror of some requests', { kind: 'mirror', percent: 25, allowUnsafeMethods: true }],
+  ['a mirror of few requests', { kind: 'mirror', percent: 0.5, allowUnsafeMethods: true }],
   [
     'a fault rehearsal',
     {
@@ -120,14 +120,16 @@ describe('a Gateway API whose mirrors know no percent', () => {
 
   it('mirrors all requests', async () => {
     const world = await setUp(gatewayApi, older);
-    expect(await write(world, 1, [{ kind: 'mirror', percent: 100 }])).toMatchObject({ kind: 'applied' });
+    expect(await write(world, 1, [{ kind: 'mirror', percent: 100, allowUnsafeMethods: true }])).toMatchObject({
+      kind: 'applied',
+    });
     expect((await world.read()).temporary).toEqual(['mirror']);
   });
 
   it.each([25, 0.5])('refuses %d percent before anything is written, in rehearsal and in write', async (percent) => {
     const world = await setUp(gatewayApi, older);
     const { token } = await world.read();
-    const some = decision(10, 1, { temporary: [{ kind: 'mirror', percent }] });
+    const some = decision(10, 1, { temporary: [{ kind: 'mirror', percent, allowUnsafeMethods: true }] });
     for (const tried of [await world.router.rehearse(some, token), await world.router.apply(some, token)]) {
       expect(tried).toMatchObject({ kind: 'trouble', trouble: { code: 'shape' } });
       expect(messageOf(tried)).toContain('drops percent and fraction of a RequestMirror filter');

@@ -136,7 +136,10 @@ describe('steps beside the weights of an HTTPRoute with Istio', () => {
     await loop.sandbox.release('myapp:mirror', { errorRate: 0.5 });
     const before = await rules();
     const users = loop.sandbox.users();
-    const { id } = await steps.started([{ mirror: { percent: '50%' }, hold: '5s' }, ...PROMOTED]);
+    const { id } = await steps.started([
+      { mirror: { percent: '50%', allowUnsafeMethods: true }, hold: '5s' },
+      ...PROMOTED,
+    ]);
     const rollout = await steps.ended(id);
     expect(rollout, rollout.outcome?.message).toMatchObject({ status: 'rolled_back', outcome: { check: 'errors' } });
     expect(loop.sandbox.users().failed - users.failed).toBe(0);
@@ -153,7 +156,7 @@ describe('steps beside the weights of an HTTPRoute with Istio', () => {
     const before = await rules();
     const { id } = await steps.started([
       { headerRoute: { header: 'x-version', exact: 'v2' }, hold: '0s' },
-      { mirror: { percent: '100%' }, hold: '4s' },
+      { mirror: { percent: '100%', allowUnsafeMethods: true }, hold: '4s' },
       { weight: 50, hold: '3s' },
     ]);
     await steps.reached(id, 1);

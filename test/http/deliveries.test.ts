@@ -19,7 +19,9 @@ describe('GET /deliveries', () => {
         state: 'dead',
         event: { type: 'paused' },
         log: [{ attempt: 84, status: 404, tookMs: 12, excerpt: 'no' }],
-        links: { rollout: '/rollouts/ro_1', resend: '/deliveries/ops:ro_1:7/resend' },
+        about: { kind: 'rollout', id: 'ro_1' },
+        rollout: 'ro_1',
+        links: { about: '/rollouts/ro_1', resend: '/deliveries/ops:ro_1:7/resend' },
       },
     ]);
   });

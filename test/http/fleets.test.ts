@@ -45,7 +45,9 @@ async function opened(answers: { started?: FleetStartResult; commanded?: FleetCo
       id === fleet.id
         ? {
             fleet,
-            facts: [{ seq: 1, at: 0, type: 'created', actor: 'ci', wave: 0, cluster: null, message: 'Created' }],
+            facts: [
+              { seq: 1, at: 0, type: 'created', actor: 'ci', wave: 0, cluster: null, message: 'Created', data: {} },
+            ],
           }
         : null,
     list: async () => ({ items: [fleet], nextCursor: null }),

@@ -200,13 +200,33 @@ describe('POST /rollouts', () => {
 describe('POST /rollouts?dryRun=true', () => {
   it('previews findings, timeline and checks, and writes nothing', async () => {
     const h = await harness();
-    const response = await h.call('post', '/rollouts?dryRun=true', { body: planDocument() });
+    const webhooks = [{ name: 'load', url: 'https://gates.example.com/load', gate: 'beforePromotion' }];
+    const response = await h.call('post', '/rollouts?dryRun=true', { body: planDocument({ webhooks }) });
     expect(response.status).toBe(200);
     expect(response.body.accepted).toBe(true);
+    const first = { earliestMs: 0, holdMs: 0, approval: false, approvedBy: null, gates: [] };
     expect(response.body.timeline).toEqual([
-      { step: 0, weight: 5, earliestMs: 0, holdMs: 120_000, approval: false },
-      { step: 1, weight: 50, earliestMs: 120_000, holdMs: 300_000, approval: true },
-      { step: 2, weight: 100, earliestMs: 420_000, holdMs: 0, approval: false },
+      { ...first, step: 0, kind: 'weight', words: 'the canary has 5 % of the traffic', weight: 5, holdMs: 120_000 },
+      {
+        ...first,
+        step: 1,
+        kind: 'weight',
+        words: 'the canary has 50 % of the traffic',
+        weight: 50,
+        earliestMs: 120_000,
+        holdMs: 300_000,
+        approval: true,
+        approvedBy: 'somebody who may promote',
+      },
+      {
+        ...first,
+        step: 2,
+        kind: 'promotion',
+        words: 'the canary has all of the traffic',
+        weight: 100,
+        earliestMs: 420_000,
+        gates: [{ name: 'load', gate: 'beforePromotion' }],
+      },
     ]);
     expect(response.body.minimumMs).toBe(420_000);
     expect(response.body.checks).toEqual([

@@ -1,9 +1,11 @@
-import { describe, expect, it } from 'vitest';
+/** Row D: the DestinationRule of the host, its subsets, and what a rollout does where one is missing. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Unread } from '../../src/adapters/inspect/check.ts';
 import host from '../../src/adapters/inspect/checks/destination-rule-host.ts';
 import subsets from '../../src/adapters/inspect/checks/subsets.ts';
 import type { KubeObject } from '../../src/adapters/kubernetes/kube.ts';
-import { istioTarget, type Loose } from '../support/mesh-objects.ts';
+import { istioTarget, type Loose, to } from '../support/mesh-objects.ts';
+import { clusterOf } from '../support/seed-cluster.ts';
 import {
   type Around,
   bothVersions,
@@ -19,11 +21,13 @@ import {
   surroundings,
   workload,
 } from '../support/surroundings.ts';
+import { planOf, type Whole, wholeService } from '../support/whole-service.ts';
 
 const [rule, breaker] = (await seed('destination-rule', 'destination-rule-circuit-breaker')) as [
   KubeObject,
   KubeObject,
 ];
+const documentedRoute = (await seed('virtual-service', 'gateway')) as [KubeObject, KubeObject];
 const both = [
   { name: 'v1', labels: { version: 'v1' } },
   { name: 'v2', labels: { version: 'v2' } },
@@ -298,5 +302,68 @@ describe('the subsets', () => {
 
   it('are unknown where pods cannot be read', async () => {
     await expect(look([rule, ...bothVersions()], { unread: ['pods production'] })).rejects.toThrow(Unread);
+  });
+});
+
+describe('a rollout whose canary has no subset', () => {
+  const [route, gateway] = documentedRoute;
+  const lacking: KubeObject = { ...rule, spec: { ...(rule.spec as Loose), subsets: [both[0]] } };
+  /** Only the rule that is moved leads to the canary, and with nothing so far. */
+  const idle = (): KubeObject => {
+    const { http, ...spec } = route.spec as { http: readonly Loose[] };
+    return { ...route, spec: { ...spec, http: [{ ...http[1], route: [to('v1', 100), to('v2', 0)] }, http[2]] } };
+  };
+  let whole: Whole;
+  beforeAll(async () => {
+    whole = await wholeService({ objects: [...clusterOf('istio'), gateway] });
+  });
+  afterAll(() => whole?.close());
+
+  const at = (plural: string): KubeObject => whole.stored('networking.istio.io', plural, 'myapp');
+  const versions = () => ['virtualservices', 'destinationrules'].map((plural) => at(plural).metadata.resourceVersion);
+  const subsetsNow = (object: KubeObject): readonly string[] =>
+    (object.spec as { subsets: readonly { name: string }[] }).subsets.map(({ name }) => name);
+  const weights = (object: KubeObject): readonly unknown[] =>
+    (object.spec as { http: readonly { route: readonly Loose[] }[] }).http[0]?.route.map(({ weight }) => weight) ?? [];
+
+  it('is refused by object, field and remedy, and neither object was written', async () => {
+    for (const object of [route, lacking]) whole.api.put(object);
+    const before = versions();
+    const { status, body } = await whole.call('post', '/rollouts', planOf(istioTarget(), [{ weight: 25, hold: '1m' }]));
+    expect([status, body.code]).toEqual([422, 'preflight_failed']);
+    const failed = body.findings.filter(({ level }: Loose) => level === 'fail');
+    expect(failed.map(({ check }: Loose) => check)).toContain('subsets');
+    expect(failed.find(({ check }: Loose) => check === 'subsets')).toMatchObject({
+      message: expect.stringMatching(
+        /subset v2.*is missing in spec\.subsets of DestinationRule production\/myapp; found v1.*503/,
+      ),
+      remediation: expect.stringContaining('- { name: v2, labels: { version: v2 } }'),
+    });
+    expect(versions()).toEqual(before);
+    expect(whole.writes()).toEqual([]);
+  });
+
+  it('gets it by ensureSubset: the DestinationRule, a wait, the VirtualService; and back in the other order', {
+    timeout: 60_000,
+  }, async () => {
+    for (const object of [idle(), lacking]) whole.api.put(object);
+    const settle = 1_500;
+    const steps = [
+      { ensureSubset: { settle: `${settle}ms` }, hold: '0s' },
+      { weight: 25, hold: '10m' },
+    ];
+    const id = await whole.started(planOf(istioTarget(), steps));
+    await whole.until(id, ({ observedWeight }) => observedWeight === 25);
+    await whole.call('post', `/rollouts/${id}/abort`, {});
+    expect((await whole.ended(id)).phase).toMatchObject({ status: 'aborted' });
+    const written = whole.writes().map(({ at: when, after }) => ({ when, after: after as KubeObject }));
+    const told = written.map(({ after }) =>
+      after.kind === 'DestinationRule' ? `subsets ${subsetsNow(after)}` : `weights ${weights(after)}`,
+    );
+    // The first is the fence: it leads nothing to the canary.
+    expect(told).toEqual(['weights 100,0', 'subsets v1,v2', 'weights 75,25', 'weights 100,0', 'subsets v1']);
+    expect((written[2]?.when ?? 0) - (written[1]?.when ?? 0)).toBeGreaterThanOrEqual(settle);
+    expect(at('destinationrules').spec).toEqual(lacking.spec);
+    expect(at('virtualservices').spec).toEqual(idle().spec);
   });
 });

@@ -1,8 +1,10 @@
+/** Row E: the gateways that a VirtualService is bound to, who goes past the split, and what a missing gateway does to a rollout. */
 import { describe, expect, it } from 'vitest';
 import { Unread } from '../../src/adapters/inspect/check.ts';
 import binding from '../../src/adapters/inspect/checks/gateway-binding.ts';
 import certificate from '../../src/adapters/inspect/checks/gateway-certificate.ts';
 import type { KubeObject } from '../../src/adapters/kubernetes/kube.ts';
+import { inspection } from '../support/inspection.ts';
 import { istioTarget, type Loose, to, virtualService } from '../support/mesh-objects.ts';
 import {
   type Around,
@@ -188,5 +190,30 @@ describe('callers that go past the split', () => {
     const ours = virtualService({ gateways: ['nowhere'], [protocol]: [split] });
     const results = await look([ours], { target: istioTarget({ protocol, index: 0 }) });
     expect(statuses(results)).toEqual(['warn', 'fail']);
+  });
+});
+
+describe('a rollout through the whole way', () => {
+  it('is refused for a missing gateway, by name and with the remedy; once it is there the same call is accepted', async () => {
+    const world = await inspection();
+    const bound = world.api.get('networking.istio.io', 'gateways', 'production', 'myapp-gateway');
+    const route = () =>
+      world.api.get('networking.istio.io', 'virtualservices', 'production', 'myapp')?.metadata.resourceVersion;
+    const before = route();
+    world.api.remove('networking.istio.io', 'gateways', 'production', 'myapp-gateway');
+    const refused = await world.rollOut();
+    expect(refused.status).toBe(422);
+    const failed = (refused.body.findings ?? []).filter(({ level }: { level: string }) => level === 'fail');
+    expect(failed).toMatchObject([
+      {
+        check: 'gateway.binding',
+        message: expect.stringMatching(/Gateway production\/myapp-gateway in spec\.gateways, which does not exist/),
+        remediation: expect.stringMatching(/correct spec\.gateways/),
+        evidence: { gateway: 'production/myapp-gateway' },
+      },
+    ]);
+    expect(route()).toBe(before);
+    world.put(bound as KubeObject);
+    expect((await world.rollOut()).status).toBe(202);
   });
 });

@@ -1,17 +1,20 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { kialiValidator } from '../../src/adapters/kiali/client.ts';
 import { kialiFindings } from '../../src/adapters/kiali/findings.ts';
+import { kialiHealth } from '../../src/adapters/kiali/health.ts';
 import { graphLink, kialiLinks, tracesLink } from '../../src/adapters/kiali/links.ts';
-import type { MetricsProvider } from '../../src/app/ports.ts';
+import { healthOnce, snapshotOf } from '../../src/app/mesh-health.ts';
+import type { HealthAnswer, HealthSnapshot, Loaded, MetricsProvider } from '../../src/app/ports.ts';
 import type { PreflightPorts } from '../../src/app/preflight.ts';
 import { preflight } from '../../src/app/preflight.ts';
 import type { Finding } from '../../src/app/usecases.ts';
 import type { Target } from '../../src/domain/plan.ts';
 import { harness } from '../http/harness.ts';
-import { aPlan, aReading, aRoute, ready } from '../support/builders.ts';
+import { aPlan, aReading, aRollout, aRoute, ready } from '../support/builders.ts';
 import { anInspector } from '../support/inspector.ts';
 import type { KialiFake, KialiFakeOptions } from '../support/kiali-fake.ts';
 import { kialiFake } from '../support/kiali-fake.ts';
+import { quietLog } from '../support/quiet.ts';
 
 const target: Target = {
   cluster: 'default',
@@ -110,9 +113,9 @@ it.each([
 
 it('the page shows those that the rollout has, and none that is no web address', async () => {
   const file = new URL('../../src/page/links.js', import.meta.url).href;
-  const { meshLinks } = (await import(file)) as { meshLinks(rollout: object): { label: string; url: string }[] };
+  const { toolLinks } = (await import(file)) as { toolLinks(rollout: object): { label: string; url: string }[] };
   const kiali = kialiLinks(gvk, target);
-  const shown = meshLinks({ links: { kiali, jaeger: { search: 'https://j/search', trace: 'https://j/trace/' } } });
+  const shown = toolLinks({ links: { kiali, jaeger: { search: 'https://j/search', trace: 'https://j/trace/' } } });
   expect(shown.map(({ label }) => label)).toEqual([
     'Kiali: traffic',
     'Kiali: canary',
@@ -120,8 +123,8 @@ it('the page shows those that the rollout has, and none that is no web address',
     'Jaeger: errors',
   ]);
   expect(shown[0]?.url).toBe(kiali?.graph);
-  expect(meshLinks({ links: {} })).toEqual([]);
-  expect(meshLinks({ links: { jaeger: { search: 'javascript:alert(1)', trace: 'javascript:alert(2)' } } })).toEqual([]);
+  expect(toolLinks({ links: {} })).toEqual([]);
+  expect(toolLinks({ links: { jaeger: { search: 'javascript:alert(1)', trace: 'javascript:alert(2)' } } })).toEqual([]);
 });
 
 describe('what Kiali says of an object', () => {
@@ -222,6 +225,166 @@ describe('asking Kiali', () => {
   });
 });
 
+describe('the health that Kiali tells', () => {
+  const closing: KialiFake[] = [];
+  afterEach(() => Promise.all(closing.splice(0).map((fake) => fake.close())));
+  const HEALTH = {
+    service: { myapp: { requests: { inbound: { http: { 200: 8, 500: 2 }, grpc: { 0: 5, 14: 1, 5: 4 } } } } },
+    workload: {
+      'myapp-v2': {
+        requests: { inbound: {} },
+        workloadStatus: { desiredReplicas: 3, availableReplicas: 1 },
+        status: { status: 'Degraded' },
+      },
+    },
+  };
+  const open = async (generation: 1 | 2, more: Partial<Parameters<typeof kialiHealth>[0]> = {}) => {
+    const fake = await kialiFake({ generation });
+    closing.push(fake);
+    fake.health = HEALTH;
+    const objectPath = generation === 1 ? 'legacy' : 'gvk';
+    return { fake, source: kialiHealth({ url: fake.url, objectPath, token: null, ...more }) };
+  };
+
+  it.each([1, 2] as const)('is read as Kiali %d has it: rates by status, pods, its own word', async (generation) => {
+    const { fake, source } = await open(generation);
+    expect(await source.now(target)).toEqual({
+      ok: true,
+      service: {
+        name: 'service myapp',
+        requests: 20,
+        failed: 3,
+        pods: null,
+        status: null,
+        message: 'service myapp: 20 requests/s, 15 % of them failed',
+      },
+      canary: {
+        name: 'workload myapp-v2',
+        requests: 0,
+        failed: 0,
+        pods: { wanted: 3, available: 1 },
+        status: 'Degraded',
+        message:
+          'workload myapp-v2: Degraded, no requests in the last minute, which says nothing of its health, 1 of 3 pods available',
+      },
+      link: `${fake.url}/console/namespaces/production/services/myapp`,
+    });
+    expect(fake.asked).toHaveLength(2);
+    expect(fake.asked.every((path) => path.includes('rateInterval=60s'))).toBe(true);
+  });
+
+  it('of what it does not know is said to be unknown', async () => {
+    const { fake, source } = await open(2);
+    fake.health = { service: {}, workload: {} };
+    const answer = await source.now(target);
+    expect(answer).toMatchObject({ ok: true, service: null, canary: null });
+    expect(snapshotOf(answer, 1)).toMatchObject({
+      result: 'unknown',
+      message: "Kiali knows nothing of the service and the canary's workload",
+    });
+  });
+
+  it.each([
+    ['hangs', 'did not answer within 0.1 s'],
+    ['page', 'a page in place of JSON'],
+    ['redirect', 'redirect (302), mostly to a login'],
+    ['error', 'answers with 500'],
+    ['endless', 'more than 50000 bytes'],
+  ] as const)('where it %s is not known, in words', async (trouble, words) => {
+    const { fake, source } = await open(2, { timeout: 100, maxBytes: 50_000 });
+    fake.trouble = trouble;
+    const answer = await source.now(target);
+    expect(answer).toMatchObject({ ok: false, message: expect.stringContaining(words) });
+    expect(snapshotOf(answer, 1)).toMatchObject({ result: 'could_not_ask', service: null, canary: null });
+  });
+});
+
+describe('GET /rollouts/{id}/traces has the health beside them', () => {
+  const canary = { name: 'workload myapp-v2', requests: 2, failed: 1, pods: null, status: null, message: 'half of it' };
+  const snapshot = { at: 0, result: 'taken', message: 'half of it', service: null, canary, link: 'https://k' } as const;
+
+  it.each([
+    ['taken', { snapshot, waiting: false }, true, true],
+    ['waiting', { snapshot: null, waiting: true }, true, true],
+    ['no_rollback', { snapshot: null, waiting: false }, false, true],
+    ['not_configured', { snapshot: null, waiting: false }, true, false],
+    ['not_asked', { snapshot: null, waiting: false }, true, true],
+  ] as const)('%s', async (state, kept, began, known) => {
+    const h = await harness();
+    const id = await h.started();
+    if (began) {
+      await h.fake.toFirstStep(id);
+      await h.call('post', `/rollouts/${id}/abort`);
+    }
+    Object.assign(h.fake, {
+      meshHealth: async () => kept,
+      outside: () => ({ kiali: known ? kialiLinks(gvk, target) : null, jaeger: null }),
+    });
+    const { body } = await h.call('get', `/rollouts/${id}/traces`);
+    expect(body.health).toMatchObject({ state, message: expect.stringMatching(/.{5}/) });
+    if (state === 'taken')
+      expect(body.health).toEqual({ ...snapshot, result: undefined, state, at: '1970-01-01T00:00:00.000Z' });
+  });
+});
+
+describe('the snapshot at a rollback', () => {
+  const message = (age: number) => ({
+    id: 'r1:7',
+    rolloutId: 'r1',
+    fact: {
+      seq: 7,
+      at: 1_000_000 - age,
+      type: 'rollback_started',
+      actor: 'sluice',
+      step: 0,
+      message: '',
+      data: {},
+    } as const,
+  });
+  async function look(age: number, answer: HealthAnswer | null) {
+    const done: string[] = [];
+    const kept: HealthSnapshot[] = [];
+    const rollout = { ...aRollout(), plan: aPlan({ target }) };
+    const looked = await healthOnce({
+      outbox: {
+        claim: async () => [message(age)],
+        delivered: async (_, id) => void done.push(id),
+        postpone: async (_, id, delay) => void done.push(`${id} again after ${delay}`),
+      },
+      store: { load: async () => ({ rollout, now: 1_000_000 }) as unknown as Loaded },
+      health: {
+        keep: async (_, __, snapshot) => void kept.push(snapshot),
+        of: async () => ({ snapshot: null, waiting: true }),
+      },
+      sourceOf: () => (answer === null ? null : { now: async () => answer, link: () => 'https://kiali' }),
+      log: quietLog,
+    });
+    return { looked, done, kept };
+  }
+  const away: HealthAnswer = { ok: false, message: 'Kiali is away', link: 'https://kiali' };
+
+  it('is asked again for a minute where nobody answers, then that is kept', async () => {
+    expect(await look(0, away)).toEqual({ looked: 'postponed', done: ['r1:7 again after 10000'], kept: [] });
+    expect(await look(55_000, away)).toMatchObject({
+      looked: 'concluded',
+      done: ['r1:7'],
+      kept: [{ result: 'could_not_ask', message: 'Kiali is away' }],
+    });
+  });
+
+  it('is not taken minutes later: Kiali would tell of another time', async () => {
+    const fine: HealthAnswer = { ok: true, service: null, canary: null, link: 'https://kiali' };
+    const { kept } = await look(90_000, fine);
+    expect(kept).toMatchObject([
+      { result: 'could_not_ask', message: expect.stringContaining('nobody asked within a minute of the rollback') },
+    ]);
+  });
+
+  it('is none where no console shows the target', async () => {
+    expect(await look(0, null)).toEqual({ looked: 'concluded', done: ['r1:7'], kept: [] });
+  });
+});
+
 describe('the preflight', () => {
   const plan = aPlan({ target });
   const provider = { measure: async () => aReading(0.001), ping: async () => null } as unknown as MetricsProvider;
@@ -233,6 +396,7 @@ describe('the preflight', () => {
         read: async () => aRoute(0, null),
         apply: async () => ({ kind: 'conflict' }),
         rehearse: async () => ({ kind: 'applied', token: '1', before: 0, after: 5 }),
+        conclude: async () => ({ kind: 'written' }),
       }),
       workload: async (_, role) => ready(`myapp-${role}`),
     },

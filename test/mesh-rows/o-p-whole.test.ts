@@ -3,86 +3,31 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { compose, type Service, type Settings } from '../../src/compose.ts';
+import type { Service } from '../../src/compose.ts';
 import { isLive, statusOf } from '../../src/domain/rollout.ts';
-import { type KubeApi, startKubeApi } from '../../src/sandbox/kube-api/index.ts';
 import { type JaegerFake, jaegerFake } from '../support/jaeger-fake.ts';
 import { type KialiFake, kialiFake } from '../support/kiali-fake.ts';
-import { type FreshDatabase, freshDatabase } from '../support/postgres.ts';
-import { deafRecorder, quietLog } from '../support/quiet.ts';
+import { istioTarget } from '../support/mesh-objects.ts';
+import { seedCluster } from '../support/seed-cluster.ts';
+import { planOf, type Whole, wholeService } from '../support/whole-service.ts';
 
 const PRINCIPAL = { id: 't', name: 'token test', role: 'admin' as const };
-const metadata = (name: string) => ({ name, namespace: 'production', generation: 1 });
-const deployment = (name: string) => ({
-  apiVersion: 'apps/v1',
-  kind: 'Deployment',
-  metadata: metadata(name),
-  spec: { replicas: 1, selector: { matchLabels: { app: name } }, template: { metadata: { labels: { app: name } } } },
-  status: { observedGeneration: 1, replicas: 1, updatedReplicas: 1, readyReplicas: 1, availableReplicas: 1 },
-});
-const namespace = {
-  apiVersion: 'v1',
-  kind: 'Namespace',
-  metadata: { name: 'production', labels: { 'istio-injection': 'enabled' } },
-};
-const route = {
-  apiVersion: 'networking.istio.io/v1',
-  kind: 'VirtualService',
-  metadata: metadata('myapp'),
-  spec: {
-    hosts: ['myapp'],
-    http: [
-      {
-        route: [
-          { destination: { host: 'myapp', subset: 'v1' }, weight: 100 },
-          { destination: { host: 'myapp', subset: 'v2' }, weight: 0 },
-        ],
-      },
-    ],
-  },
-};
-const subsets = {
-  apiVersion: 'networking.istio.io/v1',
-  kind: 'DestinationRule',
-  metadata: metadata('myapp-rules'),
-  spec: { host: 'myapp', subsets: ['v1', 'v2'].map((name) => ({ name, labels: { version: name } })) },
-};
-const plan = {
-  target: {
-    namespace: 'production',
-    service: 'myapp',
-    mesh: 'istio',
-    virtualService: { name: 'myapp' },
-    stable: { host: 'myapp', subset: 'v1', deployment: 'myapp-v1' },
-    canary: { host: 'myapp', subset: 'v2', deployment: 'myapp-v2' },
-  },
-  steps: [{ weight: 10, hold: '10m' }],
+const plan = planOf(istioTarget(), [{ weight: 20, hold: '10m' }], {
   analysis: { interval: '1s', evidence: { mode: 'off' }, checks: [] },
-};
+});
 
-let database: FreshDatabase;
-let api: KubeApi;
 let kiali: KialiFake;
 let jaeger: JaegerFake;
-let settings: Settings;
+let whole: Whole;
 let service: Service;
 let child: ChildProcess | null = null;
 
 beforeAll(async () => {
-  [database, api, kiali, jaeger] = await Promise.all([
-    freshDatabase(),
-    startKubeApi(),
-    kialiFake({ generation: 2 }),
-    jaegerFake({ version: '2.21' }),
-  ]);
-  for (const object of [namespace, deployment('myapp-v1'), deployment('myapp-v2'), route, subsets]) api.put(object);
-  settings = {
-    databaseUrl: database.url,
-    queue: { kind: 'postgres', url: database.url },
+  [kiali, jaeger] = await Promise.all([kialiFake({ generation: 2 }), jaegerFake({ version: '2.21' })]);
+  whole = await wholeService({
+    objects: await seedCluster('istio'),
     clusters: [
       {
-        name: 'default',
-        kube: { kubeconfig: api.kubeconfig() },
         prometheus: { url: 'http://127.0.0.1:9', timeoutMs: 200 },
         kiali: {
           url: kiali.url,
@@ -94,24 +39,25 @@ beforeAll(async () => {
         jaeger: { url: jaeger.url, publicUrl: 'https://jaeger.example.com', api: 'auto', auth: null },
       },
     ],
-    concurrency: 4,
-    retention: null,
-    slack: null,
-    publicUrl: null,
-  };
-  service = await compose(settings, { log: quietLog, recorder: () => deafRecorder });
+    works: false,
+  });
+  service = whole.service;
 });
 afterAll(async () => {
   child?.kill('SIGKILL');
-  await service?.close();
-  await Promise.all([kiali?.close(), jaeger?.close(), api?.stop(), database?.drop()]);
+  await whole?.close();
+  await Promise.all([kiali?.close(), jaeger?.close()]);
 });
 
 async function workerProcess(): Promise<ChildProcess> {
   const script = new URL('../support/crash-worker.ts', import.meta.url).pathname;
-  const started = spawn(process.execPath, [script, JSON.stringify({ settings, place: 'nowhere', nth: 1 })], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const started = spawn(
+    process.execPath,
+    [script, JSON.stringify({ settings: whole.settings, place: 'nowhere', nth: 1 })],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
   await once(started.stdout as NodeJS.EventEmitter, 'data');
   return started;
 }
@@ -143,7 +89,7 @@ describe('with Kiali and Jaeger', () => {
     const started = await useCases.start(plan, PRINCIPAL, null);
     if (started.kind !== 'created') throw new Error(JSON.stringify(started));
     const { id } = started.rollout;
-    await until(async () => ((await useCases.get(id))?.observedWeight === 10 ? true : null));
+    await until(async () => ((await useCases.get(id))?.observedWeight === 20 ? true : null));
     const failing = {
       traceId: 'ab'.repeat(16),
       service: 'myapp.production',
@@ -155,6 +101,16 @@ describe('with Kiali and Jaeger', () => {
       { ...failing, traceId: 'cd'.repeat(16), tags: { ...failing.tags, 'istio.canonical_revision': 'v1' } },
     ];
 
+    kiali.health = {
+      service: { myapp: { requests: { inbound: { http: { 200: 9, 503: 1 } } }, status: { status: 'Degraded' } } },
+      workload: {
+        'myapp-v2': {
+          requests: { inbound: { http: { 503: 1 } } },
+          workloadStatus: { desiredReplicas: 1, availableReplicas: 1 },
+          status: { status: 'Failure' },
+        },
+      },
+    };
     await useCases.command(id, { name: 'abort', reason: 'it fails' }, PRINCIPAL, {});
     const ended = await until(async () => {
       const rollout = await useCases.get(id);
@@ -163,6 +119,8 @@ describe('with Kiali and Jaeger', () => {
     expect(statusOf(ended)).toBe('aborted');
     expect(await useCases.traces(id)).toEqual({ traces: [], search: null, waiting: true });
 
+    // Kiali tells of now: it is asked at once, while the search for traces still waits.
+    await until(async () => ((await useCases.meshHealth(id)).snapshot === null ? null : true));
     child.kill('SIGKILL');
     await once(child, 'exit');
     jaeger.trouble = 'none';
@@ -175,6 +133,17 @@ describe('with Kiali and Jaeger', () => {
     expect(traces).toMatchObject([
       { traceId: 'ab'.repeat(16), status: 'HTTP 503', link: `https://jaeger.example.com/trace/${'ab'.repeat(16)}` },
     ]);
+    const { snapshot, waiting } = await useCases.meshHealth(id);
+    expect(waiting).toBe(false);
+    expect(snapshot).toMatchObject({
+      result: 'taken',
+      message:
+        'service myapp: Degraded, 10 requests/s, 10 % of them failed; workload myapp-v2: Failure, 1 requests/s, 100 % of them failed, 1 of 1 pods available',
+      canary: { requests: 1, failed: 1, pods: { wanted: 1, available: 1 }, status: 'Failure' },
+      link: 'https://kiali.example.com/console/namespaces/production/services/myapp',
+    });
+    const began = (await useCases.facts(id, 0, 50)).find(({ type }) => type === 'rollback_started');
+    expect(snapshot?.at).toBeGreaterThanOrEqual(began?.at ?? Number.NaN);
     expect(useCases.outside?.(ended)).toMatchObject({
       kiali: {
         object:

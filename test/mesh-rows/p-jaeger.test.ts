@@ -579,6 +579,7 @@ describe('GET /rollouts/{id}/traces', () => {
         to: '2026-01-31T12:00:00.000Z',
         link: 'https://j/search',
       },
+      health: expect.objectContaining({ state: 'not_configured' }),
       items: [{ ...rest, at: '2026-01-31T12:00:00.000Z', durationMs: duration }],
     });
   });

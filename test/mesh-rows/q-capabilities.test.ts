@@ -6,6 +6,7 @@ import {
   MESH_COMPARISON,
   meshesWith,
   missingCapability,
+  noRouteChecks,
   STEP_KINDS,
 } from '../../src/domain/capabilities.ts';
 import { harness } from '../http/harness.ts';
@@ -116,6 +117,20 @@ describe('a step', () => {
 
   it('of a mesh that the matrix does not know is a bug, never a step that may go', () => {
     expect(() => missingCapability(matrix, { mesh: 'consul' }, 'mirror')).toThrow('know no mesh consul');
+  });
+});
+
+describe('a check of one route', () => {
+  it.each<[string, Carrier, boolean]>([
+    ['istio', { mesh: 'istio' }, false],
+    ['linkerd-smi', { mesh: 'linkerd-smi' }, true],
+    ['gateway-api by Linkerd', { mesh: 'gateway-api', proxy: 'linkerd' }, false],
+    ['gateway-api by Istio', { mesh: 'gateway-api', proxy: 'istio' }, false],
+  ])('with %s', (_, carrier, able) => {
+    const why = noRouteChecks(matrix, carrier);
+    expect(why === null).toBe(able);
+    if (why !== null)
+      expect(why).toMatch(/the capability "routeChecks", .*; supported by linkerd-smi\. Leave route out/);
   });
 });
 

@@ -20,6 +20,7 @@ const naming: Naming = {
   canary: '',
   stableEntry: '',
   canaryEntry: '',
+  field: 'target.virtualService.name',
   fields: null,
 };
 

@@ -11,7 +11,7 @@ import type { Loose } from '../support/mesh-objects.ts';
 import { backend, decision, httpRoute, routeTarget, targetOf } from '../support/mesh-objects.ts';
 
 const TESTERS: Temporary = { kind: 'headerRoute', match: { header: 'x-canary', exact: 'always' } };
-const COPIES: Temporary = { kind: 'mirror', percent: 100 };
+const COPIES: Temporary = { kind: 'mirror', percent: 100, allowUnsafeMethods: true };
 
 // Few values, so that rules and requests meet.
 const path = fc.constantFrom('/', '/a', '/a/b', '/c');

@@ -12,7 +12,8 @@ import { backend, decision, httpRoute, routeTarget, targetOf, untouched } from '
 const ANNOTATION = 'sluice.dev/temporary';
 const TESTERS: Temporary = { kind: 'headerRoute', match: { header: 'x-canary', exact: 'always' } };
 const COOKIE: Temporary = { kind: 'headerRoute', match: { cookie: 'a.b', exact: 'x+y' } };
-const COPIES: Temporary = { kind: 'mirror', percent: 100 };
+const SAFE_COPIES: Temporary = { kind: 'mirror', percent: 100 };
+const COPIES: Temporary = { kind: 'mirror', percent: 100, allowUnsafeMethods: true };
 const FAULTS: Temporary = {
   kind: 'faultRehearsal',
   delay: null,
@@ -168,12 +169,28 @@ describe('a mirror', () => {
     [12.5, { fraction: { numerator: 125_000, denominator: 1_000_000 } }],
   ])('of %d percent is one filter more in the moved rule, after those of others', async (percent, share) => {
     const { write, rules, router } = world([beta, api, rest]);
-    expect(await write(0, 1, [{ kind: 'mirror', percent }])).toMatchObject({ kind: 'applied' });
+    expect(await write(0, 1, [{ kind: 'mirror', percent, allowUnsafeMethods: true }])).toMatchObject({
+      kind: 'applied',
+    });
     const own = { type: 'RequestMirror', requestMirror: { backendRef: { name: 'myapp-v2', port: 8080 }, ...share } };
     expect(rules()).toEqual([beta, { ...api, filters: [headers, audit, own] }, rest]);
     expect(await router.read()).toMatchObject({ temporary: ['mirror'] });
     await write(0, 2, []);
     expect(rules()).toEqual([beta, api, rest]);
+  });
+
+  it('of safe methods is for the rules that take no others, where the route is divided by method', async () => {
+    const reads = { name: 'reads', matches: [{ method: 'GET' }, { method: 'HEAD' }], backendRefs: pair() };
+    const changes = { name: 'changes', matches: [{ method: 'POST' }], backendRefs: pair() };
+    const { write, rules, router } = world([reads, changes], { rules: ['reads', 'changes'] });
+    expect(await write(0, 1, [SAFE_COPIES])).toMatchObject({ kind: 'applied' });
+    expect(rules()).toEqual([
+      { ...reads, filters: [{ type: 'RequestMirror', requestMirror: { backendRef: expect.anything() } }] },
+      changes,
+    ]);
+    expect(await router.read()).toMatchObject({ temporary: ['mirror'] });
+    await write(0, 2, []);
+    expect(rules()).toEqual([reads, changes]);
   });
 
   it.each([
@@ -282,6 +299,18 @@ describe('is refused in words, and nothing is written', () => {
   const cases: readonly (readonly [string, readonly Loose[], Temporary, string, Loose?])[] = [
     ['faults', [plain], FAULTS, 'cannot carry what the plan adds beside weights (fault rehearsal)'],
     ['a mirror with Linkerd', [plain], COPIES, '(mirror): leave these steps out', { proxy: 'linkerd' }],
+    [
+      'a mirror of a rule that takes every method',
+      [plain],
+      SAFE_COPIES,
+      'rule 0 "api" takes every method (spec.rules[0].matches), and its mirror would copy them all',
+    ],
+    [
+      'a mirror of a rule that takes no safe method',
+      [{ ...plain, matches: [{ method: 'POST' }] }],
+      SAFE_COPIES,
+      'no rule whose weights move takes GET, HEAD and OPTIONS, so nothing would be mirrored',
+    ],
     ['one rule too many', [...many(15), plain], TESTERS, 'it has 16 rules, and the route by header needs 1 more'],
     [
       'matches too many',
@@ -389,7 +418,7 @@ describe('whatever people have in the route', () => {
   const wanted = fc
     .tuple(
       fc.uniqueArray(tester, { maxLength: 2 }),
-      fc.constantFrom<Temporary[]>([], [COPIES], [{ kind: 'mirror', percent: 25 }]),
+      fc.constantFrom<Temporary[]>([], [COPIES], [{ kind: 'mirror', percent: 25, allowUnsafeMethods: true }]),
     )
     .map(([a, b]) => [...a, ...b]);
 

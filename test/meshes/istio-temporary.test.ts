@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { KubeObject } from '../../src/adapters/kubernetes/kube.ts';
 import istio from '../../src/adapters/meshes/istio.ts';
-import type { Temporary } from '../../src/domain/temporary.ts';
+import type { Mirror, Temporary } from '../../src/domain/temporary.ts';
 import { memoryKube } from '../support/memory-kube.ts';
 import { decision } from '../support/mesh-objects.ts';
 
@@ -30,7 +30,7 @@ const object = (http: readonly Rule[]): KubeObject => ({
 
 const TESTERS: Temporary = { kind: 'headerRoute', match: { header: 'x-canary', exact: 'always' } };
 const COOKIE: Temporary = { kind: 'headerRoute', match: { cookie: 'a.b', exact: 'x+y' } };
-const COPIES: Temporary = { kind: 'mirror', percent: 25 };
+const COPIES: Mirror = { kind: 'mirror', percent: 25 };
 const FAULTS: Temporary = {
   kind: 'faultRehearsal',
   delay: { percent: 50, time: 1500 },
@@ -107,7 +107,7 @@ describe('what stands beside the weights', () => {
     ] as const)
       expect(new RegExp(JSON.parse(`"${regex}"`)).test(cookies), cookies).toBe(fits);
     expect(copies).toMatchObject({
-      match: api.match,
+      match: (api.match as readonly object[]).map((match) => ({ ...match, method: { regex: 'GET|HEAD|OPTIONS' } })),
       route: [{ destination: { subset: 'v1' } }],
       mirror: { host: 'myapp', subset: 'v2' },
       mirrorPercentage: { value: 25 },
@@ -144,6 +144,50 @@ describe('what stands beside the weights', () => {
     await byIndex.write(0, 1, [TESTERS]);
     expect(await byIndex.write(10, 2, [TESTERS])).toMatchObject({ kind: 'applied', after: 10 });
     expect(byIndex.rules().map(({ name }) => name)).toEqual([undefined, 'sluice-r-1-header-0', undefined]);
+  });
+
+  it.each([
+    ['no match', undefined, [{ method: { regex: 'GET|HEAD|OPTIONS' } }]],
+    [
+      'methods of its own',
+      [
+        { uri: { prefix: '/a' }, method: { exact: 'GET' } },
+        { uri: { prefix: '/b' }, method: { exact: 'POST' } },
+        { uri: { prefix: '/c' } },
+      ],
+      [
+        { uri: { prefix: '/a' }, method: { exact: 'GET' } },
+        { uri: { prefix: '/c' }, method: { regex: 'GET|HEAD|OPTIONS' } },
+      ],
+    ],
+  ])(
+    'copies safe methods alone of a rule with %s, and every one where the plan allows it',
+    async (_, match, copied) => {
+      const { match: __, ...open } = api;
+      const rule = match === undefined ? open : { ...open, match };
+      const { write, rules } = await world([rule]);
+      await write(0, 1, [COPIES]);
+      expect(rules()[0]).toMatchObject({ name: 'sluice-r-1-mirror-0', match: copied });
+      await write(0, 2, [{ ...COPIES, allowUnsafeMethods: true }]);
+      expect(rules()[0]).toMatchObject({ name: 'sluice-r-1-mirror-0' });
+      expect(rules()[0]?.['match']).toEqual(match);
+      await write(5, 3, []);
+      expect(rules()).toHaveLength(1);
+    },
+  );
+
+  it.each([
+    ['a pattern', { regex: 'P.*' }, 'match[0].method is a pattern'],
+    ['only methods that change something', { exact: 'POST' }, 'takes no GET, HEAD and OPTIONS'],
+  ])('is refused for a rule with %s, with what to do, and allowed by the plan', async (_, method, words) => {
+    const rule = { ...api, match: [{ method }] };
+    const { write, rules } = await world([rule]);
+    const refused = await write(0, 1, [COPIES]);
+    expect(refused).toMatchObject({ kind: 'trouble', trouble: { code: 'shape' } });
+    expect(JSON.stringify(refused)).toContain(words);
+    expect(JSON.stringify(refused)).toContain('set mirror.allowUnsafeMethods: true');
+    expect(rules()).toEqual([rule]);
+    expect(await write(0, 1, [{ ...COPIES, allowUnsafeMethods: true }])).toMatchObject({ kind: 'applied' });
   });
 
   it('is refused where a mirror of somebody else stands already, and where connections are divided', async () => {

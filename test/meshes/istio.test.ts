@@ -48,7 +48,7 @@ describe('a header rule, a 90/10 rule for /api and a default rule', () => {
     const world = setUp(threeRules());
     await world.step(25);
     const annotation = world.kube.object('myapp')?.metadata.annotations?.['sluice.dev/decision'];
-    expect(JSON.parse(annotation ?? '')).toMatchObject({ rollout: 'r-1', weight: 25, from: 10, reason: 'step 1 of 3' });
+    expect(JSON.parse(annotation ?? '')).toMatchObject({ rollout: 'r-1', from: 10, to: 25, reason: 'step 1 of 3' });
   });
 });
 

@@ -77,14 +77,16 @@ describe('units', () => {
 });
 
 describe('versions', () => {
+  const alone = smiTarget({ trafficSplit: { name: 'myapp-canary', adaptor: false } });
+
   it('is v1alpha1 where it is served, whatever the group prefers', async () => {
-    const world = setUp(milliSplit(), ['v1alpha2', 'v1alpha1']);
+    const world = setUp(milliSplit(), ['v1alpha2', 'v1alpha1'], alone);
     await world.read();
     expect(world.kube.asked.versions).toEqual(['v1alpha1']);
   });
 
   it('is a later one where there is no other', async () => {
-    const world = setUp(trafficSplit(['myapp-v1', 1], ['myapp-v2', 0]), ['v1alpha4', 'v1alpha3']);
+    const world = setUp(trafficSplit(['myapp-v1', 1], ['myapp-v2', 0]), ['v1alpha4', 'v1alpha3'], alone);
     await world.read();
     expect(world.kube.asked.versions).toEqual(['v1alpha4']);
   });

@@ -16,16 +16,25 @@ const annotated = (text: string): KubeObject => ({
 
 describe('the decision annotation', () => {
   it('says who decided what, from where and why', () => {
-    expect(JSON.parse(encodeDecision(decision(25, 3), 10))).toEqual({
+    const link = 'https://sluice.example.com/ui/rollouts/r-1';
+    expect(JSON.parse(encodeDecision(decision(25, 3, { link })))).toEqual({
       rollout: 'r-1',
       epoch: 7,
       generation: 3,
-      weight: 25,
+      fact: 4,
+      step: 0,
       from: 10,
+      to: 25,
       reason: 'step 1 of 3',
       actor: 'sluice',
       at: '2026-01-02T03:04:05.000Z',
+      link,
     });
+  });
+
+  it('leaves out an address that is too long to be whole', () => {
+    const link = `https://sluice.example.com/${'a'.repeat(300)}`;
+    expect(JSON.parse(encodeDecision(decision(25, 3, { link })))).not.toHaveProperty('link');
   });
 
   it('gives back the stamp that was written, whatever the words', () => {
@@ -35,7 +44,9 @@ describe('the decision annotation', () => {
         fc.string({ maxLength: 400 }),
         fc.nat(),
         (reason, actor, n) => {
-          const text = encodeDecision(decision(5, n, { reason, actor }), 0);
+          const text = encodeDecision(
+            decision(5, n, { reason, actor, link: 'https://sluice.example.com/ui/rollouts/r-1' }),
+          );
           expect(Buffer.byteLength(text)).toBeLessThanOrEqual(1024);
           expect(stampOn(annotated(text))).toEqual({ rollout: 'r-1', epoch: 7, generation: n });
         },
@@ -44,7 +55,7 @@ describe('the decision annotation', () => {
   });
 
   it('keeps as much of a long reason as 1 KiB can hold', () => {
-    const text = encodeDecision(decision(5, 1, { reason: 'ä'.repeat(2000) }), 0);
+    const text = encodeDecision(decision(5, 1, { reason: 'ä'.repeat(2000) }));
     expect(Buffer.byteLength(text)).toBeGreaterThan(1000);
     expect(Buffer.byteLength(text)).toBeLessThanOrEqual(1024);
     expect(JSON.parse(text).reason).toMatch(/^ä+…$/);

@@ -85,7 +85,7 @@ describe('one write', () => {
         {
           op: 'add',
           path: '/metadata/annotations/sluice.dev~1decision',
-          value: expect.stringContaining('"weight":25'),
+          value: expect.stringContaining('"to":25'),
         },
       ],
     ]);

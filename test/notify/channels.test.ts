@@ -7,6 +7,7 @@ import { openChannels } from '../../src/adapters/notify/open-channels.ts';
 import { openOutbound } from '../../src/adapters/outbound/post.ts';
 import { isWebhookSecret, signedHeaders } from '../../src/adapters/outbound/standard-webhooks.ts';
 import { loadChannels } from '../../src/adapters/registry.ts';
+import { rolloutSubject } from '../../src/app/subject.ts';
 import { ALERT_KINDS } from '../../src/domain/alert.ts';
 import type { Fact } from '../../src/domain/rollout.ts';
 import { aPlan, aRollout } from '../support/builders.ts';
@@ -32,7 +33,7 @@ const anAlert = (kind: Alert['kind'], data: Fact['data'] = {}, link: string | nu
   id: 'r1:7',
   kind,
   fact: { seq: 7, at: 1_700_000_000_000, type: 'paused', actor: 'sluice', step: 1, message: EVIL, data },
-  rollout: aRollout({ plan: aPlan({ labels: { image: 'myapp:2.1' } }) }),
+  subject: rolloutSubject(aRollout({ plan: aPlan({ labels: { image: 'myapp:2.1' } }) })),
   link,
 });
 

@@ -6,16 +6,18 @@ import { openDatabase } from '../../src/adapters/postgres/db.ts';
 import { postgresAlertOutbox, postgresDeliveryLog } from '../../src/adapters/postgres/deliveries.ts';
 import { postgresRolloutStore } from '../../src/adapters/postgres/rollout-store.ts';
 import { loadChannels } from '../../src/adapters/registry.ts';
-import { startDelivery } from '../../src/app/deliver.ts';
+import { startAlerts } from '../../src/app/deliver.ts';
+import { newsWorld, subjectsIn } from '../support/news-world.ts';
 import { deafRecorder, quietLog } from '../support/quiet.ts';
 
 const [url = '', channels = '[]'] = process.argv.slice(2);
 const db = openDatabase({ url, log: quietLog });
 const store = postgresRolloutStore(db, { channels: [], log: quietLog });
+const subjects = subjectsIn(store, newsWorld(db));
 const outbound = openOutbound({ allowed: { ranges: ['127.0.0.1/32'], suffixes: [] } });
 const log = postgresDeliveryLog(db);
 const notifiers = openChannels(JSON.parse(channels), await loadChannels(), outbound).map(({ name, request }) =>
   channelNotifier(name, request, { outbound, log, link: () => null, now: Date.now }),
 );
-const outbox = postgresAlertOutbox(db, { ordered: true });
-startDelivery({ outbox, store, recorder: deafRecorder, log: quietLog, random: () => 0 }, notifiers, 20);
+const outbox = postgresAlertOutbox(db);
+startAlerts({ outbox, subjects, recorder: deafRecorder, log: quietLog, random: () => 0 }, notifiers, 20);

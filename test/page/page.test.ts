@@ -248,6 +248,30 @@ describe('the plan', () => {
     await page.getByText('Not started: no traffic has moved yet.').waitFor();
   });
 
+  it('shows gates, approvals and steps beside weights where they come', async () => {
+    const page = await v.seeAs(v.world, 'deployer', '/ui/plan');
+    const text = page.getByLabel('The plan, as YAML or JSON');
+    const steps = `steps:
+  - { mirror: { percent: 30% }, hold: 3m }
+  - { weight: 25, hold: 5m, approval: { required: 2, approvers: [sre] } }
+webhooks:
+  - { name: change-window, url: https://gates.example.com/a, gate: beforeStart }
+  - { name: load-test, url: https://gates.example.com/b, gate: beforePromotion }
+analysis:`;
+    await text.fill((await text.inputValue()).replace(/steps:.*analysis:/s, steps));
+    await page.getByRole('button', { name: 'Check the plan' }).click();
+    await page.getByText('Accepted: promoted after 8 m at the earliest').waitFor();
+    const rows = page.getByRole('region', { name: 'Steps', exact: true }).locator('tbody tr');
+    const words = (await rows.allInnerTexts()).map((row) => row.replaceAll(/\s+/g, ' '));
+    expect(words).toEqual([
+      '◆ asked before anything is written: change-window 1: mirror a copy of 30 % of the requests goes to the canary 0 s 3 m',
+      '2: 25 % then approval by 2 people of sre 3 m 5 m',
+      '◆ asked first: load-test promotion: 100 % 8 m –',
+    ]);
+    expect(await page.locator('.timeline .gate-mark').count()).toBe(2);
+    expect(await violations(page)).toEqual([]);
+  });
+
   it('has its faults shown with their lines', async () => {
     v.foresee(/422/);
     const page = await v.seeAs(v.world, 'deployer', '/ui/plan');

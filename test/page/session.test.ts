@@ -105,7 +105,7 @@ describe('a session', () => {
       principal: null,
       expiresAt: null,
       version: null,
-      links: { prometheus: {}, tools: [] },
+      links: { prometheus: {} },
     });
     expect(Object.values(body.may)).toEqual([false, false, false, false, false]);
   });

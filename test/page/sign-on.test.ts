@@ -1,4 +1,6 @@
 /** Signing in by an OpenID provider: the two halves over HTTP, what may go wrong or be forged, and the whole of it in Chromium. */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { PrincipalRole } from '../../src/app/ports.ts';
 import { type OidcIssuer, oidcIssuer } from '../support/oidc-issuer.ts';
@@ -361,6 +363,38 @@ describe('in a browser', () => {
     await page.getByRole('link', { name: 'Sign in with Example' }).waitFor();
     await page.goto('/ui/');
     await page.getByLabel('API token').waitFor();
+  });
+
+  it('the command line is signed in only after a question that says what would happen, and never by the link alone', async () => {
+    const world = await open();
+    const heard: string[] = [];
+    const loopback = createServer((req, res) => {
+      heard.push(req.url ?? '');
+      res.end('closed');
+    });
+    await new Promise<void>((resolve) => loopback.listen(0, '127.0.0.1', resolve));
+    const port = String((loopback.address() as AddressInfo).port);
+    const asked = new URLSearchParams({ port, challenge: 'a'.repeat(43), state: 'b'.repeat(43) });
+    const page = await v.see(world);
+    await page.goto(`/login/cli?${asked}`);
+    await page.getByRole('link', { name: 'Sign in with Example' }).click();
+    await page.getByRole('heading', { name: 'Sign in the command line?' }).waitFor();
+    const words = await page.locator('#main').innerText();
+    for (const part of [port, 'user ana@example.com', 'role approver', 'sluice login --oidc'])
+      expect(words).toContain(part);
+    expect(await violations(page)).toEqual([]);
+    expect(heard).toEqual([]);
+    await page.getByRole('button', { name: 'Sign in the command line' }).click();
+    await page.waitForURL(`http://127.0.0.1:${port}/**`);
+    expect(heard[0]).toMatch(/^\/\?code=[\w-]{43}&state=b{43}$/);
+    await page.goto(`${world.url}/ui/cli?${asked}`);
+    await page.getByRole('button', { name: 'No, I did not ask for this' }).click();
+    await page.waitForURL(`http://127.0.0.1:${port}/**`);
+    expect(heard.filter((path) => path.startsWith('/?')).at(-1)).toBe(`/?error=access_denied&state=${'b'.repeat(43)}`);
+    await new Promise((resolve) => {
+      loopback.close(resolve);
+      loopback.closeAllConnections();
+    });
   });
 
   it('trouble is told, and nothing keeps people out that axe knows of', async () => {

@@ -5,13 +5,15 @@ import { openIssuer } from '../../src/adapters/oidc/issuer.ts';
 import { openSignOn } from '../../src/adapters/oidc/sign-on.ts';
 import type { Principal, PrincipalRole } from '../../src/app/ports.ts';
 import { type Person, principalOfPerson } from '../../src/app/trust/login.ts';
-import { CALLBACK_PATH } from '../../src/app/trust/ports.ts';
+import { CALLBACK_PATH, type LoginCodes, type LoginGrant } from '../../src/app/trust/ports.ts';
 import type { LoginTrust } from '../../src/app/trust/trust.ts';
+import { cliLoginRouter } from '../../src/http/cli-login.ts';
 import { listen } from '../../src/http/listen.ts';
 import { pageRouter } from '../../src/http/page.ts';
 import type { PageLinks } from '../../src/http/page-session.ts';
 import { createServer } from '../../src/http/server.ts';
 import { sessions as openSessions } from '../../src/http/session.ts';
+import { sessionTokens } from '../../src/http/session-token.ts';
 import { SIGN_ON_PATH, signOnRouter } from '../../src/http/sign-on.ts';
 import { type FakeFleets, fakeFleets } from '../support/fleets-fake.ts';
 import { type FakeMigrations, fakeMigrations } from '../support/migrations-fake.ts';
@@ -70,7 +72,7 @@ export async function pageWorld(options: WorldOptions = {}): Promise<World> {
   const { fake = fakeUseCases(), heartbeat = 15_000, promised = heartbeat, now = Date.now } = options;
   const [fleets, migrations] = [fakeFleets(fake), fakeMigrations()];
   const key = options.key ?? 'a key for tests, long enough for all of them';
-  const links = options.links ?? { prometheus: { default: 'http://127.0.0.1:9/prom' }, tools: [] };
+  const links = options.links ?? { prometheus: { default: 'http://127.0.0.1:9/prom' } };
   const revoked = new Set<string>();
   const authenticate = async (token: string): Promise<Principal | null> =>
     revoked.has(token) ? null : (principals.get(token) ?? null);
@@ -111,6 +113,14 @@ export async function pageWorld(options: WorldOptions = {}): Promise<World> {
                 key,
                 publicUrl: publicUrl ?? '',
                 now,
+                log: quietLog,
+              }),
+              cliLoginRouter({
+                sessions,
+                people: signOn.people,
+                codes: memoryCodes(),
+                tokens: sessionTokens(key, signOn.people, now),
+                audit: fake.audit,
                 log: quietLog,
               }),
             ]),
@@ -169,6 +179,18 @@ function provider(
   return {
     signOn: openSignOn({ trust, issuer, clientSecret, redirectUri }),
     people: { principalOf: (person: Person) => principalOfPerson(trust, person), lasts: trust.session },
+  };
+}
+
+function memoryCodes(): LoginCodes {
+  const kept = new Map<string, LoginGrant>();
+  return {
+    keep: async (code, grant) => void kept.set(code, grant),
+    async take(code) {
+      const found = kept.get(code) ?? null;
+      kept.delete(code);
+      return found;
+    },
   };
 }
 

@@ -9,7 +9,7 @@ import {
   quantileQuery,
 } from '../../src/adapters/prometheus/templates.ts';
 import { istioViews } from '../../src/adapters/series/istio.ts';
-import { linkerdRouteViews, linkerdViews } from '../../src/adapters/series/linkerd.ts';
+import { linkerdProfileViews, linkerdRouteViews, linkerdViews } from '../../src/adapters/series/linkerd.ts';
 import { promtool } from './promtool.ts';
 
 const UP = { 'up{job="mesh"}': '1x80' };
@@ -40,12 +40,26 @@ const istio = (view: View, reporter: string): Dialect => {
 const [source, destination] = istioViews as readonly [View, View];
 const [inbound] = linkerdViews as readonly [View];
 const [backend] = linkerdRouteViews as readonly [View];
+const [ofRoute] = linkerdProfileViews('myapp', 'production', 'GET /api/users') as readonly [View];
+
+/** One route of the profile of myapp, at the pod's proxy. */
+const route = (metric: string, name: string, labels: string): string =>
+  `${metric}{direction="inbound",dst="myapp.production.svc.cluster.local:80",rt_route="GET /api/users",namespace="production",deployment="${name}",${labels}}`;
 
 /** Series that Linkerd counts requests and outcomes in are not the same ones; a good request is one row of each. */
 const dialects: readonly (readonly [string, Dialect])[] = [
   ['istio source', istio(source, 'source')],
   ['istio source, at a waypoint', istio(source, 'waypoint')],
   ['istio destination', istio(destination, 'destination')],
+  [
+    'linkerd, one route',
+    {
+      view: ofRoute,
+      good: (name, more = '') => route('route_response_total', name, `classification="success"${more}`),
+      bad: (name, more = '') => route('route_response_total', name, `classification="failure"${more}`),
+      bucket: (name, le) => route('route_response_latency_ms_bucket', name, `le="${le}"`),
+    },
+  ],
   [
     'linkerd inbound',
     {
@@ -229,6 +243,50 @@ for (const [dialect, { view, good, bad, bucket }] of dialects) {
       expectations: [{ expr: quantile(0.75), at: '10m', samples: { '{}': 75 } }],
     }));
 }
+
+test("linkerd: failures of other routes, other profiles, callers' series and requests without a route are not the route's", () => {
+  const good = route('route_response_total', 'canary', 'classification="success"');
+  const bad = route('route_response_total', 'canary', 'classification="failure"');
+  return promtool({
+    series: {
+      ...UP,
+      [good]: steady,
+      [bad.replace('GET /api/users', 'POST /api/orders')]: steady,
+      [bad.replace('GET /api/users', 'GET /api/users/me')]: steady,
+      [bad.replace('rt_route="GET /api/users",', '')]: steady,
+      [bad.replace('dst="myapp.', 'dst="myapp-v2.')]: steady,
+      [bad.replace('dst="myapp.production', 'dst="myapp.staging')]: steady,
+      [bad.replace('inbound', 'outbound')]: steady,
+    },
+    expectations: [
+      { expr: counts(ofRoute, ['canary']), at: '10m', samples: { [row(ofRoute, 'canary', 'requests')]: 120 } },
+      { expr: ratio(ofRoute, 'canary'), at: '10m', samples: { '{}': 0 } },
+    ],
+  });
+});
+
+test.each([
+  ['quotes and backslashes', 'GET /a"b\\c', 'GET /a\\"b\\\\c'],
+  ['text that would end the matcher', '"} or vector(1) or up{x="', '\\"} or vector(1) or up{x=\\"'],
+  ['letters beyond ASCII', 'GET /größe/日本', 'GET /größe/日本'],
+  ['what regular expressions mean', '.*|(a+)', '.*|(a+)'],
+])('linkerd: a route whose name has %s is that route and no other', (_, name, written) => {
+  const [view] = linkerdProfileViews('myapp', 'production', name) as readonly [View];
+  const bad = route('route_response_total', 'canary', 'classification="failure"');
+  return promtool({
+    series: { ...UP, [bad.replace('GET /api/users', () => written)]: steady, [bad]: '0+999x80' },
+    expectations: [
+      {
+        expr: counts(view, ['canary']),
+        at: '10m',
+        samples: {
+          [row(view, 'canary', 'requests')]: 120,
+          [row(view, 'canary', 'errors')]: 120,
+        },
+      },
+    ],
+  });
+});
 
 const requestsOf = (labels: string) =>
   `istio_requests_total{reporter="source",destination_workload_namespace="production",destination_workload="canary",${labels}}`;

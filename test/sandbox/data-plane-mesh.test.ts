@@ -17,11 +17,11 @@ import {
   objects,
   pod,
   samples,
+  serviceProfile,
   services,
   startVersion,
   subset,
   total,
-  trafficSplit,
   virtualService,
 } from './objects.ts';
 import { until } from './until.ts';
@@ -423,8 +423,8 @@ describe("Linkerd's proxies", () => {
     expect(await send(plane, 1)).toEqual(['503 -']);
   });
 
-  it('break no circuit where a TrafficSplit has made a ServiceProfile', async () => {
-    const plane = await start('linkerd', { trafficSplits: [trafficSplit(1, 1)], services: accrual });
+  it('break no circuit where there is a ServiceProfile', async () => {
+    const plane = await start('linkerd', { serviceProfiles: [serviceProfile(1, 1)], services: accrual });
     v2.status = 500;
     await send(plane, 40);
     expect(v2.requests).toBeGreaterThan(5);

@@ -13,10 +13,10 @@ import {
   objects,
   pod,
   samples,
+  serviceProfile,
   startVersion,
   subset,
   total,
-  trafficSplit,
   virtualService,
 } from './objects.ts';
 
@@ -246,8 +246,8 @@ describe("Istio's proxies", () => {
 });
 
 describe("Linkerd's proxies", () => {
-  it('split by TrafficSplit and count responses by workload', async () => {
-    const plane = await start('linkerd', { trafficSplits: [trafficSplit('750m', '250m')] });
+  it('split by ServiceProfile and count responses by workload', async () => {
+    const plane = await start('linkerd', { serviceProfiles: [serviceProfile('750m', '250m')] });
     v2.status = 503;
     const answers = await send(plane, 400);
     const canary = counted(answers, '503 v2');

@@ -32,12 +32,13 @@ export const destinationRule = object('networking.istio.io/v1', 'DestinationRule
   ],
 });
 
-export const trafficSplit = (v1: number | string, v2: number | string) =>
-  object('split.smi-spec.io/v1alpha1', 'TrafficSplit', 'myapp-canary', {
-    service: 'myapp',
-    backends: [
-      { service: 'myapp-v1', weight: v1 },
-      { service: 'myapp-v2', weight: v2 },
+/** Of myapp, divided between both versions as the SMI adaptor does it. */
+export const serviceProfile = (v1: number | string, v2: number | string, routes: readonly object[] = []) =>
+  object('linkerd.io/v1alpha2', 'ServiceProfile', 'myapp.production.svc.cluster.local', {
+    routes,
+    dstOverrides: [
+      { authority: 'myapp-v1.production.svc.cluster.local', weight: v1 },
+      { authority: 'myapp-v2.production.svc.cluster.local:80', weight: v2 },
     ],
   });
 

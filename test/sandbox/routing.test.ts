@@ -10,8 +10,8 @@ import {
   object,
   objects,
   pod,
+  serviceProfile,
   subset,
-  trafficSplit,
   virtualService,
 } from './objects.ts';
 
@@ -206,20 +206,50 @@ describe('HTTPRoute', () => {
   });
 });
 
-describe('TrafficSplit', () => {
+describe('ServiceProfile', () => {
   it.each([
-    ['900m', '100m', 'split: myapp-v1 90, myapp-v2 10'],
-    [1, '500m', 'split: myapp-v1 67, myapp-v2 33'],
-    [75, 25, 'split: myapp-v1 75, myapp-v2 25'],
-    ['1000m', '0m', 'split: myapp-v1 100'],
+    ['900m', '100m', 'profile: myapp-v1 90, myapp-v2 10'],
+    [1, '500m', 'profile: myapp-v1 67, myapp-v2 33'],
+    [75, 25, 'profile: myapp-v1 75, myapp-v2 25'],
+    ['1000m', '0m', 'profile: myapp-v1 100'],
   ])('%s and %s is %s', (v1, v2, wanted) => {
-    expect(decide('linkerd', { trafficSplits: [trafficSplit(v1, v2)] }, asked('/any'))).toBe(wanted);
+    expect(decide('linkerd', { serviceProfiles: [serviceProfile(v1, v2)] }, asked('/any'))).toBe(wanted);
   });
 
-  it('takes precedence over an HTTPRoute, as the ServiceProfile made from it does', () => {
+  it('takes precedence over an HTTPRoute', () => {
     const route = httpRoute([{ backendRefs: [{ name: 'myapp-v2' }] }]);
-    const some = { trafficSplits: [trafficSplit(1, 0)], httpRoutes: [route] };
-    expect(decide('linkerd', some, asked('/'))).toBe('split: myapp-v1 100');
+    const some = { serviceProfiles: [serviceProfile(1, 0)], httpRoutes: [route] };
+    expect(decide('linkerd', some, asked('/'))).toBe('profile: myapp-v1 100');
+  });
+});
+
+describe('a route of a ServiceProfile', () => {
+  const routes = [
+    { name: 'GET /api/users', condition: { method: 'GET', pathRegex: '/api/users' }, timeout: '5s' },
+    { name: 'orders', condition: { all: [{ pathRegex: '/api/orders(/.*)?' }, { not: { method: 'GET' } }] } },
+    { name: 'either', condition: { any: [{ method: 'PUT' }, { pathRegex: '/a.*' }] } },
+  ];
+  const all = { serviceProfiles: [serviceProfile(1, 0, routes)] };
+
+  it.each([
+    ['GET', '/api/users', 'route GET /api/users'],
+    ['GET', '/api/users/7', 'route either'],
+    ['POST', '/api/orders/7', 'route orders'],
+    ['PUT', '/x', 'route either'],
+    ['GET', '/x', 'profile'],
+  ])('%s %s is %s', (method, path, name) => {
+    expect(decide('linkerd', all, asked(path, { method }))).toBe(`${name}: myapp-v1 100`);
+  });
+
+  it("is that of the caller's own namespace where there is one", () => {
+    const theirs = serviceProfile(0, 1);
+    const shop = { ...theirs, metadata: { ...theirs.metadata, namespace: 'shop' } };
+    const found = (namespace: string) =>
+      createTable('linkerd', namespace, objects({ serviceProfiles: [serviceProfile(1, 0), shop] }))
+        .rules('myapp.production')
+        ?.map(({ backends }) => backends.map(({ destination }) => destination.service));
+    expect(found('shop')).toEqual([['myapp-v2']]);
+    expect(found('jobs')).toEqual([['myapp-v1']]);
   });
 });
 

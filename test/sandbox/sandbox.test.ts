@@ -8,15 +8,8 @@ import type { Sandbox } from '../../src/sandbox/sandbox.ts';
 import { startSandbox } from '../../src/sandbox/sandbox.ts';
 import { NAMESPACE } from '../../src/sandbox/seeds.ts';
 import { since } from '../../src/sandbox/traffic.ts';
+import { query } from '../support/prometheus-query.ts';
 import { until } from './until.ts';
-
-/** null: an empty answer. */
-async function query(sandbox: Sandbox, text: string): Promise<number | null> {
-  const response = await fetch(`${sandbox.prometheusUrl}/api/v1/query?query=${encodeURIComponent(text)}`);
-  const { data } = (await response.json()) as { data: { result: { value: [number, string] }[] } };
-  const [first] = data.result;
-  return first === undefined ? null : Number(first.value[1]);
-}
 
 const weights = {
   istio: (api: Api, canary: number) =>

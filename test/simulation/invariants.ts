@@ -1,7 +1,7 @@
 /** What must hold in every run, whatever failed: the replay of all commits and all writes, Jepsen style. */
 
 import type { KubeObject } from '../../src/adapters/kubernetes/kube.ts';
-import { stampOn } from '../../src/adapters/routes/decision.ts';
+import { DECISION_ANNOTATION, OUTCOME_ANNOTATION, stampOn } from '../../src/adapters/routes/decision.ts';
 import { ours as ownRule } from '../../src/adapters/routes/temporary-rules.ts';
 import type { Commit } from '../../src/app/ports.ts';
 import { affinityAt, divisions } from '../../src/domain/affinity.ts';
@@ -34,6 +34,11 @@ export const weightsOf = (object: KubeObject): { stable: number; canary: number 
   const [stable, canary] = rule?.route ?? rule?.backendRefs ?? [];
   return { stable: stable?.weight ?? Number.NaN, canary: canary?.weight ?? Number.NaN };
 };
+
+/** Nothing but how a rollout ended was written: weights are then whatever others have made of them. */
+const onlyConcludes = ({ before, after }: World['kube']['journal'][number]): boolean =>
+  before.metadata.annotations?.[DECISION_ANNOTATION] === after.metadata.annotations?.[DECISION_ANNOTATION] &&
+  before.metadata.generation === after.metadata.generation;
 
 /**
  * One per thing that was added, however many rules it took. An HTTPRoute began with one rule and no filter: all that is more
@@ -80,7 +85,8 @@ export function violations(world: World): string[] {
     if (!holds) found.push(what);
   };
   const written = kube.journal.filter((write) => write.by === 'sluice');
-  const ours = written.filter(({ after }) => isRoute(after));
+  const routes = written.filter(({ after }) => isRoute(after));
+  const ours = routes.filter((write) => !onlyConcludes(write));
   found.push(
     ...revertViolations(
       back,
@@ -131,6 +137,17 @@ export function violations(world: World): string[] {
         desiredWeight(c.next) === weightsOf(after).canary,
     );
     claim(decided, `I4: weight ${weightsOf(after).canary} of generation ${next.generation} was never committed`);
+  }
+
+  // An end is said only once it is committed, beside the decision that it ends, and as the row has it.
+  for (const { after } of routes.filter(onlyConcludes)) {
+    const said = JSON.parse(after.metadata.annotations?.[OUTCOME_ANNOTATION] ?? '{}') as Record<string, unknown>;
+    const row = store.commits.find((c) => c.next.id === said['rollout'] && !isLive(c.next))?.next;
+    claim(
+      row !== undefined && statusOf(row) === said['status'],
+      `said to have ended as ${said['status']}, and has not`,
+    );
+    claim(stampOn(after)?.rollout === said['rollout'], 'an end beside the decision of another rollout');
   }
 
   // I5: facts without gaps; every change of status or step has its fact.

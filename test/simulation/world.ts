@@ -120,7 +120,12 @@ const KEPT: SessionAffinity = {
   secure: false,
   sameSite: 'Lax',
 };
-const COPIES: Step = { weight: 0, hold: 20_000, approval: 'none', adds: { kind: 'mirror', percent: 100 } };
+const COPIES: Step = {
+  weight: 0,
+  hold: 20_000,
+  approval: 'none',
+  adds: { kind: 'mirror', percent: 100, allowUnsafeMethods: true },
+};
 
 const SUBSETS: Step = {
   weight: 0,

@@ -1,28 +1,23 @@
 /** Fleet rollouts and migrations in Slack, through the real outbox: each end and each need for a person, told once. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { slackApi } from '../../src/adapters/notify/slack-api.ts';
-import { fleetSubject, migrationSubject, tellNews } from '../../src/adapters/notify/slack-news.ts';
+import { fleetNews, migrationNews, tellNews } from '../../src/adapters/notify/slack-news.ts';
 import { type Database, openDatabase } from '../../src/adapters/postgres/db.ts';
-import { postgresFleetStore } from '../../src/adapters/postgres/fleet-store.ts';
-import { postgresMigrationStore } from '../../src/adapters/postgres/migration-store.ts';
 import { postgresNewsOutbox } from '../../src/adapters/postgres/outbox.ts';
 import { prune } from '../../src/adapters/postgres/retention.ts';
 import { postgresSlackMessages } from '../../src/adapters/postgres/slack-messages.ts';
 import type { Delivery } from '../../src/app/deliver.ts';
 import { handOver } from '../../src/app/deliver.ts';
-import type { FleetStore } from '../../src/app/fleet/ports.ts';
-import type { MigrationStore } from '../../src/app/migration/ports.ts';
 import type { NewsKind } from '../../src/app/news.ts';
-import { NEWS_CHANNELS, toldOfFleet, toldOfMigration } from '../../src/app/news.ts';
+import { fleetPosts, migrationPosts, NEWS_CHANNELS } from '../../src/app/news.ts';
 import { compose } from '../../src/compose.ts';
-import type { ChildSeen } from '../../src/domain/fleet/advance.ts';
-import { advanceFleet, childHeld, orderFleet } from '../../src/domain/fleet/advance.ts';
-import type { Fleet, FleetFact, FleetSpec, OnFailure } from '../../src/domain/fleet/fleet.ts';
-import { abort, observe } from '../../src/domain/migration/advance.ts';
-import type { Migration, MigrationFact } from '../../src/domain/migration/migration.ts';
+import { childHeld, orderFleet } from '../../src/domain/fleet/advance.ts';
+import type { Fleet, FleetFact } from '../../src/domain/fleet/fleet.ts';
+import { abort } from '../../src/domain/migration/advance.ts';
+import type { MigrationFact } from '../../src/domain/migration/migration.ts';
 import { startKubeApi } from '../../src/sandbox/kube-api/index.ts';
-import { anAct } from '../support/audit.ts';
-import { aCaller, aPlan, someTraffic, stamped } from '../support/migration-builders.ts';
+import { aMigration } from '../support/migration-builders.ts';
+import { type NewsWorld, newsWorld } from '../support/news-world.ts';
 import { emptied, type FreshDatabase, freshDatabase, silent } from '../support/postgres.ts';
 import { deafRecorder } from '../support/quiet.ts';
 import { CHANNEL, type FakeMessage, type SlackFake, slackFake, TOKEN } from '../support/slack-fake.ts';
@@ -30,8 +25,7 @@ import { CHANNEL, type FakeMessage, type SlackFake, slackFake, TOKEN } from '../
 let fresh: FreshDatabase;
 let db: Database;
 let fake: SlackFake;
-let fleets: FleetStore;
-let migrations: MigrationStore;
+let world: NewsWorld;
 beforeAll(async () => {
   fresh = await freshDatabase();
   db = openDatabase({ url: fresh.url, log: silent });
@@ -42,83 +36,12 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   fake = await slackFake();
-  fleets = postgresFleetStore(db, { tells: true });
-  migrations = postgresMigrationStore(db, { tells: true });
+  world = newsWorld(db, { slack: true, usual: [] });
 });
 afterEach(async () => {
   await fake.close();
   await emptied(fresh.url);
 });
-
-const spec = (onFailure: OnFailure = 'all'): FleetSpec => ({
-  plan: { target: { namespace: 'production', service: 'myapp', mesh: 'istio' } },
-  waves: [
-    { name: 'first', clusters: ['east'], steps: null, approval: 'required', bake: 0 },
-    { name: 'rest', clusters: ['west'], steps: null, approval: 'none', bake: 0 },
-  ],
-  onFailure,
-});
-
-async function aFleet(onFailure?: OnFailure): Promise<Fleet> {
-  const made = await fleets.create({
-    id: 'fr_1',
-    spec: spec(onFailure),
-    createdBy: 'token <ci>',
-    act: anAct('fr_1'),
-    idempotency: null,
-  });
-  if (!('fleet' in made)) throw new Error(made.kind);
-  return made.fleet;
-}
-
-/** One look at which east was found like this. */
-async function looked(fleet: Fleet, part: Partial<ChildSeen> = {}): Promise<Fleet> {
-  const east = {
-    wave: 0,
-    cluster: 'east',
-    rollout: 'ro_1',
-    status: 'progressing',
-    message: '',
-    revert: null,
-    unwell: null,
-  } as const;
-  return kept(fleet, advanceFleet(fleet, { at: 1000, children: [{ ...east, ...part }] }));
-}
-async function kept(
-  previous: Fleet,
-  change: { readonly fleet: Fleet; readonly facts: readonly FleetFact[] },
-): Promise<Fleet> {
-  const next = { ...change.fleet, version: previous.version + 1 };
-  expect(await fleets.commit({ previous, next, facts: change.facts, lookIn: null })).toBe(true);
-  return next;
-}
-const asking = async (): Promise<Fleet> =>
-  looked(await looked(await aFleet(), { status: 'succeeded' }), { status: 'succeeded' });
-
-async function aMigration(): Promise<Migration> {
-  const started = await migrations.start({
-    id: 'mm_1',
-    plan: aPlan(),
-    source: null,
-    createdBy: 'ana',
-    epochAbove: 0,
-    act: anAct('mm_1'),
-    idempotency: null,
-    message: 'Created by ana',
-    warnings: [],
-  });
-  if (!('migration' in started)) throw new Error(started.kind);
-  return started.migration;
-}
-async function moved(
-  previous: Migration,
-  change: { readonly migration: Migration; readonly facts: readonly MigrationFact[] } | null,
-): Promise<Migration> {
-  if (change === null) throw new Error('it has ended');
-  const next = { ...change.migration, version: previous.version + 1 };
-  expect(await migrations.commit({ previous, next, facts: change.facts, nextLookAt: null })).toBe(true);
-  return next;
-}
 
 const api = (timeout = 2000) => slackApi({ token: TOKEN, apiUrl: fake.apiUrl, timeout, log: silent });
 const links = { fleet: 'https://sluice.example/ui/fleets/', migration: 'https://sluice.example/ui/migrations/' };
@@ -131,11 +54,11 @@ const deliver = (kind: NewsKind): Promise<Delivery> =>
     (news) =>
       tellNews({ api: api(), channel: CHANNEL, messages: postgresSlackMessages(db, 'news') }, news, async (id) => {
         if (kind === 'fleet') {
-          const found = await fleets.load(id);
-          return found === null ? null : fleetSubject(found.fleet, `${links.fleet}${id}`);
+          const found = await world.fleets.load(id);
+          return found === null ? null : fleetNews(found.fleet, `${links.fleet}${id}`);
         }
-        const found = await migrations.load(id);
-        return found === null ? null : migrationSubject(found.migration, `${links.migration}${id}`);
+        const found = await world.migrations.load(id);
+        return found === null ? null : migrationNews(found.migration, `${links.migration}${id}`);
       }),
   );
 async function deliverAll(kind: NewsKind): Promise<void> {
@@ -147,7 +70,7 @@ const textOf = (message: FakeMessage | undefined): string => JSON.stringify(mess
 
 describe('a fleet rollout', () => {
   it('tells its question in the channel, and its end below it and in the channel too', async () => {
-    const fleet = await asking();
+    const fleet = await world.asking();
     await deliverAll('fleet');
     expect(fake.messages).toHaveLength(1);
     const [question] = fake.messages;
@@ -158,8 +81,8 @@ describe('a fleet rollout', () => {
 
     const aborted = orderFleet(fleet, { name: 'abort', reason: '<!channel>' }, 'ana', 2000);
     if ('code' in aborted) throw new Error(aborted.message);
-    const back = await kept(fleet, aborted);
-    await looked(back, { status: 'succeeded', revert: { rollout: 'ro_2', status: 'rolled_back' } });
+    const back = await world.kept(fleet, aborted);
+    await world.looked(back, { status: 'succeeded', revert: { rollout: 'ro_2', status: 'rolled_back' } });
     await deliverAll('fleet');
     const replies = fake.messages.slice(1);
     expect(replies.map(({ thread, broadcast }) => [thread, broadcast])).toEqual([
@@ -171,7 +94,7 @@ describe('a fleet rollout', () => {
   });
 
   it('is told once, whoever delivers it, and although an answer was lost', async () => {
-    await asking();
+    await world.asking();
     fake.fail('chat.postMessage', { kind: 'lost' });
     const first = await deliver('fleet');
     expect([first.kind, fake.messages.length]).toEqual(['postponed', 1]);
@@ -184,31 +107,20 @@ describe('a fleet rollout', () => {
   });
 
   it('says nothing where nobody is needed, and nothing at all where there is no Slack', async () => {
-    await looked(await aFleet());
+    await world.looked(await world.aFleet());
     expect((await deliver('fleet')).kind).toBe('idle');
-    fleets = postgresFleetStore(db);
-    const loaded = await fleets.load('fr_1');
+    world = newsWorld(db);
+    const loaded = await world.fleets.load('fr_1');
     if (loaded === null) throw new Error('it is gone');
-    await looked(loaded.fleet, { status: 'failed', message: 'no way back' });
+    await world.looked(loaded.fleet, { status: 'failed', message: 'no way back' });
     expect((await deliver('fleet')).kind).toBe('idle');
   });
 });
 
 describe('a migration', () => {
   it('names the callers that are in its way, then tells its end', async () => {
-    const pending = await aMigration();
-    const look = { at: 1000, policy: null, plaintext: null, traffic: null };
-    const guarding = await moved(pending, observe(pending, look));
-    const blocked = await moved(
-      guarding,
-      observe(guarding, {
-        at: 2000,
-        policy: { ok: true, policy: { ...stamped('PERMISSIVE', 1), stamp: null }, before: [] },
-        plaintext: { ok: true, calls: 600, callers: [aCaller()] },
-        traffic: { ok: true, ...someTraffic() },
-      }),
-    );
-    await moved(blocked, abort(blocked, { at: 3000, actor: 'ana', reason: 'not today', giveUp: false }));
+    const blocked = await world.blocked();
+    await world.moved(blocked, abort(blocked, { at: 3000, actor: 'ana', reason: 'not today', giveUp: false }));
     await deliverAll('migration');
     const [first, second] = fake.messages;
     expect(textOf(first)).toContain('namespace production on cluster default to STRICT');
@@ -227,10 +139,15 @@ describe('what is told', () => {
     wave: 0,
     cluster: null,
     message: '',
+    data: {},
   });
+  const slack = { slack: true, usual: [] };
 
   it('of fleets is every question, every way back, what keeps one from it, and every end', async () => {
-    const failing = await looked(await aFleet('pause'), { status: 'rolled_back', message: 'canary errors 5 %' });
+    const failing = await world.looked(await world.aFleet('fr_1', 'pause'), {
+      status: 'rolled_back',
+      message: 'canary errors 5 %',
+    });
     expect(failing.phase).toMatchObject({ name: 'paused', cause: 'failed' });
     await deliverAll('fleet');
     expect(textOf(fake.messages[0])).toContain('Promote to go on without it, abort to take everything back');
@@ -239,11 +156,12 @@ describe('what is told', () => {
       phase: { name: 'rolling_back', wave: 0, to: 0, since: 0, cause: 'aborted', message: '' },
     };
     const held = childHeld(back as Fleet, 5, 0, 'east', { message: 'the old version has 1 pod of 3', again: true });
-    expect(toldOfFleet(held.facts)).toHaveLength(1);
+    const toldOf = (facts: readonly FleetFact[]) => fleetPosts(failing, failing, facts, slack).map(({ seq }) => seq);
+    expect(toldOf(held.facts)).toHaveLength(1);
     for (const type of ['paused', 'rollback_started', 'ended'] as const)
-      expect(toldOfFleet([fleetFact(type)]), type).toEqual([1]);
+      expect(toldOf([fleetFact(type)]), type).toEqual([1]);
     for (const type of ['created', 'wave_started', 'child_started', 'child_ended', 'promoted'] as const)
-      expect(toldOfFleet([fleetFact(type)]), type).toEqual([]);
+      expect(toldOf([fleetFact(type)]), type).toEqual([]);
   });
 
   it.each([
@@ -257,29 +175,34 @@ describe('what is told', () => {
     ['strict_in_force', false],
   ] as const)('of migrations: %s: %s', (type, told) => {
     const fact: MigrationFact = { seq: 1, at: 0, type, actor: 'sluice', message: '', data: {} };
-    expect(toldOfMigration([fact])).toEqual(told ? [1] : []);
+    const [before, now] = [aMigration({ name: 'pending' }), aMigration({ name: 'pending' })];
+    expect(migrationPosts(before, now, [fact], slack).map(({ seq }) => seq)).toEqual(told ? [1] : []);
   });
 });
 
 describe('what is forgotten', () => {
   it('takes what was to be told, and what stands in Slack, along', async () => {
-    await looked(await aFleet('wave'), { status: 'rolled_back', message: 'bad' });
-    const loaded = await fleets.load('fr_1');
+    await world.looked(await world.aFleet('fr_1', 'wave'), { status: 'rolled_back', message: 'bad' });
+    const loaded = await world.fleets.load('fr_1');
     if (loaded === null) throw new Error('it is gone');
-    await looked(loaded.fleet, { status: 'rolled_back', message: 'bad' });
-    const pending = await aMigration();
-    await moved(pending, abort(pending, { at: 0, actor: 'ana', reason: null, giveUp: false }));
+    await world.looked(loaded.fleet, { status: 'rolled_back', message: 'bad' });
+    const pending = await world.aMigration();
+    await world.moved(pending, abort(pending, { at: 0, actor: 'ana', reason: null, giveUp: false }));
     await deliverAll('fleet');
     await deliverAll('migration');
     expect(fake.messages.length).toBeGreaterThanOrEqual(3);
     const later = Date.now() + 86_400_000;
     await prune(db, later, 100);
-    await migrations.prune(later, 100);
+    await world.migrations.prune(later, 100);
     const left = await db.rows<{ n: number }>({
       text: 'select (select count(*) from outbox)::int + (select count(*) from slack_news)::int as n',
       values: [],
     });
-    expect([left, await fleets.load('fr_1'), await migrations.load('mm_1')]).toEqual([[{ n: 0 }], null, null]);
+    expect([left, await world.fleets.load('fr_1'), await world.migrations.load('mm_1')]).toEqual([
+      [{ n: 0 }],
+      null,
+      null,
+    ]);
   });
 });
 

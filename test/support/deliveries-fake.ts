@@ -4,7 +4,7 @@ import type { DeliveryFilter, DeliveryLog, LoggedDelivery } from '../../src/app/
 export const delivery: LoggedDelivery = {
   id: 'ops:ro_1:7',
   channel: 'ops',
-  rolloutId: 'ro_1',
+  about: { kind: 'rollout', id: 'ro_1' },
   state: 'dead',
   fact: { seq: 7, type: 'paused', message: 'Somebody else changed the route' },
   attempts: 84,

@@ -110,7 +110,16 @@ export function memoryFleets(now: () => number = Date.now): FleetStore {
         factCount: 1,
       };
       const message = `Created by ${createdBy}: ${waveWords(spec, 0)} begins`;
-      const fact: FleetFact = { seq: 1, at, type: 'created', actor: createdBy, wave: 0, cluster: null, message };
+      const fact: FleetFact = {
+        seq: 1,
+        at,
+        type: 'created',
+        actor: createdBy,
+        wave: 0,
+        cluster: null,
+        message,
+        data: {},
+      };
       rows.set(id, { fleet, facts: [fact], claim: idempotency });
       return { kind: 'created', fleet };
     },

@@ -73,9 +73,13 @@ export async function startGuardPost(mesh: Mesh): Promise<GuardPostWorld> {
       const decision = {
         stamp,
         canaryWeight: weight,
+        fact: null,
+        step: null,
+        from: null,
         reason: 'test',
         actor: 'test',
         at: Date.now(),
+        link: null,
         temporary: [],
         goingBack: false,
       };

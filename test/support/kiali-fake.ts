@@ -1,4 +1,4 @@
-/** Kiali's API of either generation, on 127.0.0.1: validations of one object and of a namespace; fails on demand. */
+/** Kiali's API of either generation, on 127.0.0.1: validations, and health of a namespace; fails on demand. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
@@ -25,6 +25,8 @@ export interface KialiFake {
   route: readonly KialiCheckFake[];
   /** Of the DestinationRule production/myapp-rules, which is for the host myapp. */
   rule: readonly KialiCheckFake[];
+  /** By kind and name, in the namespace production. */
+  health: { readonly service: Readonly<Record<string, object>>; readonly workload: Readonly<Record<string, object>> };
   /** In place of an answer. */
   trouble: 'none' | 'hangs' | 'page' | 'redirect' | 'error' | 'endless';
   close(): Promise<void>;
@@ -50,6 +52,7 @@ export async function kialiFake({ generation, token }: KialiFakeOptions): Promis
   const self = {
     route: [] as readonly KialiCheckFake[],
     rule: [] as readonly KialiCheckFake[],
+    health: { service: {}, workload: {} } as KialiFake['health'],
     trouble: 'none' as KialiFake['trouble'],
   };
   const asked: string[] = [];
@@ -93,6 +96,14 @@ export async function kialiFake({ generation, token }: KialiFakeOptions): Promis
     }
     if (token !== undefined && req.headers.authorization !== `Bearer ${token}`)
       return void json(401, { error: 'token' });
+    const type = url.searchParams.get('type') === 'service' ? 'service' : 'workload';
+    if (generation === 1 && url.pathname === '/kiali/api/namespaces/production/health')
+      return void json(200, self.health[type]);
+    if (generation === 2 && url.pathname === '/kiali/api/clusters/health') {
+      const list = type === 'service' ? 'namespaceServiceHealth' : 'namespaceWorkloadHealth';
+      const namespace = url.searchParams.get('namespaces') ?? '';
+      return void json(200, { [list]: { [namespace]: namespace === 'production' ? self.health[type] : {} } });
+    }
     if (url.searchParams.get('validate') !== 'true') return void json(200, {});
     if (url.pathname === ROUTE[generation]) return void json(200, { validation: checks(self.route) });
     if (url.pathname === ALL) return void json(200, namespace());

@@ -118,9 +118,13 @@ export const decision = (canaryWeight: number, generation = 1, more: Partial<Dec
   canaryWeight,
   temporary: [],
   goingBack: canaryWeight === 0,
+  fact: 4,
+  step: 0,
+  from: 10,
   reason: 'step 1 of 3',
   actor: 'sluice',
   at: Date.UTC(2026, 0, 2, 3, 4, 5),
+  link: null,
   ...more,
 });
 
@@ -137,6 +141,7 @@ export function untouched(object: KubeObject, moved: readonly string[]): string 
   for (const field of MOVING) delete metadata[field];
   const annotations = { ...(metadata['annotations'] as Loose | undefined) };
   delete annotations['sluice.dev/decision'];
+  delete annotations['sluice.dev/outcome'];
   delete metadata['annotations'];
   if (Object.keys(annotations).length > 0) metadata['annotations'] = annotations;
   for (const pointer of moved) {

@@ -60,6 +60,7 @@ export function surroundings(objects: readonly KubeObject[], around: Around = {}
     route: async () => null,
     namespace: target?.namespace ?? 'production',
     target,
+    routes: [],
     controlPlane: 'istio-system',
     listing: around.listing ?? null,
     queries,

@@ -172,6 +172,9 @@ export function fakeUseCases(targets: readonly Pick<MeshModule, 'kind' | 'target
     async rehearse() {
       return { kind: 'applied', token: '1', before: 0, after: 5 };
     },
+    async conclude() {
+      throw new Error('requests never write to the mesh');
+    },
   });
   const meshes: MeshGateway = {
     router,
@@ -318,6 +321,7 @@ export function fakeUseCases(targets: readonly Pick<MeshModule, 'kind' | 'target
     ledger: (id) => whole(() => store.ledger(id)),
     traces: () => whole(async () => ({ traces: [], search: null, waiting: false })),
     tracesNow: () => whole(async () => null),
+    meshHealth: () => whole(async () => ({ snapshot: null, waiting: false })),
     source: (id) => whole(() => store.source(id)),
     waitForChange: (id, version, wait, signal) => whole(() => store.waitForChange(id, version, wait, signal)),
   };

@@ -1,163 +1,58 @@
 /** The whole service with a collector: composed from settings, on a real Postgres and an API server in process. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import request from 'supertest';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { compose, type Service, type Settings, type Telemetry } from '../../src/compose.ts';
-import { isLive } from '../../src/domain/rollout.ts';
-import { type Listening, listen } from '../../src/http/listen.ts';
-import { createServer } from '../../src/http/server.ts';
-import { type KubeApi, startKubeApi } from '../../src/sandbox/kube-api/index.ts';
+import type { Telemetry } from '../../src/compose.ts';
 import { openLog } from '../../src/telemetry/log.ts';
 import { openTracing } from '../../src/telemetry/tracing.ts';
 import { type HeaderProxy, headerProxy } from '../support/header-proxy.ts';
+import { istioTarget } from '../support/mesh-objects.ts';
 import { type OtlpReceiver, otlpReceiver, type ReceivedSpan } from '../support/otlp-receiver.ts';
-import { type FreshDatabase, freshDatabase } from '../support/postgres.ts';
-import { type FakePrometheus, fakePrometheus, success } from '../support/prometheus-fake.ts';
-import { deafRecorder, quietLog } from '../support/quiet.ts';
+import { seedCluster } from '../support/seed-cluster.ts';
+import { planOf, TOKEN, type Whole, wholeService } from '../support/whole-service.ts';
 
-const metadata = (name: string) => ({ name, namespace: 'production', generation: 1 });
-const deployment = (name: string) => ({
-  apiVersion: 'apps/v1',
-  kind: 'Deployment',
-  metadata: metadata(name),
-  spec: { replicas: 1, selector: { matchLabels: { app: name } }, template: { metadata: { labels: { app: name } } } },
-  status: { observedGeneration: 1, replicas: 1, updatedReplicas: 1, readyReplicas: 1, availableReplicas: 1 },
-});
-const OBJECTS = [
-  {
-    apiVersion: 'v1',
-    kind: 'Namespace',
-    metadata: { name: 'production', labels: { 'istio-injection': 'enabled' } },
-  },
-  deployment('myapp-v1'),
-  deployment('myapp-v2'),
-  {
-    apiVersion: 'networking.istio.io/v1',
-    kind: 'VirtualService',
-    metadata: metadata('myapp'),
-    spec: {
-      hosts: ['myapp'],
-      http: [
-        {
-          route: [
-            { destination: { host: 'myapp', subset: 'v1' }, weight: 100 },
-            { destination: { host: 'myapp', subset: 'v2' }, weight: 0 },
-          ],
-        },
-      ],
-    },
-  },
-  {
-    apiVersion: 'networking.istio.io/v1',
-    kind: 'DestinationRule',
-    metadata: metadata('myapp-rules'),
-    spec: { host: 'myapp', subsets: ['v1', 'v2'].map((name) => ({ name, labels: { version: name } })) },
-  },
-];
-const PLAN = {
-  target: {
-    namespace: 'production',
-    service: 'myapp',
-    mesh: 'istio',
-    virtualService: { name: 'myapp' },
-    stable: { host: 'myapp', subset: 'v1', deployment: 'myapp-v1' },
-    canary: { host: 'myapp', subset: 'v2', deployment: 'myapp-v2' },
-  },
-  steps: [{ weight: 10, hold: '300ms' }],
-  analysis: {
-    interval: '1s',
-    evidence: { mode: 'off' },
-    checks: [{ name: 'carts', kind: 'prometheus', query: 'vector(1)', max: 2 }],
-  },
-};
+const PLAN = planOf(istioTarget(), [{ weight: 20, hold: '300ms' }]);
 const REMOTE = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331' };
-const TOKEN = 'slc_admin_0123456789abcdef';
 
-interface World {
-  readonly service: Service;
-  readonly server: Listening;
+interface World extends Whole {
   readonly kube: HeaderProxy;
-  readonly prometheus: FakePrometheus;
   /** Lines of the log. */
   readonly lines: readonly Readonly<Record<string, unknown>>[];
-  close(): Promise<void>;
 }
 
-/** A service of its own on a database of its own, with a worker. */
+/** A service whose calls to the API server are seen. */
 async function world(tracing?: Telemetry['tracing']): Promise<World> {
-  const [database, api, prometheus]: [FreshDatabase, KubeApi, FakePrometheus] = await Promise.all([
-    freshDatabase(),
-    startKubeApi(),
-    fakePrometheus(success([[{}, '1']])),
-  ]);
-  for (const object of OBJECTS) api.put(object);
-  const kube = await headerProxy(api.url);
-  const settings: Settings = {
-    databaseUrl: database.url,
-    queue: { kind: 'postgres', url: database.url },
-    clusters: [
-      {
-        name: 'default',
-        kube: { kubeconfig: api.kubeconfig().replaceAll(api.url, kube.url) },
-        prometheus: { url: prometheus.url, scrapeIntervalMs: 100 },
-      },
-    ],
-    concurrency: 4,
-    retention: null,
-    slack: null,
-    publicUrl: null,
-  };
   const lines: Record<string, unknown>[] = [];
   const write = (line: string): void => void lines.push(JSON.parse(line) as Record<string, unknown>);
-  const service = await compose(settings, {
-    log: openLog({ level: 'info', secrets: [], destination: { write } }),
-    recorder: () => deafRecorder,
-    ...(tracing === undefined ? {} : { tracing }),
+  const { promise, resolve } = Promise.withResolvers<HeaderProxy>();
+  const whole = await wholeService({
+    objects: await seedCluster('istio'),
+    telemetry: {
+      log: openLog({ level: 'info', secrets: [], destination: { write } }),
+      ...(tracing === undefined ? {} : { tracing }),
+    },
+    async via(url) {
+      const proxy = await headerProxy(url);
+      resolve(proxy);
+      return proxy.url;
+    },
   });
-  const app = createServer({
-    usecases: service.useCases,
-    tokens: { authenticate: async () => ({ id: 't', name: 'token test', role: 'admin' }) },
-    recorder: service.recorder,
-    tracer: service.tracer,
-    audit: service.audit,
-    log: quietLog,
-    ready: () => service.ready(),
-    version: '1.2.3',
-  });
-  const server = await listen(app, { host: '127.0.0.1', port: 0 });
-  const worker = service.startWorker();
+  const kube = await promise;
   return {
-    service,
-    server,
+    ...whole,
     kube,
-    prometheus,
     lines,
     async close() {
-      await server.close(1_000);
-      await worker.stop(5_000);
-      await service.close();
-      await Promise.all([kube.close(), prometheus.stop(), api.stop(), database.drop()]);
+      await whole.close();
+      await kube.close();
     },
   };
 }
-
-const called = ({ server }: World) => request(`http://127.0.0.1:${server.port}`);
 
 /** Starts a rollout by the API, as somebody with a trace of their own, and follows it to its end. */
 async function rolledOut(of: World): Promise<string> {
-  const started = await called(of)
-    .post('/rollouts')
-    .set('Authorization', `Bearer ${TOKEN}`)
-    .set('traceparent', `00-${REMOTE.traceId}-${REMOTE.spanId}-01`)
-    .send(PLAN);
-  expect(started.status, JSON.stringify(started.body)).toBe(202);
-  const { id } = started.body as { id: string };
-  for (let version = 0; ; ) {
-    const found = await of.service.useCases.waitForChange(id, version, 10_000, new AbortController().signal);
-    if (found === null) throw new Error('the rollout is gone');
-    if (!isLive(found)) return id;
-    version = found.version;
-  }
+  const id = await of.started(PLAN, { traceparent: `00-${REMOTE.traceId}-${REMOTE.spanId}-01` });
+  await of.ended(id);
+  return id;
 }
 
 interface Row {
@@ -167,8 +62,7 @@ interface Row {
   readonly canaryWeight?: number;
 }
 
-const rows = async (of: World, path: string): Promise<readonly Row[]> =>
-  ((await called(of).get(path).set('Authorization', `Bearer ${TOKEN}`)).body as { items: Row[] }).items;
+const rows = async (of: World, path: string): Promise<readonly Row[]> => (await of.call('get', path)).body.items;
 
 describe('with a collector', () => {
   let collector: OtlpReceiver;
@@ -210,7 +104,7 @@ describe('with a collector', () => {
     expect(new Set(byStep.values()).size).toBe(3);
     for (const { step, traceId } of events) expect(traceId).toBe(byStep.get(step));
     expect(writes.map(({ canaryWeight, traceId }) => [canaryWeight, traceId])).toEqual([
-      [10, byStep.get(0)],
+      [20, byStep.get(0)],
       [100, byStep.get(1)],
     ]);
     for (const traceId of byStep.values()) expect(traceId).toMatch(/^[0-9a-f]{32}$/);
@@ -226,7 +120,7 @@ describe('with a collector', () => {
         'sluice.rollout': id,
         'sluice.step': 0,
         'sluice.service': 'myapp',
-        'sluice.weight': 10,
+        'sluice.weight': 20,
         'sluice.status': 'progressing',
       },
     });
@@ -324,8 +218,8 @@ describe('with a collector', () => {
   });
 
   it('probes are not traced', async () => {
-    for (const path of ['/healthz', '/readyz']) await called(of).get(path);
-    await called(of).get('/openapi.json');
+    for (const path of ['/healthz', '/readyz']) await of.call('get', path);
+    await of.call('get', '/openapi.json');
     await collector.span(({ name }) => name === 'GET /openapi.json');
     expect(collector.spans.filter(({ name }) => /healthz|readyz/.test(name))).toEqual([]);
   });

@@ -25,7 +25,8 @@ export const linkerd: Part<'faultRehearsal' | 'ensureSubset' | 'mtls' | 'mtlsMig
     ),
   };
 
-export const istio: Part<'mtls' | 'mtlsMigration' | 'authorization' | 'tracing' | 'multiCluster'> = {
+export const istio: Part<'routeChecks' | 'mtls' | 'mtlsMigration' | 'authorization' | 'tracing' | 'multiCluster'> = {
+  routeChecks: no("no series of Istio's proxies carries the name of a route"),
   mtls: yes('On by itself between pods with the sidecar; plaintext is taken too until PeerAuthentication says STRICT.'),
   mtlsMigration: yes('PeerAuthentication, from PERMISSIVE to STRICT: by workload, namespace, mesh.'),
   authorization: yes('AuthorizationPolicy.'),

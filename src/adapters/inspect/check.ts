@@ -61,6 +61,8 @@ export interface Surroundings {
   readonly namespace: string | null;
   /** null: no workload is looked at. */
   readonly target: Target | null;
+  /** Named routes that the plan's checks are of; empty: none, or no plan is looked at. */
+  readonly routes: readonly string[];
   /** Namespace of the control plane: istio-system, linkerd. */
   readonly controlPlane: string;
   /** null: the cluster stands alone, as far as the list of clusters says. */

@@ -60,7 +60,12 @@ function wrongWith(exported: unknown, file: string): string | null {
 export function openInspector(options: InspectorOptions): MeshInspector {
   const { clusters, meshes, checks, policy, severity, log } = options;
 
-  const around = (mesh: MeshModule, asked: Omit<MeshQuestion, 'mesh'>, target: Target | null): Surroundings => {
+  const around = (
+    mesh: MeshModule,
+    asked: Omit<MeshQuestion, 'mesh'>,
+    target: Target | null,
+    routes: readonly string[] = [],
+  ): Surroundings => {
     const cluster = clusters.get(asked.cluster);
     if (cluster === undefined) throw new UnknownName('cluster', asked.cluster, [...clusters.keys()]);
     const proxy = target === null ? (asked.proxy ?? mesh.proxy(mesh.target.parse(mesh.example))) : mesh.proxy(target);
@@ -73,6 +78,7 @@ export function openInspector(options: InspectorOptions): MeshInspector {
       policy,
       target,
       namespace,
+      routes,
       listing: cluster.listing ?? null,
     });
   };
@@ -84,9 +90,12 @@ export function openInspector(options: InspectorOptions): MeshInspector {
 
   return {
     checks: [...checks.keys(), ALIKE],
-    async target(target, stricter) {
+    async target(target, stricter, routes) {
       const { cluster, namespace } = target;
-      return looked(around(meshFor(meshes, target.mesh), { cluster, namespace, proxy: null }, target), stricter);
+      return looked(
+        around(meshFor(meshes, target.mesh), { cluster, namespace, proxy: null }, target, routes),
+        stricter,
+      );
     },
     async alike(targets) {
       const surroundings = targets.map((target) => {

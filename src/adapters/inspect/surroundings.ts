@@ -14,6 +14,7 @@ export interface Looked {
   readonly target: Target | null;
   readonly controlPlane: string;
   readonly policy: Policy;
+  readonly routes?: readonly string[];
   /** Absent: the cluster stands alone. */
   readonly listing?: Listing | null;
 }
@@ -34,6 +35,7 @@ export function openSurroundings({ kube, query }: Sources, looked: Looked): Surr
   return {
     cluster: kube.cluster,
     ...looked,
+    routes: looked.routes ?? [],
     listing: looked.listing ?? null,
     mesh: mesh.kind,
     versions,

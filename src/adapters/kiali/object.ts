@@ -41,6 +41,9 @@ export function objectOf(target: Target): KialiObject | null {
   return name === null ? null : { ...kind, namespace: target.namespace, name };
 }
 
+/** Does Kiali show this target at all? */
+export const isShown = (target: Target): boolean => objectOf(target) !== null;
+
 /** As it stands in an address, below the namespace. */
 export const objectPathOf = ({ group, version, kind, legacy, name }: KialiObject, style: ObjectPath): string =>
   (style === 'gvk' ? [group, version, kind, name] : [legacy, name]).map(encodeURIComponent).join('/');

@@ -109,8 +109,8 @@ const namingOf = (t: GatewayApiTarget): Naming => ({
   canary: wordsOf(t.canary),
   stableEntry: entryOf(t.stable),
   canaryEntry: entryOf(t.canary),
+  field: 'target.httpRoute.name',
   fields: {
-    object: 'target.httpRoute.name',
     name: t.httpRoute.group === STANDARD ? 'target.httpRoute.rule' : null,
     index: 'target.httpRoute.index',
   },
@@ -252,6 +252,9 @@ const capabilities = [
       capabilities: {
         ...able.everywhere,
         ...able.linkerd,
+        routeChecks: no(
+          'Linkerd counts by the whole HTTPRoute, and a ServiceProfile, which names routes, would override the HTTPRoute',
+        ),
         ...inRoutes,
         mirror: no('Linkerd has no mirrors: it refuses a route with a RequestMirror filter'),
         retries: yes('Annotations retry.linkerd.io/*; a retry may go to the other version.'),

@@ -88,8 +88,8 @@ export function namingOf(t: IstioTarget): Naming {
     canary: wordsOf(t.canary),
     stableEntry: entryOf(t.stable),
     canaryEntry: entryOf(t.canary),
+    field: 'target.virtualService.name',
     fields: {
-      object: 'target.virtualService.name',
       name: t.virtualService.protocol === 'http' ? 'target.virtualService.route' : null,
       index: 'target.virtualService.index',
     },

@@ -8,8 +8,11 @@ import { rowsFor } from '../capabilities/rows.ts';
 import type { KubeObject } from '../kubernetes/kube.ts';
 import type { RoutePlace } from '../mesh.ts';
 import { defineMesh } from '../mesh.ts';
+import type { Adapted } from '../routes/adaptor.ts';
+import { openReadBack } from '../routes/adaptor.ts';
 import { isRecord, listAt, textAt } from '../routes/json.ts';
 import * as linkerd from '../routes/linkerd-advice.ts';
+import { PROFILES } from '../routes/linkerd-advice.ts';
 import { common, label, subdomain } from '../routes/names.ts';
 import { pointer } from '../routes/pointer.ts';
 import { isMilli, milliOf } from '../routes/quantity.ts';
@@ -19,7 +22,7 @@ import type { RouteKind } from '../routes/router.ts';
 import { openRoute } from '../routes/router.ts';
 import type { Destination, Parts, Rule, Split } from '../routes/split.ts';
 import { splitOf, wholeParts } from '../routes/split.ts';
-import { linkerdCounting, linkerdViews } from '../series/linkerd.ts';
+import { linkerdCounting, linkerdProfileViews, linkerdViews } from '../series/linkerd.ts';
 
 const GROUP = 'split.smi-spec.io';
 
@@ -34,7 +37,15 @@ const target = z
   .strictObject({
     ...common,
     mesh: z.literal('linkerd-smi'),
-    trafficSplit: z.strictObject({ name: subdomain() }),
+    trafficSplit: z.strictObject({
+      name: subdomain(),
+      adaptor: z
+        .boolean()
+        .optional()
+        .describe(
+          "false: no SMI adaptor of Linkerd carries the TrafficSplit out (Linkerd up to 2.10, other implementations of SMI), so nothing but the object is read back. Absent: the adaptor does, and a weight is in force once the ServiceProfile's dstOverrides have it.",
+        ),
+    }),
     stable: version,
     canary: version,
   })
@@ -58,6 +69,7 @@ const namingOf = (t: LinkerdSmiTarget): Naming => ({
   canary: `service ${t.canary.service}`,
   stableEntry: `{ service: ${t.stable.service}, weight: 0 }`,
   canaryEntry: `{ service: ${t.canary.service}, weight: 0 }`,
+  field: 'target.trafficSplit.name',
   fields: null,
 });
 
@@ -98,6 +110,12 @@ const TALKED = ['v1alpha1', 'v1alpha2', 'v1alpha4', 'v1alpha3'] as const;
 const carriesAllTraffic = (object: KubeObject, t: LinkerdSmiTarget): boolean =>
   linkerd.apexOf(object) === t.service && listAt(object.spec, 'matches').length === 0;
 
+const adaptedOf = (t: LinkerdSmiTarget): Adapted => ({
+  object: namingOf(t).object,
+  namespace: t.namespace,
+  canary: t.canary.service,
+});
+
 const kindOf = (t: LinkerdSmiTarget): RouteKind => ({
   naming: namingOf(t),
   group: GROUP,
@@ -109,6 +127,7 @@ const kindOf = (t: LinkerdSmiTarget): RouteKind => ({
   versions: (served) => TALKED.filter((talked) => served.includes(talked)),
   split: (object, goingBack) => splitIn(object, t, goingBack),
   carriesAllTraffic: (object) => carriesAllTraffic(object, t),
+  ...(t.trafficSplit.adaptor === false ? {} : { lag: openReadBack(adaptedOf(t)) }),
   parts: (object, _split, canary) => partsOf(object, canary),
 });
 
@@ -128,8 +147,9 @@ const capabilities = rowsFor(
     capabilities: {
       ...able.everywhere,
       ...able.linkerd,
+      routeChecks: yes('rt_route, a route of the ServiceProfile, as the proxies of the pods count it.'),
       weights: yes(
-        'backends[].weight, which the adaptor copies into the ServiceProfile.',
+        'backends[].weight, which the adaptor copies into the ServiceProfile; a step is reached once it is there.',
         'Linkerd 2.11, by extension',
       ),
       headerRoute: no('Linkerd does not carry out the matches of a TrafficSplit; an HTTPRoute can'),
@@ -172,9 +192,14 @@ export default defineMesh({
     stable: { service: 'myapp-v1' },
     canary: { service: 'myapp-v2' },
   },
-  rbac: [{ apiGroups: [GROUP], resources: ['trafficsplits'], verbs: ['get', 'list', 'watch', 'patch'] }],
+  rbac: [
+    { apiGroups: [GROUP], resources: ['trafficsplits'], verbs: ['get', 'list', 'watch', 'patch'] },
+    // What the adaptor made of it, read back at every step.
+    { apiGroups: [PROFILES.group], resources: [PROFILES.plural], verbs: ['get', 'list', 'watch'] },
+  ],
   capabilities,
   views: () => linkerdViews,
+  routeViews: ({ service, namespace }, route) => linkerdProfileViews(service, namespace, route),
   counting: () => linkerdCounting,
   open: (t, kube) => openRoute(kindOf(target.parse(t)), kube),
   place: (t) => placeOf(target.parse(t)),

@@ -37,8 +37,8 @@ export interface DirectOptions {
   readonly maxNumbersPerTarget?: number;
   /** How long a question waits for the second reading when nobody asked before. */
   readonly patienceMs?: Millis;
-  /** How the proxies of the target's mesh count. */
-  viewsOf(target: Target): readonly View[];
+  /** How the proxies of the target's mesh count; `route`: those of one named route, none where they have no such series. */
+  viewsOf(target: Target, route?: string): readonly View[];
   /** How they can be counted one by one. */
   countingOf(target: Target): readonly CountView[];
   readonly recorder: Pick<Recorder, 'metricsQuery'>;
@@ -99,9 +99,11 @@ function open(options: DirectOptions): DirectProvider {
   }
 
   /** null: no view of the pods tells the two versions apart. */
-  function told(target: Target): Told | null {
+  function told(target: Target, route?: string): Told | null {
     const ofPods = countingFor(target);
-    const view = options.viewsOf(target).find(({ name }) => name === ofPods?.view.name);
+    const view = options
+      .viewsOf(target, route)
+      .find(({ name, key }) => (route === undefined ? name === ofPods?.view.name : key === ofPods?.view.key));
     if (view === undefined) return null;
     let one = compiled.get(view);
     if (one === undefined) {
@@ -170,13 +172,13 @@ function open(options: DirectOptions): DirectProvider {
   }
 
   async function measure(question: Question, quantile: number | null): Promise<Reading> {
-    const { target, role, window } = question;
-    const one = told(target);
+    const { target, role, window, route } = question;
+    const one = told(target, route);
     const latency = one?.view.latency ?? null;
     if (one === null || (quantile !== null && latency === null))
       return refusal('no_data', cannotTell(target, quantile === null ? 'requests' : 'latencies'));
     const name = String(target[role][one.view.key]);
-    const who = `${target.namespace}/${name}`;
+    const who = `${target.namespace}/${name}${route === undefined ? '' : ` on route "${route}"`}`;
     const seen = await look(one, role, window);
     const promql =
       quantile === null

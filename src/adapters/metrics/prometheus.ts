@@ -39,8 +39,8 @@ export interface PrometheusOptions {
   readonly maxSampleAgeMs?: Millis;
   /** For meshes whose metrics were renamed on the way: standard name -> name in this Prometheus. */
   readonly metricNames?: Readonly<Record<string, string>>;
-  /** How the proxies of the target's mesh count. */
-  viewsOf(target: Target): readonly View[];
+  /** How the proxies of the target's mesh count; `route`: those of one named route, none where they have no such series. */
+  viewsOf(target: Target, route?: string): readonly View[];
   /** How they can be counted one by one, the preferred way first. */
   countingOf(target: Target): readonly CountView[];
   readonly recorder: Pick<Recorder, 'metricsQuery'>;
@@ -100,8 +100,8 @@ function open(options: PrometheusOptions): MetricsProvider & GuardSource {
   // A mesh's views are the same objects for all its targets: renamed and spelled out once, not for every question.
   const ours = new WeakMap<View, View>();
   const spelled = new WeakMap<View, string>();
-  const viewsOf = (target: Target): readonly View[] =>
-    options.viewsOf(target).map((view) => kept(ours, view, () => renamed(view, options.metricNames ?? {})));
+  const viewsOf = (target: Target, route?: string): readonly View[] =>
+    options.viewsOf(target, route).map((view) => kept(ours, view, () => renamed(view, options.metricNames ?? {})));
 
   const oursToCount = new WeakMap<CountView, CountView>();
   const spelledCounts = new WeakMap<CountView, string>();
@@ -119,9 +119,10 @@ function open(options: PrometheusOptions): MetricsProvider & GuardSource {
   const ask = (what: string, view: View, pair: Pair, window: Millis, lane: () => TableLane) =>
     tables.ask(`${what} ${window} ${kept(spelled, view, () => JSON.stringify(view))}`, lane, pairKey(pair), pair);
 
-  async function measureErrorRate({ target, role, window }: Question): Promise<Reading> {
-    const views = told(viewsOf(target), target);
-    if (views.length === 0) return { ok: false, code: 'no_data', message: cannotTell(target, 'requests'), query: '' };
+  async function measureErrorRate({ target, role, window, route }: Question): Promise<Reading> {
+    const views = told(viewsOf(target, route), target);
+    if (views.length === 0)
+      return { ok: false, code: 'no_data', message: cannotTell(target, 'requests', route), query: '' };
     const sights = views.map(async ({ view, pair }): Promise<Sight> => {
       const table = await counts(view, pair, window);
       const name = pair[role];
@@ -133,13 +134,14 @@ function open(options: PrometheusOptions): MetricsProvider & GuardSource {
         seen,
       };
     });
-    return combined(await Promise.all(sights), words(views, target, role, window));
+    return combined(await Promise.all(sights), words(views, target, role, window, route));
   }
 
   async function measureLatency(question: Question, quantile: number): Promise<Reading> {
-    const { target, role, window } = question;
-    const views = told(viewsOf(target), target).filter(({ view }) => view.latency !== null);
-    if (views.length === 0) return { ok: false, code: 'no_data', message: cannotTell(target, 'latencies'), query: '' };
+    const { target, role, window, route } = question;
+    const views = told(viewsOf(target, route), target).filter(({ view }) => view.latency !== null);
+    if (views.length === 0)
+      return { ok: false, code: 'no_data', message: cannotTell(target, 'latencies', route), query: '' };
     const sights = views.map(async ({ view, pair }): Promise<Sight> => {
       const latency = view.latency as Latency;
       const table = await buckets(view, latency, pair, window);
@@ -155,7 +157,7 @@ function open(options: PrometheusOptions): MetricsProvider & GuardSource {
         seen,
       };
     });
-    return combined(await Promise.all(sights), words(views, target, role, window));
+    return combined(await Promise.all(sights), words(views, target, role, window, route));
   }
 
   async function measureQuery({ target, role, window }: Question, query: string): Promise<Reading> {
@@ -166,12 +168,12 @@ function open(options: PrometheusOptions): MetricsProvider & GuardSource {
     return customReading(server, promql, answer);
   }
 
-  function words(views: readonly Told[], target: Target, role: Role, window: Millis): Words {
+  function words(views: readonly Told[], target: Target, role: Role, window: Millis, route?: string): Words {
     const name = who(target, views[0]?.pair[role] ?? '');
     const metrics = [...new Set(views.flatMap(({ view }) => view.requests.map(({ metric }) => metric)))];
     return {
       noRequest:
-        `${server} knows of no request to ${name} in the last ${duration(window)} (${metrics.join(', ')}); ` +
+        `${server} knows of no request to ${name}${onRoute(route)} in the last ${duration(window)} (${metrics.join(', ')}); ` +
         'check that traffic reaches it and that the proxies are scraped',
       aboveAll: `the latency of ${name} lies above the highest bucket of the histogram at ${server}: nobody can tell how far`,
     };
@@ -284,8 +286,11 @@ const told = (views: readonly View[], target: Target): readonly Told[] =>
     return apart ? [{ view, pair: { namespace: target.namespace, stable, canary, called } }] : [];
   });
 
-const cannotTell = (target: Target, what: 'requests' | 'latencies'): string =>
-  `no metrics of mesh "${target.mesh}" tell the ${what} of the two versions of ${target.namespace}/${target.service} apart; ` +
+/** " on route "GET /api/users"", or nothing. */
+const onRoute = (route: string | undefined): string => (route === undefined ? '' : ` on route "${route}"`);
+
+const cannotTell = (target: Target, what: 'requests' | 'latencies', route?: string): string =>
+  `no metrics of mesh "${target.mesh}" tell the ${what}${onRoute(route)} of the two versions of ${target.namespace}/${target.service} apart; ` +
   'give stable and canary names of their own, or use a check of kind prometheus';
 
 const who = (target: Target, name: string): string => `${target.namespace}/${name}`;

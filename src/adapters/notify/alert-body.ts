@@ -1,10 +1,9 @@
 /** An alert as the body of a webhook: the shape that Standard Webhooks recommends. */
 import type { Alert } from './channel.ts';
 
-export function alertBody({ kind, fact, rollout, link }: Alert): string {
-  const { cluster, namespace, service, mesh } = rollout.plan.target;
+export function alertBody({ kind, fact, subject, link }: Alert): string {
   return JSON.stringify({
-    type: `rollout.${fact.type}`,
+    type: `${subject.kind}.${fact.type}`,
     timestamp: new Date(fact.at).toISOString(),
     data: {
       kind,
@@ -13,16 +12,11 @@ export function alertBody({ kind, fact, rollout, link }: Alert): string {
       seq: fact.seq,
       step: fact.step,
       details: fact.data,
-      rollout: {
-        id: rollout.id,
-        cluster,
-        namespace,
-        service,
-        mesh,
-        labels: rollout.plan.labels,
-        steps: rollout.plan.steps.length,
-        createdBy: rollout.createdBy,
-        createdAt: new Date(rollout.createdAt).toISOString(),
+      [subject.kind]: {
+        id: subject.id,
+        ...subject.own,
+        createdBy: subject.createdBy,
+        createdAt: new Date(subject.createdAt).toISOString(),
         link,
       },
     },

@@ -1,10 +1,10 @@
 /** Tells one channel, or the receivers that a plan names for its end: one POST per attempt, each attempt kept. */
 import { TryLater } from '../../app/deliver.ts';
-import { AFTER, afterOf } from '../../app/deliveries.ts';
-import type { DeliveryLog, Message, Notifier } from '../../app/ports.ts';
-import { alertKind } from '../../domain/alert.ts';
+import { type About, AFTER, afterOf } from '../../app/deliveries.ts';
+import type { DeliveryLog, Notifier } from '../../app/ports.ts';
+import type { AlertMessage, AlertNotifier, Subject } from '../../app/subject.ts';
+import { kindOf, rolloutSubject } from '../../app/subject.ts';
 import type { Instant, Millis } from '../../domain/plan.ts';
-import type { Rollout } from '../../domain/rollout.ts';
 import type { Outbound, Posted } from '../outbound/post.ts';
 import { signedHeaders } from '../outbound/standard-webhooks.ts';
 import { alertBody } from './alert-body.ts';
@@ -13,7 +13,7 @@ import type { Alert, ChannelRequest } from './channel.ts';
 export interface AlertNotifierOptions {
   readonly outbound: Outbound;
   readonly log: Pick<DeliveryLog, 'attempted'>;
-  readonly link: (rolloutId: string) => string | null;
+  readonly link: (about: About) => string | null;
   readonly now: () => Instant;
 }
 
@@ -27,10 +27,10 @@ export const channelNotifier = (
   name: string,
   request: (alert: Alert, at: Instant) => ChannelRequest,
   options: AlertNotifierOptions,
-): Notifier => ({
+): AlertNotifier => ({
   channel: name,
-  deliver: (message, rollout) =>
-    attempt(name, message, request(alertOf(message, rollout, options), options.now()), options),
+  deliver: (message, subject) =>
+    attempt(name, message, request(alertOf(message, subject, options), options.now()), options),
 });
 
 /** The webhooks `after` of plans. `secrets`: of the installation. */
@@ -39,23 +39,25 @@ export const afterNotifier = (secrets: readonly string[], options: AlertNotifier
   async deliver(message, rollout) {
     const webhook = afterOf(rollout.plan, message.id);
     if (webhook === null) return;
-    const body = alertBody(alertOf(message, rollout, options));
+    const subject = rolloutSubject(rollout);
+    const told: AlertMessage = { ...message, about: subject };
+    const body = alertBody(alertOf(told, subject, options));
     const headers = signedHeaders(message.id, body, options.now(), secrets);
-    await attempt(AFTER, message, { url: webhook.url, headers, body }, options);
+    await attempt(AFTER, told, { url: webhook.url, headers, body }, options);
   },
 });
 
-const alertOf = ({ id, fact }: Message, rollout: Rollout, { link }: AlertNotifierOptions): Alert => ({
+const alertOf = ({ id, about, fact }: AlertMessage, subject: Subject, { link }: AlertNotifierOptions): Alert => ({
   id,
-  kind: alertKind(fact),
+  kind: kindOf(about, fact),
   fact,
-  rollout,
-  link: link(rollout.id),
+  subject,
+  link: link(about),
 });
 
 async function attempt(
   channel: string,
-  { id, rolloutId, attempts = 0 }: Message,
+  { id, about, attempts = 0 }: AlertMessage,
   { url, headers, body }: ChannelRequest,
   { outbound, log, now }: AlertNotifierOptions,
 ): Promise<void> {
@@ -66,7 +68,7 @@ async function attempt(
   await log.attempted({
     channel,
     id,
-    rolloutId,
+    about: about.id,
     attempt: attempts + 1,
     at: began,
     took: now() - began,

@@ -4,14 +4,8 @@
  */
 import { TryLater } from '../../app/deliver.ts';
 import type { News } from '../../app/news.ts';
-import {
-  escapeSlack,
-  fleetStanding,
-  fleetTitle,
-  migrationStanding,
-  migrationTitle,
-  told,
-} from '../../app/slack-words.ts';
+import { escapeSlack, fleetStanding, migrationStanding, told } from '../../app/slack-words.ts';
+import { fleetTitle, migrationTitle } from '../../app/subject.ts';
 import type { Fleet } from '../../domain/fleet/fleet.ts';
 import type { Migration } from '../../domain/migration/migration.ts';
 import type { Rendered } from './slack-blocks.ts';
@@ -20,7 +14,7 @@ import type { PostOptions } from './slack-once.ts';
 import { BUSY, postOnce, standingOf } from './slack-once.ts';
 
 /** What the news is about, as people know it. */
-export interface Subject {
+export interface NewsSubject {
   /** Not escaped: "production/myapp through 3 clusters". */
   readonly title: string;
   /** "paused at wave 1 of 2 (first)". */
@@ -30,13 +24,13 @@ export interface Subject {
   readonly link: string | null;
 }
 
-export const fleetSubject = (fleet: Fleet, link: string | null): Subject => ({
+export const fleetNews = (fleet: Fleet, link: string | null): NewsSubject => ({
   title: fleetTitle(fleet),
   standing: fleetStanding(fleet),
   createdBy: fleet.createdBy,
   link,
 });
-export const migrationSubject = (migration: Migration, link: string | null): Subject => ({
+export const migrationNews = (migration: Migration, link: string | null): NewsSubject => ({
   title: migrationTitle(migration),
   standing: migrationStanding(migration),
   createdBy: migration.createdBy,
@@ -47,7 +41,7 @@ export const migrationSubject = (migration: Migration, link: string | null): Sub
 export async function tellNews(
   options: PostOptions,
   { id, about, message }: News,
-  subjectOf: (about: string) => Promise<Subject | null>,
+  subjectOf: (about: string) => Promise<NewsSubject | null>,
 ): Promise<void> {
   const subject = await subjectOf(about);
   if (subject === null || (await standingOf(options, about, id)) !== null) return;
@@ -61,7 +55,12 @@ export async function tellNews(
   await postOnce(options, thread, about, id, (below) => render(about, message, subject, below !== null));
 }
 
-function render(id: string, message: string, { title, standing, createdBy, link }: Subject, reply: boolean): Rendered {
+function render(
+  id: string,
+  message: string,
+  { title, standing, createdBy, link }: NewsSubject,
+  reply: boolean,
+): Rendered {
   const head = `*${told(title, 300)}*: ${told(standing, 200)}`;
   const where = link === null ? `\`${escapeSlack(id)}\`` : `<${escapeSlack(encodeURI(link))}|${escapeSlack(id)}>`;
   return {

@@ -3,8 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { alertPosts, type Post } from '../../app/deliveries.ts';
 import type { Commit } from '../../app/ports.ts';
+import { QUIET_CHANNELS } from '../../app/quiet-channels.ts';
 import type { Tracer } from '../../app/tracer.ts';
-import { TRACES } from '../../app/traces.ts';
 import type { Measurement } from '../../domain/observation.ts';
 import type { Millis } from '../../domain/plan.ts';
 import type { Fact, FactType } from '../../domain/rollout.ts';
@@ -138,10 +138,10 @@ const seqsOf = (facts: readonly Fact[], told: ReadonlySet<FactType>): readonly n
 
 export const toldOf = (facts: readonly Fact[]): readonly number[] => seqsOf(facts, TOLD);
 
-/** The search for traces hears of rollbacks only; every other channel of all that people are told about. */
+/** What is looked up for rollbacks hears of those only; every other channel of all that people are told about. */
 const postsOf = (channels: readonly string[], id: string, facts: readonly Fact[]): readonly Post[] =>
   channels.flatMap((channel) =>
-    (channel === TRACES ? seqsOf(facts, ROLLBACKS) : toldOf(facts)).map((seq) => ({
+    (QUIET_CHANNELS.includes(channel) ? seqsOf(facts, ROLLBACKS) : toldOf(facts)).map((seq) => ({
       channel,
       id: `${id}:${seq}`,
       seq,

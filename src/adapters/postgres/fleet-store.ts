@@ -1,6 +1,6 @@
 /** Fleet rollouts on Postgres. */
 import type { FleetStarted, FleetStore, NewFleet } from '../../app/fleet/ports.ts';
-import { toldOfFleet } from '../../app/news.ts';
+import { fleetPosts, type Listeners, NOBODY } from '../../app/news.ts';
 import type { IdempotencyClaim } from '../../app/ports.ts';
 import { BadCursor } from '../../app/ports.ts';
 import type { Fleet, FleetFact, FleetSpec } from '../../domain/fleet/fleet.ts';
@@ -9,7 +9,7 @@ import type { Instant } from '../../domain/plan.ts';
 import { append, appendingFrom, entryJson } from './audit.ts';
 import type { Database, Queries } from './db.ts';
 import { timestamp } from './db.ts';
-import { postingFrom } from './outbox.ts';
+import { postingFrom, postsJson } from './outbox.ts';
 import { storable, storableJson } from './text.ts';
 
 type State = Pick<Fleet, 'phase' | 'children' | 'factCount' | 'startedBy'>;
@@ -37,8 +37,8 @@ const stateOf = ({ phase, children, factCount, startedBy }: Fleet): State => ({
   ...(startedBy === undefined ? {} : { startedBy }),
 });
 
-/** `tells`: people are told of what happens. */
-export function postgresFleetStore(db: Database, { tells = false } = {}): FleetStore {
+/** `listeners` absent: nobody is told of what happens. */
+export function postgresFleetStore(db: Database, listeners: Listeners = NOBODY): FleetStore {
   return {
     async load(id) {
       const [row] = await db.read<Row & { now: Instant }>({
@@ -63,7 +63,7 @@ export function postgresFleetStore(db: Database, { tells = false } = {}): FleetS
           lookIn,
           phase.name === 'ended' ? timestamp(phase.at) : null,
           storableJson(facts),
-          tells ? toldOfFleet(facts) : [],
+          postsJson(fleetPosts(previous, next, facts, listeners)),
           ...(act === undefined ? [] : [entryJson(act)]),
         ],
       });
@@ -95,7 +95,7 @@ export function postgresFleetStore(db: Database, { tells = false } = {}): FleetS
     },
     facts: (id) =>
       db.read<FleetFact>({
-        text: 'select seq, at, type, actor, wave, cluster, message from fleet_fact where fleet_id = $1 order by seq',
+        text: 'select seq, at, type, actor, wave, cluster, message, data from fleet_fact where fleet_id = $1 order by seq',
         values: [id],
       }),
   };
@@ -115,10 +115,10 @@ with moved as (
   where id = $1 and version = $2
   returning id
 ), told as (
-  insert into fleet_fact (fleet_id, seq, at, type, actor, wave, cluster, message)
-  select moved.id, f.seq, to_timestamp(f.at / 1000), f.type, f.actor, f.wave, f.cluster, f.message
-  from moved, json_to_recordset($9) as f (seq int, at float8, type text, actor text, wave int, cluster text, message text)
-), ${postingFrom('fleet', 10)}${further}
+  insert into fleet_fact (fleet_id, seq, at, type, actor, wave, cluster, message, data)
+  select moved.id, f.seq, to_timestamp(f.at / 1000), f.type, f.actor, f.wave, f.cluster, f.message, f.data
+  from moved, json_to_recordset($9) as f (seq int, at float8, type text, actor text, wave int, cluster text, message text, data jsonb)
+), ${postingFrom(10)}${further}
 select id from moved`;
 const COMMIT = commitText('');
 const COMMAND = commitText(`, audited as (${appendingFrom('moved', 11)})`);

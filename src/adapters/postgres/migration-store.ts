@@ -1,6 +1,6 @@
 /** Migrations of mTLS in Postgres: a row, its facts, and the keys of the requests that made it. */
 import type { MigrationFilter, MigrationStarted, MigrationStore, NewMigration } from '../../app/migration/ports.ts';
-import { toldOfMigration } from '../../app/news.ts';
+import { type Listeners, migrationPosts, NOBODY } from '../../app/news.ts';
 import type { Page } from '../../app/ports.ts';
 import { BadCursor, StoreUnavailable } from '../../app/ports.ts';
 import type { Migration, MigrationFact } from '../../domain/migration/migration.ts';
@@ -9,7 +9,7 @@ import type { Instant } from '../../domain/plan.ts';
 import { append, appendingFrom, entryJson } from './audit.ts';
 import type { Database, Queries } from './db.ts';
 import { timestamp, timestampOrNull } from './db.ts';
-import { forgetNews, postingFrom } from './outbox.ts';
+import { forgetNews, postingFrom, postsJson } from './outbox.ts';
 import { storable, storableJson } from './text.ts';
 import { brokenConstraint, isPassing } from './trouble.ts';
 
@@ -46,7 +46,7 @@ with moved as (
   insert into mesh_migration_fact (migration_id, seq, at, type, actor, message, data)
   select moved.id, f.seq, to_timestamp(f.at / 1000), f.type, f.actor, f.message, f.data
   from moved, json_to_recordset($8) as f (seq int, at float8, type text, actor text, message text, data jsonb)
-), ${postingFrom('migration', 9)}${further}
+), ${postingFrom(9)}${further}
 select id from moved`;
 const COMMIT = commitText('');
 const COMMAND = commitText(`, audited as (${appendingFrom('moved', 10)})`);
@@ -64,8 +64,8 @@ returning id`;
 
 const TRIES = 4;
 
-/** `tells`: people are told of what happens. */
-export function postgresMigrationStore(db: Database, { tells = false } = {}): MigrationStore {
+/** `listeners` absent: nobody is told of what happens. */
+export function postgresMigrationStore(db: Database, listeners: Listeners = NOBODY): MigrationStore {
   return {
     async load(id) {
       const [row] = await db.read<MigrationRow & { now: Instant }>({
@@ -101,7 +101,7 @@ export function postgresMigrationStore(db: Database, { tells = false } = {}): Mi
           timestampOrNull(nextLookAt),
           phase.name === 'ended' ? timestamp(phase.at) : null,
           storableJson(facts),
-          tells ? toldOfMigration(facts) : [],
+          postsJson(migrationPosts(previous, next, facts, listeners)),
           ...(act === undefined ? [] : [entryJson(act)]),
         ],
       });

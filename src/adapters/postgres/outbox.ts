@@ -1,14 +1,14 @@
 /** Messages that were written with the facts they tell about, handed out until they are delivered. */
+import type { Post } from '../../app/deliveries.ts';
 import type { News, NewsKind } from '../../app/news.ts';
-import { NEWS_CHANNELS } from '../../app/news.ts';
 import type { Message, Outbox } from '../../app/ports.ts';
 import type { Fact } from '../../domain/rollout.ts';
 import type { Database, Queries } from './db.ts';
 import { FACT_COLUMNS } from './rows.ts';
-import { storable } from './text.ts';
+import { storable, storableJson } from './text.ts';
 
 /** Whose facts the messages of a channel tell; `of`: the column that names it. */
-interface FactsOf {
+export interface FactsOf {
   readonly table: string;
   readonly of: string;
   readonly columns: string;
@@ -16,7 +16,7 @@ interface FactsOf {
 const ROLLOUTS: FactsOf = { table: 'fact', of: 'rollout_id', columns: FACT_COLUMNS };
 
 /** `attempts` is told before this claim: how often it was claimed and did not get through. */
-const claiming = (further: readonly string[], facts: FactsOf): string => `
+export const claiming = (further: readonly string[], facts: FactsOf): string => `
 with next as (
   select channel, id, position, attempts from outbox o
   where ${['channel = $1', 'delivered_at is null', 'available_at <= now()', ...further].join(' and ')}
@@ -97,14 +97,17 @@ export function postgresNewsOutbox(db: Database, kind: NewsKind): Outbox<News> {
   };
 }
 
-/** A part of a statement after `moved`: posts the facts whose numbers are in that parameter. */
-export const postingFrom = (kind: NewsKind, parameter: number): string => `posted as (
+/** A part of a statement after `moved`: the posts of that parameter (`postsJson`). */
+export const postingFrom = (parameter: number): string => `posted as (
   insert into outbox (channel, id, rollout_id, fact_seq)
-  select '${NEWS_CHANNELS[kind]}', moved.id || ':' || seq, moved.id, seq from moved, unnest($${parameter}::int[]) as told (seq)
+  select post.channel, post.id, moved.id, post.seq
+  from moved, json_to_recordset($${parameter}) as post (channel text, id text, seq int)
 )`;
+export const postsJson = (posts: readonly Post[]): string => storableJson(posts);
 
-/** With what is forgotten about fleet rollouts or migrations, what was to be told of them. */
+/** With what is forgotten about fleet rollouts or migrations, what was to be told of them. The history may be deleted in `tx`. */
 export async function forgetNews(tx: Queries, ids: readonly string[]): Promise<void> {
+  await tx.rows({ text: 'delete from delivery_attempt where rollout_id = any($1)', values: [ids] });
   await tx.rows({ text: 'delete from outbox where rollout_id = any($1)', values: [ids] });
   await tx.rows({ text: 'delete from slack_news where about = any($1)', values: [ids] });
 }

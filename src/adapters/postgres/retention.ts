@@ -17,6 +17,7 @@ const TABLES = [
   'slack_message',
   'trace',
   'trace_search',
+  'mesh_health',
 ] as const;
 
 /** Deletes up to `limit` rollouts that ended before `before`, with their history. Returns how many. Repeat until 0. */

@@ -107,7 +107,7 @@ export async function subsetsFor(
   if (lost !== undefined)
     return {
       ok: true,
-      value: `ensureSubset.labels has ${lost[0]}: ${lost[1]}, and the pod template of deployment ${deployment} has ${ours[lost[0]] ?? 'none'}: the subset would have no pod`,
+      value: `ensureSubset.labels has ${lost[0]}: ${lost[1]}, and the pod template of deployment ${deployment} has ${ours[lost[0]] ?? 'none'}: the subset would have no pod. Correct the label, or leave labels out: they are then those that tell the two templates apart`,
     };
   const labels = [chosen, pick(theirs, keys)];
   return { ok: true, value: names.map((name, at) => ({ name, labels: labels[at] ?? {} })) };

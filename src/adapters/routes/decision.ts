@@ -1,5 +1,5 @@
 /** The decision as it stands on the mesh object: fence for Sluice, explanation for people (`kubectl get -o yaml`). */
-import type { Decision } from '../../app/ports.ts';
+import type { Decision, Ending } from '../../app/ports.ts';
 import type { Stamp } from '../../domain/rollout.ts';
 import type { KubeObject } from '../kubernetes/kube.ts';
 import { isRecord } from './json.ts';
@@ -10,29 +10,59 @@ export const DECISION_ANNOTATION = 'sluice.dev/decision';
 /** Bytes of UTF-8. All annotations of an object share 256 KiB. */
 const LIMIT = 1024;
 
+/** Said beside the decision, which stays as it is: it is the fence. */
+export const OUTCOME_ANNOTATION = 'sluice.dev/outcome';
+
 /**
- * JSON: `{rollout, epoch, generation, weight, from, reason, actor, at, rules}`; weights in percent, `at` as RFC 3339, `rules`
- * (only where there are any) the seal of the rollout's own rules. The reason gives way first where the whole would pass 1 KiB.
+ * JSON: `{rollout, epoch, generation, fact, step, from, to, reason, actor, at, link, rules}`, as the fact of that number says
+ * it: step from 0, weights in percent, `at` as RFC 3339; `rules` is the seal of the rollout's own rules. What there is none
+ * of is left out. The reason gives way first where the whole would pass 1 KiB.
  */
-export function encodeDecision(decision: Decision, from: number, seal: string | null = null): string {
-  const { stamp, canaryWeight, actor, at } = decision;
-  const text = (reason: string, by: string): string =>
-    JSON.stringify({
-      rollout: stamp.rollout,
-      epoch: stamp.epoch,
-      generation: stamp.generation,
-      weight: canaryWeight,
-      from: Number(from.toFixed(3)),
-      reason,
-      actor: by,
-      at: new Date(at).toISOString(),
-      ...(seal === null ? {} : { rules: seal }),
-    });
-  const by = shortened(actor, (a) => bytes(JSON.stringify(a)) <= 200);
-  return text(
-    shortened(decision.reason, (reason) => bytes(text(reason, by)) <= LIMIT),
-    by,
-  );
+export function encodeDecision(decision: Decision, seal: string | null = null): string {
+  const { stamp, canaryWeight, fact, step, from, reason, actor, at, link } = decision;
+  const rules = seal === null ? {} : { rules: seal };
+  return fitted(reason, actor, link, (words) => ({
+    rollout: stamp.rollout,
+    epoch: stamp.epoch,
+    generation: stamp.generation,
+    ...(fact === null ? {} : { fact }),
+    ...(step === null ? {} : { step }),
+    from: from === null ? null : Number(from.toFixed(3)),
+    to: canaryWeight,
+    reason: words.text,
+    actor: words.actor,
+    at: new Date(at).toISOString(),
+    ...words.link,
+    ...rules,
+  }));
+}
+
+/** JSON: `{rollout, status, step, weight, outcome, actor, at, link}`; the outcome gives way first. */
+export function encodeEnding({ stamp, status, step, weight, outcome, actor, at, link }: Ending): string {
+  return fitted(outcome, actor, link, (words) => ({
+    rollout: stamp.rollout,
+    status,
+    step,
+    weight,
+    outcome: words.text,
+    actor: words.actor,
+    at: new Date(at).toISOString(),
+    ...words.link,
+  }));
+}
+
+interface Words {
+  readonly text: string;
+  readonly actor: string;
+  readonly link: { readonly link?: string };
+}
+
+function fitted(text: string, actor: string, link: string | null, written: (words: Words) => object): string {
+  const by = shortened(actor, (name) => bytes(JSON.stringify(name)) <= 200);
+  // Half an address leads nowhere.
+  const page = link === null || bytes(link) > 300 ? {} : { link };
+  const whole = (words: string): string => JSON.stringify(written({ text: words, actor: by, link: page }));
+  return whole(shortened(text, (words) => bytes(whole(words)) <= LIMIT));
 }
 
 const bytes = (text: string): number => Buffer.byteLength(text);

@@ -11,6 +11,7 @@ import type { FilterMark, Own, RuleMark } from './http-route-marks.ts';
 import { filterList } from './http-route-marks.ts';
 import type { Json } from './json.ts';
 import { isRecord, listAt, textAt } from './json.ts';
+import { methodsOf } from './safe-methods.ts';
 import type { MovedRule, Split } from './split.ts';
 import { cookiePattern, entryAlone, literally } from './temporary-rules.ts';
 
@@ -48,17 +49,23 @@ export function additionsTo(
       moved,
       at: left,
       rules: routes.map(({ what, place }, i) => testers(rule, moved, what, { rollout, place, at: at + i })),
-      filters: mirrors.map(({ what, place }) => ({
-        kind: 'mirror',
-        rollout,
-        place,
-        at: at + routes.length,
-        filter: mirrorOf(rule, moved, what),
-        list: made,
-      })),
+      filters: mirrors
+        .filter(({ what }) => copies(what, rule))
+        .map(({ what, place }) => ({
+          kind: 'mirror',
+          rollout,
+          place,
+          at: at + routes.length,
+          filter: mirrorOf(rule, moved, what),
+          list: made,
+        })),
     };
   });
 }
+
+/** A rule of unsafe methods alone has none of the requests that are copied. */
+const copies = ({ allowUnsafeMethods }: Mirror, rule: Json): boolean =>
+  allowUnsafeMethods === true || methodsOf(matchesOf(rule)) !== 'unsafe';
 
 type Where = Pick<RuleMark, 'rollout' | 'place' | 'at'>;
 

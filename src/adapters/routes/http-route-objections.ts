@@ -1,6 +1,6 @@
 /** Why an HTTPRoute cannot carry what a plan adds beside weights: the mesh, the limits of the API, what people have in it. */
 import type { RouteTrouble } from '../../domain/observation.ts';
-import type { HeaderRoute, Temporary } from '../../domain/temporary.ts';
+import type { HeaderRoute, Mirror, Temporary } from '../../domain/temporary.ts';
 import type { KubeObject } from '../kubernetes/kube.ts';
 import type { Addition } from './http-route-additions.ts';
 import { matchesOf } from './http-route-additions.ts';
@@ -9,6 +9,7 @@ import { leadsAs } from './http-route-marks.ts';
 import { listAt, recordAt, textAt } from './json.ts';
 import type { Naming } from './refusals.ts';
 import { noTemporary, ruleWords, trouble } from './refusals.ts';
+import { methodsOf, SAFE_WORDS } from './safe-methods.ts';
 
 interface Asked {
   readonly object: KubeObject;
@@ -31,6 +32,7 @@ export function objectionTo(asked: Asked): RouteTrouble | null {
     first(wanted, (one) => (one.kind === 'headerRoute' ? unreadable(one) : null)) ??
     tooMany(asked) ??
     first(additions, (one) => ofTesters(asked, one)) ??
+    first(wanted, (one) => (one.kind === 'mirror' ? ofMethods(asked, one) : null)) ??
     first(additions, (one) => ofMirror(asked, one));
   return words === null ? null : trouble('shape', `${naming.object}: ${words}`);
 }
@@ -78,6 +80,25 @@ function ofTesters(asked: Asked, { moved, rules }: Addition): string | null {
       ? null
       : `rule ${twin.index} sends these requests to ${asked.naming.canary} already, and could not be told from the rollout's own. Remove it, or leave the step out`;
   });
+}
+
+/**
+ * The filter copies whatever the rule takes. A copy of the rule for safe methods alone would come before people's rules of the
+ * same path, since a method counts for more than headers: so the rule must be of safe methods itself.
+ */
+function ofMethods({ object, additions, naming }: Asked, { allowUnsafeMethods }: Mirror): string | null {
+  if (allowUnsafeMethods === true) return null;
+  const kinds = additions.map(({ moved }) => {
+    const methods = methodsOf(matchesOf(listAt(object.spec, 'rules')[moved.rule.index]));
+    return { methods, words: ruleWords(moved.rule), field: `spec.rules[${moved.rule.index}].matches` };
+  });
+  const allow = 'set mirror.allowUnsafeMethods: true in the step where every request is safe to repeat';
+  const both = kinds.find(({ methods }) => methods === 'both');
+  if (both !== undefined)
+    return `${both.words} takes every method (${both.field}), and its mirror would copy them all: a copied POST is carried out twice. Divide it into a rule for ${SAFE_WORDS} and one for the others (target.httpRoute.rules of ${naming.object} names both), or ${allow}`;
+  return kinds.every(({ methods }) => methods === 'unsafe')
+    ? `no rule whose weights move takes ${SAFE_WORDS}, so nothing would be mirrored. Leave the step out, or ${allow}`
+    : null;
 }
 
 function ofMirror(asked: Asked, { moved, filters }: Addition): string | null {

@@ -6,7 +6,7 @@
  */
 import type { Decision } from '../../app/ports.ts';
 import type { RouteTrouble } from '../../domain/observation.ts';
-import type { FaultRehearsal, Match, Temporary } from '../../domain/temporary.ts';
+import type { FaultRehearsal, Match, Mirror, Temporary } from '../../domain/temporary.ts';
 import { REHEARSAL_HEADER } from '../../domain/temporary.ts';
 import type { KubeObject, PatchOp } from '../kubernetes/kube.ts';
 import { sealOn } from './decision.ts';
@@ -15,7 +15,8 @@ import { entryOf, looksAt, matching, withCookie } from './istio-copies.ts';
 import { isRecord, type Json, listAt, recordAt, textAt } from './json.ts';
 import { pointer } from './pointer.ts';
 import type { Naming } from './refusals.ts';
-import { cookiesAlready, looksAlready, mirrorsAlready, noTemporary, ruleWords } from './refusals.ts';
+import { cookiesAlready, looksAlready, mirrorsAlready, noTemporary, ruleWords, unsafeMirror } from './refusals.ts';
+import { safeMatches } from './safe-methods.ts';
 import { sealOf } from './seal.ts';
 import type { MovedRule, Split } from './split.ts';
 import type { Found, TemporaryRules } from './temporary-rules.ts';
@@ -61,8 +62,15 @@ const isOurs = (rule: unknown): boolean => ours(textAt(rule, 'name')) !== null;
 function objectionTo(what: Temporary, rule: unknown, words: string, naming: Naming): RouteTrouble | null {
   const header = headerFor(what);
   if (header !== null && looksAt(rule, header)) return looksAlready(naming, words, header, what);
-  if (what.kind === 'mirror' && mirrors(rule)) return mirrorsAlready(naming, words);
+  if (what.kind === 'mirror') return objectionToMirror(what, rule, words, naming);
   return what.kind === 'sessionAffinity' && setsCookies(rule) ? cookiesAlready(naming, words) : null;
+}
+
+function objectionToMirror(what: Mirror, rule: unknown, words: string, naming: Naming): RouteTrouble | null {
+  if (mirrors(rule)) return mirrorsAlready(naming, words);
+  if (what.allowUnsafeMethods === true || !isRecord(rule)) return null;
+  const safe = safeMatches(rule);
+  return typeof safe === 'string' ? unsafeMirror(naming, words, safe) : null;
 }
 
 /** The header that its rules match; null: none. */
@@ -148,7 +156,11 @@ function rulesOf(what: Temporary, rule: Json, moved: MovedRule, rollout: string)
     case 'mirror': {
       const { destination } = entryOf(rule, moved, 'canary');
       const mirrorPercentage = { value: what.percent };
-      return [{ ...copied, route: alone('stable'), mirror: destination, mirrorPercentage }];
+      const copy = { ...copied, route: alone('stable'), mirror: destination, mirrorPercentage };
+      if (what.allowUnsafeMethods === true) return [copy];
+      // Other methods pass it by and meet the rule itself, as if there were no mirror.
+      const match = safeMatches(rule);
+      return typeof match === 'string' ? [] : [{ ...copy, match }];
     }
     case 'faultRehearsal': {
       const match = matching(rule, { [REHEARSAL_HEADER]: { exact: rollout } });

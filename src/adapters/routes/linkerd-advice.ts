@@ -7,6 +7,9 @@ import type { Naming } from './refusals.ts';
 
 export const PROFILES = { group: 'linkerd.io', version: 'v1alpha2', plural: 'serviceprofiles' } as const;
 
+/** Annotation of a ServiceProfile that the SMI adaptor is to leave as it is. */
+export const SKIP = 'smi.linkerd.io/skip';
+
 const firstLabel = (host: string): string => host.split('.')[0] ?? host;
 
 export const nameOf = (object: KubeObject): string =>
@@ -57,16 +60,16 @@ export function skippedProfile(
   if (profile === undefined) {
     return [
       warn(
-        `the SMI adaptor has made no ServiceProfile for ${apexOf(split)} in ${namespace}: ${naming.object} is not in force`,
-        'Check that linkerd-smi runs: linkerd smi check',
+        `the SMI adaptor has made no ServiceProfile for ${apexOf(split)} in ${namespace}: ${naming.object} is not in force, and no rollout begins before it is`,
+        'Check that linkerd-smi runs: linkerd smi check. Where something else carries TrafficSplits out: target.trafficSplit.adaptor: false',
       ),
     ];
   }
-  if (profile.metadata.annotations?.['smi.linkerd.io/skip'] === undefined) return [];
+  if (profile.metadata.annotations?.[SKIP] === undefined) return [];
   return [
     fail(
-      `ServiceProfile ${nameOf(profile)} has the annotation smi.linkerd.io/skip: ${naming.object} is not carried out`,
-      `kubectl annotate serviceprofile ${profile.metadata.name} -n ${namespace} smi.linkerd.io/skip-`,
+      `ServiceProfile ${nameOf(profile)} has the annotation ${SKIP}: ${naming.object} is not carried out`,
+      `kubectl annotate serviceprofile ${profile.metadata.name} -n ${namespace} ${SKIP}-`,
     ),
   ];
 }

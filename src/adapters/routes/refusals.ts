@@ -3,6 +3,7 @@ import type { RouteTrouble, RouteTroubleCode } from '../../domain/observation.ts
 import type { Temporary } from '../../domain/temporary.ts';
 import { wordsOf } from '../../domain/temporary.ts';
 import type { KubeTrouble, KubeTroubleCode } from '../kubernetes/kube.ts';
+import { SAFE_WORDS } from './safe-methods.ts';
 import type { Destination, Rule } from './split.ts';
 
 /** How one target's object, versions and fields are called. */
@@ -21,9 +22,10 @@ export interface Naming {
   /** The entry as it can be pasted into the object. */
   readonly stableEntry: string;
   readonly canaryEntry: string;
+  /** Field of the target that names the object. */
+  readonly field: string;
   /** Fields of the target that name a rule; null: the kind has one rule only. */
   readonly fields: {
-    readonly object: string;
     /** null: rules of this kind have no names. */
     readonly name: string | null;
     readonly index: string;
@@ -104,7 +106,7 @@ export const ambiguous = (naming: Naming, rules: readonly Rule[]): RouteTrouble 
 export const delegated = (naming: Naming, rules: readonly Rule[]): RouteTrouble =>
   trouble(
     'delegated',
-    `${naming.object} hands over: ${listed(rules)}. The weights stand in the delegate: name it in ${naming.fields?.object}`,
+    `${naming.object} hands over: ${listed(rules)}. The weights stand in the delegate: name it in ${naming.field}`,
   );
 
 /** `in VirtualService production/myapp, rule 1 "api"`, or the object alone where it has one rule. */
@@ -181,7 +183,7 @@ export function fromKube(naming: Naming, found: KubeTrouble): RouteTrouble {
 function remedy(naming: Naming, code: RouteTroubleCode): string {
   switch (code) {
     case 'not_found':
-      return `. Create it${naming.fields === null ? '' : `, or correct ${naming.fields.object}`}`;
+      return `. Create it, or correct ${naming.field}`;
     case 'crd_missing':
       return `. ${naming.install}`;
     case 'forbidden':
@@ -214,6 +216,13 @@ export const mirrorsAlready = (naming: Naming, rule: string): RouteTrouble =>
   trouble(
     'shape',
     `${rule} of ${naming.object} mirrors requests already, and a mirror step would take that away for its time: remove the mirror, or leave the step out`,
+  );
+
+/** `why` the requests that may be copied cannot be told from the others. */
+export const unsafeMirror = (naming: Naming, rule: string, why: string): RouteTrouble =>
+  trouble(
+    'shape',
+    `${rule} of ${naming.object}: ${why}. Only ${SAFE_WORDS} are mirrored, since a copied request is carried out a second time. Where every request of it is safe to repeat, set mirror.allowUnsafeMethods: true in the step, or else leave the step out`,
   );
 
 export const looksAlready = (naming: Naming, rule: string, header: string, what: Temporary): RouteTrouble =>

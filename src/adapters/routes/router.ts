@@ -2,14 +2,14 @@
  * The write protocol, once for every kind of route: one JSON patch that holds the resourceVersion that was read, a test of
  * each destination, the decision and the weights. Nothing else of the object is sent, so nothing else can change.
  */
-import type { Applied, Decision, ReadOptions, TrafficRouter } from '../../app/ports.ts';
-import type { Route, RouteTrouble } from '../../domain/observation.ts';
+import type { Applied, Concluded, Decision, Ending, ReadOptions, TrafficRouter } from '../../app/ports.ts';
+import type { Lag, Route, RouteTrouble } from '../../domain/observation.ts';
 import type { Weight } from '../../domain/plan.ts';
 import type { Stamp } from '../../domain/rollout.ts';
 import { compareStamps } from '../../domain/rollout.ts';
 import { sameKinds } from '../../domain/temporary.ts';
 import type { Kube, KubeClient, KubeObject, KubeTrouble, ObjectRef, PatchOp } from '../kubernetes/kube.ts';
-import { DECISION_ANNOTATION, encodeDecision, stampOn } from './decision.ts';
+import { DECISION_ANNOTATION, encodeDecision, encodeEnding, OUTCOME_ANNOTATION, stampOn } from './decision.ts';
 import { pointer } from './pointer.ts';
 import type { Naming } from './refusals.ts';
 import * as refuse from './refusals.ts';
@@ -36,6 +36,11 @@ export interface RouteKind {
   carriesAllTraffic(object: KubeObject, split: Split): boolean;
   /** Rules of ours beside the weights. Absent: this kind has none. */
   readonly temporary?: TemporaryRules;
+  /**
+   * How far the copy lags by which the proxies go, where they do not go by the object itself; null: not at all. Absent: there
+   * is no copy. Trouble with reading it is a lag, too: it must keep no rollback from being written.
+   */
+  readonly lag?: (object: KubeObject, kube: KubeClient, fresh: boolean) => Promise<Lag | null>;
   /** What to write for a canary weight, in the units of this object. */
   parts(object: KubeObject, split: Split, canary: Weight): Parts;
 }
@@ -66,6 +71,7 @@ export class RouteRouter implements TrafficRouter {
     const object = found.value;
     const split = this.#kind.split(object, options?.goingBack === true);
     if (!split.ok) return split;
+    const lag = (await this.#kind.lag?.(object, this.#kube, options?.fresh === true)) ?? null;
     return {
       ok: true,
       canaryWeight: split.canaryWeight,
@@ -74,6 +80,7 @@ export class RouteRouter implements TrafficRouter {
       temporary: this.#kind.temporary?.found(object).map(({ kind }) => kind) ?? [],
       token: tokenOf(object),
       lastWriter: lastWriter(object, this.#kind.field),
+      ...(lag === null ? {} : { lag }),
     };
   }
 
@@ -83,6 +90,26 @@ export class RouteRouter implements TrafficRouter {
 
   async rehearse(decision: Decision, token: string): Promise<Applied> {
     return this.#write(decision, token, true);
+  }
+
+  async conclude(ending: Ending): Promise<Concluded> {
+    const path = pointer('metadata', 'annotations', OUTCOME_ANNOTATION);
+    const value = encodeEnding(ending);
+    for (let attempt = 1; ; attempt += 1) {
+      const found = await this.find(true);
+      if (!found.ok) return { kind: 'left', message: found.trouble.message };
+      if (!sameStamp(found.value, ending)) return { kind: 'left', message: 'another decision stands on the object' };
+      const answer = await this.#kube.patch(this.#ref(this.#version ?? ''), [
+        { op: 'replace', path: '/metadata/resourceVersion', value: tokenOf(found.value) },
+        { op: 'add', path, value },
+      ]);
+      if (answer.ok) {
+        this.#last = answer.value;
+        return { kind: 'written' };
+      }
+      if (answer.code !== 'conflict' || attempt === CONCLUDE_ATTEMPTS)
+        return { kind: 'left', message: refuse.fromKube(this.#kind.naming, answer).message };
+    }
   }
 
   /** The object itself, in a version that can be written without loss. */
@@ -160,7 +187,7 @@ export class RouteRouter implements TrafficRouter {
   #ops(object: KubeObject, split: Split, decision: Decision, token: string): readonly PatchOp[] {
     const parts = this.#kind.parts(object, split, decision.canaryWeight);
     const seal = this.#kind.temporary?.seal?.(object, split, decision) ?? null;
-    const value = encodeDecision(decision, split.canaryWeight, seal);
+    const value = encodeDecision(decision, seal);
     return [
       // `replace`, not `test`: a stale one answers 409 instead of a 422 that does not say which operation failed.
       { op: 'replace', path: '/metadata/resourceVersion', value: token },
@@ -247,6 +274,9 @@ export class RouteRouter implements TrafficRouter {
   }
 }
 
+/** Others may write the object at the same time; whoever keeps doing so is not waited for. */
+const CONCLUDE_ATTEMPTS = 3;
+
 const tokenOf = (object: KubeObject): string => object.metadata.resourceVersion ?? '';
 
 /** The stamp on the object where it is newer than this decision; null: it is not. */
@@ -255,7 +285,7 @@ function newerStamp(object: KubeObject, decision: Decision): Stamp | null {
   return seen !== null && compareStamps(seen, decision.stamp) > 0 ? seen : null;
 }
 
-const sameStamp = (object: KubeObject, { stamp }: Decision): boolean => {
+const sameStamp = (object: KubeObject, { stamp }: Pick<Decision, 'stamp'>): boolean => {
   const seen = stampOn(object);
   return seen !== null && seen.rollout === stamp.rollout && compareStamps(seen, stamp) === 0;
 };

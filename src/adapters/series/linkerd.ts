@@ -1,5 +1,6 @@
 /** How Linkerd's proxies count requests and latencies. */
 import type { Selector, View } from '../mesh.ts';
+import { literally, quoted } from '../prometheus/text.ts';
 import type { CountView } from './counting.ts';
 
 /** Kubelet probes reach the pod's proxy too; a canary that gets nothing else would look healthy. */
@@ -24,6 +25,27 @@ export const linkerdViews: readonly View[] = [
     share: true,
   },
 ];
+
+/**
+ * Of one route of the Service's ServiceProfile, as the version's own proxy saw it. (The callers' proxies count by route
+ * before they choose a backend: their series do not tell the versions apart.) What is a failure the profile itself says.
+ */
+export function linkerdProfileViews(service: string, namespace: string, route: string): readonly View[] {
+  // Another Service's profile may have a route of that name. The domain is the cluster's own.
+  const profile = `dst=~${quoted(`${literally(`${service}.${namespace}.svc.`)}.+`)}`;
+  const matchers = ['direction="inbound"', profile, `rt_route=${quoted(route)}`];
+  return [
+    {
+      name: `route ${route}`,
+      labels: { namespace: 'namespace', version: 'deployment' },
+      key: 'deployment',
+      requests: [{ metric: 'route_response_total', matchers }],
+      errors: [{ metric: 'route_response_total', matchers: [...matchers, 'classification="failure"'] }],
+      latency: { metric: 'route_response_latency_ms', matchers, unit: 'ms', highestBound: 50_000 },
+      share: false,
+    },
+  ];
+}
 
 const HTTP_STATUSES = 'outbound_http_route_backend_response_statuses_total';
 const GRPC_STATUSES = 'outbound_grpc_route_backend_response_statuses_total';

@@ -13,11 +13,19 @@ export function fitsAll(matchers: readonly string[]): Fits {
   return (labels) => tests.every((test) => test(labels));
 }
 
+/** As Prometheus reads it: numeric escapes, which values from plans are written with, are the characters that they stand for. */
+const unescaped = (value: string): string =>
+  value.replaceAll(
+    /\\(?:x([\dA-Fa-f]{2})|u([\dA-Fa-f]{4})|U([\dA-Fa-f]{8})|(.))/g,
+    (_, x?: string, u?: string, long?: string, plain?: string) =>
+      plain ?? String.fromCodePoint(Number.parseInt(x ?? u ?? long ?? '', 16)),
+  );
+
 function fits(matcher: string): Fits {
   const { label, op, value } = MATCHER.exec(matcher)?.groups ?? {};
   if (label === undefined || value === undefined)
     throw new Error(`wanted a matcher like code=~"5..", found ${matcher}: correct the view`);
-  const plain = value.replaceAll(/\\(.)/g, '$1');
+  const plain = unescaped(value);
   switch (op) {
     case '=':
       return (labels) => (labels[label] ?? '') === plain;

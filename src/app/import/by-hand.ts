@@ -2,6 +2,8 @@
 export const BY_HAND = {
   ensureSubset:
     'both subsets must be in the DestinationRule, with the labels of their Deployments: give them once, or add a step ensureSubset: {} before the first route',
+  mirror:
+    'of GET, HEAD and OPTIONS, where every method was copied: add allowUnsafeMethods: true if all of them are safe to repeat',
   sessionAffinity:
     'Sluice keeps sessions by an Istio VirtualService only: here a user may meet both versions in turn. Have the application bear both, or route testers by a headerRoute',
   blueGreen:

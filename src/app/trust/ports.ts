@@ -1,4 +1,5 @@
 /** What stands between the policy and the issuers' tokens: types, and the one address that both sides know. */
+import type { Instant, Millis } from '../../domain/plan.ts';
 import type { Principal } from '../ports.ts';
 import type { Person } from './login.ts';
 
@@ -31,6 +32,22 @@ export interface SignOn {
     answer: { readonly code: string; readonly iss: string | null },
     secrets: Omit<SignOnSecrets, 'state'>,
   ): Promise<{ readonly ok: true; readonly person: Person } | SignOnFailure>;
+}
+
+/** What a code of a command line's sign-in stands for. */
+export interface LoginGrant {
+  /** Of PKCE, S256. */
+  readonly challenge: string;
+  readonly person: Person;
+  /** When the session ends. */
+  readonly until: Instant;
+}
+
+/** Each is good once. */
+export interface LoginCodes {
+  keep(code: string, grant: LoginGrant, lasts: Millis): Promise<void>;
+  /** null: there is none, or it is too old. It is gone either way. */
+  take(code: string): Promise<LoginGrant | null>;
 }
 
 /** Made anew for each attempt, 256 bits each; they tie the answer to the browser that asked. */

@@ -82,19 +82,28 @@ export interface FleetPlaces {
 }
 
 /** All clusters of a fleet rollout have the same target, but for the cluster. */
-export const scopedFleets = (inner: FleetUseCases, places: FleetPlaces): FleetUseCases => ({
-  ...inner,
-  async start(document, principal, idempotency) {
+export const scopedFleets = (inner: FleetUseCases, places: FleetPlaces): FleetUseCases => {
+  const toDocument = (document: unknown, principal: Principal): void => {
     const place = principal.scope === undefined ? null : places.sent(document);
     if (place !== null) assertWithin(principal, place);
-    return inner.start(document, principal, idempotency);
-  },
-  async command(id, command, principal, expected) {
-    const found = principal.scope === undefined ? null : await inner.get(id);
-    if (found !== null) assertWithin(principal, places.of(found.fleet));
-    return inner.command(id, command, principal, expected);
-  },
-});
+  };
+  return {
+    ...inner,
+    async start(document, principal, idempotency) {
+      toDocument(document, principal);
+      return inner.start(document, principal, idempotency);
+    },
+    async dryRun(document, principal) {
+      toDocument(document, principal);
+      return inner.dryRun(document, principal);
+    },
+    async command(id, command, principal, expected) {
+      const found = principal.scope === undefined ? null : await inner.get(id);
+      if (found !== null) assertWithin(principal, places.of(found.fleet));
+      return inner.command(id, command, principal, expected);
+    },
+  };
+};
 
 /** A migration changes who may call a whole namespace or mesh. */
 export const scopedMigrations = (inner: MigrationUseCases): MigrationUseCases => ({

@@ -3,7 +3,7 @@ import type { Call } from '../command.ts';
 import { writeConfigFile } from '../config-file.ts';
 import type { Ending } from '../exit-codes.ts';
 import { usage } from '../failure.ts';
-import { configPath, readConfigFile } from '../settings.ts';
+import { configPath, localTime, readConfigFile } from '../settings.ts';
 import { printDocument } from '../show/data.ts';
 import { table } from '../show/line.ts';
 
@@ -20,14 +20,27 @@ export async function run(call: Call): Promise<Ending> {
     terminal.note(`${wanted} is the current context`);
     return 'done';
   }
-  const items = names.map((name) => ({ name, url: file.contexts[name]?.url ?? '', current: name === file.current }));
+  const items = names.map((name) => ({
+    name,
+    url: file.contexts[name]?.url ?? '',
+    current: name === file.current,
+    expiresAt: file.contexts[name]?.expiresAt ?? null,
+  }));
   if (output !== null) await printDocument(terminal, output, { items }, names);
   else if (items.length === 0) terminal.note(`no contexts in ${path}; sluice login makes one`, 'quiet');
   else
     for (const line of table([
-      ['', 'NAME', 'URL'],
-      ...items.map(({ name, url, current }) => [current ? '*' : ' ', name, url]),
+      ['', 'NAME', 'URL', 'SIGNED IN UNTIL'],
+      ...items.map(({ name, url, current, expiresAt }) => [
+        current ? '*' : ' ',
+        name,
+        url,
+        expiresAt === null ? '' : untilWords(expiresAt),
+      ]),
     ]))
       terminal.line(line);
   return 'done';
 }
+
+const untilWords = (expiresAt: string): string =>
+  Date.parse(expiresAt) > Date.now() ? localTime(expiresAt) : `ended at ${localTime(expiresAt)}`;

@@ -1,4 +1,4 @@
-/** `sluice login`: the token is tried on the server before it is stored. */
+/** `sluice login`: by a token, which is tried on the server before it is stored, or by the browser (--oidc). */
 
 import { PATIENCE } from '../call.ts';
 import type { Call } from '../command.ts';
@@ -9,7 +9,8 @@ import { usage } from '../failure.ts';
 import { userAgent } from '../pipeline.ts';
 import { roleOf } from '../role.ts';
 import { askSecret } from '../secret.ts';
-import { addressOf, configPath, readConfigFile, tokenText } from '../settings.ts';
+import type { Context } from '../settings.ts';
+import { addressOf, configPath, localTime, readConfigFile, tokenText } from '../settings.ts';
 import { openApi } from '../wire/api.ts';
 import { persistent } from '../wire/persist.ts';
 import { openWire } from '../wire/wire.ts';
@@ -24,6 +25,10 @@ export async function run(call: Call): Promise<Ending> {
   const file = await readConfigFile(path);
   if (url.protocol === 'http:' && !isLoopback(url.hostname))
     terminal.note(`${url.href} is not encrypted: everybody on the way can read the token`, 'warn');
+  const store = (context: Context): void =>
+    writeConfigFile(path, { current: name, contexts: { ...file.contexts, [name]: context } });
+  if (call.flag('oidc')) return byBrowser(call, url, store, `context ${name} in ${path}`);
+  if (call.flag('no-browser')) throw usage('--no-browser: is for --oidc');
   const token = await tokenFor(call);
   const wire = openWire(url, token, userAgent(call.version, env), env);
   try {
@@ -32,9 +37,31 @@ export async function run(call: Call): Promise<Ending> {
     );
     await api.list(new URLSearchParams(), 1);
     const role = await roleOf(wire);
-    writeConfigFile(path, { current: name, contexts: { ...file.contexts, [name]: { url: url.href, token } } });
+    store({ url: url.href, token });
     terminal.line(
       `The token is valid${role === null ? '' : ` (role ${role})`}; stored as context ${name} in ${path}`,
+      'good',
+    );
+    return 'done';
+  } finally {
+    wire.close();
+  }
+}
+
+async function byBrowser(
+  { terminal, env, version, values, flag }: Call,
+  url: URL,
+  store: (context: Context) => void,
+  where: string,
+): Promise<Ending> {
+  if (values['token-file'] !== undefined) throw usage('--oidc and --token-file: wanted one of them; found both');
+  const { signInByBrowser } = await import('../browser-login.ts');
+  const wire = openWire(url, null, userAgent(version, env), env);
+  try {
+    const made = await signInByBrowser(wire, { terminal, env, browser: !flag('no-browser') });
+    store({ url: url.href, token: made.token, expiresAt: made.expiresAt });
+    terminal.line(
+      `Signed in as ${made.name} (role ${made.role}) until ${localTime(made.expiresAt)}; stored as ${where}`,
       'good',
     );
     return 'done';

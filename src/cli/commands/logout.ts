@@ -3,7 +3,7 @@ import type { Call } from '../command.ts';
 import { writeConfigFile } from '../config-file.ts';
 import type { Ending } from '../exit-codes.ts';
 import { usage } from '../failure.ts';
-import { configPath, readConfigFile } from '../settings.ts';
+import { configPath, localTime, readConfigFile } from '../settings.ts';
 
 export async function run(call: Call): Promise<Ending> {
   const path = configPath(call.env);
@@ -15,8 +15,11 @@ export async function run(call: Call): Promise<Ending> {
     );
   const left = Object.fromEntries(Object.entries(contexts).filter(([other]) => other !== name));
   writeConfigFile(path, { current: current === name ? null : current, contexts: left });
+  const ends = contexts[name]?.expiresAt;
   call.terminal.line(
-    `The token of ${name} is forgotten here; the server still knows it until it is revoked (sluice token revoke)`,
+    ends === undefined
+      ? `The token of ${name} is forgotten here; the server still knows it until it is revoked (sluice token revoke)`
+      : `The session of ${name} is forgotten here; whoever has a copy of it may use it until ${localTime(ends)}`,
   );
   return 'done';
 }

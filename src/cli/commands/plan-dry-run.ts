@@ -42,21 +42,43 @@ function linesOf(body: DryRunBody, unicode: boolean): readonly Line[] {
     [],
     [
       toned('strong', 'Timeline'),
-      toned('quiet', `  at least ${minimumMs === 0 ? '0 s' : duration(minimumMs)}, without approvals`),
+      toned(
+        'quiet',
+        `  at least ${minimumMs === 0 ? '0 s' : duration(minimumMs)}, without what approvals and gates take`,
+      ),
     ],
     [toned('quiet', '  now       '), `canary weight ${percentOf(canaryWeightNow)}`],
-    ...timeline.map(
-      ({ step, weight, earliestMs, holdMs, approval }, index): Line => [
-        toned('quiet', `  ${earliestMs === 0 ? 'at once' : `+${duration(earliestMs)}`}`.padEnd(12)),
-        `${step === null || index === timeline.length - 1 ? 'promotion' : `step ${step + 1}`}: ${percentOf(weight)}`,
-        toned('quiet', `${holdMs === 0 ? '' : `, hold ${duration(holdMs)}`}${approval ? ', then approval' : ''}`),
-      ],
-    ),
+    ...timeline.flatMap(entryLines),
     ...(checks.length === 0
       ? []
       : [[] as Line, [toned('strong', 'What each check measures of the stable version now')] as Line]),
     ...(checks.length === 0 ? [] : checkTable(checks)),
     ...(Object.keys(more).length === 0 ? [] : [[] as Line, ...documentLines(more)]),
+  ];
+}
+
+type Entry = DryRunBody['timeline'][number];
+
+const WHEN = 12;
+
+/** What is asked before it is a line of its own: it happens first. */
+function entryLines({ step, kind, words, weight, earliestMs, holdMs, approvedBy, gates }: Entry): readonly Line[] {
+  const when = earliestMs === 0 ? 'at once' : `+${duration(earliestMs)}`;
+  const what = kind === 'weight' || kind === 'promotion' ? percentOf(weight) : `${kind}: ${words}`;
+  const hold = holdMs === 0 ? '' : `, hold ${duration(holdMs)}`;
+  const after = approvedBy === null ? '' : `, then approval by ${approvedBy}`;
+  return [
+    ...gates.map(
+      ({ name, gate }): Line => [
+        ' '.repeat(WHEN),
+        toned('quiet', gate === 'beforeStart' ? `asked before anything is written: ${name}` : `asked first: ${name}`),
+      ],
+    ),
+    [
+      toned('quiet', `  ${when}`.padEnd(WHEN)),
+      `${kind === 'promotion' ? 'promotion' : `step ${step + 1}`}: ${what}`,
+      toned('quiet', `${hold}${after}`),
+    ],
   ];
 }
 

@@ -1,7 +1,7 @@
 /** Findings of the checks before a rollout: one line each, and below it what to do. */
 import type { FindingOf } from '../wire/api.ts';
 import type { Line } from './line.ts';
-import { toned } from './line.ts';
+import { indented, toned } from './line.ts';
 import { levelMark } from './marks.ts';
 
 export function findingLines(findings: readonly FindingOf[], unicode: boolean): readonly Line[] {
@@ -14,6 +14,6 @@ export function findingLines(findings: readonly FindingOf[], unicode: boolean): 
       message,
       ignored === true ? toned('quiet', ' (ignored by policy)') : '',
     ],
-    ...(remediation === undefined ? [] : [[toned('quiet', `${' '.repeat(width + 6)}${remediation}`)] as Line]),
+    ...(remediation === undefined ? [] : indented(remediation, width + 6)).map((text): Line => [toned('quiet', text)]),
   ]);
 }

@@ -16,6 +16,13 @@ const HARMFUL = /[\p{Cc}\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069
 export const harmless = (text: string): string =>
   text.replaceAll(HARMFUL, (char) => `\\u${(char.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`);
 
+/** Text of several lines, each `by` columns in. */
+export const indented = (text: string, by: number): readonly string[] =>
+  text
+    .trimEnd()
+    .split('\n')
+    .map((line) => `${' '.repeat(by)}${line}`);
+
 export const paint = (line: Line, colour: boolean): string =>
   line
     .map((part) => {

@@ -63,7 +63,9 @@ export function refusal(answer: Answer, of: string, problem = problemOf(answer))
   }
   const advice = [
     ...(problem.suggestion === null ? [] : [problem.suggestion]),
-    ...(problem.code === 'unauthenticated' ? ['sluice login   stores a new token; or set SLUICE_TOKEN'] : []),
+    ...(problem.code === 'unauthenticated'
+      ? ['sluice login   stores a new token, or signs in by the browser (--oidc); or set SLUICE_TOKEN']
+      : []),
     ...(status >= 500 && problem.requestId !== null ? [`Request id: ${problem.requestId}`] : []),
   ];
   const message = `${of}: ${problem.title}: ${problem.detail}`;

@@ -46,6 +46,7 @@ interface Told {
   readonly actor?: string;
   readonly wave?: number | null;
   readonly cluster?: string | null;
+  readonly data?: FleetFact['data'];
 }
 
 export function tell(
@@ -53,9 +54,9 @@ export function tell(
   at: Instant,
   type: FleetFactType,
   message: string,
-  { actor = SYSTEM, wave = fleet.phase.wave, cluster = null }: Told = {},
+  { actor = SYSTEM, wave = fleet.phase.wave, cluster = null, data = {} }: Told = {},
 ): FleetChange {
-  const fact: FleetFact = { seq: fleet.factCount + 1, at, type, actor, wave, cluster, message };
+  const fact: FleetFact = { seq: fleet.factCount + 1, at, type, actor, wave, cluster, message, data };
   return { fleet: { ...fleet, factCount: fact.seq }, facts: [...facts, fact] };
 }
 
@@ -210,6 +211,7 @@ function failed(change: FleetChange, at: Instant, wave: number, what: string): F
       at,
       'paused',
       words,
+      { data: { cause: 'failed' } },
     );
   }
   return goBack(change, at, { cause: 'failed', to: spec.onFailure === 'all' ? 0 : wave, message }, SYSTEM);
@@ -222,7 +224,9 @@ function letThrough(change: FleetChange, at: Instant, wave: number): FleetChange
   const bake = spec.waves[wave]?.bake ?? 0;
   const baked = bake === 0 ? '' : ` and has baked ${duration(bake)}`;
   const message = `Waiting for approval: ${waveWords(spec, wave)} is promoted${baked}. Promote to begin the next wave, abort to take everything back`;
-  return tell(into(change, { name: 'paused', wave, since: at, cause: 'approval', message }), at, 'paused', message);
+  return tell(into(change, { name: 'paused', wave, since: at, cause: 'approval', message }), at, 'paused', message, {
+    data: { cause: 'approval' },
+  });
 }
 
 function nextWave(change: FleetChange, at: Instant, wave: number): FleetChange {
@@ -251,7 +255,7 @@ function goBack(
   const { wave } = change.fleet.phase;
   const words = `${message}. ${to === wave ? 'This wave goes' : `Waves ${wave + 1} to ${to + 1} go`} back`;
   const next = into(change, { name: 'rolling_back', wave, to, since: at, cause, message });
-  return tell(next, at, 'rollback_started', words, { actor });
+  return tell(next, at, 'rollback_started', words, { actor, data: { cause } });
 }
 
 /** Nothing of it is left with the canary, or nothing more can be done about it here. */
@@ -302,7 +306,10 @@ function whileGoingBack(
 
 function ended(change: FleetChange, at: Instant, status: FleetEnd, message: string, actor = SYSTEM): FleetChange {
   const { wave } = change.fleet.phase;
-  return tell(into(change, { name: 'ended', wave, status, at, message }), at, 'ended', message, { actor });
+  return tell(into(change, { name: 'ended', wave, status, at, message }), at, 'ended', message, {
+    actor,
+    data: { status },
+  });
 }
 
 /** What the committed state asks for. A wave's children are started together; going back, one wave after the other. */

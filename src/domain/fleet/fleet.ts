@@ -98,6 +98,8 @@ export interface FleetFact {
   readonly wave: number | null;
   readonly cluster: string | null;
   readonly message: string;
+  /** For programs: how it ended, why it waits. */
+  readonly data: Readonly<Record<string, unknown>>;
 }
 export const FLEET_FACTS = [
   'created',

@@ -1,9 +1,8 @@
 /** A plan before it is one's fate: checked against the cluster with nothing written, drawn, judged on the past, started. */
 import { get, newKey, postYaml, rolloutPath, Trouble } from '../api.js';
-import { LEFT, RIGHT } from '../charts/frame.js';
-import { linear, stairPath } from '../charts/scale.js';
+import { timeline } from '../charts/timeline.js';
 import { ask } from '../dialog.js';
-import { h, render, s } from '../dom.js';
+import { h, render } from '../dom.js';
 import { count, duration, plain, weight } from '../format.js';
 import { icon } from '../icons.js';
 import { outside, prometheusLink } from '../links.js';
@@ -191,7 +190,7 @@ const findingList = (findings) =>
           {},
           h('strong', {}, ignored === true ? `${check} (ignored by policy)` : check),
           h('p', {}, message),
-          remediation === undefined ? null : h('p', {}, h('code', {}, remediation)),
+          remediation === undefined ? null : codeBlock(remediation, `the remedy of ${check}`),
         ),
       ),
     ),
@@ -245,81 +244,6 @@ function comparison({ evidence }) {
     h('p', {}, capital(plan.words)),
     test === null ? null : test.words.map((sentence) => h('p', {}, sentence)),
     whyNot === null ? null : h('p', { class: 'note' }, `It could not be tried on the past: ${whyNot}`),
-  ];
-}
-
-/** @param {DryRun} run */
-function timeline({ timeline: steps, minimumMs }) {
-  const [width, height] = [560, 130];
-  const total = Math.max(minimumMs, 1) * 1.06;
-  const x = linear([0, total], [LEFT, width - RIGHT]).at;
-  const y = linear([0, 100], [height - 20, 10]).at;
-  const points = steps.map((step) => /** @type {const} */ ([x(step.earliestMs), y(step.weight)]));
-  const all = [
-    /** @type {const} */ ([x(0), y(0)]),
-    ...points,
-    /** @type {const} */ ([x(total), y(steps.at(-1)?.weight ?? 0)]),
-  ];
-  return [
-    s(
-      'svg',
-      { class: 'timeline', viewBox: `0 0 ${width} ${height}`, 'aria-hidden': 'true' },
-      [0, 50, 100].map((value) => [
-        s('path', { class: 'grid', d: `M${LEFT} ${y(value)}H${width - RIGHT}` }),
-        s('text', { class: 'tick', x: LEFT - 6, y: y(value) + 3.5, 'text-anchor': 'end' }, `${value} %`),
-      ]),
-      s('path', { class: 'area-observed', d: `${stairPath(all)}V${y(0)}H${x(0)}Z` }),
-      s('path', { class: 'line-observed', d: stairPath(all) }),
-      steps.map(({ approval, earliestMs, holdMs }) => {
-        const left = x(earliestMs + holdMs);
-        return approval
-          ? [
-              s('path', { class: 'approval', d: `M${left} 8V${height - 20}` }),
-              s('text', { class: 'pause-label', x: left - 5, y: 18, 'text-anchor': 'end' }, 'approval'),
-            ]
-          : null;
-      }),
-      [0, minimumMs].map((at) =>
-        s(
-          'text',
-          { class: 'tick', x: x(at), y: height - 5, 'text-anchor': at === 0 ? 'start' : 'end' },
-          at === 0 ? 'start' : duration(at),
-        ),
-      ),
-    ),
-    h(
-      'div',
-      { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Steps' },
-      h(
-        'table',
-        {},
-        h('caption', { class: 'unseen' }, 'Steps'),
-        h(
-          'thead',
-          {},
-          h(
-            'tr',
-            {},
-            ['Step', 'Weight', 'Earliest', 'Hold', 'Approval'].map((text) => h('th', { scope: 'col' }, text)),
-          ),
-        ),
-        h(
-          'tbody',
-          {},
-          steps.map((step, i) =>
-            h(
-              'tr',
-              {},
-              h('th', { scope: 'row' }, i === steps.length - 1 ? 'promotion' : i + 1),
-              h('td', {}, weight(step.weight)),
-              h('td', {}, duration(step.earliestMs)),
-              h('td', {}, step.holdMs === 0 ? '–' : duration(step.holdMs)),
-              h('td', {}, step.approval ? 'by a person' : '–'),
-            ),
-          ),
-        ),
-      ),
-    ),
   ];
 }
 

@@ -3,7 +3,7 @@ import { actionButtons } from '../actions.js';
 import { h } from '../dom.js';
 import { duration, weight } from '../format.js';
 import { icon } from '../icons.js';
-import { meshLinks, outside, toolLinks } from '../links.js';
+import { outside, toolLinks } from '../links.js';
 import { labelChips, pill, place, timeOf, verdictBadge } from '../parts.js';
 import { COMPARISON, isLive, sentence, stepWords, weightOfStep } from '../words.js';
 
@@ -48,7 +48,7 @@ export function headSection(state, session) {
     actionButtons(rollout, session),
     stepper(state),
     numbers(state),
-    h('div', { class: 'ways' }, ...ways(state, session)),
+    h('div', { class: 'ways' }, ...ways(state)),
   );
 }
 
@@ -122,11 +122,11 @@ function compared({ evidence }) {
   return h('span', { class: `verdict verdict-${look}` }, icon(look), COMPARISON[finding.verdict] ?? finding.verdict);
 }
 
-/** @param {State} state @param {import('../types.d.ts').Session} session */
-function ways({ rollout }, session) {
+/** @param {State} state */
+function ways({ rollout }) {
   const path = `/rollouts/${encodeURIComponent(rollout.id)}`;
   return [
-    ...[...meshLinks(rollout), ...toolLinks(session, rollout, Date.now())].map(({ label, url }) => outside(url, label)),
+    ...toolLinks(rollout).map(({ label, url }) => outside(url, label)),
     h('a', { href: path, target: '_blank', rel: 'noopener' }, 'JSON'),
     h('a', { href: `${path}/plan`, target: '_blank', rel: 'noopener' }, 'Plan'),
     h('a', { href: `/ui/plan?from=${encodeURIComponent(rollout.id)}` }, 'Use the plan again'),

@@ -7,6 +7,12 @@ export const VIRTUAL_SERVICES: Kind = { apiVersion: 'networking.istio.io/v1', pl
 export const DESTINATION_RULES: Kind = { apiVersion: 'networking.istio.io/v1', plural: 'destinationrules' };
 /** The version that Linkerd's adaptor reads; a later one cannot be written while weights are quantities. */
 export const TRAFFIC_SPLITS: Kind = { apiVersion: 'split.smi-spec.io/v1alpha1', plural: 'trafficsplits' };
+/** Those of callers' namespaces hold for these callers. */
+export const SERVICE_PROFILES: Kind = {
+  apiVersion: 'linkerd.io/v1alpha2',
+  plural: 'serviceprofiles',
+  everywhere: true,
+};
 export const HTTP_ROUTES: Kind = { apiVersion: 'gateway.networking.k8s.io/v1', plural: 'httproutes' };
 export const POLICY_ROUTES: Kind = { apiVersion: 'policy.linkerd.io/v1beta3', plural: 'httproutes' };
 export const SERVICES: Kind = { apiVersion: 'v1', plural: 'services' };
@@ -33,6 +39,7 @@ const WATCHED: Readonly<Record<keyof MeshObjects, Kind>> = {
   virtualServices: VIRTUAL_SERVICES,
   destinationRules: DESTINATION_RULES,
   trafficSplits: TRAFFIC_SPLITS,
+  serviceProfiles: SERVICE_PROFILES,
   httpRoutes: HTTP_ROUTES,
   policyRoutes: POLICY_ROUTES,
   services: SERVICES,

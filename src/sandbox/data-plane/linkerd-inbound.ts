@@ -1,8 +1,8 @@
 /** A request arrives at a pod: who may come in, the app itself, and what the pod's own Linkerd proxy counts of it. */
 import type { Endpoint } from './endpoints.ts';
 import { identityText } from './linkerd-policy.ts';
-import type { Asked } from './routing.ts';
-import type { Labels } from './series.ts';
+import type { Asked, ProfileRoute } from './routing.ts';
+import type { Labels, Series } from './series.ts';
 import type { Attempt, Context, RawRequest } from './sidecar.ts';
 import { plain } from './sidecar.ts';
 
@@ -21,9 +21,11 @@ export interface Arrival {
   readonly raw: RawRequest;
   /** Milliseconds; null: none. */
   readonly timeout: number | null;
+  /** The caller's proxy says in a header of which profile the request is; a caller without one says nothing. */
+  readonly profile?: ProfileRoute;
 }
 
-export async function arrive(context: Context, { endpoint, asked, raw, timeout }: Arrival): Promise<Attempt> {
+export async function arrive(context: Context, { endpoint, asked, raw, timeout, profile }: Arrival): Promise<Attempt> {
   if (!endpoint.sidecar) return context.forward(endpoint, asked, raw, timeout);
   // Between two proxies there is always mTLS.
   const identity = context.caller.sidecar === false ? null : context.caller;
@@ -44,8 +46,37 @@ export async function arrive(context: Context, { endpoint, asked, raw, timeout }
     return { kind: 'answered', answer: plain(403, words, { 'l5d-proxy-error': words }), tookMs: 0 };
   }
   const attempt = await context.forward(endpoint, asked, raw, timeout);
-  if (attempt.kind !== 'refused') counted(context, endpoint, who, attempt);
+  if (attempt.kind === 'refused') return attempt;
+  counted(context, endpoint, who, attempt);
+  if (profile !== undefined) {
+    const { namespace, workload: deployment, pod } = endpoint;
+    const status = attempt.kind === 'answered' ? attempt.answer.status : null;
+    const own = { direction: 'inbound', namespace, deployment, pod };
+    countRoute(context.series, pod, own, profile, status, attempt.tookMs);
+  }
   return attempt;
+}
+
+/** By route of a ServiceProfile: without the labels about the other side, and without tls. `status` null: no answer. */
+export function countRoute(
+  series: Series,
+  owner: string,
+  own: Labels,
+  { dst, route, isFailure }: ProfileRoute,
+  status: number | null,
+  tookMs: number,
+): void {
+  const who: Labels = { ...own, dst, rt_route: route ?? '' };
+  const failed = status === null || isFailure(status);
+  const status_code = status === null ? '' : String(status);
+  series.count('route_request_total', owner, who);
+  series.count('route_response_total', owner, {
+    ...who,
+    classification: failed ? 'failure' : 'success',
+    status_code,
+  });
+  if (status !== null)
+    series.observe('route_response_latency_ms', owner, { ...who, status_code }, LATENCY_BOUNDS, tookMs);
 }
 
 function counted({ series }: Context, endpoint: Endpoint, server: Labels, attempt: Attempt): void {

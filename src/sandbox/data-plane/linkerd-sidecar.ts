@@ -6,9 +6,9 @@
 import type { Endpoint } from './endpoints.ts';
 import type { Breakers } from './failure-accrual.ts';
 import { openBreakers } from './failure-accrual.ts';
-import { arrive, classification, LATENCY_BOUNDS } from './linkerd-inbound.ts';
+import { arrive, classification, countRoute, LATENCY_BOUNDS } from './linkerd-inbound.ts';
 import { weighted } from './random.ts';
-import type { Asked, Destination, RouteObject, Rule } from './routing.ts';
+import type { Asked, Destination, Rule } from './routing.ts';
 import { fqdn, straightTo } from './routing.ts';
 import type { Labels } from './series.ts';
 import type { Answer, Attempt, Context, RawRequest, Sidecar } from './sidecar.ts';
@@ -40,7 +40,7 @@ export function linkerdSidecar(context: Context): Sidecar {
         rule === undefined
           ? synthesised(404, 'no route', 'Unknown', null)
           : await distribute(proxy, service, rule, asked, raw);
-      sent(context, service, rule?.object ?? null, served, performance.now() - started);
+      sent(context, service, rule ?? null, served, performance.now() - started);
       return served.answer;
     },
   };
@@ -66,9 +66,9 @@ interface Proxy extends Context {
   readonly circuits: Map<string, Circuits>;
 }
 
-/** A ServiceProfile, which a TrafficSplit becomes, switches circuit breaking off. */
+/** A ServiceProfile switches circuit breaking off. */
 function breakersOf(proxy: Proxy, service: Destination, rule: Rule): Breakers | null {
-  const accrual = rule.object.kind === 'TrafficSplit' ? null : proxy.table().accrual(service);
+  const accrual = rule.profile !== undefined ? null : proxy.table().accrual(service);
   if (accrual === null) return null;
   const key = keyOf(service);
   const written = JSON.stringify(accrual);
@@ -113,7 +113,14 @@ async function distribute(
     if (typeof pods === 'string') return synthesised(500, 'backend not found', 'Unknown', destination);
     const endpoint = pods[Math.floor(proxy.random() * pods.length)] as Endpoint;
     breakers?.sending(endpoint.pod);
-    const attempt = await arrive(proxy, { endpoint, asked, raw, timeout: rule.timeout });
+    const { timeout, profile } = rule;
+    const attempt = await arrive(proxy, {
+      endpoint,
+      asked,
+      raw,
+      timeout,
+      ...(profile === undefined ? {} : { profile }),
+    });
     breakers?.record(endpoint.pod, hasFailed(attempt), performance.now());
     if (attempt.kind === 'refused') {
       refused.add(endpoint);
@@ -138,11 +145,18 @@ function answerOf(attempt: Attempt): Pick<Served, 'answer' | 'error'> {
 const hasFailed = (attempt: Attempt): boolean => attempt.kind !== 'answered' || attempt.answer.status >= 500;
 
 /** The caller's proxy. */
-function sent(context: Context, parent: Destination, route: RouteObject | null, served: Served, tookMs: number): void {
+function sent(context: Context, parent: Destination, rule: Rule | null, served: Served, tookMs: number): void {
   const { series, caller } = context;
   const own: Labels = { namespace: caller.namespace, deployment: caller.workload, pod: caller.pod };
   legacy(context, own, parent, served, tookMs);
-  if (route === null) return;
+  if (rule === null) return;
+  if (rule.profile !== undefined) {
+    // The proxy then has no policy route to count by. It does not tell which backend a request of a route went to.
+    const status = served.error === null ? served.answer.status : null;
+    countRoute(series, caller.pod, { direction: 'outbound', ...own }, rule.profile, status, tookMs);
+    return;
+  }
+  const { object: route } = rule;
   const on: Labels = {
     ...own,
     parent_group: 'core',
@@ -157,8 +171,6 @@ function sent(context: Context, parent: Destination, route: RouteObject | null, 
   };
   const http_status = served.error === null ? String(served.answer.status) : '';
   const result: Labels = { http_status, error: served.error ?? '' };
-  // A split by TrafficSplit is a profile: the proxy then has no policy route to count by.
-  if (route.kind === 'TrafficSplit') return;
   series.count('outbound_http_route_request_statuses_total', caller.pod, { ...on, ...result });
   series.observe('outbound_http_route_request_duration_seconds', caller.pod, on, ROUTE_BOUNDS, tookMs / 1000);
   if (served.destination === null) return;

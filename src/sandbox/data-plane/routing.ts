@@ -66,6 +66,15 @@ export interface RouteObject {
   readonly name: string;
 }
 
+/** What the proxies of both sides count a request by where a profile speaks of it. */
+export interface ProfileRoute {
+  /** "myapp.production.svc.cluster.local:80" */
+  readonly dst: string;
+  /** null: no route of the profile matches, and the series has no such label. */
+  readonly route: string | null;
+  isFailure(status: number): boolean;
+}
+
 export interface Rule {
   readonly object: RouteObject;
   /** For people: "route api", "rule 1". */
@@ -79,6 +88,8 @@ export interface Rule {
   readonly headers: HeaderEdits | null;
   readonly mirrors: readonly Mirror[];
   readonly fault: Fault | null;
+  /** The route of a ServiceProfile by which both proxies count the request. Absent: no profile speaks of it. */
+  readonly profile?: ProfileRoute;
 }
 
 /** What a rule has that only sends on. */

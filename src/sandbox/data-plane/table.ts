@@ -16,7 +16,7 @@ import type { Mode } from './peer-authentication.ts';
 import { modeOf } from './peer-authentication.ts';
 import type { Asked, Destination, Rule } from './routing.ts';
 import { fqdn } from './routing.ts';
-import { splitRules, splits } from './traffic-split.ts';
+import { profileRules } from './service-profile.ts';
 
 /** The proxies of a mesh. They differ in the objects they read, in what they do without a healthy pod, and in what they count. */
 export type Proxies = 'istio' | 'linkerd';
@@ -24,7 +24,10 @@ export type Proxies = 'istio' | 'linkerd';
 export interface MeshObjects {
   readonly virtualServices: readonly KubeObject[];
   readonly destinationRules: readonly KubeObject[];
+  /** No proxy reads them: the SMI adaptor makes ServiceProfiles of them. */
   readonly trafficSplits: readonly KubeObject[];
+  /** Of all namespaces: a proxy goes by that of its own pod's namespace, else by that of the Service's. */
+  readonly serviceProfiles: readonly KubeObject[];
   /** Of gateway.networking.k8s.io. */
   readonly httpRoutes: readonly KubeObject[];
   /** Of policy.linkerd.io: Linkerd only. */
@@ -44,6 +47,7 @@ export const NO_OBJECTS: MeshObjects = {
   virtualServices: [],
   destinationRules: [],
   trafficSplits: [],
+  serviceProfiles: [],
   httpRoutes: [],
   policyRoutes: [],
   services: [],
@@ -84,7 +88,7 @@ export function createTable(proxies: Proxies, namespace: string, objects: MeshOb
     const [name = host, space = namespace] = host.split('.');
     return { service: name, namespace: space, subset: null };
   };
-  const find = proxies === 'istio' ? istioTable(objects) : linkerdTable(objects);
+  const find = proxies === 'istio' ? istioTable(objects) : linkerdTable(objects, namespace);
   const destinationRules = objects.destinationRules.toSorted(byAge);
   if (proxies === 'istio') destinationRules.forEach(checkPolicies);
   const peers = objects.peerAuthentications.toSorted(byAge);
@@ -161,16 +165,29 @@ function istioTable({ virtualServices, httpRoutes }: MeshObjects): Find {
   };
 }
 
-/** A TrafficSplit becomes a ServiceProfile, and a profile takes precedence over routes. */
-function linkerdTable({ trafficSplits, httpRoutes, policyRoutes }: MeshObjects): Find {
-  const compiled = trafficSplits.toSorted(byAge).map((object) => ({ object, rules: splitRules(object) }));
+/** A profile takes precedence over routes, for as long as it exists. */
+function linkerdTable({ serviceProfiles, httpRoutes, policyRoutes }: MeshObjects, callers: string): Find {
+  const compiled = serviceProfiles.map((object) => {
+    const { service, namespace } = serviceOf(object.metadata.name);
+    return { object, rules: profileRules(object, { service, namespace, subset: null }) };
+  });
   const all = [...httpRoutes, ...policyRoutes];
   all.forEach(refuseMirrors);
   const routes = gatewayRoutes(all);
   return (service) => {
     const host = fqdn(service.service, service.namespace);
-    return compiled.find(({ object }) => splits(object, host))?.rules ?? routes(service);
+    const own = compiled.filter(({ object }) => object.metadata.name === host);
+    const found = [callers, service.namespace]
+      .map((namespace) => own.find(({ object }) => object.metadata.namespace === namespace))
+      .find((profile) => profile !== undefined);
+    return found?.rules ?? routes(service);
   };
+}
+
+/** Profiles are named by the full name of their Service. */
+function serviceOf(name: string): Pick<Destination, 'service' | 'namespace'> {
+  const [service = name, namespace = 'default'] = name.split('.');
+  return { service, namespace };
 }
 
 function gatewayRoutes(objects: readonly KubeObject[]): (service: Destination) => readonly Rule[] | null {

@@ -55,6 +55,8 @@ export interface RolloutView {
   readonly evidence: { readonly finding: { readonly verdict: string; readonly sentence: string } | null } | null;
   readonly checks: readonly { readonly name: string; readonly verdict: string | null; readonly reason: string }[];
   readonly trouble: { readonly message: string } | null;
+  /** When the step came into force; null: it has not yet. */
+  readonly reachedAt: string | null;
   readonly version: number;
 }
 

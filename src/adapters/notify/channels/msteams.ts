@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import type { AlertKind } from '../../../domain/alert.ts';
-import { type Alert, defineChannel, endedAs, JSON_HEADERS, targetWords } from '../channel.ts';
+import { type Alert, defineChannel, endedAs, JSON_HEADERS } from '../channel.ts';
 
 const HEADS: Readonly<Record<Exclude<AlertKind, 'ended'>, readonly [words: string, color: string]>> = {
   needs_person: ['needs somebody', 'warning'],
@@ -31,21 +31,19 @@ export default defineChannel({
   settings: z.strictObject({ url: z.url({ protocol: /^https?$/, error: 'wanted an address' }) }),
   request({ url }, alert) {
     const [words, color] = head(alert);
-    const labels = Object.entries(alert.rollout.plan.labels).slice(0, 5);
-    const about = [alert.rollout.id, ...labels.map(([key, value]) => `${key}: ${value}`)].join(' · ');
+    const labels = Object.entries(alert.subject.labels).slice(0, 5);
+    const about = [alert.subject.id, ...labels.map(([key, value]) => `${key}: ${value}`)].join(' · ');
     const content = {
       $schema: 'http://adaptivecards.io/schemas/adaptive-card.json',
       type: 'AdaptiveCard',
       version: '1.4',
-      fallbackText: `${targetWords(alert)} ${words}: ${alert.fact.message}`.slice(0, LONGEST),
+      fallbackText: `${alert.subject.title} ${words}: ${alert.fact.message}`.slice(0, LONGEST),
       body: [
-        run(`${targetWords(alert)} ${words}`, { weight: 'bolder', size: 'medium', color }),
+        run(`${alert.subject.title} ${words}`, { weight: 'bolder', size: 'medium', color }),
         run(alert.fact.message.slice(0, LONGEST)),
         run(about.slice(0, LONGEST), { size: 'small', isSubtle: true }),
       ],
-      ...(alert.link === null
-        ? {}
-        : { actions: [{ type: 'Action.OpenUrl', title: 'Open the rollout', url: alert.link }] }),
+      ...(alert.link === null ? {} : { actions: [{ type: 'Action.OpenUrl', title: 'Open', url: alert.link }] }),
     };
     const card = { contentType: 'application/vnd.microsoft.card.adaptive', contentUrl: null, content };
     return { url, headers: JSON_HEADERS, body: JSON.stringify({ type: 'message', attachments: [card] }) };

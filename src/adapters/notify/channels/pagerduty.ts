@@ -1,9 +1,9 @@
 /**
- * PagerDuty, by its Events API v2: one incident per rollout, opened where a person is needed or traffic goes back, resolved
+ * PagerDuty, by its Events API v2: one incident per rollout, fleet rollout or migration, opened where a person is needed or traffic goes back, resolved
  * when it goes on or has ended. An end as `failed` stays open: stable could not be restored, and nobody but a person will.
  */
 import { z } from 'zod';
-import { type Alert, defineChannel, endedAs, JSON_HEADERS, targetWords } from '../channel.ts';
+import { type Alert, defineChannel, endedAs, JSON_HEADERS } from '../channel.ts';
 
 const EVENTS = 'https://events.pagerduty.com/v2/enqueue';
 const SUMMARY = 1024;
@@ -35,27 +35,26 @@ export default defineChannel({
   }),
   request({ routingKey, url }, alert) {
     const severity = severityOf(alert);
-    const { rollout, fact, link } = alert;
-    const { cluster, namespace, service } = rollout.plan.target;
+    const { subject, fact, link } = alert;
     const event = {
       routing_key: routingKey,
       event_action: severity === null ? 'resolve' : 'trigger',
-      dedup_key: `sluice:${rollout.id}`,
+      dedup_key: `sluice:${subject.id}`,
       ...(severity === null
         ? {}
         : {
             payload: {
-              summary: `${targetWords(alert)}: ${fact.message}`.slice(0, SUMMARY),
-              source: `${cluster}/${namespace}`,
+              summary: `${subject.title}: ${fact.message}`.slice(0, SUMMARY),
+              source: subject.place,
               severity,
               timestamp: new Date(fact.at).toISOString(),
-              component: service,
-              group: namespace,
+              component: subject.component,
+              group: subject.namespace,
               class: fact.type,
-              custom_details: { rollout: rollout.id, message: fact.message, labels: rollout.plan.labels },
+              custom_details: { [subject.kind]: subject.id, message: fact.message, labels: subject.labels },
             },
             client: 'Sluice',
-            ...(link === null ? {} : { client_url: link, links: [{ href: link, text: 'The rollout' }] }),
+            ...(link === null ? {} : { client_url: link, links: [{ href: link, text: 'Open' }] }),
           }),
     };
     return { url, headers: JSON_HEADERS, body: JSON.stringify(event) };

@@ -1,5 +1,6 @@
 /** The steps of a Rollout -> those of a plan: what waits after a weight becomes its hold and its approval. */
 import type { Millis } from '../../../domain/plan.ts';
+import { BY_HAND } from '../by-hand.ts';
 import { DAY, goDuration, SECOND, written } from '../durations.ts';
 import type { Field } from '../field.ts';
 import { headerMatch } from '../headers.ts';
@@ -171,11 +172,11 @@ function mirrorRoute(field: Field, way: Way, mesh: MeshName | null): void {
   else if (way.weight > 0) field.blocks('in a plan a mirror comes before the first weight: the step is left out');
   else if (!matches.some(isEverything))
     field.blocks(
-      'a plan mirrors every request of the rule, also those that change something, and not some of them: the step is left out. Where all are safe to repeat, add it by hand',
+      'a plan mirrors the rule’s requests of safe methods, or all of them, and none by what they match: the step is left out. Where that is meant, add it by hand',
     );
   else {
     const percent = `${field.at('percentage').number() ?? WHOLE}%`;
-    field.maps(`a mirror step of ${percent}`);
+    field.maps(`a mirror step of ${percent}, ${BY_HAND.mirror}`);
     way.drafts.push({ action: { mirror: { percent } }, hold: 0, approval: false });
   }
 }

@@ -111,7 +111,7 @@ function mirrored(analysis: Field, hold: Millis, mesh: MeshName | null): readonl
   }
   const written_ = part.number() ?? 0;
   const percent = written_ > 0 ? written_ : WHOLE;
-  mirror.maps(`a mirror step of ${percent} % before the first weight, held for ${written(hold)}`);
+  mirror.maps(`a mirror step of ${percent} % before the first weight, held for ${written(hold)}, ${BY_HAND.mirror}`);
   part.maps(`mirror.percent: ${percent}%`);
   return [{ mirror: { percent: `${percent}%` }, hold: written(hold) }];
 }

@@ -1,0 +1,105 @@
+/** Row J: faults for the rollout's own marked requests, during their step only, though the worker is killed; nobody else meets one. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Service } from '../../src/sandbox/demo/service.ts';
+import { since } from '../../src/sandbox/traffic.ts';
+import type { Loop } from '../e2e/closed-loop.ts';
+import { startLoop } from '../e2e/closed-loop.ts';
+import type { IstioRules } from '../e2e/istio-rules.ts';
+import { istioRules } from '../e2e/istio-rules.ts';
+import type { Steps } from '../e2e/steps.ts';
+import { stepsOf } from '../e2e/steps.ts';
+import { measurements } from '../support/measurements.ts';
+import { query } from '../support/prometheus-query.ts';
+
+const ABORTED = { abort: { percent: '100%', status: 503 } };
+const REQUESTS = 20;
+const NEXT = { weight: 50, hold: '2s' };
+
+let loop: Loop;
+let service: Service;
+let steps: Steps;
+let rules: IstioRules;
+beforeAll(async () => {
+  loop = await startLoop('istio');
+  service = await loop.service('postgres');
+  steps = stepsOf(loop, service);
+  rules = istioRules(loop);
+}, 90_000);
+afterAll(() => loop?.stop());
+
+/** `maxFailed`: what the caller may make of faults that all of its requests meet. */
+const rehearsal = (maxFailed: string, minFailed = '0%') => ({
+  faultRehearsal: { ...ABORTED, probe: { url: steps.entry(), requests: REQUESTS, maxFailed, minFailed } },
+  hold: '0s',
+});
+/** Requests that a proxy of the mesh answered with an injected fault. */
+const faulted = async (): Promise<number> =>
+  (await query(loop.sandbox, 'sum(istio_requests_total{response_flags=~".*FI.*"})')) ?? 0;
+
+describe('a fault rehearsal', () => {
+  it('has its rule during its step alone; its probes meet the faults and are stored, users meet none', {
+    timeout: 90_000,
+  }, async () => {
+    await loop.sandbox.release('myapp:rehearsed');
+    const before = loop.sandbox.users();
+    const untouched = await rules.all();
+    const { id } = await steps.started([rehearsal('100%', '50%'), NEXT]);
+    await steps.reached(id, 0);
+    expect(await rules.own()).toEqual([`sluice-${id}-fault-0`]);
+    expect(await loop.sandbox.weight()).toBe(0);
+    const asked = await Promise.all(
+      [{ 'x-sluice-rehearsal': id }, { 'x-sluice-rehearsal': 'ro_another' }, {}].map((headers) =>
+        fetch(steps.entry(), { headers }),
+      ),
+    );
+    expect(asked.map(({ status }) => status)).toEqual([503, 200, 200]);
+
+    await steps.until(id, ({ step }) => step === 1);
+    await steps.reached(id, 1);
+    expect(await rules.own()).toEqual([]);
+    const rollout = await steps.ended(id);
+    expect(rollout.status, rollout.outcome?.message).toBe('succeeded');
+    const names = (all: readonly Record<string, unknown>[]) => all.map(({ name }) => name);
+    expect(names(await rules.all())).toEqual(names(untouched));
+
+    const users = since(loop.sandbox.users(), before);
+    expect([users.failed, users.requests > 100]).toEqual([0, true]);
+    // Those of the rollout and the one above: nobody else's.
+    await expect.poll(faulted, { timeout: 10_000 }).toBe(REQUESTS + 1);
+    const [stored, ...more] = (await measurements(service, id)).filter(({ check }) => check === 'fault-rehearsal');
+    expect(more).toEqual([]);
+    expect(stored).toMatchObject({ step: 0, verdict: 'pass', value: 1, samples: REQUESTS, query: steps.entry() });
+    expect(stored?.reason).toMatch(/^20 of 20 rehearsed requests to .* failed \(status 503\)/);
+    const told = (await service.events(id)).find(({ type }) => type === 'verdict_changed');
+    expect(told?.message).toMatch(/^check "fault-rehearsal": pass: 20 of 20 rehearsed requests/);
+  });
+
+  it('that its caller does not stand sends the canary back', { timeout: 90_000 }, async () => {
+    await loop.sandbox.release('myapp:fragile');
+    const before = loop.sandbox.users();
+    const { id } = await steps.started([rehearsal('0%'), NEXT]);
+    const rollout = await steps.ended(id);
+    expect(rollout).toMatchObject({ status: 'rolled_back', outcome: { check: 'fault-rehearsal' } });
+    expect(rollout.outcome?.message).toMatch(
+      /20 of 20 rehearsed requests to .* failed \(status 503\), at most 0 % may/,
+    );
+    expect(await rules.own()).toEqual([]);
+    expect(since(loop.sandbox.users(), before).failed).toBe(0);
+  });
+
+  it('is taken away though the worker is killed in the middle, and the rollout goes on', {
+    timeout: 90_000,
+  }, async () => {
+    await loop.sandbox.release('myapp:killed');
+    const before = loop.sandbox.users();
+    const { id } = await steps.started([rehearsal('100%', '50%'), NEXT]);
+    await steps.reached(id, 0);
+    await service.kill();
+    expect(await rules.own()).toEqual([`sluice-${id}-fault-0`]);
+    await service.restart();
+    const rollout = await steps.ended(id);
+    expect(rollout.status, rollout.outcome?.message).toBe('succeeded');
+    expect(await rules.own()).toEqual([]);
+    expect(since(loop.sandbox.users(), before).failed).toBe(0);
+  });
+});
