@@ -39,11 +39,32 @@ describe('every page', () => {
     expect(broken).toEqual([]);
   });
 
+  it('of docs is one link away from the README, or two', () => {
+    const seen = new Set(['README.md']);
+    for (const path of ['README.md', 'docs/guides/README.md'])
+      for (const link of linksOf(pageAt(path))) seen.add(normalize(join(dirname(path), link.split('#')[0] ?? '')));
+    expect(PAGES.map(({ path }) => path).filter((path) => !path.startsWith('docs/adr/') && !seen.has(path))).toEqual(
+      [],
+    );
+  });
+
   it.each(each)('%s shows commands that are understood', (_, page) => {
-    const shown = [...SHELL.flatMap((language) => blocksOf(page, language)), ...inlineOf(page).filter(isCommand)];
-    for (const words of shown.flatMap(callsIn)) expect(() => parse(complete(words)), words.join(' ')).not.toThrow();
+    const shown = SHELL.flatMap((language) => blocksOf(page, language)).flatMap(callsIn);
+    for (const words of shown) expect(() => parse([...words]), words.join(' ')).not.toThrow();
+    const named = inlineOf(page).filter(isCommand).flatMap(callsIn);
+    for (const words of named) expect(() => parseNamed(words), words.join(' ')).not.toThrow();
   });
 });
+
+/** A command that is only named in a sentence ("`sluice run` waits") need not have its arguments there. */
+function parseNamed(words: readonly string[]): void {
+  try {
+    parse([...words]);
+  } catch {
+    const spec = COMMANDS.find(({ name }) => words.slice(0, name.split(' ').length).join(' ') === name);
+    parse([...words, ...(spec?.args ?? []).filter(({ optional }) => optional !== true).map(({ name }) => name)]);
+  }
+}
 
 describe("the operator's commands that the pages show", () => {
   const source = readFileSync(join(ROOT, 'src/main.ts'), 'utf8');
@@ -65,12 +86,6 @@ describe("the operator's commands that the pages show", () => {
 /** The audit's bytes begin with "sluice audit 1,": no command ends so. */
 const isCommand = (code: string): boolean => !code.endsWith(',');
 
-/** A command that is only named in a sentence ("`sluice run` waits") need not have its arguments there. */
-function complete(words: readonly string[]): string[] {
-  const named = COMMANDS.find(({ name }) => name === words.join(' '));
-  return [...words, ...(named?.args ?? []).filter(({ optional }) => optional !== true).map(({ name }) => name)];
-}
-
 describe('the calls that the pages show', async () => {
   const { paths } = await document();
   const fits = (shown: string, known: string): boolean => {
@@ -83,8 +98,8 @@ describe('the calls that the pages show', async () => {
     const template = known.find((one) => fits(path, one));
     return template === undefined ? undefined : paths[template]?.[method.toLowerCase()];
   };
-  /** Mounted beside the API, with their own rules. */
-  const OTHERS = /^\/(?:ui|slack|login|page|session)\b/;
+  /** Mounted beside the API, with their own rules; and a user's own service. */
+  const OTHERS = /^\/(?:ui|slack|login|page|session|api)\b/;
 
   it.each(each)('by curl in %s are those of the API', (_, page) => {
     for (const { method, path, query } of ['sh', ''].flatMap((language) => blocksOf(page, language)).flatMap(curlsIn)) {
