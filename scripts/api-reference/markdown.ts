@@ -170,6 +170,9 @@ function shapes({ components }: Document): string {
 
 const ABOUT: Readonly<Record<string, string>> = {
   Plan: 'What a rollout is to do. [plan.md](plan.md) tells it field by field, with examples; `GET /schemas/plan.json` is its JSON Schema.',
+  FleetPlan: 'One plan, and the clusters that it goes through. [waves.md](waves.md) tells it with examples.',
+  MeshMigrationPlan:
+    'What is to become STRICT, and how carefully. [mesh-migrations.md](mesh-migrations.md) tells more.',
 };
 
 function shape(name: string, schema: Schema): string {

@@ -1,5 +1,6 @@
 /** Fleet rollouts: one plan, cluster after cluster in waves. */
 import { z } from 'zod';
+import { fleetDocument } from '../app/fleet/document.ts';
 import type { FleetCommandResult, FleetStartResult, FleetUseCases } from '../app/fleet/ports.ts';
 import { refuses } from '../app/severity.ts';
 import type { FleetCommand, FleetExpectation } from '../domain/fleet/advance.ts';
@@ -92,12 +93,18 @@ export function fleetRoutes({ fleets, publicUrl }: FleetRoutes): readonly Route[
       operationId: 'startFleetRollout',
       summary: 'Start a rollout over several clusters, in waves',
       description:
-        'The plan (without target.cluster) is checked against every cluster of every wave first; where one refuses it, nothing is written anywhere. Each cluster then gets a rollout of its own, wave after wave. docs/waves.md has the fields.',
+        'The plan (without target.cluster) is checked against every cluster of every wave first; where one refuses it, nothing is written anywhere. Each cluster then gets a rollout of its own, wave after wave.',
       can: 'start',
       audit: 'fleet.start',
       query: z.strictObject({ dryRun: params.flag('Only check every cluster: nothing is written.') }),
       headers: z.object({ 'idempotency-key': params.idempotencyKey }),
-      body: { schema: z.unknown(), required: true, example: FLEET_EXAMPLE },
+      body: {
+        schema: z.unknown(),
+        required: true,
+        component: 'FleetPlan',
+        shown: fleetDocument,
+        example: FLEET_EXAMPLE,
+      },
       responses: {
         200: { description: 'With dryRun: what the clusters say.', body: dryRunSchema },
         202: {

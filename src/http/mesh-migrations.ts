@@ -1,5 +1,6 @@
 /** Migrations of mTLS from PERMISSIVE to STRICT: start, look, abort. */
 import { z } from 'zod';
+import { migrationSchema } from '../app/migration/schema.ts';
 import type { AbortMigrationResult, MigrationUseCases, StartMigrationResult } from '../app/migration/usecases.ts';
 import { refuses } from '../app/severity.ts';
 import { everyOf } from '../domain/migration/advance.ts';
@@ -24,12 +25,8 @@ export interface MigrationRoutes {
   readonly publicUrl: string | undefined;
 }
 
-/** Read by the use case, which points at what is wrong in it. */
-const planBody = named(
-  'MeshMigrationPlan',
-  'cluster, mesh, scope {workload, namespace} or {namespace} or {mesh: true}, quiet, watch, patience, limits {failures, lost}.',
-  z.record(z.string(), z.unknown()),
-);
+/** Only let through: the use case reads it, and points at what is wrong in it. */
+const planBody = z.record(z.string(), z.unknown());
 
 /** Its history is as long as its changes: dozens. */
 const FACTS = 1000;
@@ -93,7 +90,13 @@ export function migrationRoutes({ migrations, publicUrl }: MigrationRoutes): rea
       can: 'start',
       audit: 'migration.start',
       headers: z.object({ 'idempotency-key': params.idempotencyKey }),
-      body: { schema: planBody, required: true, example: EXAMPLE },
+      body: {
+        schema: planBody,
+        required: true,
+        component: 'MeshMigrationPlan',
+        shown: migrationSchema,
+        example: EXAMPLE,
+      },
       responses: {
         202: {
           description: 'The migration has been accepted.',

@@ -24,6 +24,9 @@ export function openApi(routes: readonly Route[], { version, publicUrl, planSche
   const shared = new Map<string, Json>();
   const ref = sharing(shared);
   shareForeign(shared, 'Plan', planSchema);
+  for (const { body } of routes)
+    if (body?.component !== undefined && body.shown !== undefined)
+      shareForeign(shared, body.component, z.toJSONSchema(body.shown, { io: 'input', unrepresentable: 'any' }) as Json);
   const paths: Record<string, Json> = {};
   for (const route of routes) paths[route.path] = { ...paths[route.path], [route.method]: operation(route, ref) };
   return {

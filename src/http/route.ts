@@ -97,6 +97,8 @@ export interface BodySpec<B> {
   readonly required: boolean;
   /** Name of a component that describes the body in the document, where `schema` only lets it through. */
   readonly component?: string;
+  /** Schema of that component, with the descriptions of its own; absent: the document has it anyhow. */
+  readonly shown?: z.ZodType;
   /** What may stand in its place, for the document. */
   readonly orElse?: z.ZodType;
   /** May these YAML documents be sent one after the other? Absent: only one. */

@@ -1,9 +1,12 @@
 /** The objects that the guides of a first cluster show are such as their plans move; their sizes are as the judge has them. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import type { KubeObject } from '../../src/adapters/kubernetes/kube.ts';
 import { loadMeshes, meshFor } from '../../src/adapters/registry.ts';
 import { logSafety, stepSafety, UNPROVEN_SAFETY } from '../../src/domain/evidence/safety.ts';
+import { ROOT } from '../support/chart.ts';
 import type { Loose } from '../support/mesh-objects.ts';
 import { type MeshWorld, meshWorld } from '../support/mesh-world.ts';
 import { blocksOf, pageAt } from '../support/pages.ts';
@@ -25,6 +28,17 @@ describe('the first cluster', () => {
     const around = objects.filter((one) => one !== route);
     world = await meshWorld(meshFor(meshes, plan.target.mesh), { target: plan.target, route, around });
     expect(await world.read()).toMatchObject({ ok: true, canaryWeight: 0 });
+  });
+});
+
+describe('the guide of a rollback', () => {
+  it('has every code that a rollback may have', () => {
+    const reducer = readFileSync(join(ROOT, 'src/domain/advance.ts'), 'utf8');
+    const codes = [...reducer.matchAll(/rollBack\([^;]*?code: '([a-z_]+)'/g)].map(([, code = '']) => code);
+    const comparison = ['failing', 'errors', 'latency'].map((what) => `evidence_${what}`);
+    expect(codes.length).toBeGreaterThan(8);
+    const { text } = pageAt('docs/guides/why-did-it-go-back.md');
+    expect([...codes, ...comparison].filter((code) => !text.includes(`\`${code}\``))).toEqual([]);
   });
 });
 

@@ -1,5 +1,5 @@
 /** What the pages show is what there is: links, plans, commands and calls. */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
@@ -39,20 +39,52 @@ describe('every page', () => {
     expect(broken).toEqual([]);
   });
 
+  it('of docs is one link away from the README, or two', () => {
+    const seen = new Set(['README.md']);
+    for (const path of ['README.md', 'docs/guides/README.md'])
+      for (const link of linksOf(pageAt(path))) seen.add(normalize(join(dirname(path), link.split('#')[0] ?? '')));
+    expect(PAGES.map(({ path }) => path).filter((path) => !path.startsWith('docs/adr/') && !seen.has(path))).toEqual(
+      [],
+    );
+  });
+
   it.each(each)('%s shows commands that are understood', (_, page) => {
-    const shown = [...SHELL.flatMap((language) => blocksOf(page, language)), ...inlineOf(page).filter(isCommand)];
-    for (const words of shown.flatMap(callsIn)) expect(() => parse(complete(words)), words.join(' ')).not.toThrow();
+    const shown = SHELL.flatMap((language) => blocksOf(page, language)).flatMap(callsIn);
+    for (const words of shown) expect(() => parse([...words]), words.join(' ')).not.toThrow();
+    const named = inlineOf(page).filter(isCommand).flatMap(callsIn);
+    for (const words of named) expect(() => parseNamed(words), words.join(' ')).not.toThrow();
+  });
+});
+
+/** A command that is only named in a sentence ("`sluice run` waits") need not have its arguments there. */
+function parseNamed(words: readonly string[]): void {
+  try {
+    parse([...words]);
+  } catch {
+    const spec = COMMANDS.find(({ name }) => words.slice(0, name.split(' ').length).join(' ') === name);
+    parse([...words, ...(spec?.args ?? []).filter(({ optional }) => optional !== true).map(({ name }) => name)]);
+  }
+}
+
+describe("the operator's commands that the pages show", () => {
+  const source = readFileSync(join(ROOT, 'src/main.ts'), 'utf8');
+  const [, options = ''] = /const OPTIONS = \{([\s\S]*?)\} as const/.exec(source) ?? [];
+  const flags = [...options.matchAll(/^ {2}(\w+):/gm)].map(([, name = '']) => name);
+  const verbs = /^(?:token (?:create|list|revoke)|slack (?:map|unmap|doctor))$/;
+
+  it.each(each)('in %s are understood', (_, page) => {
+    const shown = SHELL.flatMap((language) => blocksOf(page, language))
+      .join('\n')
+      .replaceAll(/\\\n\s*/g, ' ');
+    for (const [, role, verb, rest = ''] of shown.matchAll(/(?:sluice|main\.js) (token|slack) (\w+)([^\n#|)]*)/g)) {
+      expect(`${role} ${verb}`).toMatch(verbs);
+      for (const [, flag = ''] of rest.matchAll(/--(\w+)/g)) expect(flags).toContain(flag);
+    }
   });
 });
 
 /** The audit's bytes begin with "sluice audit 1,": no command ends so. */
 const isCommand = (code: string): boolean => !code.endsWith(',');
-
-/** A command that is only named in a sentence ("`sluice run` waits") need not have its arguments there. */
-function complete(words: readonly string[]): string[] {
-  const named = COMMANDS.find(({ name }) => name === words.join(' '));
-  return [...words, ...(named?.args ?? []).filter(({ optional }) => optional !== true).map(({ name }) => name)];
-}
 
 describe('the calls that the pages show', async () => {
   const { paths } = await document();
@@ -66,8 +98,8 @@ describe('the calls that the pages show', async () => {
     const template = known.find((one) => fits(path, one));
     return template === undefined ? undefined : paths[template]?.[method.toLowerCase()];
   };
-  /** Mounted beside the API, with their own rules. */
-  const OTHERS = /^\/(?:ui|slack|login|page|session)\b/;
+  /** Mounted beside the API, with their own rules; and a user's own service. */
+  const OTHERS = /^\/(?:ui|slack|login|page|session|api)\b/;
 
   it.each(each)('by curl in %s are those of the API', (_, page) => {
     for (const { method, path, query } of ['sh', ''].flatMap((language) => blocksOf(page, language)).flatMap(curlsIn)) {

@@ -11,16 +11,29 @@ import type { Problem } from '../usecases.ts';
 
 const wave = z.strictObject({
   name: z.string().min(1).max(63).optional(),
-  clusters: z.array(z.string()).min(1, 'wanted at least one cluster').max(50),
-  steps: z.array(z.unknown()).min(1).optional(),
-  approval: z.enum(['none', 'required']).default('none'),
-  bake: durationSchema('0s', '30d').prefault('0s'),
+  clusters: z
+    .array(z.string())
+    .min(1, 'wanted at least one cluster')
+    .max(50)
+    .describe('By their names in the configuration; each in one wave only.'),
+  steps: z.array(z.unknown()).min(1).optional().describe("In place of the plan's."),
+  approval: z
+    .enum(['none', 'required'])
+    .default('none')
+    .describe('required: a person lets the next wave begin, after the bake.'),
+  bake: durationSchema('0s', '30d')
+    .prefault('0s')
+    .describe('Promoted for so long, with pods that run, before the next wave.'),
 });
 
-const fleet = z.strictObject({
-  plan: z.looseObject({ target: z.looseObject({}) }),
+/** A fleet rollout as it is sent. */
+export const fleetDocument = z.strictObject({
+  plan: z.looseObject({ target: z.looseObject({}) }).describe('A plan as for POST /rollouts, without target.cluster.'),
   waves: z.array(wave).min(1, 'wanted at least one wave').max(20, 'wanted at most 20 waves'),
-  onFailure: z.enum(['wave', 'all', 'pause']).default('all'),
+  onFailure: z
+    .enum(['wave', 'all', 'pause'])
+    .default('all')
+    .describe('What a wave that fails takes back: itself, the earlier ones too, or a person is asked.'),
 });
 
 export interface ClusterPlan {
@@ -34,7 +47,7 @@ export type ParsedFleet =
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
 export function parseFleet(ports: ParsePorts, document: unknown): ParsedFleet {
-  const parsed = fleet.safeParse(document, { reportInput: true });
+  const parsed = fleetDocument.safeParse(document, { reportInput: true });
   if (!parsed.success)
     return {
       ok: false,
