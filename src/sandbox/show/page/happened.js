@@ -26,12 +26,21 @@ export function after(log, act) {
   return { done, followed: newer.slice(next + 1) };
 }
 
+/** What Sluice saw; what it did is more worth telling. */
+const SEEN = ['verdict_changed', 'evidence_changed'];
+
+/** @param {readonly Entry[]} followed the newest first */
+const mostTelling = (followed) =>
+  followed.find((entry) => entry.who === 'Sluice' && !SEEN.includes(entry.type)) ??
+  followed.find(({ who }) => who === 'Sluice') ??
+  followed[0];
+
 /** @param {State} state @param {ActName} act */
 export function since(state, act) {
   const found = after(state.log, act);
   if (found === null) return null;
   const { done, followed } = found;
-  const last = followed.find(({ who }) => who === 'Sluice') ?? followed[0];
+  const last = mostTelling(followed);
   return h(
     'p',
     {},
