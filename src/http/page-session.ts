@@ -22,6 +22,8 @@ export interface SessionBody {
     readonly promote: boolean;
     readonly abort: boolean;
     readonly giveUp: boolean;
+    /** Read the audit. */
+    readonly audit: boolean;
   };
   readonly expiresAt: string | null;
   /** Longest silence of a live stream: after twice that the page calls itself stale. */

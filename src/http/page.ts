@@ -156,6 +156,7 @@ function sessionBody(
       promote: can('promote'),
       abort: can('abort'),
       giveUp: can('give_up'),
+      audit: can('audit'),
     },
     expiresAt: expiresAt === null ? null : new Date(expiresAt).toISOString(),
     heartbeatMs: heartbeat,

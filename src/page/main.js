@@ -4,6 +4,7 @@ import { h, render } from './dom.js';
 import { clock, duration } from './format.js';
 import { icon } from './icons.js';
 import { problemBox } from './parts.js';
+import { auditView } from './views/audit.js';
 import { cliView } from './views/cli.js';
 import { fleetView } from './views/fleet.js';
 import { fleetsView } from './views/fleets.js';
@@ -46,6 +47,7 @@ const ROUTES = [
   { pattern: /^\/ui\/migrations\/([^/]+)\/?$/, name: 'migration', open: (id) => migrationView(id) },
   { pattern: /^\/ui\/plan\/?$/, name: 'plan', open: () => planView },
   { pattern: /^\/ui\/history\/?$/, name: 'history', open: () => historyView },
+  { pattern: /^\/ui\/audit\/?$/, name: 'audit', open: () => auditView },
   { pattern: /^\/ui\/cli\/?$/, name: 'cli', open: () => cliView },
 ];
 
@@ -123,7 +125,7 @@ const nothingHere = ({ root, title }) => {
 /** @type {Session} */
 const NOBODY = {
   principal: null,
-  may: { start: false, pause: false, promote: false, abort: false, giveUp: false },
+  may: { start: false, pause: false, promote: false, abort: false, giveUp: false, audit: false },
   expiresAt: null,
   heartbeatMs: 15_000,
   version: null,
@@ -162,6 +164,8 @@ const NAV = [
   { href: '/ui/plan', label: 'Plan', is: /^\/ui\/plan/ },
   { href: '/ui/history', label: 'History', is: /^\/ui\/history/ },
 ];
+/** Only for those who may read it. */
+const AUDIT = { href: '/ui/audit', label: 'Audit', is: /^\/ui\/audit/ };
 
 function drawTop() {
   const who = session?.principal ?? null;
@@ -179,7 +183,7 @@ function drawTop() {
       : h(
           'nav',
           { 'aria-label': 'Main' },
-          NAV.map(({ href, label, is }) =>
+          [...NAV, ...(session?.may.audit ? [AUDIT] : [])].map(({ href, label, is }) =>
             h('a', { href, ...(is.test(pathname) ? { 'aria-current': 'page' } : {}) }, label),
           ),
         ),
@@ -196,6 +200,8 @@ function drawTop() {
     h('button', { type: 'button', class: 'quiet', id: 'theme' }, icon('theme'), h('span', {}, themeName())),
     who === null ? h('span', {}) : h('button', { type: 'button', class: 'quiet', id: 'sign-out' }, 'Sign out'),
   );
+  // On a phone the row of views is wider than the screen.
+  top.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
 }
 
 const THEMES = ['auto', 'light', 'dark'];

@@ -2,10 +2,12 @@
 
 import type { z } from 'zod';
 import type { BackTestBody, DryRunBody } from '../http/analysis-schemas.ts';
+import type { AuditRowBody } from '../http/audit-schemas.ts';
 import type { FleetBody, FleetSummary as FleetListed } from '../http/fleet-schemas.ts';
 import type { MigrationBody, MigrationSummary as MigrationListed } from '../http/mesh-migration-schemas.ts';
 import type { SessionBody } from '../http/page-session.ts';
 import type {
+  DeliveryBody,
   EvidenceBlockBody,
   EvidenceSetupBody,
   FactBody,
@@ -28,6 +30,10 @@ export type MigrationSummary = MigrationListed;
 export type Fact = FactBody;
 export type Measurement = MeasurementBody;
 export type Write = WriteBody;
+/** One act, as the audit has it. */
+export type Act = AuditRowBody;
+/** One message for one channel. */
+export type Delivery = DeliveryBody;
 /** One block of counts, and what the comparison of canary and stable then said. */
 export type Evidence = EvidenceBlockBody;
 export type EvidenceSetup = EvidenceSetupBody;

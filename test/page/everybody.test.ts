@@ -86,6 +86,7 @@ const VIEWS: readonly [string, (s: Story) => string][] = [
   ['a rollout that went back', (s) => `/ui/rollouts/${s.failed}`],
   ['the plan', () => '/ui/plan'],
   ['the history', () => '/ui/history'],
+  ['the audit', () => '/ui/audit'],
   ['the fleets', () => '/ui/fleets'],
   ['a fleet', () => '/ui/fleets/fr_1'],
   ['the migrations', () => '/ui/migrations'],

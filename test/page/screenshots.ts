@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Browser } from 'playwright-core';
+import { told, withTools } from './around-story.ts';
 import { launch, signIn, visit } from './browser.ts';
 import { fleetsAndMigrations } from './fleet-story.ts';
 import { morning } from './story.ts';
@@ -14,6 +15,8 @@ const PHONE = { width: 390, height: 844 };
 const world = await pageWorld();
 const story = await morning(world.fake);
 await fleetsAndMigrations(world);
+withTools(world);
+told(world, story);
 const empty = await pageWorld();
 
 const shots: readonly [string, string, string, 'light' | 'dark', { width: number; height: number }][] = [

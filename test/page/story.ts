@@ -12,8 +12,10 @@ import { aSurvey } from '../support/evidence.ts';
 import type { FakeUseCases } from '../support/usecases-fake.ts';
 import { planFor } from '../support/usecases-fake.ts';
 
-export const ci: Principal = { id: 'tok_ci', name: 'token ci-deploy', role: 'deployer' };
-export const ana: Principal = { id: 'tok_ana', name: 'token ana', role: 'approver' };
+const by = (via: 'ci' | 'slack') => ({ via, address: '192.0.2.7', userAgent: null, requestId: null });
+
+export const ci: Principal = { id: 'tok_ci', name: 'token ci-deploy', role: 'deployer', origin: by('ci') };
+export const ana: Principal = { id: 'tok_ana', name: 'token ana', role: 'approver', origin: by('slack') };
 
 export const plan = (service: string, over: Record<string, unknown> = {}): Record<string, unknown> =>
   planFor(service, {

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import type { PrincipalRole } from '../../src/app/ports.ts';
+import { told, withTools } from './around-story.ts';
 import type { Visit } from './browser.ts';
 import { launch, visit } from './browser.ts';
 import { fleetsAndMigrations } from './fleet-story.ts';
@@ -37,6 +38,8 @@ export function visits(): Visits {
     world = await pageWorld();
     story = await morning(world.fake);
     await fleetsAndMigrations(world);
+    withTools(world);
+    told(world, story);
   });
   afterAll(async () => {
     await browser.close();

@@ -15,6 +15,7 @@ import { createServer } from '../../src/http/server.ts';
 import { sessions as openSessions } from '../../src/http/session.ts';
 import { sessionTokens } from '../../src/http/session-token.ts';
 import { SIGN_ON_PATH, signOnRouter } from '../../src/http/sign-on.ts';
+import { deliveriesKept } from '../support/deliveries-fake.ts';
 import { type FakeFleets, fakeFleets } from '../support/fleets-fake.ts';
 import { type FakeMigrations, fakeMigrations } from '../support/migrations-fake.ts';
 import type { OidcIssuer } from '../support/oidc-issuer.ts';
@@ -43,6 +44,7 @@ export interface World {
   readonly fake: FakeUseCases;
   readonly fleets: FakeFleets;
   readonly migrations: FakeMigrations;
+  readonly deliveries: ReturnType<typeof deliveriesKept>;
   readonly revoked: Set<string>;
   readonly key: string;
   /** Stops the server; `start` brings it back on the same port. */
@@ -70,7 +72,7 @@ export interface WorldOptions {
 
 export async function pageWorld(options: WorldOptions = {}): Promise<World> {
   const { fake = fakeUseCases(), heartbeat = 15_000, promised = heartbeat, now = Date.now } = options;
-  const [fleets, migrations] = [fakeFleets(fake), fakeMigrations()];
+  const [fleets, migrations, deliveries] = [fakeFleets(fake), fakeMigrations(), deliveriesKept()];
   const key = options.key ?? 'a key for tests, long enough for all of them';
   const links = options.links ?? { prometheus: { default: 'http://127.0.0.1:9/prom' } };
   const revoked = new Set<string>();
@@ -94,6 +96,7 @@ export async function pageWorld(options: WorldOptions = {}): Promise<World> {
       audit: fake.audit,
       fleets,
       migrations,
+      deliveries,
       tokens: { authenticate },
       recorder,
       log: quietLog,
@@ -147,6 +150,7 @@ export async function pageWorld(options: WorldOptions = {}): Promise<World> {
     fake,
     fleets,
     migrations,
+    deliveries,
     revoked,
     key,
     stop: () => server.close(300),

@@ -21,12 +21,12 @@ function after(last: AuditRow | undefined, entry: AuditEntry, at: number): Audit
 }
 
 /** `broken`: what every look at it rejects with; null: nothing. */
-export function memoryAudit(broken: () => unknown = () => null): MemoryAudit {
+export function memoryAudit(broken: () => unknown = () => null, now?: () => number): MemoryAudit {
   const rows: AuditRow[] = [];
   return {
     rows,
     async note(entry) {
-      rows.push(after(rows.at(-1), entry, 1_700_000_000_000 + rows.length));
+      rows.push(after(rows.at(-1), entry, now?.() ?? 1_700_000_000_000 + rows.length));
     },
     async list({ since, actor, action, object }, order, limit, cursor) {
       if (broken() !== null) throw broken();

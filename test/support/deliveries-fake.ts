@@ -16,6 +16,26 @@ export const delivery: LoggedDelivery = {
   log: [{ attempt: 84, at: 5, took: 12, status: 404, delivered: false, message: 'it answers with 404', excerpt: 'no' }],
 };
 
+/** Deliveries that are kept, and pending again once they were to be sent again. */
+export function deliveriesKept(): Pick<DeliveryLog, 'list' | 'resend'> & { readonly items: LoggedDelivery[] } {
+  const items: LoggedDelivery[] = [];
+  return {
+    items,
+    list: async ({ rollout }, limit) => ({
+      items: items.filter(({ about }) => rollout === undefined || about.id === rollout).slice(0, limit),
+      nextCursor: null,
+    }),
+    async resend(id) {
+      const at = items.findIndex((one) => one.id === id);
+      const found = items[at];
+      if (found === undefined) return null;
+      const again: LoggedDelivery = { ...found, state: 'pending', nextAt: found.createdAt, deadAt: null };
+      items[at] = again;
+      return again;
+    },
+  };
+}
+
 export function deliveriesFake(nextCursor: string | null = null) {
   const asked: unknown[] = [];
   const deliveries: Pick<DeliveryLog, 'list' | 'resend'> = {

@@ -149,7 +149,7 @@ export function fakeUseCases(targets: readonly Pick<MeshModule, 'kind' | 'target
   let meshFindings: readonly MeshFinding[] = [];
   let made = 0;
   const now = (): number => Date.now() + offset;
-  const audit = memoryAudit(() => broken);
+  const audit = memoryAudit(() => broken, now);
   const store = memoryStore(now, (act) => void audit.note(act));
 
   const router = (target: Target): TrafficRouter => ({

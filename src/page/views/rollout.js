@@ -7,9 +7,11 @@ import { follow } from '../live.js';
 import { pager } from '../pager.js';
 import { scheduled, ticking } from '../parts.js';
 import { STATUS, sentence } from '../words.js';
+import { actSection, actsOf } from './rollout-acts.js';
 import { chartSection, chartState } from './rollout-charts.js';
 import { factSection, writeSection } from './rollout-facts.js';
 import { headSection } from './rollout-head.js';
+import { askToResend, isUnderWay, messageSection, messagesOf } from './rollout-messages.js';
 import { summaryText } from './rollout-summary.js';
 import { verdictSection } from './rollout-verdicts.js';
 
@@ -20,6 +22,8 @@ import { verdictSection } from './rollout-verdicts.js';
 /** @typedef {import('../types.d.ts').Write} Write */
 /** @typedef {import('../types.d.ts').Evidence} Evidence */
 /** @typedef {import('../types.d.ts').EvidenceSetup} EvidenceSetup */
+/** @typedef {import('../types.d.ts').Act} Act */
+/** @typedef {import('../types.d.ts').Delivery} Delivery */
 /** @typedef {import('../types.d.ts').Context} Context */
 
 /**
@@ -32,6 +36,8 @@ import { verdictSection } from './rollout-verdicts.js';
  * @property {readonly Write[]} writes in order
  * @property {readonly Evidence[]} evidence in order; empty: no block was judged
  * @property {EvidenceSetup | null} setup how canary and stable are compared; null: they are not
+ * @property {readonly Act[] | null} acts the newest first; null: they were not read, or may not be
+ * @property {readonly Delivery[] | null} messages the newest first; null: they were not read
  * @property {boolean} cut the oldest measurements only: there are too many
  * @property {number | null} cursorAt
  * @property {Set<string>} tables charts whose data table is open
@@ -66,6 +72,8 @@ export const rolloutView = (id) => async (context) => {
     writes: writes.items,
     evidence: evidence.items,
     setup: evidence.head?.setup ?? null,
+    acts: null,
+    messages: null,
     cut: measurements.cut,
     cursorAt: null,
     tables: new Set(),
@@ -87,12 +95,29 @@ export const rolloutView = (id) => async (context) => {
       if (!(error instanceof Trouble) && !leaving.aborted) throw error;
     }
   }, leaving);
-  followFacts(context, path, state, draw, refresh);
-  listenTo(context, state, draw);
+  const told = besides(context, id, state, draw);
+  followFacts(context, path, state, draw, () => {
+    refresh();
+    told();
+  });
+  listenTo(context, state, draw, told);
   page(context, state);
   measureWidth(root, state, draw, leaving);
   ticking(draw, 5_000, leaving);
+  ticking(() => isUnderWay(state.messages) && told(), 5_000, leaving);
+  told();
 };
+
+/** What stands beside the rollout: the rest of the page does without. @param {Context} context @param {string} id @param {State} state @param {() => void} draw */
+const besides = ({ session, leaving }, id, state, draw) =>
+  throttled(async () => {
+    try {
+      [state.acts, state.messages] = await Promise.all([actsOf(session, id, leaving), messagesOf(id, leaving)]);
+      draw();
+    } catch (error) {
+      if (!(error instanceof Trouble) && !leaving.aborted) throw error;
+    }
+  }, leaving);
 
 /** @param {Context} context @param {State} state */
 function page({ root, session, title }, state) {
@@ -105,7 +130,14 @@ function page({ root, session, title }, state) {
       'div',
       { class: 'columns live', 'data-key': 'columns' },
       h('div', { class: 'column', 'data-key': 'wide' }, chartSection(state), verdictSection(state, session)),
-      h('div', { class: 'column', 'data-key': 'narrow' }, factSection(state, session), writeSection(state)),
+      h(
+        'div',
+        { class: 'column', 'data-key': 'narrow' },
+        factSection(state, session),
+        actSection(state),
+        messageSection(state, session),
+        writeSection(state),
+      ),
     ),
   );
 }
@@ -136,8 +168,8 @@ function followFacts({ session, health, leaving, announce }, path, state, draw, 
   );
 }
 
-/** @param {Context} context @param {State} state @param {() => void} draw */
-function listenTo({ root, announce, leaving }, state, draw) {
+/** @param {Context} context @param {State} state @param {() => void} draw @param {() => void} told what was told is looked at again */
+function listenTo({ root, announce, leaving }, state, draw, told) {
   const on = { signal: leaving };
   root.addEventListener(
     'click',
@@ -152,6 +184,13 @@ function listenTo({ root, announce, leaving }, state, draw) {
         state.shown.rows += 100;
         draw();
       }
+      const resend = event.target.closest('[data-resend]')?.getAttribute('data-resend');
+      const message = state.messages?.find(({ id }) => id === resend);
+      if (message !== undefined)
+        askToResend(message, () => {
+          announce('It goes out within moments.');
+          told();
+        });
       const copying = event.target.closest('[data-summary]');
       if (copying !== null) copying.setAttribute('data-copy', summaryText(state, location.href));
     },
