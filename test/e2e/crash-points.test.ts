@@ -136,11 +136,18 @@ async function ended(id: string): Promise<Rollout> {
   }
 }
 
+interface Written {
+  readonly metadata: { readonly name: string; readonly generation: number };
+}
+
+/** Those of weights: how a rollout ended is said beside them, and moves no generation. */
 const ours = (name: string) =>
-  api.journal.filter(
-    ({ fieldManager, after }) =>
-      fieldManager === 'sluice' && (after as { metadata: { name: string } } | null)?.metadata.name === name,
-  );
+  api.journal.filter(({ fieldManager, before, after }) => {
+    const [was, is] = [before, after] as unknown as [Written | null, Written | null];
+    return (
+      fieldManager === 'sluice' && is?.metadata.name === name && is.metadata.generation !== was?.metadata.generation
+    );
+  });
 
 /** Early and in the middle; the places between commit and effect also in the third tick. */
 const DEATHS = [
