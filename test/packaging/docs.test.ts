@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
@@ -19,6 +19,15 @@ describe('docs/seed.md', () => {
     ];
     expect(named.length).toBeGreaterThan(20);
     expect(named.filter((file) => !existsSync(join(ROOT, file)))).toEqual([]);
+  });
+
+  it('names every test of a row, and for each row one that is named after it', () => {
+    const text = page('seed.md');
+    const files = readdirSync(join(ROOT, 'test/mesh-rows')).filter((file) => /^(p\d+|[a-q]2?)-/.test(file));
+    expect(files.length).toBeGreaterThan(30);
+    expect(files.filter((file) => !text.includes(`\`test/mesh-rows/${file}\``))).toEqual([]);
+    const rows = text.split('\n').filter((line) => line.startsWith('| ') && !/^\| (section|practice) /.test(line));
+    expect(rows.filter((line) => !/`test\/mesh-rows\/(p\d+|[a-q]2?)-/.test(line))).toEqual([]);
   });
 
   it('has a row for each section of the guide and each of its ten practices', () => {
