@@ -105,6 +105,19 @@ describe('what is read back of a split', () => {
     expect(lag).toMatchObject({ seen: true, message: expect.stringMatching(words) });
   });
 
+  it('a cluster of another domain is listed once, and asked by name from then on', async () => {
+    const shares = [
+      [full('myapp-v1', '', 'corp'), 9],
+      [full('myapp-v2', '', 'corp'), 1],
+    ] as const;
+    const name = 'myapp.production.svc.corp';
+    const world = await setUp({ around: [{ ...divided(...shares), metadata: { name, namespace: 'production' } }] });
+    await world.read();
+    await world.read(world.open());
+    expect(world.api.requests.count('list', 'serviceprofiles')).toBe(1);
+    expect(await world.read(world.open())).not.toHaveProperty('lag');
+  });
+
   it('a cluster without the kind has no adaptor, and the words say what to do where something else carries it out', async () => {
     const kinds = ALL_KINDS.filter((kind) => kind !== SERVICE_PROFILE);
     const { lag } = await (await setUp({ kinds })).read();

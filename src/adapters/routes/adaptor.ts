@@ -21,28 +21,33 @@ export type ReadLag = (split: KubeObject, kube: KubeClient, fresh: boolean) => P
 
 /** The domain that clusters have unless they were made otherwise. */
 const USUAL_DOMAIN = 'cluster.local';
+/** Of clusters that have another one: a router lives for one look, and a list at every look is too many. */
+const domains = new WeakMap<KubeClient, string>();
 const CHECK = 'see what keeps the SMI adaptor: linkerd smi check';
 
-/** Remembers under which name the profile was found, so that a cluster of another domain costs one list and no more. */
+/** null: there is none. */
+async function findProfile(
+  apex: string,
+  namespace: string,
+  kube: KubeClient,
+  fresh: boolean,
+): Promise<Kube<KubeObject | null>> {
+  const host = `${apex}.${namespace}.svc.`;
+  const ref = { ...PROFILES, namespace, name: `${host}${domains.get(kube) ?? USUAL_DOMAIN}` };
+  const found = await (fresh ? kube.get(ref) : kube.read(ref));
+  if (found.ok || found.code !== 'not_found') return found;
+  const listed = await kube.list({ ...PROFILES, namespace });
+  if (!listed.ok) return listed;
+  const other = profileOf(listed.value, apex, namespace) ?? null;
+  if (other !== null) domains.set(kube, other.metadata.name.slice(host.length));
+  return { ok: true, value: other };
+}
+
 export function openReadBack(adapted: Adapted): ReadLag {
   const { object, namespace } = adapted;
-  let known: string | null = null;
-
-  const find = async (apex: string, kube: KubeClient, fresh: boolean): Promise<Kube<KubeObject | null>> => {
-    const name = known ?? `${apex}.${namespace}.svc.${USUAL_DOMAIN}`;
-    const ref = { ...PROFILES, namespace, name };
-    const found = await (fresh ? kube.get(ref) : kube.read(ref));
-    if (found.ok || found.code !== 'not_found') return found;
-    const listed = await kube.list({ ...PROFILES, namespace });
-    if (!listed.ok) return listed;
-    const other = profileOf(listed.value, apex, namespace) ?? null;
-    known = other?.metadata.name ?? null;
-    return { ok: true, value: other };
-  };
-
   return async (split, kube, fresh) => {
     const apex = apexOf(split);
-    const found = await find(apex, kube, fresh);
+    const found = await findProfile(apex, namespace, kube, fresh);
     if (found.ok)
       return found.value === null
         ? { seen: true, message: noProfile(adapted, sharesOfSplit(split), apex) }
