@@ -15,10 +15,11 @@ import { slackRouter } from './http/slack.ts';
 
 export const VERSION = '0.1.0';
 
-export type ApplicationConfig = Pick<
-  Config,
-  'slack' | 'trustedProxies' | 'metricsOpen' | 'publicUrl' | 'sessionKey' | 'clusters'
->;
+export interface ApplicationConfig
+  extends Pick<Config, 'trustedProxies' | 'metricsOpen' | 'publicUrl' | 'sessionKey' | 'clusters'> {
+  /** null: nothing of Slack comes in by HTTP. */
+  readonly slack: Pick<NonNullable<Config['slack']>, 'signingSecrets'> | null;
+}
 
 type Routers = NonNullable<ServerOptions['extraRouters']>;
 

@@ -15,8 +15,8 @@ export type Identify = (
 ) => Promise<Principal | Refused<'unauthenticated' | 'cross_site' | 'forbidden' | 'issuer_unavailable'>>;
 
 const BEARER = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
-/** Nothing else is a token of ours, and need not be looked at. */
-const TOKEN = /^slc_.{8,4000}$/;
+/** Nothing else is a token of ours, and need not reach the database. */
+const TOKEN = /^slc_.{8,300}$/;
 
 /** A JWT in its compact form begins with a JSON object. */
 const JWT = /^eyJ[\w-]+\.[\w-]+\.[\w-]*$/;

@@ -4,7 +4,7 @@ import express from 'express';
 import type { AuditLog } from '../app/audit/log.ts';
 import type { FleetUseCases } from '../app/fleet/ports.ts';
 import type { MigrationUseCases } from '../app/migration/usecases.ts';
-import type { DeliveryLog, Logger, Principal, Recorder, TokenStore } from '../app/ports.ts';
+import type { DeliveryLog, Logger, Recorder, TokenStore } from '../app/ports.ts';
 import { BadCursor, StoreUnavailable } from '../app/ports.ts';
 import type { Tracer } from '../app/tracer.ts';
 import { UNTRACED } from '../app/tracer.ts';
@@ -13,7 +13,7 @@ import type { UseCases } from '../app/usecases.ts';
 import type { Millis } from '../domain/plan.ts';
 import { analysisRoutes } from './analysis.ts';
 import { auditRoutes } from './audit.ts';
-import { authenticated } from './auth.ts';
+import { authenticated, tokenOf } from './auth.ts';
 import type { Services } from './bind.ts';
 import { bind, expressPath } from './bind.ts';
 import { clusterRoutes } from './clusters.ts';
@@ -133,13 +133,16 @@ export function createServer(options: ServerOptions): Express {
   const { log, recorder, publicUrl, tokens, sessions } = options;
   const limits = { ...LIMITS, ...options.limits };
   const life = lifecycle();
-  const known = async (token: string): Promise<Principal | null> =>
-    options.sessionTokens?.principalOf(token) ?? tokens.authenticate(token);
   const services: Services = {
     identify: async (req) => {
       const { authorization } = req.headers;
       const byCookie = authorization === undefined ? await sessions?.identify(req) : undefined;
-      return byCookie ?? authenticated(known, options.federation ?? null, authorization);
+      const bySession = options.sessionTokens?.principalOf(tokenOf(authorization) ?? '') ?? undefined;
+      return (
+        byCookie ??
+        bySession ??
+        authenticated((token) => tokens.authenticate(token), options.federation ?? null, authorization)
+      );
     },
     recorder,
     tracer: options.tracer ?? UNTRACED,

@@ -22,7 +22,7 @@ const AUDIENCE = 'sluice';
 const PUBLIC_URL = 'http://sluice.test';
 const SIGNING_SECRET = 'a signing secret of Slack';
 const CONFIG: ApplicationConfig = {
-  slack: { token: 'xoxb-1', channel: 'C1', signingSecrets: [SIGNING_SECRET], appToken: null, apiUrl: null } as never,
+  slack: { signingSecrets: [SIGNING_SECRET] },
   trustedProxies: [],
   metricsOpen: false,
   publicUrl: PUBLIC_URL,
@@ -397,18 +397,15 @@ const PROMISED: ReadonlyMap<string, ReadonlySet<PrincipalRole>> = (() => {
   const promised = new Map<string, ReadonlySet<PrincipalRole>>();
   for (const [, calls = '', roles = ''] of text.matchAll(/^\| (`(?:GET|POST) .+?) \| (.+?) \| .+ \|$/gm)) {
     const named = [...calls.matchAll(/`(GET|POST) ([^`?]+)(\?[^`]*)?`/g)];
+    // "deployer; viewer": one for each call, or one for all of them.
     const each = roles.split(';').map((part) => PRINCIPAL_ROLES.filter((role) => part.includes(role)));
-    for (const [index, [, method = '', path = '', query]] of named.entries())
-      if (query === undefined)
-        promised.set(
-          `${method.toLowerCase()} ${path}`,
-          // To read is everybody's.
-          new Set(
-            ((own) => (own.includes('viewer') ? PRINCIPAL_ROLES : [...own, 'admin' as const]))(
-              each[Math.min(index, roles.includes('; open') ? 0 : each.length - 1)] ?? [],
-            ),
-          ),
-        );
+    for (const [index, [, method = '', path = '', query]] of named.entries()) {
+      if (query !== undefined) continue;
+      const own = each[index] ?? each[0] ?? [];
+      // To read is everybody's.
+      const may = own.includes('viewer') ? PRINCIPAL_ROLES : [...own, 'admin' as const];
+      promised.set(`${method.toLowerCase()} ${path}`, new Set(may));
+    }
   }
   return promised;
 })();
