@@ -2,7 +2,7 @@
 import { demoPlan } from '../demo/releases.ts';
 
 /** `hold`: how long each step lasts at least. */
-export function showPlan(target: object, image: string, hold: string): object {
+export function showPlan(target: object, image: string, hold: string) {
   const plan = demoPlan(target, image);
   return {
     ...plan,
