@@ -89,10 +89,7 @@ function notePods(change: Change, { workloads }: Observation): Change {
 function noteRoute(given: Change, seen: Observation): Change {
   const { route, at } = seen;
   if (route === null) return given;
-  if (!route.ok) {
-    const gone = given.rollout.phase.name === 'rolling_back' && route.code === 'canary_absent';
-    return gone ? given : noteTrouble(given, at, 'read', route);
-  }
+  if (!route.ok) return noteTrouble(given, at, 'read', route);
   const change = aboveOurOwn(given, route);
   const { rollout } = change;
   const noted =
@@ -173,6 +170,9 @@ function whilePending(change: Change, seen: Observation): Change {
   if (waitingFor !== null) return waitForCanary(change, seen, waitingFor);
   const lag = lagOf(route);
   if (lag !== null) return waitForEffect(change, seen, lag);
+  const promoted = promotedAlready(rollout, route);
+  if (promoted !== null)
+    return rollBack(change, workloads, at, 'starting_point', { code: 'starting_point', message: promoted });
   return throughGates(readyAgain(change, seen), seen, 0, (open) => enterStep(open, at, 0));
 }
 
@@ -180,6 +180,16 @@ function whilePending(change: Change, seen: Observation): Change {
 function notReadyToStart({ plan }: Rollout, route: Route | null, workloads: Workloads | null): string | null {
   if (route === null || !route.ok) return route === null ? 'the mesh object was not read' : route.message;
   return bringsPods(plan) && isAsleep(workloads) ? null : canaryNotReady(workloads);
+}
+
+/**
+ * Asked before a rollout is accepted, and again when its turn comes: what it waited behind may have promoted this very
+ * version, and its first step would send nearly everybody back to the old one.
+ */
+function promotedAlready({ plan }: Rollout, route: Route | null): string | null {
+  const first = weightAt(plan, 0);
+  if (route?.ok !== true || route.canaryWeight < 100 || first >= 100) return null;
+  return `Not begun: the canary has 100 % already, and the first step has ${plain(first)} %: an earlier rollout promoted this version, and nothing was written. Swap stable and canary in the plan, or give the stable version the traffic first`;
 }
 
 const isAsleep = (workloads: Workloads | null): boolean =>
@@ -857,10 +867,7 @@ function whileRollingBack(change: Change, seen: Observation): Change {
 
 /** All traffic is on the stable version, by our own word. */
 export function isBack(rollout: Rollout, route: Route | null): boolean {
-  if (rollout.phase.name !== 'rolling_back') return false;
-  // The route no longer knows the canary and the stable version takes everything: there is nothing left to take back.
-  const gone = route !== null && !route.ok && route.code === 'canary_absent';
-  return gone || (inPlace(rollout, route) && lagOf(route) === null);
+  return rollout.phase.name === 'rolling_back' && inPlace(rollout, route) && lagOf(route) === null;
 }
 
 /** All traffic is on the canary, by our own word. */

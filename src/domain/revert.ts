@@ -67,8 +67,6 @@ export function sceneAgainst({ plan }: Rollout, { route, workloads }: Scene, for
           message: `${message}; nothing was done. With force it is written as soon as it can be`,
         };
   if (!route.ok) {
-    if (route.code === 'canary_absent')
-      return { code: 'nothing_to_revert', message: `the route no longer sends anything to ${canary.deployment}` };
     if (isMissing(route.code) || isRefusal(route.code)) return { code: 'route_unusable', message: route.message };
     return away(route.message);
   }

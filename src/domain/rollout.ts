@@ -45,6 +45,7 @@ export type RollbackReason =
   | 'gate'
   | 'canary_crashed'
   | 'canary_unready'
+  | 'starting_point' // when its turn came, the canary had all traffic already
   | 'not_in_force' // written, and never carried out by whatever copies it to the proxies
   | 'deadline'
   | 'aborted'

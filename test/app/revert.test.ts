@@ -92,7 +92,9 @@ describe('rollback after promotion', () => {
 
   it('refuses where a later rollout was promoted, and allows it again once that one is taken back', async () => {
     const world = await promoted();
-    await world.store.start(wantedAs('r9'), 'nobody');
+    // All traffic is the canary's already: no smaller first step would begin there.
+    const all = { ...plan, steps: [{ weight: 100, hold: 0, approval: 'none' as const }] };
+    await world.store.start({ ...wantedAs('r9'), plan: all }, 'nobody');
     for (let at = 10_000; world.store.row('r9')?.rollout.phase.name !== 'ended'; at += 250) {
       await world.tickAt(at);
       await tick(world.ports, 'r9');

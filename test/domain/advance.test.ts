@@ -493,11 +493,15 @@ describe('while rolling back', () => {
     expect(weightToWrite(next, seen)).toBe(0);
   });
 
-  it('is over when the route no longer knows the canary', () => {
+  it('is not over where the rule no longer knows the canary: what else leads there is read, and 0 is written', () => {
     const rollout = going();
-    expect(
-      statusOf(becomes(rollout, asWanted(rollout, 21_000, { route: trouble('canary_absent'), workloads: null }))),
-    ).toBe('rolled_back');
+    const absent = asWanted(rollout, 21_000, { route: trouble('canary_absent'), workloads: null });
+    expect(becomes(rollout, absent)).toMatchObject({
+      phase: { name: 'rolling_back' },
+      meshTrouble: { code: 'canary_absent' },
+    });
+    const own = { ...aRoute(0, null), temporary: ['sessionAffinity' as const] };
+    expect(weightToWrite(rollout, asWanted(rollout, 21_000, { route: own, workloads: null }))).toBe(0);
   });
 
   it('lowers the weight of a canary that is not ready: only raises wait for pods', () => {

@@ -66,7 +66,6 @@ describe('what the cluster says against it', () => {
     ['nothing: enough pods', at100, both(pods('myapp-v1', 4)), false, null, ''],
     ['nothing: somebody left the canary a part', aRoute(30, null), both(pods('myapp-v1', 4)), false, null, ''],
     ['the canary has nothing', aRoute(0, null), both(pods('myapp-v1', 4)), true, 'nothing_to_revert', '0 % already'],
-    ['the route knows no canary', trouble('canary_absent'), both(pods('myapp-v1', 4)), true, 'nothing_to_revert', ''],
     ['the route is gone', trouble('not_found'), both(pods('myapp-v1', 4)), true, 'route_unusable', 'route: not_found'],
     ['no stable in the route', trouble('stable_absent'), both(pods('myapp-v1', 4)), true, 'route_unusable', ''],
     ['the API server is away', trouble('timeout'), both(pods('myapp-v1', 4)), false, 'cluster_unreachable', 'force'],

@@ -638,7 +638,7 @@ describe('the sign-in', () => {
 
   it('tells nobody anything before it', async () => {
     const { body } = await ask('get', '/ui/session');
-    expect(body).toMatchObject({ principal: null, version: null, links: { prometheus: {}, tools: [] } });
+    expect(body).toMatchObject({ principal: null, version: null, links: { prometheus: {} } });
     for (const path of ['/', '/ui', '/ui/rollouts/ro_1', '/ui/assets/main.js']) {
       const shown = await ask('get', path);
       expect([200, 302]).toContain(shown.status);

@@ -70,7 +70,7 @@ export class RouteRouter implements TrafficRouter {
     if (!found.ok) return found.trouble;
     const object = found.value;
     const split = this.#kind.split(object, options?.goingBack === true);
-    if (!split.ok) return split;
+    if (!split.ok) return this.#withOwn(object, split);
     const lag = (await this.#kind.lag?.(object, this.#kube, options?.fresh === true)) ?? null;
     return {
       ok: true,
@@ -81,6 +81,17 @@ export class RouteRouter implements TrafficRouter {
       token: tokenOf(object),
       lastWriter: lastWriter(object, this.#kind.field),
       ...(lag === null ? {} : { lag }),
+    };
+  }
+
+  /** What became of the rule that is moved says nothing of those that the rollout put before it. */
+  #withOwn(object: KubeObject, trouble: RouteTrouble): RouteTrouble {
+    const own = this.#kind.temporary?.found(object) ?? [];
+    if (own.length === 0) return trouble;
+    const kinds = [...new Set(own.map(({ kind }) => kind))].join(', ');
+    return {
+      ...trouble,
+      message: `${trouble.message}. Rules of the rollout's own (${kinds}) still stand and may lead to the canary: abort takes them away`,
     };
   }
 

@@ -57,7 +57,8 @@ export interface Split {
  * Finds the rules to move and what they ask for now.
  *
  * `goingBack`: the canary's share is to be taken away whatever else the rules say: rules that know no canary are passed
- * over, and a third destination is no reason to stop. Only where no rule gives the canary anything is it absent.
+ * over, and a third destination is no reason to stop. Where no rule gives the canary anything the weight is 0 and no rule is
+ * moved; that is written all the same, since rules of the rollout's own may still lead there.
  */
 export function splitOf(
   rules: readonly Rule[],
@@ -66,7 +67,7 @@ export function splitOf(
   goingBack: boolean,
 ): Split | RouteTrouble {
   const chosen = choose(rules, selection, naming);
-  if ('ok' in chosen) return chosen;
+  if ('ok' in chosen) return goingBack && LOST.has(chosen.code) && !rules.some(givesCanary) ? NOTHING_LEFT : chosen;
   const moved: MovedRule[] = [];
   const withoutCanary: Rule[] = [];
   for (const rule of chosen) {
@@ -79,9 +80,16 @@ export function splitOf(
     if (one.foreign !== null && !goingBack) return one.foreign;
     moved.push(one);
   }
-  if (moved.length === 0) return refuse.canaryAbsent(naming, withoutCanary);
+  if (moved.length === 0) return goingBack ? NOTHING_LEFT : refuse.canaryAbsent(naming, withoutCanary);
   return { ok: true, rules: moved, canaryWeight: together(moved.map((one) => one.canaryWeight)) };
 }
+
+/** Somebody took away the rule that was moved, or what led to the canary in it. */
+const LOST: ReadonlySet<RouteTrouble['code']> = new Set(['rule_not_found', 'canary_absent']);
+const NOTHING_LEFT: Split = { ok: true, rules: [], canaryWeight: 0 };
+
+const givesCanary = ({ destinations }: Rule): boolean =>
+  destinations.some(({ role, weight }) => role === 'canary' && weight !== 0);
 
 /**
  * Rules that are moved together hold one weight. Where somebody set them apart this gives their mean, made fractional: no

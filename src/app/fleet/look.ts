@@ -120,8 +120,7 @@ async function childrenSeen(ports: FleetPorts, fleet: Fleet): Promise<readonly C
   );
 }
 
-const watchesPods = ({ phase }: Fleet): boolean =>
-  phase.name === 'baking' || (phase.name === 'paused' && phase.cause === 'approval');
+const watchesPods = ({ phase }: Fleet): boolean => phase.name !== 'rolling_back' && phase.name !== 'ended';
 
 const wordsOf = ({ phase }: Rollout): string => {
   if (phase.name === 'ended' || phase.name === 'rolling_back') return phase.outcome.message;

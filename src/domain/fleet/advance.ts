@@ -79,7 +79,7 @@ export function advanceFleet(fleet: Fleet, seen: FleetSeen): FleetChange {
     case 'baking':
       return whileBaking(change, seen, phase);
     case 'paused':
-      return phase.cause === 'approval' ? (failing(change, seen) ?? change) : change;
+      return phase.cause === 'approval' ? (failing(change, seen.at) ?? change) : change;
     case 'rolling_back':
       return whileGoingBack(change, seen.at, phase);
     case 'ended':
@@ -104,10 +104,13 @@ function noted(change: FleetChange, { at, children }: FleetSeen): FleetChange {
       child.status === found.status &&
       child.revert === revert &&
       child.revertStatus === revertStatus &&
-      child.message === found.message;
+      child.message === found.message &&
+      (child.unwell ?? null) === found.unwell;
     if (same_) continue;
-    const { rollout, status, message } = found;
-    next = withChild(next, wave, { ...child, rollout, status, message, revert, revertStatus });
+    const { rollout, status, message, unwell } = found;
+    const { unwell: _, ...known } = child;
+    const pods = unwell === null ? {} : { unwell };
+    next = withChild(next, wave, { ...known, rollout, status, message, revert, revertStatus, ...pods });
     const about = { wave, cluster };
     if (child.rollout === null)
       next = tell(next, at, 'child_started', `${cluster}: rollout ${rollout} is ${status}`, about);
@@ -159,20 +162,29 @@ export function childHeld(
 
 // ── forward ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const wentWrong = ({ cluster, refused, status, message, revert }: Child): string | null => {
+const wentWrong = ({ cluster, refused, status, message, revert, unwell, waived }: Child): string | null => {
+  if (waived === true) return null;
+  if (unwell !== undefined && revert === null) return `${cluster}: ${unwell}`;
   if (refused !== null) return `${cluster} was not started: ${refused}`;
   if (isEnd(status) && status !== 'succeeded') return `${cluster} is ${status}: ${message}`;
   return revert === null ? null : `${cluster} was taken back after its promotion`;
 };
 
+/** Of every wave so far: what was promoted must still be so, and run, for as long as there are waves to come. */
+const wrongSoFar = ({ children }: Fleet, wave: number): readonly string[] =>
+  children
+    .slice(0, wave + 1)
+    .flat()
+    .flatMap((child) => wentWrong(child) ?? []);
+
 function whileRunning(change: FleetChange, at: Instant, wave: number): FleetChange {
   const children = change.fleet.children[wave] ?? [];
-  const wrong = children.flatMap((child) => wentWrong(child) ?? []);
+  const wrong = wrongSoFar(change.fleet, wave);
   if (wrong.length > 0) {
     // Where a person is asked, the others of the wave come to their own ends first: the question is about all of them.
     const waits =
       change.fleet.spec.onFailure === 'pause' &&
-      children.some((child) => wentWrong(child) === null && child.status !== 'succeeded');
+      children.some((child) => child.waived !== true && wentWrong(child) === null && child.status !== 'succeeded');
     return waits ? change : failed(change, at, wave, wrong.join('; '));
   }
   if (!children.every(({ status }) => status === 'succeeded')) return change;
@@ -185,20 +197,18 @@ function whileBaking(
   seen: FleetSeen,
   { wave, since }: Extract<FleetPhase, { name: 'baking' }>,
 ): FleetChange {
-  const worse = failing(change, seen);
+  const worse = failing(change, seen.at);
   if (worse !== null) return worse;
   const bake = change.fleet.spec.waves[wave]?.bake ?? 0;
   if (seen.at - since < bake) return change;
   return letThrough(change, seen.at, wave);
 }
 
-/** null: what was promoted still runs. Earlier waves are looked at as well as the last one. */
-function failing(change: FleetChange, { at, children: found }: FleetSeen): FleetChange | null {
-  const { fleet } = change;
-  const unwell = found.flatMap(({ cluster, unwell: why }) => (why === null ? [] : [`${cluster}: ${why}`]));
-  const wrong = (fleet.children[fleet.phase.wave] ?? []).flatMap((child) => wentWrong(child) ?? []);
-  const all = [...unwell, ...wrong];
-  return all.length === 0 ? null : failed(change, at, fleet.phase.wave, all.join('; '));
+/** null: what was promoted still runs. */
+function failing(change: FleetChange, at: Instant): FleetChange | null {
+  const { wave } = change.fleet.phase;
+  const wrong = wrongSoFar(change.fleet, wave);
+  return wrong.length === 0 ? null : failed(change, at, wave, wrong.join('; '));
 }
 
 function failed(change: FleetChange, at: Instant, wave: number, what: string): FleetChange {
@@ -364,6 +374,14 @@ function fleetWords(fleet: Fleet): string {
   return `${fleetStatus(fleet)} at ${waveWords(fleet.spec, fleet.phase.wave)}${question}`;
 }
 
+/** Who lets a wave through goes on without what is wrong so far. */
+const waiving = (fleet: Fleet, wave: number): Fleet => ({
+  ...fleet,
+  children: fleet.children.map((of, i) =>
+    i > wave ? of : of.map((child) => (wentWrong(child) === null ? child : { ...child, waived: true as const })),
+  ),
+});
+
 export const isFleetRefusal = (result: FleetChange | FleetRefusal): result is FleetRefusal => 'code' in result;
 
 export function orderFleet(
@@ -395,7 +413,7 @@ export function orderFleet(
         };
       const why = command.reason ?? '';
       const words = `${actor} let ${waveWords(fleet.spec, phase.wave)} through${why === '' ? '' : `: ${why}`}`;
-      return nextWave(tell(same(fleet), at, 'promoted', words, { actor }), at, phase.wave);
+      return nextWave(tell(same(waiving(fleet, phase.wave)), at, 'promoted', words, { actor }), at, phase.wave);
     }
     case 'abort': {
       const message = `Aborted by ${actor} at ${waveWords(fleet.spec, phase.wave)}${command.reason === '' ? '' : `: ${command.reason}`}`;

@@ -41,6 +41,10 @@ export interface Child {
   readonly held: { readonly message: string; readonly again: boolean } | null;
   /** Its outcome in a sentence, or "". */
   readonly message: string;
+  /** After its promotion: why its pods cannot serve, when it was last looked at. Absent: they can, or nobody looked. */
+  readonly unwell?: string;
+  /** A person went on without it: what becomes of it fails no later wave. */
+  readonly waived?: true;
 }
 
 export type FleetPhase =

@@ -143,6 +143,61 @@ describe('what counts as a failure of a wave', () => {
   });
 });
 
+describe('an earlier wave, while a later one runs', () => {
+  const WEST = seen(1, 'west', 'progressing');
+  const NORTH = seen(1, 'north', 'succeeded');
+  const worse = [
+    [
+      'was taken back by somebody',
+      { ...EAST, ...back('east', 'rolled_back') },
+      'east was taken back after its promotion',
+    ],
+    [
+      'has no pods any more',
+      { ...EAST, unwell: 'deployment myapp-v2 has no ready pod (0 of 3)' },
+      'east: deployment myapp-v2 has no ready pod',
+    ],
+  ] as const;
+
+  it.each(worse)('that %s stops the fleet: nothing more begins', (_, east, words) => {
+    const running = look(atSecond(), 62_000, EAST, WEST, NORTH);
+    expect(running.phase.name).toBe('running');
+    const failed = look(running, 63_000, east, WEST, NORTH);
+    expect(failed.phase).toMatchObject({ name: 'rolling_back', to: 0, message: expect.stringContaining(words) });
+    expect(wished(failed)).toEqual(['abort west', 'revert north']);
+    // Also where the later wave has just been promoted.
+    const both = look(running, 63_000, east, seen(1, 'west', 'succeeded'), NORTH);
+    expect(both.phase.name).toBe('rolling_back');
+  });
+
+  it.each(worse)(
+    'that %s is asked about where the plan says so, and no more once a person went on without it',
+    (_, east) => {
+      const second = atSecond(spec({ onFailure: 'pause' }));
+      const WELL = seen(1, 'west', 'succeeded');
+      const asked = look(second, 63_000, east, WELL, NORTH);
+      expect(asked.phase).toMatchObject({ name: 'paused', cause: 'failed' });
+      // What a look finds meanwhile is what the person goes on without.
+      const still = look(asked, 64_000, east, WELL, NORTH);
+      const gone = orderFleet(still, { name: 'promote' }, 'token ana', 65_000);
+      if (isFleetRefusal(gone)) throw new Error(gone.message);
+      const third = look(gone.fleet, 66_000, east, WELL, NORTH);
+      expect([third.phase, wished(third)]).toEqual([{ name: 'running', wave: 2 }, ['start south']]);
+      // Another cluster is another matter.
+      const more = look(
+        third,
+        67_000,
+        east,
+        WELL,
+        { ...NORTH, unwell: 'pods are gone' },
+        seen(2, 'south', 'succeeded'),
+      );
+      expect(more.phase).toMatchObject({ name: 'paused', message: expect.stringContaining('north: pods are gone') });
+      expect(more.phase).not.toMatchObject({ message: expect.stringContaining('east') });
+    },
+  );
+});
+
 describe('back', () => {
   const broken = [seen(1, 'west', 'rolled_back'), seen(1, 'north', 'progressing')];
   const going = (onFailure: OnFailure): Fleet => look(atSecond(spec({ onFailure })), 80_000, EAST, ...broken);
