@@ -15,6 +15,11 @@ export interface SessionBody {
     /** As approvals ask for them. */
     readonly persons: readonly string[];
     readonly groups: readonly string[];
+    /** Where they may change something; in it null: everywhere. null: their role alone says. */
+    readonly scope: {
+      readonly namespaces: readonly string[] | null;
+      readonly services: readonly string[] | null;
+    } | null;
   } | null;
   readonly may: {
     readonly start: boolean;

@@ -166,11 +166,12 @@ function sessionBody(
   };
 }
 
-const who = ({ name, role, persons = [], groups = [] }: Principal): SessionBody['principal'] => ({
+const who = ({ name, role, persons = [], groups = [], scope }: Principal): SessionBody['principal'] => ({
   name,
   role,
   persons,
   groups,
+  scope: scope ?? null,
 });
 
 const signInBody = z.strictObject({ token: z.string().min(1).max(512) });

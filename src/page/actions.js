@@ -2,14 +2,15 @@
 import { post, rolloutPath } from './api.js';
 import { ask } from './dialog.js';
 import { h } from './dom.js';
-import { weight } from './format.js';
+import { planDuration, weight } from './format.js';
 import { icon } from './icons.js';
+import { mayAt } from './may.js';
 import { isLive, STATUS, stepWords, weightOfStep } from './words.js';
 
 /** @typedef {import('./types.d.ts').Rollout} Rollout */
 /** @typedef {import('./types.d.ts').PlanSource} PlanSource */
 /** @typedef {import('./types.d.ts').Session} Session */
-/** @typedef {'promote' | 'pause' | 'resume' | 'abort' | 'give_up' | 'retry'} Action */
+/** @typedef {'promote' | 'pause' | 'resume' | 'abort' | 'give_up' | 'retry' | 'rollback'} Action */
 
 /** Pauses that a promotion would not end: the server asks for a resume first. */
 const RESUME_FIRST = new Set([
@@ -50,9 +51,17 @@ export function notYours({ approval }, { principal }) {
   return null;
 }
 
-/** @param {Rollout} rollout @param {Session} session @returns {Action[]} */
-export function actionsFor(rollout, session) {
-  const { may } = session;
+const DAY = 86_400_000;
+
+/** Its promotion may be taken back, as far as the plan says: the cluster is asked when somebody does. @param {Rollout} rollout @param {PlanSource | null} plan */
+const isRevertible = ({ status, endedAt }, plan) =>
+  status === 'succeeded' &&
+  endedAt !== null &&
+  Date.now() - Date.parse(endedAt) <= (planDuration(plan?.rollbackWindow) ?? DAY);
+
+/** @param {Rollout} rollout @param {Session} session @param {PlanSource | null} [plan] @returns {Action[]} */
+export function actionsFor(rollout, session, plan = null) {
+  const may = mayAt(session, rollout.target);
   const { status, pause, step, steps } = rollout;
   const standing = status === 'progressing' || status === 'paused';
   /** @type {[Action, boolean][]} */
@@ -72,6 +81,7 @@ export function actionsFor(rollout, session) {
         ((!isLive(rollout) && status !== 'succeeded') || (status === 'rolling_back' && rollout.trouble !== null)),
     ],
     ['give_up', may.giveUp && status === 'rolling_back'],
+    ['rollback', may.abort && isRevertible(rollout, plan)],
   ];
   return all.flatMap(([action, possible]) => (possible ? [action] : []));
 }
@@ -84,12 +94,13 @@ const BUTTONS = {
   abort: { label: 'Abort', look: 'danger' },
   retry: { label: 'Try again', look: '' },
   give_up: { label: 'Give up', look: 'danger' },
+  rollback: { label: 'Take back', look: 'danger' },
 };
 
-/** @param {Rollout} rollout @param {Session} session */
-export function actionButtons(rollout, session) {
-  const actions = actionsFor(rollout, session);
-  const others = session.may.promote ? notYours(rollout, session) : null;
+/** @param {Rollout} rollout @param {Session} session @param {PlanSource | null} plan */
+export function actionButtons(rollout, session, plan) {
+  const actions = actionsFor(rollout, session, plan);
+  const others = mayAt(session, rollout.target).promote ? notYours(rollout, session) : null;
   return h(
     'div',
     { class: 'actions', role: 'group', 'aria-label': 'What you can do' },
@@ -162,10 +173,12 @@ export function decide(action, rollout, plan, done) {
 function bodyOf(action, { step }, form) {
   const reason = String(form.get('reason') ?? '').trim();
   return {
-    ...(step === null ? {} : { expectedStep: step }),
+    // A promotion that others have followed is refused by itself.
+    ...(step === null || action === 'rollback' ? {} : { expectedStep: step }),
     ...(reason === '' ? {} : { reason }),
     ...(action === 'promote' && form.get('full') !== null ? { full: true } : {}),
     ...(action === 'give_up' ? { giveUp: true } : {}),
+    ...(action === 'rollback' && form.get('force') !== null ? { force: true } : {}),
   };
 }
 
@@ -231,6 +244,22 @@ function questions(action, rollout, plan) {
           'End this rollback as failed: you have put the traffic right by hand. Sluice takes its hands off and does not try again.',
         confirm: 'Give up the rollback',
         fields: [reasonField()],
+        danger: true,
+      };
+    case 'rollback':
+      return {
+        words:
+          'Take the promotion back: all traffic goes to the old version in one write, while its pods still run. It becomes a rollout of its own.',
+        confirm: 'Take it back',
+        fields: [
+          reasonField(),
+          h(
+            'label',
+            { class: 'check' },
+            h('input', { type: 'checkbox', name: 'force' }),
+            'Although it has fewer pods ready than are needed, or the cluster does not answer',
+          ),
+        ],
         danger: true,
       };
     default:

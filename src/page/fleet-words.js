@@ -1,4 +1,5 @@
 /** A fleet rollout in words, and what may be decided about it. */
+import { mayAt } from './may.js';
 
 /** @typedef {import('./types.d.ts').FleetSummary} FleetSummary */
 /** @typedef {import('./types.d.ts').Session} Session */
@@ -25,7 +26,8 @@ export function fleetSentence(fleet) {
 }
 
 /** @param {FleetSummary} fleet @param {Session} session @returns {Decision[]} */
-export function fleetDecisions(fleet, { may }) {
+export function fleetDecisions(fleet, session) {
+  const may = mayAt(session, fleet.target);
   const { status, awaiting, wave, waves } = fleet;
   const about = waveWords(fleet);
   const seen = { expectedWave: wave, expectedAwaiting: awaiting };

@@ -1,5 +1,7 @@
 /** A migration of mTLS in words, and what may be decided about it. */
+
 import { duration } from './format.js';
+import { mayAt } from './may.js';
 
 /** @typedef {import('./types.d.ts').MigrationSummary} MigrationSummary */
 /** @typedef {import('./types.d.ts').Session} Session */
@@ -36,7 +38,8 @@ export function migrationSentence(migration, now) {
 }
 
 /** @param {MigrationSummary} migration @param {Session} session @returns {Decision[]} */
-export function migrationDecisions(migration, { may }) {
+export function migrationDecisions(migration, session) {
+  const may = mayAt(session, null);
   const { status } = migration;
   const seen = { expectedStatus: status };
   const written = status === 'strict';

@@ -40,6 +40,7 @@ export type EvidenceSetup = EvidenceSetupBody;
 
 /** The plan as it was sent: only what the page reads, and nothing of it certain. */
 export interface PlanSource {
+  readonly rollbackWindow?: string;
   readonly steps?: readonly { readonly weight?: number; readonly hold?: string; readonly approval?: unknown }[];
   readonly analysis?: {
     readonly checks?: readonly { readonly name?: string; readonly kind?: string; readonly quantile?: number }[];

@@ -55,7 +55,7 @@ it('has no Promote for whoever has given their word already', () => {
   const rollout = asks({ required: 2, approvers: [] }, ['ana']);
   const half = present({ ...rollout, phase: { ...rollout.phase, approvals: given } as typeof rollout.phase });
   const session = {
-    principal: { name: 'token ben', persons: ['ben'], groups: [] },
+    principal: { name: 'token ben', persons: ['ben'], groups: [], scope: null },
     may: { promote: true, pause: true, abort: true, start: true, giveUp: true },
   };
   expect(page.notYours(half, session)).toContain('(1 so far). You have approved it.');

@@ -2,6 +2,7 @@
 import { grafanaLinks } from '../../src/adapters/grafana/links.ts';
 import { jaegerLinks } from '../../src/adapters/jaeger/links.ts';
 import { kialiLinks } from '../../src/adapters/kiali/links.ts';
+import { done, refused } from '../../src/app/audit/act.ts';
 import type { LoggedDelivery } from '../../src/app/ports.ts';
 import type { Story } from './story.ts';
 import type { World } from './world.ts';
@@ -23,6 +24,19 @@ export const withTools = ({ fake }: Pick<World, 'fake'>): void =>
       };
     },
   });
+
+const doer = (name: string, via: 'cli' | 'page') => ({
+  id: `token:${name}`,
+  name: `token ${name}`,
+  origin: { via, address: '192.0.2.7', userAgent: 'sluice-cli/0.1.0', requestId: 'req_4k1' },
+});
+
+/** One who may not promote tried to; another sent a message again. */
+export async function asked({ fake }: Pick<World, 'fake'>, { waiting, failed }: Story): Promise<void> {
+  const { audit } = fake;
+  await audit.note(refused(doer('ben', 'cli'), { action: 'rollout.promote', id: waiting, code: 'forbidden' }));
+  await audit.note(done(doer('ana', 'page'), { action: 'delivery.resend', id: `ops:${failed}:14` }));
+}
 
 /** Of the rollout that went back: the operators were told, the ticket system never answered as it should. */
 export function told({ deliveries }: Pick<World, 'deliveries'>, { failed }: Story, now = Date.now()): void {

@@ -88,13 +88,14 @@ describe('a session', () => {
   it.each(PRINCIPAL_ROLES)('says who is signed in as %s and what they may do', async (role) => {
     const world = await open();
     const { response, body } = await session(world, await signedIn(world, TOKENS[role]));
-    expect(body.principal).toEqual({ name: `token ana-${role}`, role, persons: [], groups: [] });
+    expect(body.principal).toEqual({ name: `token ana-${role}`, role, persons: [], groups: [], scope: null });
     expect(body.may).toEqual({
       start: role === 'deployer' || role === 'admin',
       pause: role !== 'viewer',
       promote: role === 'approver' || role === 'admin',
       abort: role !== 'viewer',
       giveUp: role === 'admin',
+      audit: role === 'admin',
     });
     expect(response.headers.get('cache-control')).toBe('no-store');
   });
@@ -107,7 +108,7 @@ describe('a session', () => {
       version: null,
       links: { prometheus: {} },
     });
-    expect(Object.values(body.may)).toEqual([false, false, false, false, false]);
+    expect(Object.values(body.may)).toEqual([false, false, false, false, false, false]);
   });
 
   it('is as good as the token for every call, and less: a viewer stays a viewer', async () => {

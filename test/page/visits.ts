@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import type { PrincipalRole } from '../../src/app/ports.ts';
-import { told, withTools } from './around-story.ts';
+import { asked, told, withTools } from './around-story.ts';
 import type { Visit } from './browser.ts';
 import { launch, visit } from './browser.ts';
 import { fleetsAndMigrations } from './fleet-story.ts';
@@ -40,6 +40,7 @@ export function visits(): Visits {
     await fleetsAndMigrations(world);
     withTools(world);
     told(world, story);
+    await asked(world, story);
   });
   afterAll(async () => {
     await browser.close();

@@ -75,6 +75,7 @@ export function firstRun(session) {
           h('code', {}, 'sluice token create --name ci --role deployer'),
         ),
         codeBlock(curl, 'the command'),
+        h('p', { class: 'note' }, 'With the command line: ', h('code', {}, 'sluice run plan.yaml')),
       ),
     ),
     h(

@@ -45,7 +45,7 @@ export function headSection(state, session) {
             h('p', {}, rollout.trouble.message, ' since ', timeOf(rollout.trouble.since)),
           ),
         ),
-    actionButtons(rollout, session),
+    actionButtons(rollout, session, plan),
     stepper(state),
     numbers(state),
     h('div', { class: 'ways' }, ...ways(state)),

@@ -177,9 +177,11 @@ function listenTo({ root, announce, leaving }, state, draw, told) {
       if (!(event.target instanceof Element)) return;
       const action = event.target.closest('[data-action]')?.getAttribute('data-action');
       if (action)
-        decide(/** @type {import('../actions.js').Action} */ (action), state.rollout, state.plan, (answer) =>
-          done(state, answer, draw, announce),
-        );
+        decide(/** @type {import('../actions.js').Action} */ (action), state.rollout, state.plan, (answer) => {
+          done(state, answer, draw, announce);
+          // The stream brings this version too, and then it is none that is new.
+          told();
+        });
       if (event.target.closest('[data-more]')) {
         state.shown.rows += 100;
         draw();
@@ -287,7 +289,7 @@ export function walked(times, cursorAt, key) {
 /** @param {State} state @param {Rollout} answer @param {() => void} draw @param {(text: string) => void} announce */
 function done(state, answer, draw, announce) {
   if (answer.id !== state.rollout.id) {
-    // A retry of an ended rollout is a new one.
+    // A retry of an ended rollout is a new one, and so is what takes it back.
     location.assign(`/ui/rollouts/${encodeURIComponent(answer.id)}`);
     return;
   }

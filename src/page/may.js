@@ -1,0 +1,20 @@
+/** What the person who is signed in may do here: their role, as far as their scope reaches. The server decides again. */
+
+/** @typedef {import('./types.d.ts').Session} Session */
+
+/** @type {Omit<Session['may'], 'audit'>} */
+const NOTHING = { start: false, pause: false, promote: false, abort: false, giveUp: false };
+
+/**
+ * @param {Pick<Session, 'may' | 'principal'>} session
+ * @param {{ readonly namespace: string, readonly service: string } | null} place null: it reaches beyond any one service
+ * @returns {Session['may']}
+ */
+export function mayAt({ may, principal }, place) {
+  const scope = principal?.scope ?? null;
+  if (scope === null) return may;
+  const fits = (/** @type {readonly string[] | null} */ limit, /** @type {string} */ found) =>
+    limit === null || limit.includes(found);
+  const within = place !== null && fits(scope.namespaces, place.namespace) && fits(scope.services, place.service);
+  return within ? may : { ...may, ...NOTHING };
+}
