@@ -34,7 +34,7 @@ import { openSignOn } from './adapters/oidc/sign-on.ts';
 import type { Allowed } from './adapters/outbound/addresses.ts';
 import { type Outbound, openOutbound } from './adapters/outbound/post.ts';
 import { type MigratedCluster, policyGateway } from './adapters/policies/gateway.ts';
-import { postgresAudit } from './adapters/postgres/audit.ts';
+import { ownsAudit, postgresAudit } from './adapters/postgres/audit.ts';
 import { type Database, openDatabase } from './adapters/postgres/db.ts';
 import {
   giveUpLost,
@@ -236,6 +236,8 @@ export interface Service {
   readonly tracer: Tracer;
   /** What is missing and what to do; empty: ready. */
   ready(): Promise<readonly { readonly part: string; readonly message: string }[]>;
+  /** What works, and should be otherwise in production. For the log of a start. Throws where Postgres is away. */
+  cautions(): Promise<readonly string[]>;
   startWorker(): Worker;
   close(): Promise<void>;
 }
@@ -426,6 +428,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     recorder,
     tracer,
     ready: () => missing(store, queue, clusters),
+    cautions: async () => ((await ownsAudit(db)) ? [OWNER] : []),
     startWorker: () =>
       startWorker({
         store,
@@ -637,6 +640,9 @@ async function openClusters(
   });
   return new Map(await Promise.all(opened));
 }
+
+const OWNER =
+  'the user of DATABASE_URL owns the tables, and could take away what keeps history and audit unchanged: give migrate the owner in DATABASE_OWNER_URL, and the service a role of its own (docs/operations.md, "The roles of the database")';
 
 /** Rollouts need Postgres, the queue's back end and every API server. A Prometheus that is away stops no rollback. */
 async function missing(

@@ -42,6 +42,10 @@ export async function serve(
     },
     'Sluice is running',
   );
+  service.cautions().then(
+    (found) => found.forEach((caution) => void log.warn({}, caution)),
+    () => undefined,
+  );
 
   const signal = await stopSignal();
   // Armed before anything is waited for: nothing that follows can keep the process.

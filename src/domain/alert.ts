@@ -12,8 +12,10 @@ const KINDS: Readonly<Partial<Record<FactType, AlertKind>>> = {
   gate_overdue: 'needs_person',
   stable_short: 'needs_person',
   mesh_trouble: 'needs_person',
+  preparation_left: 'needs_person',
   resumed: 'goes_on',
   promote_requested: 'goes_on',
+  weight_wanted: 'goes_on',
   rollback_started: 'going_back',
   ended: 'ended',
 };
@@ -33,6 +35,7 @@ export const alertsOf = (previous: Rollout, next: Rollout, facts: readonly Fact[
       case 'rollback_started':
       case 'stable_short':
       case 'gate_overdue':
+      case 'preparation_left':
         return true;
       case 'paused':
       case 'resumed':
@@ -41,6 +44,9 @@ export const alertsOf = (previous: Rollout, next: Rollout, facts: readonly Fact[
       case 'promote_requested':
         // Any other pause that a promotion ends has a fact of its own.
         return previous.phase.name === 'paused' && previous.phase.cause === 'approval';
+      case 'weight_wanted':
+        // Before the first step nothing is paused: that it goes on past a late gate is told by the step.
+        return previous.phase.name === 'pending' && Object.values(previous.gates ?? {}).some(({ overdue }) => overdue);
       case 'mesh_trouble':
         // While going forward, trouble that lasts becomes a pause. A rollback never pauses: this is the only word of it.
         return next.phase.name === 'rolling_back';

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { append, postgresAudit } from '../../src/adapters/postgres/audit.ts';
+import { append, ownsAudit, postgresAudit } from '../../src/adapters/postgres/audit.ts';
 import type { Database } from '../../src/adapters/postgres/db.ts';
 import { openDatabase } from '../../src/adapters/postgres/db.ts';
 import { postgresFleetStore } from '../../src/adapters/postgres/fleet-store.ts';
@@ -345,6 +345,15 @@ describe("the application's own role", () => {
   afterAll(async () => {
     await app?.end();
     await owner.query(`drop owned by ${quoted}; drop role ${quoted}`);
+  });
+
+  it('is told from the owner, who is warned of at every start', async () => {
+    const [asOwner, asApp] = [openDatabase({ url: fresh.url, log: silent }), openDatabase({ url, log: silent })];
+    try {
+      expect([await ownsAudit(asOwner), await ownsAudit(asApp)]).toEqual([true, false]);
+    } finally {
+      await Promise.all([asOwner.close(), asApp.close()]);
+    }
   });
 
   it.each([

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { alertKind, alertsOf } from '../../src/domain/alert.ts';
-import { type Change, end, pauseAt, startRollback, unchanged } from '../../src/domain/change.ts';
+import { type Change, end, enterStep, pauseAt, startRollback, unchanged } from '../../src/domain/change.ts';
 import { isRefused, order } from '../../src/domain/command.ts';
 import { FACT_TYPES, type Fact, type PauseCause, type Rollout, TERMINAL } from '../../src/domain/rollout.ts';
 import { aRollout, atStep } from '../support/builders.ts';
@@ -61,6 +61,15 @@ describe('what nobody may miss', () => {
     const given = order(at, { command: { name: 'promote', full: false }, actor: 'ana', at: 2_000 });
     if (isRefused(given)) throw new Error(given.message);
     expect(kinds(at, given)).toEqual([]);
+  });
+
+  it('that it goes on past a gate that was late before the first step, and no other step', () => {
+    const overdue = { attempts: 3, askedAt: 0, since: 0, decision: null, reason: '', waivedBy: null, overdue: true };
+    const pending = aRollout({ gates: { 'r1:change-window:start': overdue as never } });
+    expect(kinds(pending, enterStep(unchanged(pending), 2_000, 0))).toEqual(['goes_on']);
+    const punctual = aRollout({ gates: { 'r1:change-window:start': { ...overdue, overdue: false } as never } });
+    expect(kinds(punctual, enterStep(unchanged(punctual), 2_000, 0))).toEqual([]);
+    expect(kinds(at, enterStep(unchanged(at), 2_000, 2))).toEqual([]);
   });
 
   it('has a kind, whatever the fact', () => {

@@ -44,6 +44,7 @@ const env = Object.fromEntries(
 const filled = {
   ...env,
   POSTGRES_PASSWORD: 'pg0123',
+  POSTGRES_APP_PASSWORD: 'app0123',
   REDIS_PASSWORD: 'rd0123',
   KUBECONFIG_FILE: '/k',
   PROMETHEUS_URL: 'http://prometheus:9090',
@@ -77,6 +78,7 @@ describe('docker-compose.yml', () => {
     for (const { name, more } of variables.filter((v) => v.name.endsWith('PASSWORD')))
       expect([name, more]).toEqual([name, expect.stringMatching(/^:\?/)]);
     expect(env['POSTGRES_PASSWORD']).toBe('');
+    expect(env['POSTGRES_APP_PASSWORD']).toBe('');
     expect(env['REDIS_PASSWORD']).toBe('');
     // No address with a password in the open, and no switch that lets everybody in.
     expect(text).not.toMatch(/:\/\/[^\s:/]*:[^$\s][^\s@]*@/);
@@ -108,6 +110,26 @@ describe('docker-compose.yml', () => {
     expect(services['migrate']?.depends_on).toEqual({ postgres: { condition: 'service_healthy' } });
   });
 
+  it('works as a role that owns no table: only the migrations log in as the owner', () => {
+    const { environment: migrations = {} } = services['migrate'] ?? {};
+    const userOf = (address = ''): string => new URL(interpolated(address)).username;
+    expect([migrations['DATABASE_OWNER_URL'], migrations['DATABASE_URL']].map(userOf)).toEqual([
+      'sluice',
+      'sluice_app',
+    ]);
+    for (const name of ['api', 'worker']) {
+      const { environment = {} } = services[name] ?? {};
+      expect([environment['DATABASE_OWNER_URL'], userOf(environment['DATABASE_URL'])]).toEqual([
+        undefined,
+        'sluice_app',
+      ]);
+    }
+    expect(services['postgres']?.volumes).toContain('./deploy/postgres:/docker-entrypoint-initdb.d:ro');
+    const script = readFileSync(join(ROOT, 'deploy/postgres/application-role.sh'), 'utf8');
+    expect(script).toContain("create role sluice_app login password :'password'");
+    expect(services['postgres']?.environment).toHaveProperty('APPLICATION_PASSWORD');
+  });
+
   it('keeps Redis from dropping keys, and the data of both servers through a restart', () => {
     expect(services['redis']?.command?.join(' ')).toContain(
       '--appendonly yes --maxmemory-policy noeviction --requirepass',
@@ -115,7 +137,7 @@ describe('docker-compose.yml', () => {
     expect(services['redis']?.volumes).toContain('redis:/data');
     expect(services['postgres']).toMatchObject({
       image: 'postgres:18-bookworm',
-      volumes: ['postgres:/var/lib/postgresql'],
+      volumes: expect.arrayContaining(['postgres:/var/lib/postgresql']),
     });
   });
 

@@ -3,8 +3,8 @@ import { replyAbout } from '../../src/adapters/notify/slack-blocks.ts';
 import { toldOf } from '../../src/adapters/postgres/commit.ts';
 import { type Change, end, pauseAt, startRollback, unchanged } from '../../src/domain/change.ts';
 import type { PauseCause, RollbackReason } from '../../src/domain/rollout.ts';
-import { TERMINAL } from '../../src/domain/rollout.ts';
-import { atStep } from '../support/builders.ts';
+import { type Fact, TERMINAL } from '../../src/domain/rollout.ts';
+import { aRollout, atStep } from '../support/builders.ts';
 
 /** Keys of an object that the compiler keeps complete: a new reason without a word to people does not compile. */
 const REASONS: Readonly<Record<RollbackReason, true>> = {
@@ -47,6 +47,20 @@ function saysWhy({ rollout, facts }: Change, why: string): void {
 }
 
 const before = unchanged(atStep(1));
+
+it('an end before the first weight is told in the channel, not in the thread alone: nothing was told before', () => {
+  const { rollout, facts } = startRollback(unchanged(aRollout()), 1_000, 'canary_unready', {
+    code: 'x',
+    message: 'why',
+  });
+  expect(facts.map(({ type }) => type)).toEqual(['ended']);
+  expect(facts.map((fact) => replyAbout(fact, rollout)?.broadcast)).toEqual([true]);
+  const decided = { fact: 2, step: 1, from: 5, to: 25, reason: '', actor: 'sluice', at: 0 };
+  const later = startRollback(unchanged({ ...atStep(1), decided }), 1_000, 'analysis', { code: 'x', message: 'why' });
+  expect(later.facts.map((fact) => replyAbout(fact, later.rollout)?.broadcast)).toEqual([true]);
+  const over = end(later, 2_000, 'rolled_back', { code: 'x', message: 'why', step: 1, weight: 25 }, 'over');
+  expect(replyAbout(over.facts.at(-1) as Fact, over.rollout)?.broadcast).toBe(false);
+});
 
 describe('nothing ends in silence', () => {
   it.each(Object.keys(REASONS) as RollbackReason[])('a rollback because of %s is told', (reason) => {

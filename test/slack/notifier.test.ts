@@ -259,7 +259,8 @@ describe('replies', () => {
       fact('paused', 'somebody changed the route', { cause: 'drift' }),
       true,
     ],
-    ['the end', over('rolled_back'), fact('ended', outcome.message), false],
+    ['the end of what never had a weight', over('rolled_back'), fact('ended', outcome.message), true],
+    ['a good end', over('succeeded'), fact('ended', outcome.message), false],
   ])('tell of %s', async (_, phase, told, broadcast) => {
     await world.rollout('r1');
     const { message, rollout } = await moved({ phase }, told);

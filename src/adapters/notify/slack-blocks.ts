@@ -8,6 +8,7 @@ import { plain } from '../../domain/format.ts';
 import { isGatePause } from '../../domain/gates.ts';
 import { isPromotionStep, weightAt } from '../../domain/plan.ts';
 import type { Fact, Rollout } from '../../domain/rollout.ts';
+import { statusOf } from '../../domain/rollout.ts';
 
 export interface Rendered {
   /** For notifications and screen readers, which do not read blocks. */
@@ -124,8 +125,10 @@ export function replyAbout(fact: Fact, rollout: Rollout): Rendered | null {
       // While going forward, trouble that lasts becomes a pause. A rollback never pauses: this is the only word of it.
       return rollout.phase.name === 'rolling_back' ? plainReply(fact, rollout, true) : null;
     case 'approved':
-    case 'ended':
       return plainReply(fact, rollout, false);
+    case 'ended':
+      // Where no weight was ever wanted no rollback was told: this is the only word of it.
+      return plainReply(fact, rollout, rollout.decided === undefined && statusOf(rollout) !== 'succeeded');
     default:
       return null;
   }

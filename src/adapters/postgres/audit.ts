@@ -29,6 +29,15 @@ export async function append(tx: Queries, entry: AuditEntry): Promise<void> {
   await tx.rows({ name: 'audit_append', text: appendingFrom('(select 1) as once', 1), values: [entryJson(entry)] });
 }
 
+const OWNED = `
+select pg_has_role(current_user, relowner, 'member') as owned from pg_class where oid = to_regclass('audit')`;
+
+/** May this service take the triggers away that keep the audit as it is? By itself it never does. */
+export async function ownsAudit(db: Database): Promise<boolean> {
+  const [row] = await db.rows<{ readonly owned: boolean }>({ name: 'audit_owned', text: OWNED, values: [] });
+  return row?.owned === true;
+}
+
 const ROW = `
 select seq, at, actor_id as "actorId", actor, via, address, user_agent as "userAgent", action, object_kind as "objectKind",
   object_id as "objectId", made, reason, request_id as "requestId", outcome, code, omitted, encode(hash, 'hex') as hash

@@ -1,6 +1,7 @@
 /**
  * PagerDuty, by its Events API v2: one incident per rollout, fleet rollout or migration, opened where a person is needed or traffic goes back, resolved
  * when it goes on or has ended. An end as `failed` stays open: stable could not be restored, and nobody but a person will.
+ * What a rollout leaves beside the route is an incident of its own, which no end resolves.
  */
 import { z } from 'zod';
 import { type Alert, defineChannel, endedAs, JSON_HEADERS } from '../channel.ts';
@@ -39,7 +40,7 @@ export default defineChannel({
     const event = {
       routing_key: routingKey,
       event_action: severity === null ? 'resolve' : 'trigger',
-      dedup_key: `sluice:${subject.id}`,
+      dedup_key: fact.type === 'preparation_left' ? `sluice:${subject.id}:left` : `sluice:${subject.id}`,
       ...(severity === null
         ? {}
         : {
