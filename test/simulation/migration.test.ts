@@ -93,6 +93,7 @@ async function run(seed: number, made: boolean, sabotage: Sabotage = null): Prom
   const policies: PolicyGateway = {
     clusters: ['default'],
     meshes: ['istio'],
+    remotes: new Map(),
     shortest: () => 500,
     object: (of) => openPolicy(of, client, 'istio-system'),
     metrics: () => ({

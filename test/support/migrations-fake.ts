@@ -86,6 +86,7 @@ export function fakeMigrations(): FakeMigrations {
 const policiesOf = (): PolicyGateway => ({
   clusters: ['default'],
   meshes: ['istio'],
+  remotes: new Map(),
   shortest: () => 60_000,
   object() {
     throw new Error('requests never touch a policy');

@@ -45,7 +45,8 @@ export async function surveyScope(
       finding(
         'fail',
         'mtls.workload',
-        `wanted the Deployment ${space}/${asked.workload}, by whose labels its pods are selected; found ${deployments.value.map(({ metadata }) => metadata.name).join(', ') || 'none'}`,
+        `scope.workload: wanted the Deployment ${space}/${asked.workload}, by whose labels its pods are selected; found ${deployments.value.map(({ metadata }) => metadata.name).join(', ') || 'none'}`,
+        'Name one of them in scope.workload, correct scope.namespace, or leave scope.workload out to migrate the whole namespace',
       ),
     ];
   const [own, wide] = await Promise.all([policiesIn(kube, space), space === root ? null : policiesIn(kube, root)]);
@@ -90,12 +91,18 @@ function modeFinding(policies: readonly KubeObject[], scope: Scope, root: string
   const found = effectiveMode(policies, scope.namespace, root, labels);
   const says = `${scopeWords(scope)} has mTLS mode ${found.mode} (${sourceWords(found)})`;
   if (found.mode === 'PERMISSIVE') return finding('pass', 'mtls.mode', says);
-  const what = found.mode === 'STRICT' ? 'there is nothing to migrate' : 'wanted PERMISSIVE';
+  if (found.mode === 'STRICT')
+    return finding(
+      'fail',
+      'mtls.mode',
+      `${says} in spec.mtls.mode: there is nothing to migrate`,
+      'Leave this scope out. To have STRICT proven by a watch, set spec.mtls.mode to PERMISSIVE there first, and migrate then',
+    );
   return finding(
     'fail',
     'mtls.mode',
-    `${says}: ${what}`,
-    found.mode === 'STRICT' ? undefined : 'Set spec.mtls.mode to PERMISSIVE first, and see that callers use mTLS',
+    `${says}: wanted PERMISSIVE`,
+    'Set spec.mtls.mode to PERMISSIVE first, and see that callers use mTLS',
   );
 }
 

@@ -19,6 +19,7 @@ import type {
 import type { Instant, Millis } from '../../domain/plan.ts';
 import type { AuditEntry } from '../audit/act.ts';
 import type { IdempotencyClaim, Page } from '../ports.ts';
+import type { Remotes } from '../remote-cluster.ts';
 import type { Finding } from '../usecases.ts';
 
 // ── the policy ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -74,6 +75,7 @@ export interface PolicyGateway {
   readonly clusters: readonly string[];
   /** Kinds of mesh whose mTLS can be migrated. */
   readonly meshes: readonly string[];
+  readonly remotes: Remotes;
   /** Shortest useful look-back in the cluster in milliseconds: four scrapes; null: it has no Prometheus. */
   shortest(cluster: string): Millis | null;
   object(plan: MigrationPlan): PolicyObject;
