@@ -86,6 +86,7 @@ export const aCaller = (workload = 'legacy'): PlaintextCaller => ({
 export const aLook = (at: number, over: Partial<Look> = {}): Look => ({
   at,
   policy: { ok: true, policy: stamped('PERMISSIVE', 0, { stamp: null }), before: [] },
+  beyond: { ok: true, workloads: [] },
   plaintext: { ok: true, callers: [], calls: 600 },
   traffic: { ok: true, ...someTraffic() },
   ...over,

@@ -66,6 +66,7 @@ export function fakeMigrations(): FakeMigrations {
           },
           before: [],
         },
+        beyond: { ok: true, workloads: [] },
         plaintext: { ok: true, callers: [], calls: 600 },
         traffic: { ok: true, ...someTraffic() },
         ...seen,

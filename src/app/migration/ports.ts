@@ -9,6 +9,7 @@ import type {
   Scope,
 } from '../../domain/migration/migration.ts';
 import type {
+  Beyond,
   Guarded,
   Heard,
   PolicyNow,
@@ -47,6 +48,8 @@ export interface PolicyObject {
   readonly object: string;
   /** Straight from the API server. */
   read(): Promise<PolicyReading>;
+  /** Whom the policy, as it is now or would be made, selects beyond its scope. Straight from the API server. */
+  beyond(): Promise<Heard<Beyond>>;
   /** Makes the policy with mode UNSET, which changes nothing for anybody: STRICT is only ever a conditional patch. */
   create(decision: PolicyDecision): Promise<PolicyWritten>;
   /** On condition that it is still what was read, and carries no newer stamp. */

@@ -44,16 +44,17 @@ export async function tickMigration(ports: MigrationPorts, id: string): Promise<
 
 async function lookAt(ports: MigrationPorts, object: PolicyObject, migration: Migration, at: Instant): Promise<Look> {
   const { phase, plan } = migration;
-  if (phase.name === 'pending') return { at, policy: null, plaintext: null, traffic: null };
+  if (phase.name === 'pending') return { at, policy: null, beyond: null, plaintext: null, traffic: null };
   const window = trafficWindow(migration, at);
   const guards = phase.name === 'guarding' || phase.name === 'paused';
   const metrics = ports.policies.metrics(plan.cluster);
-  const [policy, plaintext, traffic] = await Promise.all([
+  const [policy, beyond, plaintext, traffic] = await Promise.all([
     object.read(),
+    guards || phase.name === 'strict' ? object.beyond() : null,
     guards ? metrics.plaintextCallers(plan.scope, plan.quiet) : null,
     window === null ? null : metrics.connectionFailures(plan.scope, window),
   ]);
-  return { at, policy, plaintext, traffic };
+  return { at, policy, beyond, plaintext, traffic };
 }
 
 /** The row as it is now; null: somebody else moved first, and looks again. */

@@ -103,13 +103,17 @@ type Guarding = Named<'guarding'> | Named<'paused'>;
 
 function guard(change: MigrationChange, phase: Guarding, look: Look): MigrationChange {
   const { plan } = change.migration;
-  const { at, policy, plaintext, traffic } = look;
+  const { at, policy, beyond, plaintext, traffic } = look;
+  const wide = tooWide(change.migration, look);
+  if (wide !== null) return ended(change, at, 'aborted', { ...wide, message: `${wide.message}; nothing was written` });
   if (policy?.ok === true) {
     const taken = changedBefore(change.migration, policy);
     if (taken !== null) return ended(change, at, 'aborted', taken);
   }
   if (policy === null || !policy.ok)
     return blind(change, phase, at, 'mesh_unreachable', policy?.message ?? 'the policy was not looked at');
+  if (beyond === null || !beyond.ok)
+    return blind(change, phase, at, 'mesh_unreachable', beyond?.message ?? 'whom the policy selects was not asked');
   if (plaintext === null || !plaintext.ok)
     return blind(change, phase, at, 'no_data', plaintext?.message ?? 'the metrics were not asked');
   if (plaintext.callers.length > 0) return blocked(change, phase, at, plaintext.callers);
@@ -231,7 +235,7 @@ function changedBefore(
 
 function watch(change: MigrationChange, phase: Named<'strict'>, look: Look): MigrationChange {
   const { migration } = change;
-  const { at, policy, traffic } = look;
+  const { at, policy, beyond, traffic } = look;
   const lost = policy?.ok === true ? outOfHand(migration, phase, policy) : null;
   if (lost !== null) return ended(change, at, 'aborted', lost);
   if (policy?.ok === true && policy.before.length > 0)
@@ -239,6 +243,8 @@ function watch(change: MigrationChange, phase: Named<'strict'>, look: Look): Mig
       code: 'not_in_force',
       message: `${policy.before.join(', ')} is older and for the same scope: Istio ignores ${policyWords(migration.plan)}`,
     });
+  const wide = tooWide(migration, look);
+  if (wide !== null) return startBack(change, phase, at, 'too_wide', wide);
   if (phase.inForceAt === null) return readBack(change, phase, look);
   const { inForceAt } = phase;
   if (at - inForceAt < migration.plan.shortest) return change;
@@ -248,12 +254,23 @@ function watch(change: MigrationChange, phase: Named<'strict'>, look: Look): Mig
   if (found.verdict === 'fail')
     return startBack(change, phase, at, found.code, { code: found.code, message: `${found.message}` });
   if (found.verdict === 'inconclusive') return unheard(change, phase, at, found.message);
+  if (beyond === null || !beyond.ok)
+    return unheard(change, phase, at, beyond?.message ?? 'whom the policy selects was not asked');
   const next = patch(change, { phase: { ...phase, judgedAt: at, blindSince: null } });
   if (at - inForceAt < migration.plan.watch || policy?.ok !== true) return next;
   return ended(next, at, 'succeeded', {
     code: 'strict',
     message: `${policyWords(migration.plan)} is STRICT for ${duration(at - inForceAt)}: ${found.message}`,
   });
+}
+
+/** Others than the scope would be refused their callers, and nobody asked whether these use mTLS; null: it is for none. */
+function tooWide({ plan }: Migration, { beyond }: Look): MigrationOutcome | null {
+  if (beyond?.ok !== true || beyond.workloads.length === 0) return null;
+  return {
+    code: 'too_wide',
+    message: `${policyWords(plan)} is for ${scopeWords(plan.scope)}, and by spec.selector.matchLabels also for ${beyond.workloads.join(', ')}, whose callers nobody has asked for`,
+  };
 }
 
 function readBack(change: MigrationChange, phase: Named<'strict'>, { at, policy }: Look): MigrationChange {

@@ -70,10 +70,16 @@ export interface Guarded {
   readonly calls: number;
 }
 
+/** Other workloads that the policy of a workload selects: "Deployment production/shop". */
+export interface Beyond {
+  readonly workloads: readonly string[];
+}
+
 export interface Look {
   readonly at: Instant;
   /** null: not asked. */
   readonly policy: PolicyReading | null;
+  readonly beyond: Heard<Beyond> | null;
   readonly plaintext: Heard<Guarded> | null;
   readonly traffic: Heard<Traffic> | null;
 }
