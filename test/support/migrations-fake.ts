@@ -69,6 +69,7 @@ export function fakeMigrations(): FakeMigrations {
         beyond: { ok: true, workloads: [] },
         plaintext: { ok: true, callers: [], calls: 600 },
         traffic: { ok: true, ...someTraffic() },
+        whole: { ok: true, ...someTraffic() },
         ...seen,
       });
       const next = { ...change.migration, version: migration.version + 1 };

@@ -106,7 +106,7 @@ export function newsWorld(db: Database, listeners?: Listeners): NewsWorld {
     },
     async blocked(id) {
       const pending = await world.aMigration(id);
-      const look = { at: 1000, policy: null, beyond: null, plaintext: null, traffic: null };
+      const look = { at: 1000, policy: null, beyond: null, plaintext: null, traffic: null, whole: null };
       const guarding = await world.moved(pending, observe(pending, look));
       return world.moved(
         guarding,
@@ -116,6 +116,7 @@ export function newsWorld(db: Database, listeners?: Listeners): NewsWorld {
           beyond: { ok: true, workloads: [] },
           plaintext: { ok: true, calls: 600, callers: [aCaller()] },
           traffic: { ok: true, ...someTraffic() },
+          whole: null,
         }),
       );
     },
