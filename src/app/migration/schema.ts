@@ -37,7 +37,9 @@ export const migrationSchema = z.strictObject({
     .describe('How long nothing may be heard before it pauses, or once STRICT is in force goes back.'),
   limits: z
     .strictObject({
-      failures: percentSchema(100).prefault('1%').describe('Failed connections beyond what failed before.'),
+      failures: percentSchema(100)
+        .prefault('1%')
+        .describe('Failed connections beyond what failed before, of each caller and of all.'),
       lost: percentSchema(100).prefault('50%').describe('Part of its traffic that a named caller may lose.'),
     })
     .prefault({}),
