@@ -102,6 +102,7 @@ import {
   type TokenStore,
   UnknownName,
 } from './app/ports.ts';
+import type { Remotes } from './app/remote-cluster.ts';
 import { type Repeating, repeat } from './app/repeat.ts';
 import { revert } from './app/revert.ts';
 import type { Intake } from './app/slack-intake.ts';
@@ -408,7 +409,11 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
   };
   const migrationPorts: MigrationPorts = {
     store: postgresMigrationStore(db, listeners),
-    policies: policyGateway(migratedClusters(settings, inspected), meshesWith(useCases.capabilities, 'mtlsMigration')),
+    policies: policyGateway(
+      migratedClusters(settings, inspected),
+      meshesWith(useCases.capabilities, 'mtlsMigration'),
+      remotesOf(settings.clusters),
+    ),
     recorder,
     log,
     monotonic: () => performance.now(),
@@ -516,7 +521,7 @@ function trustParts({ trust, publicUrl }: Settings, db: Database): Pick<Service,
 }
 
 /** Each remote with the clusters of its mesh whose objects are read. */
-const remotesOf = (clusters: readonly ClusterSettings[]): ReadonlyMap<string, readonly string[]> =>
+const remotesOf = (clusters: readonly ClusterSettings[]): Remotes =>
   new Map(
     clusters.flatMap(({ name, topology }) => {
       if (topology?.role !== 'remote') return [];

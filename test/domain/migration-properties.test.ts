@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { abort, type MigrationChange, nextLookAt, observe, writeFailed } from '../../src/domain/migration/advance.ts';
 import type { Migration, MigrationStatus } from '../../src/domain/migration/migration.ts';
-import { isLive, MIGRATION_STATUSES, statusOf } from '../../src/domain/migration/migration.ts';
+import { isLive, MIGRATION_STATUSES, statusOf, wantedOf } from '../../src/domain/migration/migration.ts';
 import type { Look, PolicyNow, PolicyReading } from '../../src/domain/migration/observation.ts';
 import { aCaller, aMigration, MINUTE, someTraffic, stamped } from '../support/migration-builders.ts';
 
@@ -32,6 +32,14 @@ const policy: fc.Arbitrary<PolicyReading> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.constant({ ...away, permanent: false }) },
 );
+const wide = { ok: true as const, workloads: ['Deployment production/shop'] };
+const alone = { ok: true as const, workloads: [] };
+const rare = new Map<number, Look['beyond']>([
+  [57, wide],
+  [58, away],
+]);
+// The rare ones stand in the middle: fast-check likes to draw the ends.
+const beyond = fc.integer({ min: 0, max: 99 }).map((drawn) => rare.get(drawn) ?? alone);
 const plaintext = fc.constantFrom(
   { ok: true as const, callers: [], calls: 100 },
   { ok: true as const, callers: [], calls: 100 },
@@ -46,13 +54,24 @@ const traffic = fc.constantFrom(
   { ok: true as const, ...someTraffic({ callers: [], calls: 0 }) },
   away,
 );
-const event: fc.Arbitrary<Event> = fc.oneof(
+/** A look at a policy that nobody else has touched. */
+type Calm = { readonly kind: 'calm'; readonly wait: number; readonly look: Omit<Look, 'at' | 'policy'> };
+const whole = traffic;
+const event: fc.Arbitrary<Event | Calm> = fc.oneof(
   {
     weight: 20,
     arbitrary: fc.record({
       kind: fc.constant('look' as const),
       wait: fc.integer({ min: 0, max: 12 * MINUTE }),
-      look: fc.record({ policy, plaintext, traffic }),
+      look: fc.record({ policy, beyond, plaintext, traffic, whole }),
+    }),
+  },
+  {
+    weight: 20,
+    arbitrary: fc.record({
+      kind: fc.constant('calm' as const),
+      wait: fc.integer({ min: 0, max: 12 * MINUTE }),
+      look: fc.record({ beyond, plaintext, traffic, whole }),
     }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('abort' as const), giveUp: fc.boolean() }) },
@@ -66,11 +85,19 @@ interface Moved {
   readonly at: number;
 }
 
-function walk(events: readonly Event[], made: boolean): readonly Moved[] {
+function untouched(migration: Migration): PolicyReading {
+  const wanted = wantedOf(migration);
+  const found = stamped(wanted?.mode ?? 'PERMISSIVE', wanted?.generation ?? 0, wanted === null ? { stamp: null } : {});
+  return { ok: true, policy: wanted?.gone === true ? null : found, before: [] };
+}
+
+function walk(events: readonly (Event | Calm)[], made: boolean): readonly Moved[] {
   let migration = aMigration({ name: 'pending' }, { policy: { namespace: 'production', name: 'default', made } });
   let at = 0;
-  return events.map((happened) => {
+  return events.map((drawn) => {
     const from = migration;
+    const happened: Event =
+      drawn.kind === 'calm' ? { ...drawn, kind: 'look', look: { ...drawn.look, policy: untouched(from) } } : drawn;
     if (happened.kind === 'look') at += happened.wait;
     const change = after(from, happened, at);
     migration = change.migration;
@@ -122,7 +149,22 @@ it('success is claimed only where STRICT and our stamp were just read and the tr
     if (!entered(moved, 'succeeded')) return;
     const look = lookOf(moved);
     expect(look.policy).toMatchObject({ policy: { mode: 'STRICT', stamp: { migration: 'mm_1', generation: 1 } } });
-    expect(look.traffic).toMatchObject({ ok: true, failures: 0 });
+    const { phase } = moved.from;
+    const before = phase.name === 'strict' ? phase.before.traffic.failures : -1;
+    for (const heard of [look.traffic, look.whole]) {
+      expect(heard?.ok).toBe(true);
+      if (heard?.ok === true) expect(heard.failures).toBeLessThanOrEqual(before);
+    }
+  }));
+
+it('STRICT is neither wanted nor a success by a look that did not see it select its scope alone', () =>
+  holds((moved) => {
+    if (entered(moved, 'strict') || entered(moved, 'succeeded'))
+      expect(lookOf(moved).beyond).toEqual({ ok: true, workloads: [] });
+    if (moved.event.kind === 'look' && moved.event.look.beyond === wide)
+      expect(['guarding', 'paused', 'strict', 'succeeded']).not.toContain(
+        moved.from.phase.name === 'pending' ? null : statusOf(moved.change.migration),
+      );
   }));
 
 it('rolled back is claimed only where the policy was just read as it was before, or gone', () =>

@@ -13,6 +13,7 @@ import {
   guarding,
   MINUTE,
   seen,
+  someCaller,
   someTraffic,
   stamped,
   strict,
@@ -104,6 +105,14 @@ describe('the guard', () => {
     ],
     ['ends where the policy is gone', guarding(), seen(null), 'aborted', ['ended']],
     [
+      'ends where the policy would be for others too',
+      guarding(),
+      { beyond: { ok: true, workloads: ['StatefulSet production/db'] } },
+      'aborted',
+      ['ended'],
+    ],
+    ['does not write where nobody could tell whom it selects', guarding(), { beyond: away }, 'guarding', ['no_answer']],
+    [
       'ends where somebody made it STRICT',
       guarding(),
       seen(stamped('STRICT', 0, { stamp: null })),
@@ -165,6 +174,20 @@ describe('STRICT', () => {
       'strict',
       ['no_answer'],
     ],
+    [
+      'does not succeed where all since STRICT is not known',
+      strict(),
+      { ...inPlace, whole: away },
+      'strict',
+      ['no_answer'],
+    ],
+    [
+      'goes back for what failed since STRICT, though nothing did lately',
+      strict(),
+      { ...inPlace, whole: { ok: true, ...many } },
+      'rolling_back',
+      ['rollback_started'],
+    ],
     ['does not succeed unread', strict(), { policy: refused('timeout') }, 'strict', ['mesh_trouble']],
     [
       'goes back when connections fail',
@@ -193,6 +216,20 @@ describe('STRICT', () => {
       seen(stamped('STRICT', 1), ['PeerAuthentication production/old']),
       'rolling_back',
       ['rollback_started'],
+    ],
+    [
+      'goes back when it selects others too',
+      strict(),
+      { ...inPlace, beyond: { ok: true, workloads: ['Deployment production/shop'] } },
+      'rolling_back',
+      ['rollback_started'],
+    ],
+    [
+      'does not succeed where nobody could tell whom it selects',
+      strict(),
+      { ...inPlace, beyond: away },
+      'strict',
+      ['no_answer'],
     ],
     ['is left to whoever changed it', strict(), seen(stamped('PERMISSIVE', 1)), 'aborted', ['ended']],
     ['is left to whoever deleted it', strict(), seen(null), 'aborted', ['ended']],
@@ -276,8 +313,8 @@ describe('the way back', () => {
 });
 
 describe('the judge of the watch', () => {
-  const limits = { failures: 0.01, lost: 0.5 };
-  const rps = (n: number) => [{ workload: 'frontend', namespace: 'production', rps: n }];
+  const plan = { limits: { failures: 0.01, lost: 0.5 }, watch: MINUTE };
+  const rps = (n: number) => [someCaller({ rps: n, calls: 60 * n })];
 
   it.each<[string, Traffic, Traffic, string, RegExp]>([
     ['passes what is as before', someTraffic(), someTraffic(), 'pass', /0 of 600 calls/],
@@ -312,11 +349,54 @@ describe('the judge of the watch', () => {
     ['fails a caller that vanished', someTraffic(), someTraffic({ callers: [], calls: 0 }), 'fail', /lost 100 %/],
     ['passes a caller that lost 40 %', someTraffic(), someTraffic({ callers: rps(6) }), 'pass', /no caller lost/],
     [
-      'says nothing of a caller of few calls',
+      'fails a caller of few calls that vanished: 30 are not silent by chance',
       someTraffic({ callers: rps(0.5) }),
       someTraffic({ callers: [] }),
+      'fail',
+      /lost 100 %.*0 per second arrive in 1 m where 0\.5 did/,
+    ],
+    [
+      'names a caller of whom too little was heard, and judges the others',
+      someTraffic({ callers: [...rps(10), someCaller({ workload: 'cron', rps: 0.1, calls: 6 })] }),
+      someTraffic(),
+      'pass',
+      /not judged, since too little was heard of them before STRICT: production\/cron$/,
+    ],
+    [
+      'passes nothing where too little was heard of everybody',
+      someTraffic({ callers: rps(0.1), calls: 6 }),
+      someTraffic({ callers: rps(0.1), calls: 6 }),
+      'inconclusive',
+      /too few calls.*of any caller: production\/frontend/,
+    ],
+    [
+      'fails a caller whose every call fails, though it makes under 1 % of all',
+      someTraffic({ callers: [...rps(100), someCaller({ workload: 'small', rps: 0.8, calls: 48 })], calls: 6048 }),
+      someTraffic({
+        callers: [...rps(100), someCaller({ workload: 'small', calls: 48, failures: 48 })],
+        calls: 6048,
+        failures: 48,
+      }),
+      'fail',
+      /caller production\/small: 48 of 48 calls in 1 m did not connect.*100 %, before STRICT 0 %, allowed 1 %/,
+    ],
+    [
+      'passes a caller whose calls failed before as they do now',
+      someTraffic({ callers: [...rps(10), someCaller({ workload: 'prober', rps: 1, calls: 60, failures: 30 })] }),
+      someTraffic({ callers: [...rps(10), someCaller({ workload: 'prober', rps: 1, calls: 60, failures: 33 })] }),
       'pass',
       /no caller lost/,
+    ],
+    [
+      'fails a caller that nobody heard before, where most of its calls fail',
+      someTraffic(),
+      someTraffic({
+        callers: [...rps(10), someCaller({ workload: 'new', calls: 9, failures: 9 })],
+        calls: 609,
+        failures: 9,
+      }),
+      'fail',
+      /did not connect/,
     ],
     [
       'cannot judge silence',
@@ -326,7 +406,7 @@ describe('the judge of the watch', () => {
       /nobody called/,
     ],
   ])('%s', (_, before, now, verdict, words) => {
-    const found = judgeTraffic(before, now, limits);
+    const found = judgeTraffic(before, { recent: now, whole: now }, plan, 240);
     expect(found.verdict).toBe(verdict);
     expect(found.message).toMatch(words);
   });

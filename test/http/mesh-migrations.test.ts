@@ -169,7 +169,7 @@ describe('POST /mesh-migrations', () => {
       'a policy that selects others too',
       WORKLOAD,
       [peer('both', { selector: { matchLabels: { app: 'myapp' } } })],
-      /production\/both.*selects production\/myapp-v2 too/,
+      /production\/both.*selects Deployment production\/myapp-v2 too/,
     ],
   ])('refuses %s with what was found', async (_, body, objects, words) => {
     for (const object of objects) kube.put(object as never);

@@ -55,6 +55,31 @@ const PREFLIGHT = { status: 422, code: 'preflight_failed' } as const;
 const PLAN = { status: 422, code: 'invalid_plan' } as const;
 const UNSUPPORTED = { status: 422, code: 'unsupported_step' } as const;
 
+const odd = {
+  apiVersion: 'apps/v1',
+  kind: 'Deployment',
+  metadata: { name: 'odd', namespace: 'production' },
+  spec: {
+    replicas: 0,
+    selector: { matchLabels: { app: 'odd' } },
+    template: {
+      metadata: { labels: { app: 'odd', tier: 'web' } },
+      spec: { containers: [{ name: 'app', image: 'registry.example/odd:1' }] },
+    },
+  },
+};
+const aPod = (name: string, more: object): KubeObject => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name, namespace: 'production', labels: { app: 'odd', tier: 'web' }, ...more },
+  spec: { containers: [{ name: 'app', image: 'registry.example/odd:1' }] },
+  status: { phase: 'Running' },
+});
+const STRICT_ODD = {
+  path: '/mesh-migrations',
+  asks: { scope: { workload: 'odd', namespace: 'production' } },
+} as const;
+
 const ISTIO: Readonly<Record<string, Refusal>> = {
   'a VirtualService that is not there': {
     ...PREFLIGHT,
@@ -185,14 +210,65 @@ const ISTIO: Readonly<Record<string, Refusal>> = {
     field: '/steps/1/weight',
     remedy: /wanted a weight above 25 of the step before/,
   },
+  'a migration in a remote cluster': {
+    status: 422,
+    code: 'invalid_migration',
+    path: '/mesh-migrations',
+    asks: { cluster: 'edge', scope: { namespace: 'production' } },
+    object: 'cluster edge is a remote of its mesh',
+    field: '/cluster',
+    remedy: /Write to its primary: default \(cluster: default\)/,
+  },
   'a migration of what is STRICT already': {
     ...PREFLIGHT,
     has: [strict],
     path: '/mesh-migrations',
     asks: { scope: { namespace: 'production' } },
     object: 'PeerAuthentication production/default',
-    field: 'mTLS mode STRICT',
-    remedy: /there is nothing to migrate/,
+    field: 'spec.mtls.mode',
+    remedy: /nothing to migrate.*Leave this scope out.*set spec\.mtls\.mode to PERMISSIVE there first/,
+  },
+  'a migration of a workload that is not there': {
+    ...PREFLIGHT,
+    path: '/mesh-migrations',
+    asks: { scope: { workload: 'nobody', namespace: 'production' } },
+    object: 'Deployment production/nobody',
+    field: 'scope.workload',
+    remedy: /found myapp-v1, .*Name one of them in scope\.workload/,
+  },
+  'a migration of a workload that no labels select': {
+    ...PREFLIGHT,
+    has: [withSpec(odd, { selector: { matchExpressions: [{ key: 'app', operator: 'In', values: ['odd'] }] } })],
+    ...STRICT_ODD,
+    object: 'Deployment production/odd',
+    field: 'spec.selector has no matchLabels',
+    remedy: /the whole namespace Give the pod template a label of its own/,
+  },
+  'a migration of a workload whose labels a Deployment, a StatefulSet and a bare pod have too': {
+    ...PREFLIGHT,
+    has: [
+      odd,
+      { ...odd, metadata: { ...odd.metadata, name: 'twin' } },
+      aPod('db-0', { ownerReferences: [{ apiVersion: 'apps/v1', kind: 'StatefulSet', name: 'db', controller: true }] }),
+      aPod('debug', {}),
+    ],
+    ...STRICT_ODD,
+    object: 'Deployment production/odd',
+    field: 'spec.selector and the labels of its pod template also select',
+    remedy:
+      /select Deployment production\/twin, Pod production\/debug, StatefulSet production\/db: .*Give the pod template a label of its own, spec\.template\.metadata\.labels/,
+  },
+  'a migration of a workload by a policy that is for a StatefulSet too': {
+    ...PREFLIGHT,
+    has: [
+      odd,
+      aPod('db-0', { ownerReferences: [{ apiVersion: 'apps/v1', kind: 'StatefulSet', name: 'db', controller: true }] }),
+      withSpec(strict, { selector: { matchLabels: { app: 'odd' } }, mtls: { mode: 'PERMISSIVE' } }),
+    ],
+    ...STRICT_ODD,
+    object: 'PeerAuthentication production/default',
+    field: 'its spec.selector selects StatefulSet production/db too',
+    remedy: /give each workload a PeerAuthentication of its own, by a label that only its pods have/,
   },
   'a migration of the mesh where mTLS is off': {
     ...PREFLIGHT,

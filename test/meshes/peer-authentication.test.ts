@@ -3,10 +3,11 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type OpenedKube, openKube } from '../../src/adapters/kubernetes/client.ts';
 import { openPolicy } from '../../src/adapters/policies/peer-authentication.ts';
 import type { PolicyDecision, PolicyObject } from '../../src/app/migration/ports.ts';
-import type { MigrationPlan } from '../../src/domain/migration/migration.ts';
+import type { MigrationPlan, Scope } from '../../src/domain/migration/migration.ts';
 import type { PolicyNow } from '../../src/domain/migration/observation.ts';
 import { type KubeApi, startKubeApi } from '../../src/sandbox/kube-api/index.ts';
 import { aPlan } from '../support/migration-builders.ts';
+import { workload as workloads } from '../support/surroundings.ts';
 
 let api: KubeApi;
 let kube: OpenedKube;
@@ -122,6 +123,42 @@ describe('a policy that is made', () => {
     expect(await policy.remove(decided(null, 2), made)).toEqual({ kind: 'conflict' });
     expect(await policy.remove(decided(null, 2), await now(policy))).toEqual({ kind: 'written' });
     expect(await policy.read()).toEqual({ ok: true, policy: null, before: [] });
+  });
+
+  const noLabels = {
+    kind: 'trouble',
+    trouble: {
+      code: 'invalid',
+      permanent: true,
+      message: expect.stringMatching(/production\/mm-1: wanted spec\.selector\.matchLabels.*the whole namespace/),
+    },
+  };
+
+  it('is not made where no label of the workload is known: it would be for the whole namespace', async () => {
+    const policy = open({ ...workload, scope: { ...(workload.scope as Scope & { kind: 'workload' }), selector: {} } });
+    await policy.read();
+    expect(await policy.create(decided('STRICT', 1))).toMatchObject(noLabels);
+    expect(stored('mm-1')).toBeUndefined();
+  });
+
+  it('does not become STRICT after somebody took its selector away, but may go back', async () => {
+    put('mm-1', { mtls: { mode: 'UNSET' } });
+    const policy = open(workload);
+    expect(await policy.setMode(decided('STRICT', 1), await now(policy))).toMatchObject(noLabels);
+    expect(stored('mm-1')?.spec).toEqual({ mtls: { mode: 'UNSET' } });
+    expect(await policy.setMode(decided('PERMISSIVE', 2), await now(policy))).toEqual({ kind: 'written' });
+  });
+
+  it('tells whom it selects beyond its workload: by its labels as planned, and as they are now', async () => {
+    for (const one of workloads('shop', { labels: { app: 'shop' } })) api.put(one);
+    const policy = open(workload);
+    expect(await policy.beyond()).toEqual({ ok: true, workloads: [] });
+    for (const one of workloads('twin', { labels: { app: 'myapp' } })) api.put(one);
+    expect(await policy.beyond()).toEqual({ ok: true, workloads: ['Deployment production/twin'] });
+    put('mm-1', { mtls: { mode: 'UNSET' }, selector: { matchLabels: { app: 'shop' } } });
+    expect(await policy.beyond()).toEqual({ ok: true, workloads: ['Deployment production/shop'] });
+    api.fail({ verb: 'list', path: 'pods', status: 403 });
+    expect(await policy.beyond()).toMatchObject({ ok: false, code: 'forbidden' });
   });
 
   it('in a namespace that is gone is trouble, not something to be tried again at once', async () => {

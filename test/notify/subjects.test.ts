@@ -77,6 +77,8 @@ async function giveIn(id?: string): Promise<Migration> {
     observe(blocked, {
       at: 3_000,
       policy: { ok: true, policy: { ...stamped('PERMISSIVE', 1), stamp: null }, before: [] },
+      beyond: { ok: true, workloads: [] },
+      whole: null,
       plaintext: { ok: true, calls: 600, callers: [] },
       traffic: { ok: true, ...someTraffic() },
     }),

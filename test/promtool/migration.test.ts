@@ -104,6 +104,18 @@ describe('what fails under STRICT', () => {
       ],
     }));
 
+  it('is measured against the calls of each caller, as it counted them itself', () =>
+    promtool({
+      interval: '60s',
+      series: {
+        [source('UF')]: '0+3x60',
+        [source('-', { response_code: '200' })]: '0+57x60',
+        [source('-', { response_code: '200', source_workload: 'batch' })]: '0+1x60',
+        [source('-', { reporter: 'destination', source_workload: 'wrong-side' })]: '0+9x60',
+      },
+      expectations: [{ expr: watch.calls[0] ?? '', at: '60m', samples: { [by('frontend')]: 600, [by('batch')]: 10 } }],
+    }));
+
   it('is also what reached no workload of a Service that leads to the scope', () =>
     promtool({
       interval: '60s',

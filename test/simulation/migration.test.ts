@@ -2,11 +2,12 @@
  * Migrations under crashes, stalled twins, lost answers and aborts: the production tick and policy writer, an API server
  * and a store in memory. Every call of a worker waits for its turn; a turn may come late, or (a crash) never.
  *
- * What must hold: a migration that ended without success leaves no STRICT behind, whoever wakes up afterwards.
+ * What must hold: a migration that ended without success leaves no STRICT behind, whoever wakes up afterwards; and none
+ * succeeds whose policy selects another workload since STRICT landed.
  */
 import { setImmediate as flushed } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import type { KubeClient, PatchOp } from '../../src/adapters/kubernetes/kube.ts';
+import type { KubeClient, KubeObject, PatchOp } from '../../src/adapters/kubernetes/kube.ts';
 import { openPolicy } from '../../src/adapters/policies/peer-authentication.ts';
 import type { MigrationStore, PolicyGateway } from '../../src/app/migration/ports.ts';
 import { tickMigration } from '../../src/app/migration/tick.ts';
@@ -18,7 +19,21 @@ import { aMigration, someTraffic } from '../support/migration-builders.ts';
 import { memoryMigrations } from '../support/migration-memory.ts';
 import { quietLog } from '../support/quiet.ts';
 
-type Sabotage = 'no_resource_version' | 'strict_is_created' | null;
+type Sabotage = 'no_resource_version' | 'strict_is_created' | 'a_twin' | 'an_unseen_twin' | null;
+
+const WORKLOAD = {
+  kind: 'workload',
+  namespace: 'production',
+  deployment: 'myapp',
+  selector: { app: 'myapp' },
+  labels: { app: 'myapp' },
+} as const;
+const TWIN: KubeObject = {
+  apiVersion: 'apps/v1',
+  kind: 'Deployment',
+  metadata: { name: 'twin', namespace: 'production' },
+  spec: { template: { metadata: { labels: WORKLOAD.labels } } },
+};
 
 const SEEDS = 600;
 const TURNS = 600;
@@ -35,6 +50,7 @@ async function run(seed: number, made: boolean, sabotage: Sabotage = null): Prom
   let now = 0;
   const name = made ? 'sluice-mm-1' : 'default';
   const plan = {
+    scope: WORKLOAD,
     policy: { namespace: 'production', name, made },
     quiet: 2_000,
     watch: 4_000,
@@ -48,7 +64,7 @@ async function run(seed: number, made: boolean, sabotage: Sabotage = null): Prom
       apiVersion: 'security.istio.io/v1',
       kind: 'PeerAuthentication',
       metadata: { name, namespace: 'production' },
-      spec: { mtls: { mode: 'PERMISSIVE' } },
+      spec: { selector: { matchLabels: WORKLOAD.selector }, mtls: { mode: 'PERMISSIVE' } },
     });
 
   // ── turns ──
@@ -79,13 +95,25 @@ async function run(seed: number, made: boolean, sabotage: Sabotage = null): Prom
     });
   const client: KubeClient = {
     ...kube,
-    list: (kind) => turn(() => kube.list(kind)),
+    list: (kind) =>
+      turn(async () =>
+        sabotage === 'an_unseen_twin' && kind.plural === 'deployments' ? { ok: true, value: [] } : kube.list(kind),
+      ),
     get: (ref) => turn(() => kube.get(ref)),
     patch: (ref, ops) =>
-      writing(() => kube.patch(ref, sabotage === 'no_resource_version' ? ops.filter(isNoPrecondition) : ops)),
+      writing(async () => {
+        const answer = await kube.patch(ref, sabotage === 'no_resource_version' ? ops.filter(isNoPrecondition) : ops);
+        if ((sabotage === 'a_twin' || sabotage === 'an_unseen_twin') && strictNow()) kube.put(TWIN);
+        return answer;
+      }),
     create: (ref, object) =>
       writing(() =>
-        kube.create(ref, sabotage === 'strict_is_created' ? { ...object, spec: { mtls: { mode: 'STRICT' } } } : object),
+        kube.create(
+          ref,
+          sabotage === 'strict_is_created'
+            ? { ...object, spec: { ...(object['spec'] as object), mtls: { mode: 'STRICT' } } }
+            : object,
+        ),
       ),
     delete: (ref, version) => writing(() => kube.delete(ref, version)),
   };
@@ -93,6 +121,7 @@ async function run(seed: number, made: boolean, sabotage: Sabotage = null): Prom
   const policies: PolicyGateway = {
     clusters: ['default'],
     meshes: ['istio'],
+    remotes: new Map(),
     shortest: () => 500,
     object: (of) => openPolicy(of, client, 'istio-system'),
     metrics: () => ({
@@ -192,6 +221,24 @@ describe.each([
     expect([...ends].sort()).toEqual(['aborted', 'rolled_back', 'succeeded']);
   }, 60_000);
 });
+
+it.each([false, true])(
+  'succeeds never where its policy selects another workload since STRICT landed, and one that does not look is noticed (made: %s)',
+  async (made) => {
+    const ends = async (sabotage: Sabotage): Promise<readonly string[]> => {
+      const found: string[] = [];
+      for (let seed = 1; seed <= 200; seed += 1) {
+        const ran = await run(seed, made, sabotage);
+        expect(wrong(ran, made)).toBeNull();
+        found.push(ran.status);
+      }
+      return found;
+    };
+    expect(await ends('a_twin')).not.toContain('succeeded');
+    expect(await ends('an_unseen_twin')).toContain('succeeded');
+  },
+  60_000,
+);
 
 it('a writer without the precondition is noticed', async () => {
   expect((await violations(false, 'no_resource_version', SEEDS)).length).toBeGreaterThan(0);

@@ -1,6 +1,12 @@
 /** Migrations and looks for the reducer's tests: all is well unless the test says otherwise. */
 import type { Migration, MigrationPhase, MigrationPlan } from '../../src/domain/migration/migration.ts';
-import type { Look, PlaintextCaller, PolicyNow, Traffic } from '../../src/domain/migration/observation.ts';
+import type {
+  CallerTraffic,
+  Look,
+  PlaintextCaller,
+  PolicyNow,
+  Traffic,
+} from '../../src/domain/migration/observation.ts';
 
 export const MINUTE = 60_000;
 
@@ -30,9 +36,19 @@ export const aMigration = (phase: MigrationPhase, plan: Partial<MigrationPlan> =
   factCount: 1,
 });
 
+/** What is left out of a caller is nothing. */
+export const someCaller = (over: Partial<CallerTraffic> = {}): CallerTraffic => ({
+  workload: 'frontend',
+  namespace: 'production',
+  rps: 0,
+  calls: 0,
+  failures: 0,
+  ...over,
+});
+
 export const someTraffic = (over: Partial<Traffic> = {}): Traffic => ({
   window: MINUTE,
-  callers: [{ workload: 'frontend', namespace: 'production', rps: 10 }],
+  callers: [someCaller({ rps: 10, calls: 600 })],
   calls: 600,
   failures: 0,
   failing: [],
@@ -83,11 +99,14 @@ export const aCaller = (workload = 'legacy'): PlaintextCaller => ({
   calls: 42,
 });
 
+/** `whole`, unless it is said, is what `traffic` says. */
 export const aLook = (at: number, over: Partial<Look> = {}): Look => ({
   at,
   policy: { ok: true, policy: stamped('PERMISSIVE', 0, { stamp: null }), before: [] },
+  beyond: { ok: true, workloads: [] },
   plaintext: { ok: true, callers: [], calls: 600 },
   traffic: { ok: true, ...someTraffic() },
+  whole: over.traffic === undefined ? { ok: true, ...someTraffic() } : over.traffic,
   ...over,
 });
 

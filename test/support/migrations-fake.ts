@@ -66,8 +66,10 @@ export function fakeMigrations(): FakeMigrations {
           },
           before: [],
         },
+        beyond: { ok: true, workloads: [] },
         plaintext: { ok: true, callers: [], calls: 600 },
         traffic: { ok: true, ...someTraffic() },
+        whole: { ok: true, ...someTraffic() },
         ...seen,
       });
       const next = { ...change.migration, version: migration.version + 1 };
@@ -86,6 +88,7 @@ export function fakeMigrations(): FakeMigrations {
 const policiesOf = (): PolicyGateway => ({
   clusters: ['default'],
   meshes: ['istio'],
+  remotes: new Map(),
   shortest: () => 60_000,
   object() {
     throw new Error('requests never touch a policy');

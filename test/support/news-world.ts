@@ -106,15 +106,17 @@ export function newsWorld(db: Database, listeners?: Listeners): NewsWorld {
     },
     async blocked(id) {
       const pending = await world.aMigration(id);
-      const look = { at: 1000, policy: null, plaintext: null, traffic: null };
+      const look = { at: 1000, policy: null, beyond: null, plaintext: null, traffic: null, whole: null };
       const guarding = await world.moved(pending, observe(pending, look));
       return world.moved(
         guarding,
         observe(guarding, {
           at: 2000,
           policy: { ok: true, policy: { ...stamped('PERMISSIVE', 1), stamp: null }, before: [] },
+          beyond: { ok: true, workloads: [] },
           plaintext: { ok: true, calls: 600, callers: [aCaller()] },
           traffic: { ok: true, ...someTraffic() },
+          whole: null,
         }),
       );
     },

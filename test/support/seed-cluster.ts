@@ -8,6 +8,7 @@ const NAMESPACE = 'production';
 const APP = 'myapp';
 const VERSIONS = ['v1', 'v2'] as const;
 const REPLICAS = 2;
+const HASH = '5d4f7c9b6';
 
 const metadata = (name: string, labels: Readonly<Record<string, string>>) => ({
   name,
@@ -51,7 +52,10 @@ function version(name: string, proxies: Proxies): readonly KubeObject[] {
       apiVersion: 'v1',
       kind: 'Pod',
       metadata: {
-        ...metadata(`${APP}-${name}-${i}`, { ...labels, ...marks.labels }),
+        ...metadata(`${APP}-${name}-${i}`, { ...labels, ...marks.labels, 'pod-template-hash': HASH }),
+        ownerReferences: [
+          { apiVersion: 'apps/v1', kind: 'ReplicaSet', name: `${APP}-${name}-${HASH}`, controller: true },
+        ],
         annotations: marks.annotations,
       },
       spec: { containers: [app, proxy] },

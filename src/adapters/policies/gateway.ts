@@ -1,6 +1,7 @@
 /** Clusters by name, as migrations see them. */
 import type { PolicyGateway, PolicyMetrics } from '../../app/migration/ports.ts';
 import { UnknownName } from '../../app/ports.ts';
+import type { Remotes } from '../../app/remote-cluster.ts';
 import type { Millis } from '../../domain/plan.ts';
 import type { Query } from './metrics.ts';
 import { policyMetrics } from './metrics.ts';
@@ -26,6 +27,7 @@ const NONE = { ok: false, code: 'unavailable', message: 'the cluster has no Prom
 export function policyGateway(
   clusters: ReadonlyMap<string, MigratedCluster>,
   meshes: readonly string[],
+  remotes: Remotes,
 ): PolicyGateway {
   const of = (name: string): MigratedCluster => {
     const found = clusters.get(name);
@@ -35,6 +37,7 @@ export function policyGateway(
   return {
     clusters: [...clusters.keys()],
     meshes,
+    remotes,
     shortest(name) {
       const { query, scrapeInterval } = of(name);
       return query === null ? null : SCRAPES * scrapeInterval;

@@ -57,7 +57,7 @@ export function watchQueries(scope: Scope, window: Millis) {
   const by = (sum: string): string => `sum by (${CALLER}) (${sum})`;
   return {
     arrived: [REQUESTS, OPENED].map((metric) => by(`rate(${metric}{${DESTINATION},${of}}[${w}])`)),
-    calls: [REQUESTS, OPENED].map((metric) => `sum(increase(${metric}{${SOURCE},${of}}[${w}]))`),
+    calls: [REQUESTS, OPENED].map((metric) => by(`increase(${metric}{${SOURCE},${of}}[${w}])`)),
     failures: [
       by(called(`${REQUESTS}{${SOURCE},${of},${failed}}`, w)),
       by(called(`${CLOSED}{${SOURCE},${of},${UNCONNECTED}}`, w)),
@@ -104,7 +104,11 @@ export function policyMetrics(query: Query): PolicyMetrics {
       return {
         ok: true,
         window,
-        callers: merged([...http, ...tcp]),
+        callers: merged({
+          rps: [...http, ...tcp],
+          calls: [...httpCalls, ...tcpCalls, ...outside],
+          failures: failed.flat(),
+        }),
         // Those that reached nobody are in none of the counts by workload.
         calls: sumOf([...httpCalls, ...tcpCalls, ...outside]),
         failures: sumOf(failed.flat()),
@@ -127,13 +131,14 @@ const plaintextCaller = (row: Row, protocol: PlaintextCaller['protocol']): Plain
 });
 
 /** Each named caller once. */
-function merged(rows: readonly Row[]): readonly CallerTraffic[] {
-  const sums = new Map<string, CallerTraffic>();
-  for (const row of rows) {
-    const caller = { workload: label(row, 'source_workload'), namespace: label(row, 'source_workload_namespace') };
-    if (!isNamed(caller)) continue;
-    const key = callerOf(row);
-    sums.set(key, { ...caller, rps: (sums.get(key)?.rps ?? 0) + row.value });
-  }
-  return [...sums.values()];
+function merged(counted: Readonly<Record<'rps' | 'calls' | 'failures', readonly Row[]>>): readonly CallerTraffic[] {
+  const callers = new Map<string, CallerTraffic>();
+  for (const what of ['rps', 'calls', 'failures'] as const)
+    for (const row of counted[what]) {
+      const caller = { workload: label(row, 'source_workload'), namespace: label(row, 'source_workload_namespace') };
+      if (!isNamed(caller)) continue;
+      const known = callers.get(callerOf(row)) ?? { ...caller, rps: 0, calls: 0, failures: 0 };
+      callers.set(callerOf(row), { ...known, [what]: known[what] + row.value });
+    }
+  return [...callers.values()];
 }

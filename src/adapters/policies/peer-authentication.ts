@@ -5,10 +5,12 @@
  */
 import type { PolicyDecision, PolicyObject, PolicyWritten } from '../../app/migration/ports.ts';
 import type { MigrationPlan, Scope } from '../../domain/migration/migration.ts';
-import { compareStamps, policyWords } from '../../domain/migration/migration.ts';
-import type { PolicyNow, PolicyReading, PolicyRefusal } from '../../domain/migration/observation.ts';
+import { compareStamps, policyWords, scopeWords } from '../../domain/migration/migration.ts';
+import type { Beyond, Heard, PolicyNow, PolicyReading, PolicyRefusal } from '../../domain/migration/observation.ts';
 import { modeOf, ofScope } from '../inspect/istio/mtls.ts';
 import { nameOf, PEER_AUTHENTICATIONS } from '../inspect/istio/objects.ts';
+import { type Labels, selectorOf } from '../inspect/istio/workloads.ts';
+import { DEPLOYMENTS, PODS } from '../inspect/kinds.ts';
 import type { Kube, KubeClient, KubeObject, KubeTrouble, ObjectRef, PatchOp } from '../kubernetes/kube.ts';
 import type { PolicyRule } from '../mesh.ts';
 import { DECISION_ANNOTATION } from '../routes/decision.ts';
@@ -16,6 +18,7 @@ import { isRecord, recordAt } from '../routes/json.ts';
 import { pointer } from '../routes/pointer.ts';
 import { lastWriter } from '../routes/writers.ts';
 import { encodeDecision, stampOn } from './decision.ts';
+import { type Neighbours, selectedBeside } from './selection.ts';
 
 /** What a worker needs beside the right to list. */
 export const MIGRATION_RIGHTS: readonly PolicyRule[] = [
@@ -55,6 +58,17 @@ export async function policiesIn(
   return { ok: false, code: 'kind_not_served', status: null, message };
 }
 
+/** What runs, or may run, in a namespace: straight from the API server, since a policy is for them in that moment. */
+export async function neighboursIn(kube: KubeClient, namespace: string): Promise<Kube<Neighbours>> {
+  const [deployments, pods] = await Promise.all([
+    kube.list({ ...DEPLOYMENTS, version: 'v1', namespace }),
+    kube.list({ ...PODS, version: 'v1', namespace }),
+  ]);
+  if (!deployments.ok) return deployments;
+  if (!pods.ok) return pods;
+  return { ok: true, value: { deployments: deployments.value, pods: pods.value } };
+}
+
 export const policiesOfScope = (policies: readonly KubeObject[], scope: Scope, root: string): readonly KubeObject[] =>
   ofScope(policies, scope.kind, scope.namespace, root, scope.kind === 'workload' ? scope.labels : {});
 
@@ -66,6 +80,8 @@ export function openPolicy(plan: MigrationPlan, kube: KubeClient, root: string):
   const patch = async (decision: PolicyDecision, read: PolicyNow): Promise<PolicyWritten> => {
     const found = await kube.get(ref());
     if (!found.ok) return refused(found);
+    // On the way back it is written whatever it selects.
+    if (decision.mode === 'STRICT' && isForAll(scope, selectorOf(found.value))) return wholeNamespace(plan);
     const newer = newerThan(found.value, decision);
     if (newer !== null) return newer;
     if (found.value.metadata.resourceVersion !== read.token) return { kind: 'conflict' };
@@ -86,7 +102,20 @@ export function openPolicy(plan: MigrationPlan, kube: KubeClient, root: string):
       const before = (at < 0 ? same : same.slice(0, at)).map((other) => `PeerAuthentication ${nameOf(other)}`);
       return { ok: true, policy: own === null ? null : nowOf(own), before };
     },
+    async beyond(): Promise<Heard<Beyond>> {
+      if (scope.kind !== 'workload') return { ok: true, workloads: [] };
+      const [found, around] = await Promise.all([
+        policiesIn(kube, policy.namespace),
+        neighboursIn(kube, scope.namespace),
+      ]);
+      if (!found.ok) return refusalOf(found);
+      if (!around.ok) return refusalOf(around);
+      const own = found.value.policies.find(({ metadata }) => metadata.name === policy.name);
+      const labels = own === undefined ? scope.selector : selectorOf(own);
+      return { ok: true, workloads: selectedBeside(labels, scope.deployment, around.value) };
+    },
     async create(decision) {
+      if (scope.kind === 'workload' && isForAll(scope, scope.selector)) return wholeNamespace(plan);
       const spec = {
         ...(scope.kind === 'workload' ? { selector: { matchLabels: scope.selector } } : {}),
         mtls: { mode: 'UNSET' },
@@ -107,6 +136,18 @@ export function openPolicy(plan: MigrationPlan, kube: KubeClient, root: string):
     },
   };
 }
+
+/** No label selects every workload of the namespace. */
+const isForAll = ({ kind }: Scope, selector: Labels): boolean =>
+  kind === 'workload' && Object.keys(selector).length === 0;
+
+const wholeNamespace = (plan: MigrationPlan): PolicyWritten => ({
+  kind: 'trouble',
+  trouble: refusalOf({
+    code: 'invalid',
+    message: `${policyWords(plan)}: wanted spec.selector.matchLabels, since it is for ${scopeWords(plan.scope)} alone; found none, which selects the whole namespace. Nothing was written: give it a label that only the pods of that workload have`,
+  }),
+});
 
 const nowOf = (object: KubeObject): PolicyNow => ({
   mode: writtenMode(object),

@@ -9,6 +9,7 @@ import type {
   Scope,
 } from '../../domain/migration/migration.ts';
 import type {
+  Beyond,
   Guarded,
   Heard,
   PolicyNow,
@@ -19,6 +20,7 @@ import type {
 import type { Instant, Millis } from '../../domain/plan.ts';
 import type { AuditEntry } from '../audit/act.ts';
 import type { IdempotencyClaim, Page } from '../ports.ts';
+import type { Remotes } from '../remote-cluster.ts';
 import type { Finding } from '../usecases.ts';
 
 // ── the policy ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -46,6 +48,8 @@ export interface PolicyObject {
   readonly object: string;
   /** Straight from the API server. */
   read(): Promise<PolicyReading>;
+  /** Whom the policy, as it is now or would be made, selects beyond its scope. Straight from the API server. */
+  beyond(): Promise<Heard<Beyond>>;
   /** Makes the policy with mode UNSET, which changes nothing for anybody: STRICT is only ever a conditional patch. */
   create(decision: PolicyDecision): Promise<PolicyWritten>;
   /** On condition that it is still what was read, and carries no newer stamp. */
@@ -74,6 +78,7 @@ export interface PolicyGateway {
   readonly clusters: readonly string[];
   /** Kinds of mesh whose mTLS can be migrated. */
   readonly meshes: readonly string[];
+  readonly remotes: Remotes;
   /** Shortest useful look-back in the cluster in milliseconds: four scrapes; null: it has no Prometheus. */
   shortest(cluster: string): Millis | null;
   object(plan: MigrationPlan): PolicyObject;

@@ -1,6 +1,7 @@
 /** The body of a migration: from what was sent to what is meant, or problems with JSON pointers. */
 import { z } from 'zod';
 import type { Millis } from '../../domain/plan.ts';
+import { type Remotes, remoteProblem } from '../remote-cluster.ts';
 import { durationSchema, percentSchema } from '../units.ts';
 import type { Problem } from '../usecases.ts';
 
@@ -36,7 +37,9 @@ export const migrationSchema = z.strictObject({
     .describe('How long nothing may be heard before it pauses, or once STRICT is in force goes back.'),
   limits: z
     .strictObject({
-      failures: percentSchema(100).prefault('1%').describe('Failed connections beyond what failed before.'),
+      failures: percentSchema(100)
+        .prefault('1%')
+        .describe('Failed connections beyond what failed before, of each caller and of all.'),
       lost: percentSchema(100).prefault('50%').describe('Part of its traffic that a named caller may lose.'),
     })
     .prefault({}),
@@ -47,6 +50,7 @@ export type MigrationDocument = z.output<typeof migrationSchema>;
 export interface Known {
   readonly clusters: readonly string[];
   readonly meshes: readonly string[];
+  readonly remotes: Remotes;
   shortest(cluster: string): Millis | null;
 }
 
@@ -68,6 +72,8 @@ export function parseMigration(sent: unknown, known: Known): Parsed {
     problems: [{ pointer, code: `unknown_${what}`, message: `unknown ${what} "${found}"; known: ${names.join(', ')}` }],
   });
   if (!known.clusters.includes(cluster)) return unknown('/cluster', 'cluster', cluster, known.clusters);
+  const remote = remoteProblem(known.remotes, cluster, { pointer: '/cluster', nothing: 'nobody would be refused' });
+  if (remote !== null) return { ok: false, problems: [remote] };
   if (!known.meshes.includes(mesh))
     return {
       ok: false,

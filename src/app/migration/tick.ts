@@ -6,7 +6,14 @@
  */
 
 import type { MigrationChange } from '../../domain/migration/advance.ts';
-import { nextLookAt, observe, toWrite, trafficWindow, writeFailed } from '../../domain/migration/advance.ts';
+import {
+  nextLookAt,
+  observe,
+  toWrite,
+  trafficWindow,
+  wholeWindow,
+  writeFailed,
+} from '../../domain/migration/advance.ts';
 import type { Migration, Wanted } from '../../domain/migration/migration.ts';
 import { stampOf, statusOf } from '../../domain/migration/migration.ts';
 import type { Look, PolicyReading } from '../../domain/migration/observation.ts';
@@ -44,16 +51,19 @@ export async function tickMigration(ports: MigrationPorts, id: string): Promise<
 
 async function lookAt(ports: MigrationPorts, object: PolicyObject, migration: Migration, at: Instant): Promise<Look> {
   const { phase, plan } = migration;
-  if (phase.name === 'pending') return { at, policy: null, plaintext: null, traffic: null };
+  if (phase.name === 'pending') return { at, policy: null, beyond: null, plaintext: null, traffic: null, whole: null };
   const window = trafficWindow(migration, at);
+  const since = wholeWindow(migration, at);
   const guards = phase.name === 'guarding' || phase.name === 'paused';
   const metrics = ports.policies.metrics(plan.cluster);
-  const [policy, plaintext, traffic] = await Promise.all([
+  const [policy, beyond, plaintext, traffic, longer] = await Promise.all([
     object.read(),
+    guards || phase.name === 'strict' ? object.beyond() : null,
     guards ? metrics.plaintextCallers(plan.scope, plan.quiet) : null,
     window === null ? null : metrics.connectionFailures(plan.scope, window),
+    since === null || since === window ? null : metrics.connectionFailures(plan.scope, since),
   ]);
-  return { at, policy, plaintext, traffic };
+  return { at, policy, beyond, plaintext, traffic, whole: since === window ? traffic : longer };
 }
 
 /** The row as it is now; null: somebody else moved first, and looks again. */

@@ -1,4 +1,5 @@
 /** How far a share that was counted in few trials may be from the true one. */
+import { atMost } from '../tails.ts';
 
 export interface Interval {
   readonly low: number;
@@ -28,15 +29,4 @@ function rootOf(holds: (p: number) => boolean): number {
     else low = middle;
   }
   return (low + high) / 2;
-}
-
-/** Probability of at most `x` of `n`, 0 < p < 1. */
-function atMost(x: number, n: number, p: number): number {
-  let log = n * Math.log1p(-p);
-  let sum = Math.exp(log);
-  for (let k = 1; k <= x; k++) {
-    log += Math.log((n - k + 1) / k) + Math.log(p) - Math.log1p(-p);
-    sum += Math.exp(log);
-  }
-  return Math.min(1, sum);
 }

@@ -103,13 +103,17 @@ type Guarding = Named<'guarding'> | Named<'paused'>;
 
 function guard(change: MigrationChange, phase: Guarding, look: Look): MigrationChange {
   const { plan } = change.migration;
-  const { at, policy, plaintext, traffic } = look;
+  const { at, policy, beyond, plaintext, traffic } = look;
+  const wide = tooWide(change.migration, look);
+  if (wide !== null) return ended(change, at, 'aborted', { ...wide, message: `${wide.message}; nothing was written` });
   if (policy?.ok === true) {
     const taken = changedBefore(change.migration, policy);
     if (taken !== null) return ended(change, at, 'aborted', taken);
   }
   if (policy === null || !policy.ok)
     return blind(change, phase, at, 'mesh_unreachable', policy?.message ?? 'the policy was not looked at');
+  if (beyond === null || !beyond.ok)
+    return blind(change, phase, at, 'mesh_unreachable', beyond?.message ?? 'whom the policy selects was not asked');
   if (plaintext === null || !plaintext.ok)
     return blind(change, phase, at, 'no_data', plaintext?.message ?? 'the metrics were not asked');
   if (plaintext.callers.length > 0) return blocked(change, phase, at, plaintext.callers);
@@ -231,7 +235,7 @@ function changedBefore(
 
 function watch(change: MigrationChange, phase: Named<'strict'>, look: Look): MigrationChange {
   const { migration } = change;
-  const { at, policy, traffic } = look;
+  const { at, policy, beyond, traffic, whole } = look;
   const lost = policy?.ok === true ? outOfHand(migration, phase, policy) : null;
   if (lost !== null) return ended(change, at, 'aborted', lost);
   if (policy?.ok === true && policy.before.length > 0)
@@ -239,21 +243,38 @@ function watch(change: MigrationChange, phase: Named<'strict'>, look: Look): Mig
       code: 'not_in_force',
       message: `${policy.before.join(', ')} is older and for the same scope: Istio ignores ${policyWords(migration.plan)}`,
     });
+  const wide = tooWide(migration, look);
+  if (wide !== null) return startBack(change, phase, at, 'too_wide', wide);
   if (phase.inForceAt === null) return readBack(change, phase, look);
   const { inForceAt } = phase;
   if (at - inForceAt < migration.plan.shortest) return change;
   if (traffic === null || !traffic.ok)
     return unheard(change, phase, at, traffic?.message ?? 'the metrics were not asked');
-  const found = judgeTraffic(phase.before.traffic, traffic, migration.plan.limits);
+  const watched = { recent: traffic, whole: whole?.ok === true ? whole : traffic };
+  const found = judgeTraffic(phase.before.traffic, watched, migration.plan, looksOf(migration.plan));
   if (found.verdict === 'fail')
     return startBack(change, phase, at, found.code, { code: found.code, message: `${found.message}` });
   if (found.verdict === 'inconclusive') return unheard(change, phase, at, found.message);
+  if (whole === null || !whole.ok)
+    return unheard(change, phase, at, whole?.message ?? 'the metrics of the whole watch were not asked');
+  if (beyond === null || !beyond.ok)
+    return unheard(change, phase, at, beyond?.message ?? 'whom the policy selects was not asked');
   const next = patch(change, { phase: { ...phase, judgedAt: at, blindSince: null } });
   if (at - inForceAt < migration.plan.watch || policy?.ok !== true) return next;
-  return ended(next, at, 'succeeded', {
+  const outcome = {
     code: 'strict',
     message: `${policyWords(migration.plan)} is STRICT for ${duration(at - inForceAt)}: ${found.message}`,
-  });
+  };
+  return ended(next, at, 'succeeded', outcome, SYSTEM, { notJudged: found.notJudged });
+}
+
+/** Others than the scope would be refused their callers, and nobody asked whether these use mTLS; null: it is for none. */
+function tooWide({ plan }: Migration, { beyond }: Look): MigrationOutcome | null {
+  if (beyond?.ok !== true || beyond.workloads.length === 0) return null;
+  return {
+    code: 'too_wide',
+    message: `${policyWords(plan)} is for ${scopeWords(plan.scope)}, and by spec.selector.matchLabels also for ${beyond.workloads.join(', ')}, whose callers nobody has asked for`,
+  };
 }
 
 function readBack(change: MigrationChange, phase: Named<'strict'>, { at, policy }: Look): MigrationChange {
@@ -364,9 +385,10 @@ function ended(
   status: Named<'ended'>['status'],
   outcome: MigrationOutcome,
   actor = SYSTEM,
+  data: MigrationFact['data'] = {},
 ): MigrationChange {
   const next = patch(change, { phase: { name: 'ended', status, outcome, at }, trouble: null, attempts: 0 });
-  return record(next, at, 'ended', outcome.message, { status, code: outcome.code }, actor);
+  return record(next, at, 'ended', outcome.message, { status, code: outcome.code, ...data }, actor);
 }
 
 // ── commands ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -452,6 +474,9 @@ const LONGEST_BACK_OFF: Millis = 30_000;
 export const everyOf = ({ quiet, watch: long }: Migration['plan']): Millis =>
   Math.min(LATEST, Math.max(SOON, Math.min(quiet, long) / 10));
 
+/** How often STRICT is judged at most: a watch that cannot be judged lasts for the patience longer. */
+const looksOf = (plan: Migration['plan']): number => Math.ceil((plan.watch + plan.patience) / everyOf(plan));
+
 /** null: never again. */
 export function nextLookAt(migration: Migration, at: Instant): Instant | null {
   const { phase, plan, attempts } = migration;
@@ -496,3 +521,9 @@ export function trafficWindow({ phase, plan }: Migration, at: Instant): Millis |
       return phase satisfies never;
   }
 }
+
+/** How far back this look asks for all traffic since STRICT, in milliseconds; null: not at all. */
+export const wholeWindow = (migration: Migration, at: Instant): Millis | null =>
+  migration.phase.name !== 'strict' || migration.phase.inForceAt === null || trafficWindow(migration, at) === null
+    ? null
+    : at - migration.phase.inForceAt;

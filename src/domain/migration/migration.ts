@@ -31,7 +31,7 @@ export type Scope =
       readonly kind: 'workload';
       readonly namespace: string;
       readonly deployment: string;
-      /** `spec.selector.matchLabels` of the Deployment: what a policy of its own selects by. */
+      /** What its policy selects by: labels that only its pods have. */
       readonly selector: Readonly<Record<string, string>>;
       /** Of its pods: what tells whether another policy selects them. */
       readonly labels: Readonly<Record<string, string>>;
@@ -94,7 +94,14 @@ export interface MigrationOutcome {
   readonly message: string;
 }
 
-export type BackReason = 'failures' | 'lost_traffic' | 'no_data' | 'not_in_force' | 'write_refused' | 'aborted';
+export type BackReason =
+  | 'failures'
+  | 'lost_traffic'
+  | 'no_data'
+  | 'not_in_force'
+  | 'too_wide'
+  | 'write_refused'
+  | 'aborted';
 
 export type MigrationPhase =
   | { readonly name: 'pending' }

@@ -46,6 +46,10 @@ export interface CallerTraffic {
   readonly namespace: string;
   /** That arrived at the scope's workloads, by their own proxies' counts, per second. */
   readonly rps: number;
+  /** Its calls over the window, as its own proxies counted them. */
+  readonly calls: number;
+  /** Of these, those that did not connect. */
+  readonly failures: number;
 }
 
 export interface Traffic {
@@ -70,10 +74,19 @@ export interface Guarded {
   readonly calls: number;
 }
 
+/** Other workloads that the policy of a workload selects: "Deployment production/shop". */
+export interface Beyond {
+  readonly workloads: readonly string[];
+}
+
 export interface Look {
   readonly at: Instant;
   /** null: not asked. */
   readonly policy: PolicyReading | null;
+  readonly beyond: Heard<Beyond> | null;
   readonly plaintext: Heard<Guarded> | null;
+  /** Lately. */
   readonly traffic: Heard<Traffic> | null;
+  /** Since STRICT is in force. */
+  readonly whole: Heard<Traffic> | null;
 }
