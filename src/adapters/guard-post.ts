@@ -52,11 +52,12 @@ export function openGuards({ clusters, meshes, guards }: PostOptions): GuardGate
     kube: KubeClient,
     source: (MetricsProvider & GuardSource) | null,
   ): Around {
-    const { guard, target, window, wanted, route, trafficShare, since, now } = question;
+    const { guard, target, window, longest, wanted, route, trafficShare, since, now } = question;
     const mesh = meshFor(meshes, target.mesh);
     return {
       target,
       window,
+      longest,
       wanted,
       route,
       trafficShare,
@@ -65,8 +66,8 @@ export function openGuards({ clusters, meshes, guards }: PostOptions): GuardGate
       limit: guard.limit,
       proxy: mesh.proxy(target),
       views: mesh.views(target),
-      share: async () => source?.share(target, window) ?? null,
-      figures: async (view) => source?.figures(view, target, window) ?? null,
+      share: async (over) => source?.share(target, over) ?? null,
+      figures: async (view, over) => source?.figures(view, target, over) ?? null,
       ofPods: async (query, namespace, pods) => source?.ofPods(query, namespace, pods) ?? NO_SOURCE,
       rows: async (promql) => source?.rows(promql) ?? NO_SOURCE,
       pods: (role) => podsOf(kube, target, role),

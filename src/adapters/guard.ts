@@ -38,9 +38,9 @@ export interface Around extends Omit<GuardQuestion, 'guard'> {
   readonly proxy: 'istio' | 'linkerd';
   /** How the mesh's proxies count. */
   readonly views: readonly View[];
-  /** Where the requests of the window went; null: nothing can tell. */
-  share(): Promise<ShareReading | null>;
-  figures(view: View): ReturnType<GuardSource['figures']>;
+  /** Where the requests of that time went; null: nothing can tell. */
+  share(window: Millis): Promise<ShareReading | null>;
+  figures(view: View, window: Millis): ReturnType<GuardSource['figures']>;
   ofPods: GuardSource['ofPods'];
   rows: GuardSource['rows'];
   /** Pods of a version, as the API server has them. */
@@ -94,6 +94,12 @@ export const failed = (code: string, reason: string, parts: Parts): GuardFinding
 /** It sees that it cannot tell: no weight goes up, if it is strict. */
 export const unclear = (code: string, reason: string, parts: Parts): GuardFinding =>
   finding('inconclusive', code, reason, parts);
+
+/** It could not be asked. As of a check: waited for, if it is strict. */
+export const unasked = ({ code, message }: Trouble, query = ''): GuardFinding =>
+  code === 'no_data'
+    ? unknown(code, message, query)
+    : finding('error', code, message, { canary: { ok: false, code, message, query } });
 
 /** Nothing here can tell. Recorded, and nothing waits for it. */
 export const unknown = (code: NoValueCode | 'too_few_samples', reason: string, query = ''): GuardFinding =>

@@ -325,6 +325,8 @@ export interface GuardQuestion {
   readonly guard: Guard;
   readonly target: Target;
   readonly window: Millis;
+  /** Look-back over all the time that the weight has been in force, an hour at most; never shorter than the window. */
+  readonly longest: Millis;
   /** Canary weight in force. */
   readonly wanted: Weight;
   readonly route: RouteReading;
@@ -335,7 +337,10 @@ export interface GuardQuestion {
 }
 
 /** What a guard found; the caller adds whose look it was. */
-export type GuardFinding = Omit<Measurement, 'check' | 'step' | 'window'>;
+export type GuardFinding = Omit<Measurement, 'check' | 'step' | 'window'> & {
+  /** Absent: that of the question. */
+  readonly window?: Millis;
+};
 
 export interface GuardGateway {
   /** null: it looked a moment ago and has nothing new to say. Never throws for expected trouble. */

@@ -27,10 +27,20 @@ describe('retry amplification', () => {
     ['callers without a proxy, of both versions', sides(100, 180), sides(1000, 1800), 'pass', 'within', 1.8],
     ['fewer attempts than requests: connections were refused', sides(100, 60), STEADY, 'pass', 'within', 0.6],
   ])('%s', (_, canary, stable, verdict, code, value) => {
-    const found = judgeRetries(2, canary, stable, QUERIES);
+    const found = judgeRetries(2, canary, stable, null, QUERIES);
     expect(found).toMatchObject({ verdict, code, canary: { ok: true, value } });
     if (verdict === 'fail')
       expect(found.reason).toMatch(/attempts per request .* above the limit of \d.*: callers retry what it answers/);
+  });
+
+  it.each([
+    ['as many before the rollout: trouble behind both', 2.9, 'pass'],
+    ['half of it before the rollout', 1.2, 'fail'],
+    ['nothing known of the time before', null, 'fail'],
+  ])('of 2.9 at 100 %%, where no stable version is left to compare with: %s', (_, before, verdict) => {
+    const found = judgeRetries(2, sides(100, 290), sides(null, null), before, QUERIES);
+    expect(found).toMatchObject({ verdict });
+    if (before !== null) expect(found.reason).toContain(`${before} before the rollout`);
   });
 
   it.each([
@@ -38,6 +48,6 @@ describe('retry amplification', () => {
     ['few requests', sides(20, 100), 'too_few_samples'],
     ['requests, and no pod that counts', sides(100, null), 'too_few_samples'],
   ])('is not known of %s, which is no failure and keeps nobody waiting', (_, canary, code) => {
-    expect(judgeRetries(2, canary, STEADY, QUERIES)).toMatchObject({ verdict: 'unknown', code });
+    expect(judgeRetries(2, canary, STEADY, null, QUERIES)).toMatchObject({ verdict: 'unknown', code });
   });
 });
