@@ -21,21 +21,25 @@ export async function further<T>(
   return { ...(await judge(await ask(longest), longest)), window: longest };
 }
 
-type Past = Pick<Around, 'target' | 'since' | 'now' | 'once' | 'rows'>;
+type Past = Pick<Around, 'target' | 'since' | 'now' | 'once' | 'rows' | 'spelled'>;
 
 /** The part of the service's requests that reached nobody before the rollout. null: not known, and asked again. */
 export async function lostBefore(around: Past & Pick<Around, 'views'>): Promise<number | null> {
   const view = around.views.find(({ unreached }) => unreached !== undefined);
-  return view === undefined ? null : before(around, 'unreached', (ago) => unreachedBefore(view, around.target, ago));
+  return view === undefined
+    ? null
+    : before(around, 'unreached', (ago) => unreachedBefore(around.spelled(view), around.target, ago));
 }
 
 /** The part of the stable version's requests that failed by this view before the rollout. null as above. */
 export const failedBefore = (around: Past, view: View, least: number): Promise<number | null> =>
-  before(around, view.name, (ago) => errorsBefore(view, around.target, ago, least));
+  before(around, view.name, (ago) => errorsBefore(around.spelled(view), around.target, ago, least));
 
 /** Attempts at the stable version's pods for each request of callers before the rollout. null as above. */
 export const attemptsBefore = (around: Past, pods: View, callers: View, least: number): Promise<number | null> =>
-  before(around, 'attempts', (ago) => requestsBefore(pods, callers, around.target, ago, least));
+  before(around, 'attempts', (ago) =>
+    requestsBefore(around.spelled(pods), around.spelled(callers), around.target, ago, least),
+  );
 
 /** Asked only when it matters, and once. */
 const before = (

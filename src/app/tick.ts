@@ -38,6 +38,7 @@ import type {
   Applied,
   CrashPoint,
   Decision,
+  FaultWitness,
   GateKeeper,
   GuardFinding,
   GuardGateway,
@@ -81,6 +82,8 @@ export interface TickPorts {
   readonly gates?: GateKeeper;
   /** Absent: this process sends no probes, and a rehearsal cannot be made. */
   readonly prober?: Prober;
+  /** Absent: no proxies tell of injected faults. */
+  readonly faults?: FaultWitness;
   readonly crashPoint?: CrashPoint;
   /** Where people see a rollout; null: this installation has no public address. Absent: the same. */
   readonly pageOf?: (id: string) => string | null;

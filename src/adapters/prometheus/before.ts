@@ -1,6 +1,6 @@
 /** How it was in the half hour before a rollout, for what cannot be compared with the stable version now. Text in, text out. */
 import type { Millis, Target } from '../../domain/plan.ts';
-import type { Selector, View } from '../mesh.ts';
+import type { ByService, Selector, View } from '../mesh.ts';
 import { calledFor } from './called.ts';
 import { hostOf, oneOf, promDuration } from './text.ts';
 
@@ -45,4 +45,15 @@ export function errorsBefore(view: View, target: Target, ago: Millis, least: num
 export function requestsBefore(over: View, under: View, target: Target, ago: Millis, least: number): string {
   const counted = (view: View) => summed(view.requests, versionsOf(view, target, ['stable']), ago);
   return `(${counted(over)}) / (${counted(under)} >= ${least})`;
+}
+
+/** Requests to these Services in a window that ended `ago`; rows as of `servicesQuery`. */
+export function servicesBefore(
+  { metric, matchers, labels }: ByService,
+  services: readonly string[],
+  window: Millis,
+  ago: Millis,
+): string {
+  const series = `${metric}{${[...matchers, hostOf(labels.host, services)].join(',')}}`;
+  return `sum by (${labels.host}, ${labels.caller}) (increase(${series}[${promDuration(window)}] offset ${promDuration(ago)}))`;
 }
