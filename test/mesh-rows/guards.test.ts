@@ -1,5 +1,7 @@
 /** What a plan says of guards, and what they do to a rollout. */
 import { describe, expect, it } from 'vitest';
+import { passed, unknown } from '../../src/adapters/guard.ts';
+import { further } from '../../src/adapters/guard-looks.ts';
 import { judgeEjection } from '../../src/adapters/guards/ejection.ts';
 import { judgeUnreached } from '../../src/adapters/guards/unreached.ts';
 import { guardSpecs, loadGuards, loadMeshes } from '../../src/adapters/registry.ts';
@@ -339,6 +341,38 @@ describe('ejection masking', () => {
     expect(judged(went(0, 1000, 0), 20, true, 'linkerd').reason).toMatch(
       /passes over a backend whose pods are all tripped/,
     );
+  });
+});
+
+describe('a window that has too little to judge by', () => {
+  const look = async (longest: number, counts: Readonly<Record<number, number>>) => {
+    const asked: number[] = [];
+    const found = await further(
+      { window: 60_000, longest },
+      async (window) => {
+        asked.push(window);
+        return counts[window] ?? 0;
+      },
+      (seen) => seen < 100,
+      (seen) => (seen < 100 ? unknown('too_few_samples', `${seen}`) : passed(`${seen}`, { canary: READING })),
+    );
+    return { asked, verdict: found.verdict, window: found.window };
+  };
+  const READING = { ok: true, value: 0, samples: 1, query: 'q' } as const;
+
+  it.each([
+    [
+      'is judged by all the time at this weight',
+      180_000,
+      { 60000: 40, 180000: 120 },
+      'pass',
+      [60_000, 180_000],
+      180_000,
+    ],
+    ['is not, while that is no longer', 60_000, { 60000: 40 }, 'unknown', [60_000], undefined],
+    ['and one that has enough is judged alone', 180_000, { 60000: 100 }, 'pass', [60_000], undefined],
+  ])('%s', async (_, longest, counts, verdict, asked, window) => {
+    expect(await look(longest, counts)).toEqual({ asked, verdict, window });
   });
 });
 

@@ -90,14 +90,19 @@ describe('a fault rehearsal', () => {
 
     const users = since(loop.sandbox.users(), before);
     expect([users.failed, users.requests > 100]).toEqual([0, true]);
+    const rounds = (await measurements(service, id)).filter(({ check }) => check === 'fault-rehearsal');
+    const stored = rounds.at(-1);
+    // Proxies of a busy machine may learn of the rule late: such a round counts for nothing.
+    expect(rounds.slice(0, -1).filter(({ code }) => code !== 'propagating')).toEqual([]);
     // Those of the rollout and the one above: nobody else's.
-    await expect.poll(faulted, { timeout: 10_000 }).toBe(REQUESTS + 1);
-    const [stored, ...more] = (await measurements(service, id)).filter(({ check }) => check === 'fault-rehearsal');
-    expect(more).toEqual([]);
+    await expect.poll(faulted, { timeout: 10_000 }).toBeGreaterThanOrEqual(REQUESTS + 1);
+    expect(await faulted()).toBeLessThanOrEqual(rounds.length * REQUESTS + 1);
     expect(stored).toMatchObject({ step: 0, verdict: 'pass', value: 1, samples: REQUESTS, query: steps.entry() });
     expect(stored?.reason).toMatch(/^20 of 20 rehearsed requests to .* failed \(status 503\)/);
-    const told = (await service.events(id)).find(({ type }) => type === 'verdict_changed');
-    expect(told?.message).toMatch(/^check "fault-rehearsal": pass: 20 of 20 rehearsed requests/);
+    const told = (await service.events(id)).filter(({ type }) => type === 'verdict_changed');
+    expect(told.map(({ message }) => message).join('\n')).toMatch(
+      /^check "fault-rehearsal": pass: 20 of 20 rehearsed requests/m,
+    );
   });
 
   it('that its caller stands passes once the proxies have counted the faults that it hides', {

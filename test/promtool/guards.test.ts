@@ -3,11 +3,11 @@ import { describe, it } from 'vitest';
 import { DENIAL_VIEWS } from '../../src/adapters/guards/denials.ts';
 import { proxyUsage } from '../../src/adapters/guards/proxy-resources.ts';
 import { amplificationQuery } from '../../src/adapters/guards/retries.ts';
-import type { View } from '../../src/adapters/mesh.ts';
+import type { ByService, View } from '../../src/adapters/mesh.ts';
 import istio from '../../src/adapters/meshes/istio.ts';
-import { errorsBefore, requestsBefore, unreachedBefore } from '../../src/adapters/prometheus/before.ts';
+import { errorsBefore, requestsBefore, servicesBefore, unreachedBefore } from '../../src/adapters/prometheus/before.ts';
 import { shareQuery } from '../../src/adapters/prometheus/share-query.ts';
-import { countsQuery, errorRatioQuery } from '../../src/adapters/prometheus/templates.ts';
+import { countsQuery, errorRatioQuery, servicesQuery } from '../../src/adapters/prometheus/templates.ts';
 import { istioViews } from '../../src/adapters/series/istio.ts';
 import { istioTarget, targetOf } from '../support/mesh-objects.ts';
 import { promtool } from './promtool.ts';
@@ -138,6 +138,39 @@ describe('retries', () => {
         { expr: amplificationQuery(callers, pods, target, 'myapp-v1', WINDOW), at: '10m', samples: {} },
       ],
     }));
+});
+
+describe('injected faults', () => {
+  it('are the delays and aborts of callers’ proxies for the service, from the first one on, beside those of before', () => {
+    const host = 'destination_service="myapp.production.svc.cluster.local",source_workload_namespace="production"';
+    const injected = callers.injected as ByService;
+    return promtool({
+      series: {
+        ...UP,
+        // Since the step began a minute ago: aborts, which name no workload, and delays, which do.
+        [lost({ response_flags: 'FI' })]: '_x39 7 7 7 7',
+        [series({
+          reporter: 'source',
+          response_flags: 'DI',
+          destination_service: 'myapp.production.svc.cluster.local',
+          source_workload_namespace: 'production',
+        })]: '_x39 5 5 5 5',
+        [lost({ response_flags: 'UH' })]: '0+100x80',
+        [lost({ response_flags: 'FI', destination_service: 'other.production.svc.cluster.local' })]: '0+9x80',
+      },
+      expectations: [
+        { expr: servicesQuery(injected, ['myapp'], 60_000), at: '10m30s', samples: { [`{${host}}`]: 12 } },
+        { expr: servicesBefore(injected, ['myapp'], 60_000, 60_000), at: '10m30s', samples: {} },
+        {
+          expr: servicesBefore(injected, ['other'], 60_000, 60_000),
+          at: '10m30s',
+          samples: {
+            [`{${host.replace('myapp', 'other')}}`]: 36,
+          },
+        },
+      ],
+    });
+  });
 });
 
 describe('requests that reached nobody', () => {
