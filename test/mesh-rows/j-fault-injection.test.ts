@@ -95,7 +95,7 @@ describe('a fault rehearsal', () => {
     // Proxies of a busy machine may learn of the rule late: such a round counts for nothing.
     expect(rounds.slice(0, -1).filter(({ code }) => code !== 'propagating')).toEqual([]);
     // Those of the rollout and the one above: nobody else's.
-    await expect.poll(faulted, { timeout: 10_000 }).toBeGreaterThanOrEqual(REQUESTS + 1);
+    await expect.poll(faulted, { timeout: 30_000 }).toBeGreaterThanOrEqual(REQUESTS + 1);
     expect(await faulted()).toBeLessThanOrEqual(rounds.length * REQUESTS + 1);
     expect(stored).toMatchObject({ step: 0, verdict: 'pass', value: 1, samples: REQUESTS, query: steps.entry() });
     expect(stored?.reason).toMatch(/^20 of 20 rehearsed requests to .* failed \(status 503\)/);
