@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { type Cluster, type Clusters, meshGateway, metricsGateway } from './adapters/clusters.ts';
+import { faultWitness } from './adapters/fault-witness.ts';
 import { gateKeeper } from './adapters/gates.ts';
 import { type GrafanaPages, grafanaLinks } from './adapters/grafana/links.ts';
 import { openGuards } from './adapters/guard-post.ts';
@@ -403,6 +404,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     monotonic: () => performance.now(),
     evaluateWithin: evaluateWithin(settings),
     prober: probes,
+    faults: faultWitness(clusters, meshes),
     gates,
     pageOf: (id: string) => linkTo(settings)({ kind: 'rollout', id }),
     ...(telemetry.crashPoint === undefined ? {} : { crashPoint: telemetry.crashPoint }),

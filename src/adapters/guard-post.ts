@@ -5,7 +5,7 @@ import type { Millis, Role, Target } from '../domain/plan.ts';
 import type { Cluster, Clusters } from './clusters.ts';
 import { isOf } from './direct/pods.ts';
 import type { Around, GuardSource } from './guard.ts';
-import { unknown } from './guard.ts';
+import { isGuardSource, unknown } from './guard.ts';
 import type { Kube, KubeClient, KubeObject } from './kubernetes/kube.ts';
 import type { Selector } from './kubernetes/workloads.ts';
 import { selectorText } from './kubernetes/workloads.ts';
@@ -41,9 +41,9 @@ export function openGuards({ clusters, meshes, guards }: PostOptions): GuardGate
     if (module.every > 0) looks.set(`${guard.name} ${about}`, now);
     const cluster = clusterOf(clusters, target.cluster);
     const provider = cluster.providers.get(GUARD_SOURCE);
-    if (module.metrics && !isSource(provider))
+    if (module.metrics && !isGuardSource(provider))
       return unknown('unavailable', `cluster ${target.cluster} has no metrics provider ${GUARD_SOURCE}`);
-    return module.look(aroundOf(question, about, cluster.kube, isSource(provider) ? provider : null));
+    return module.look(aroundOf(question, about, cluster.kube, isGuardSource(provider) ? provider : null));
   }
 
   function aroundOf(
@@ -52,11 +52,12 @@ export function openGuards({ clusters, meshes, guards }: PostOptions): GuardGate
     kube: KubeClient,
     source: (MetricsProvider & GuardSource) | null,
   ): Around {
-    const { guard, target, window, wanted, route, trafficShare, since, now } = question;
+    const { guard, target, window, longest, wanted, route, trafficShare, since, now } = question;
     const mesh = meshFor(meshes, target.mesh);
     return {
       target,
       window,
+      longest,
       wanted,
       route,
       trafficShare,
@@ -65,10 +66,11 @@ export function openGuards({ clusters, meshes, guards }: PostOptions): GuardGate
       limit: guard.limit,
       proxy: mesh.proxy(target),
       views: mesh.views(target),
-      share: async () => source?.share(target, window) ?? null,
-      figures: async (view) => source?.figures(view, target, window) ?? null,
+      share: async (over) => source?.share(target, over) ?? null,
+      figures: async (view, over) => source?.figures(view, target, over) ?? null,
       ofPods: async (query, namespace, pods) => source?.ofPods(query, namespace, pods) ?? NO_SOURCE,
       rows: async (promql) => source?.rows(promql) ?? NO_SOURCE,
+      spelled: (view) => source?.spelled(view) ?? view,
       pods: (role) => podsOf(kube, target, role),
       async once<T>(what: string, ask: () => Promise<T | null>) {
         const key = `${what} ${about}`;
@@ -90,9 +92,6 @@ export function openGuards({ clusters, meshes, guards }: PostOptions): GuardGate
 }
 
 const NO_SOURCE = trouble('unavailable', `the cluster has no metrics provider ${GUARD_SOURCE}`);
-
-const isSource = (provider: MetricsProvider | undefined): provider is MetricsProvider & GuardSource =>
-  provider !== undefined && 'figures' in provider && 'ofPods' in provider && 'rows' in provider;
 
 function clusterOf(clusters: Clusters, name: string): Cluster {
   const cluster = clusters.get(name);

@@ -1,6 +1,6 @@
 /** What one file in `guards/` provides: one named guard. A new guard is one such file; nothing else changes. */
 import type { GuardSpec } from '../app/plan-schema.ts';
-import type { GuardFinding, GuardQuestion } from '../app/ports.ts';
+import type { GuardFinding, GuardQuestion, MetricsProvider } from '../app/ports.ts';
 import type { NoValueCode, Reading, ShareReading } from '../domain/observation.ts';
 import type { Millis, Role, Target } from '../domain/plan.ts';
 import type { Kube, KubeObject } from './kubernetes/kube.ts';
@@ -30,7 +30,12 @@ export interface GuardSource {
   ofPods(query: PodQuery, namespace: string, pods: readonly string[]): Promise<Answer>;
   /** Any query, for what is asked once. */
   rows(promql: string): Promise<Answer>;
+  /** The view with the metrics' names as this Prometheus has them. */
+  spelled(view: View): View;
 }
+
+export const isGuardSource = (provider: MetricsProvider | undefined): provider is MetricsProvider & GuardSource =>
+  provider !== undefined && ['figures', 'ofPods', 'rows', 'spelled'].every((part) => part in provider);
 
 /** What a guard may ask at one look. */
 export interface Around extends Omit<GuardQuestion, 'guard'> {
@@ -38,11 +43,12 @@ export interface Around extends Omit<GuardQuestion, 'guard'> {
   readonly proxy: 'istio' | 'linkerd';
   /** How the mesh's proxies count. */
   readonly views: readonly View[];
-  /** Where the requests of the window went; null: nothing can tell. */
-  share(): Promise<ShareReading | null>;
-  figures(view: View): ReturnType<GuardSource['figures']>;
+  /** Where the requests of that time went; null: nothing can tell. */
+  share(window: Millis): Promise<ShareReading | null>;
+  figures(view: View, window: Millis): ReturnType<GuardSource['figures']>;
   ofPods: GuardSource['ofPods'];
   rows: GuardSource['rows'];
+  spelled: GuardSource['spelled'];
   /** Pods of a version, as the API server has them. */
   pods(role: Role): Promise<Kube<readonly KubeObject[]>>;
   /** What does not change while the rollout goes on, asked once by each process; null is not kept. */
@@ -94,6 +100,12 @@ export const failed = (code: string, reason: string, parts: Parts): GuardFinding
 /** It sees that it cannot tell: no weight goes up, if it is strict. */
 export const unclear = (code: string, reason: string, parts: Parts): GuardFinding =>
   finding('inconclusive', code, reason, parts);
+
+/** It could not be asked. As of a check: waited for, if it is strict. */
+export const unasked = ({ code, message }: Trouble, query = ''): GuardFinding =>
+  code === 'no_data'
+    ? unknown(code, message, query)
+    : finding('error', code, message, { canary: { ok: false, code, message, query } });
 
 /** Nothing here can tell. Recorded, and nothing waits for it. */
 export const unknown = (code: NoValueCode | 'too_few_samples', reason: string, query = ''): GuardFinding =>

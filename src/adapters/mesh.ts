@@ -44,11 +44,13 @@ export interface View {
   /** false: the view may not be used for the traffic share (it does not see all callers, or sees retries). */
   readonly share: boolean;
   /** Requests that reached no pod, which are in no other number of the view. Absent: the view's mesh has none, or cannot tell. */
-  readonly unreached?: Unreached;
+  readonly unreached?: ByService;
+  /** Requests that met a fault which a rule of the mesh injected. Absent: the view's mesh injects none, or does not tell. */
+  readonly injected?: ByService;
 }
 
-/** Requests that found no pod to go to. No version's name is on them, so they are counted by the Service that was called. */
-export interface Unreached extends Selector {
+/** Requests on which no version's name need be: they found no pod to go to, or met a fault before. Counted by the Service that was called. */
+export interface ByService extends Selector {
   /** Label that holds the host as the proxy knew it (a full name, or what the caller wrote), label that holds the caller's namespace. */
   readonly labels: { readonly host: string; readonly caller: string };
   /** Fields of the target's VersionRef that hold the version's own host; the first that is there counts. */

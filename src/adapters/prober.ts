@@ -2,7 +2,7 @@
  * The probes of a fault rehearsal. A plan names their address, and whoever may start a rollout must not reach with it what
  * only this process can reach: only hosts of the target's namespace are asked, and those that the installation allows.
  */
-import type { Probed, Prober } from '../app/ports.ts';
+import type { Answers, Prober } from '../app/ports.ts';
 import type { TraceHeaders, Tracer } from '../app/tracer.ts';
 import { UNTRACED } from '../app/tracer.ts';
 import type { Millis, Target } from '../domain/plan.ts';
@@ -18,9 +18,14 @@ export interface ProberOptions {
 
 export const prober = ({ allowed, tracer = UNTRACED }: ProberOptions): Prober => ({
   objection: (url, target) => objection(url, target, allowed),
-  async probe(rollout, { probe: { url, requests, timeout } }: FaultRehearsal) {
-    const answers = await Promise.all(Array.from({ length: requests }, () => ask(tracer, url, rollout, timeout)));
-    return summed(answers);
+  async probe(rollout, rehearsal) {
+    const { url, requests, timeout } = rehearsal.probe;
+    const all = async (mark: Mark): Promise<Answers> => {
+      const asked = Array.from({ length: requests }, () => ask(tracer, url, mark, timeout));
+      return summed(await Promise.all(asked), rehearsal);
+    };
+    const [marked, unmarked] = await Promise.all([all({ [REHEARSAL_HEADER]: rollout }), all({})]);
+    return { ok: true, marked, unmarked };
   },
 });
 
@@ -41,14 +46,18 @@ const isOf = (namespace: string, host: string): boolean => {
   return service !== '' && second === namespace && (third === undefined || third === 'svc');
 };
 
+type Mark = Readonly<Record<string, string>>;
+
 interface Answer {
   readonly failed: string | null;
+  /** null: none came. */
+  readonly status: number | null;
   readonly took: Millis;
 }
 
-const ask = (tracer: Tracer, url: string, rollout: string, timeout: Millis): Promise<Answer> =>
+const ask = (tracer: Tracer, url: string, mark: Mark, timeout: Millis): Promise<Answer> =>
   tracer.call('probe.get', { 'server.address': new URL(url).host }, async (span, trace) => {
-    const answer = await probed(url, { ...trace, [REHEARSAL_HEADER]: rollout }, timeout);
+    const answer = await probed(url, { ...trace, ...mark }, timeout);
     if (answer.failed !== null) span.fail(answer.failed);
     return answer;
   });
@@ -61,19 +70,25 @@ async function probed(url: string, headers: TraceHeaders, timeout: Millis): Prom
     const response = await fetch(url, { headers, redirect: 'manual', signal });
     // What the answer says is nobody's business here; unread it would keep the connection.
     await response.body?.cancel();
-    return { failed: response.status >= 500 ? `status ${response.status}` : null, took: took() };
+    const { status } = response;
+    return { failed: status >= 500 ? `status ${status}` : null, status, took: took() };
   } catch (error) {
     const { cause } = error as { readonly cause?: { readonly code?: string } };
-    return { failed: signal.aborted ? `no answer in ${timeout} ms` : (cause?.code ?? 'no answer'), took: took() };
+    const failed = signal.aborted ? `no answer in ${timeout} ms` : (cause?.code ?? 'no answer');
+    return { failed, status: null, took: took() };
   }
 }
 
-function summed(answers: readonly Answer[]): Probed {
+function summed(answers: readonly Answer[], { delay, abort }: FaultRehearsal): Answers {
   const failures = answers.flatMap(({ failed }) => failed ?? []);
+  const affected = answers.filter(
+    ({ failed, status, took }) =>
+      failed !== null || (abort !== null && status === abort.status) || (delay !== null && took >= delay.time),
+  );
   return {
-    ok: true,
     requests: answers.length,
     failed: failures.length,
+    affected: affected.length,
     slowest: Math.max(...answers.map(({ took }) => took)),
     lastFailure: failures.at(-1) ?? '',
   };

@@ -218,7 +218,10 @@ export class UnknownName extends Error {
 
 /** Makes the requests of a rehearsal. */
 export interface Prober {
-  /** Marked as this rollout's. Never throws for expected trouble, and never takes much longer than one request may. */
+  /**
+   * Marked as this rollout's, and as many without the mark. Never throws for expected trouble, and never takes much longer
+   * than one request may.
+   */
   probe(rollout: string, rehearsal: FaultRehearsal): Promise<Probed>;
   /** Why the address may not be asked, with what to do; null: it may. */
   objection(url: string, target: Target): string | null;
@@ -227,16 +230,36 @@ export interface Prober {
 export type Probed =
   | {
       readonly ok: true;
-      readonly requests: number;
-      /** 5xx, no answer in time, or none. */
-      readonly failed: number;
-      /** The longest, in milliseconds. */
-      readonly slowest: Millis;
-      /** Of the last failure, for people; '' where none failed. */
-      readonly lastFailure: string;
+      readonly marked: Answers;
+      readonly unmarked: Answers;
     }
   /** Nobody could be asked. */
   | { readonly ok: false; readonly message: string };
+
+export interface Answers {
+  readonly requests: number;
+  /** 5xx, no answer in time, or none. */
+  readonly failed: number;
+  /** As the rehearsal's faults would have it: failed, answered with the status of the abort, or as late as the delay. */
+  readonly affected: number;
+  /** The longest, in milliseconds. */
+  readonly slowest: Millis;
+  /** Of the last failure, for people; '' where none failed. */
+  readonly lastFailure: string;
+}
+
+/** The mesh's own count of the faults that it injected. */
+export interface FaultWitness {
+  /** Into requests to the target's service. null: nothing can tell, now or ever. Never throws for expected trouble. */
+  injected(target: Target, window: Millis): Promise<Injected | null>;
+}
+
+export interface Injected {
+  /** In the window that ends now. */
+  readonly during: number;
+  /** In one of the same length right before it. */
+  readonly before: number;
+}
 
 // ── metrics ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -325,6 +348,8 @@ export interface GuardQuestion {
   readonly guard: Guard;
   readonly target: Target;
   readonly window: Millis;
+  /** Look-back over all the time that the weight has been in force, an hour at most; never shorter than the window. */
+  readonly longest: Millis;
   /** Canary weight in force. */
   readonly wanted: Weight;
   readonly route: RouteReading;
@@ -335,7 +360,10 @@ export interface GuardQuestion {
 }
 
 /** What a guard found; the caller adds whose look it was. */
-export type GuardFinding = Omit<Measurement, 'check' | 'step' | 'window'>;
+export type GuardFinding = Omit<Measurement, 'check' | 'step' | 'window'> & {
+  /** Absent: that of the question. */
+  readonly window?: Millis;
+};
 
 export interface GuardGateway {
   /** null: it looked a moment ago and has nothing new to say. Never throws for expected trouble. */

@@ -38,6 +38,7 @@ import type {
   Applied,
   CrashPoint,
   Decision,
+  FaultWitness,
   GateKeeper,
   GuardFinding,
   GuardGateway,
@@ -81,6 +82,8 @@ export interface TickPorts {
   readonly gates?: GateKeeper;
   /** Absent: this process sends no probes, and a rehearsal cannot be made. */
   readonly prober?: Prober;
+  /** Absent: no proxies tell of injected faults. */
+  readonly faults?: FaultWitness;
   readonly crashPoint?: CrashPoint;
   /** Where people see a rollout; null: this installation has no public address. Absent: the same. */
   readonly pageOf?: (id: string) => string | null;
@@ -278,6 +281,9 @@ async function evaluate(
   };
 }
 
+/** How far back a guard may look at a weight with few users. */
+const LONGEST_LOOK: Millis = 3_600_000;
+
 /** What the guards that are due found. One that is late, or has a bug, does not know: it keeps nobody from rolling back. */
 async function lookOut(
   { guards, log }: TickPorts,
@@ -296,7 +302,8 @@ async function lookOut(
     if (window === null) return [];
     const { trafficShare } = analysis;
     const wanted = inForce(rollout)?.weight ?? weightAt(plan, step);
-    const question = { guard, target, window, wanted, route, trafficShare, since: createdAt, now: at };
+    const longest = Math.max(window, windowAt(rollout, { window: LONGEST_LOOK }, at, scrapeInterval) ?? window);
+    const question = { guard, target, window, longest, wanted, route, trafficShare, since: createdAt, now: at };
     const none = (code: NoValueCode, message: string): GuardFinding => ({
       // A strict one is waited for while it may yet be answered, as a check is.
       verdict: guard.strict ? 'error' : 'unknown',
@@ -313,7 +320,7 @@ async function lookOut(
     const found = await deadline.orElse(looking, (within) =>
       none('timeout', `the guard had no answer within ${duration(within)}; what it asks is slow or hangs`),
     );
-    return found === null ? [] : [{ ...found, check: guardKey(guard.name), step, window }];
+    return found === null ? [] : [{ window, ...found, check: guardKey(guard.name), step }];
   });
   return (await Promise.all(asked)).flat();
 }

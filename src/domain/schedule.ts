@@ -67,7 +67,7 @@ const EARLY: Millis = 50;
 /** Part of the interval that an evaluation may come earlier to be one look with the comparison's. */
 const IN_STEP = 0.3;
 
-/** Time after the read-back before a rehearsal begins: the proxies learn of the faults a moment later. */
+/** Time after the read-back before a rehearsal begins: most proxies have learnt of the faults by then. */
 const PROPAGATION: Millis = 3_000;
 
 /** Is the step's rehearsal to be made at `now`? Until it has passed, once per interval. */

@@ -1,4 +1,5 @@
 /** Where the service's requests went, and what that says about the canary's own numbers. Pure. */
+import { atMost, BEYOND_CHANCE } from './chance.ts';
 import { count, percent } from './format.ts';
 import type { Route, RouteReading, ShareReading } from './observation.ts';
 import type { Analysis, Plan, Weight } from './plan.ts';
@@ -75,6 +76,14 @@ const SURELY_SOME = 20;
 const gotNothing = (want: number, { share, samples }: ShareReading): boolean =>
   share === 0 && want * samples * SMALLEST_RULE >= SURELY_SOME;
 
+/** Too little was seen to say of a canary with this weight that it is well; more may be known of a longer time. */
+export const thinFor =
+  (wanted: Weight) =>
+  (share: ShareReading | null): boolean => {
+    const total = share === null ? 0 : share.samples + share.unreached;
+    return total < MIN_SAMPLES || (wanted / 100) * total < SURELY_SOME;
+  };
+
 // ── requests that reached nobody ────────────────────────────────────────────────────────────────────────────────────
 
 /** A proxy that learns of new pods a moment late loses some. */
@@ -106,13 +115,16 @@ export const lift = (wanted: number, samples: number): number =>
  * - they fill just what the canary lacks of its share; only where the rule carries all traffic is it known what that is; or
  * - the canary got hardly any: a canary that is well would have had its part of whatever the rule carries. (Of a rule for
  *   less than a sixth of the traffic that part may be as small as this; so much of a stable version may be lost too.)
+ *
+ * Of few requests only the first is asked, and exactly: a canary that is well gets as few of them by chance in less than one
+ * look of ten thousand.
  */
 function meantForCanary(want: number, answered: number, unreached: number, samples: number, all: boolean): boolean {
   const total = samples + unreached;
-  if (total < MIN_SAMPLES) return false;
-  const tolerance = shareTolerance(want, total);
   const withLost = (answered + unreached) / total;
   if (withLost > want + lift(want, total)) return false;
+  if (total < MIN_SAMPLES) return all && atMost(answered, total, want) < BEYOND_CHANCE;
+  const tolerance = shareTolerance(want, total);
   const fillsTheGap = all && answered / total < want - tolerance && withLost >= want - tolerance;
   return fillsTheGap || unreached >= HARDLY_ANY * answered;
 }

@@ -85,6 +85,8 @@ export const sameKinds = (a: readonly Standing[], b: readonly Standing[]): boole
 
 /** Name under which a rehearsal's verdicts are kept beside those of the checks. */
 export const REHEARSAL = 'fault-rehearsal';
+/** Every proxy has learnt of a rule by then: Istio holds pushes back for up to ten seconds while there are many. */
+export const PUSHED_WITHIN = 10_000;
 /** Failed rehearsals in a row that roll back: proxies that learn of the faults a moment late must not. */
 export const REHEARSALS = 2;
 

@@ -4,7 +4,7 @@ import { Agent, request } from 'node:http';
 /** Counts of what users saw. */
 export interface Seen {
   readonly requests: number;
-  /** Answered with 5xx, or not at all. */
+  /** Answered with 5xx, refused (401, 403), or not answered at all. */
   readonly failed: number;
   /** Answered in more than `slowAfter`. */
   readonly slow: number;
@@ -145,7 +145,7 @@ export function startTraffic(options: TrafficOptions): Traffic {
               user.by = by;
             }
           }
-          done(by, statusCode >= 500 ? `${by} ${statusCode}` : null);
+          done(by, isFailure(statusCode) ? `${by} ${statusCode}` : null);
         });
       },
     );
@@ -186,6 +186,9 @@ export function startTraffic(options: TrafficOptions): Traffic {
     },
   };
 }
+
+/** To a user who is allowed to ask, a refusal is as bad as an error. */
+const isFailure = (status: number): boolean => status >= 500 || status === 401 || status === 403;
 
 const more = (counts: Map<string, number>, what: string): Map<string, number> =>
   counts.set(what, (counts.get(what) ?? 0) + 1);

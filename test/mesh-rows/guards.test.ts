@@ -1,5 +1,7 @@
 /** What a plan says of guards, and what they do to a rollout. */
 import { describe, expect, it } from 'vitest';
+import { passed, unknown } from '../../src/adapters/guard.ts';
+import { further } from '../../src/adapters/guard-looks.ts';
 import { judgeEjection } from '../../src/adapters/guards/ejection.ts';
 import { judgeUnreached } from '../../src/adapters/guards/unreached.ts';
 import { guardSpecs, loadGuards, loadMeshes } from '../../src/adapters/registry.ts';
@@ -78,7 +80,7 @@ describe('the guards of a plan', () => {
     };
     const found = guardsOf({ analysis: { window: '30s', failureLimit: 3, guards: wanted } });
     expect(found).toEqual([
-      { name: 'denials', then: 'rollback', limit: 0.02, window: 120_000, failureLimit: 4, strict: false },
+      { name: 'denials', then: 'rollback', limit: 0.02, window: 120_000, failureLimit: 4, strict: true },
       { name: 'ejection', then: 'rollback', limit: 0.05, window: 30_000, failureLimit: 3, strict: true },
       { name: 'proxy-resources', then: 'warn', limit: 0.9, window: 300_000, failureLimit: 3, strict: false },
       { name: 'proxy-restarts', then: 'pause', limit: 1, window: 30_000, failureLimit: 1, strict: false },
@@ -277,9 +279,10 @@ describe('ejection masking', () => {
     wanted = 20,
     carriesAll = true,
     proxy: 'istio' | 'linkerd' = 'istio',
+    before: number | null = null,
   ) => {
     const route = routeOf(wanted, carriesAll);
-    return judgeEjection({ target, wanted, route, trafficShare: 'auto', limit: 0.05, proxy }, seenShare, 'q');
+    return judgeEjection({ target, wanted, route, trafficShare: 'auto', limit: 0.05, proxy }, seenShare, before, 'q');
   };
 
   it.each([
@@ -307,10 +310,25 @@ describe('ejection masking', () => {
     ['a rule for little of the traffic: it is silent', went(0, 1000, 0), false, 'unknown', 'no_data'],
     ['a rule for some of the traffic', went(60, 940, 0), false, 'pass', 'within'],
     ['a handful, as proxies learn of new pods', went(197, 799, 4), true, 'pass', 'within'],
-    ['hardly any traffic at all', went(0, 40, 10), true, 'unknown', 'too_few_samples'],
+    ['hardly any traffic, and of that nothing comes to it', went(0, 40, 10), true, 'fail', 'ejected'],
+    ['a little of hardly any traffic comes to it, and the rest is lost', went(1, 50, 12), true, 'fail', 'ejected'],
+    ['so little traffic that chance may have passed it by', went(0, 16, 5), true, 'inconclusive', 'unreached'],
+    ['hardly any traffic, of which a rule carries some', went(0, 40, 10), false, 'inconclusive', 'unreached'],
+    ['hardly any traffic, and the stable version’s is lost', went(12, 28, 10), true, 'unknown', 'too_few_samples'],
+    ['hardly any traffic, and more is lost than was its own', went(0, 20, 30), true, 'inconclusive', 'unreached'],
+    ['hardly any traffic, all of which arrives', went(8, 42, 0), true, 'unknown', 'too_few_samples'],
     ['no metrics', null, true, 'unknown', 'no_data'],
   ])('%s', (_, seenShare, carriesAll, verdict, code) => {
     expect(judged(seenShare, 20, carriesAll)).toMatchObject({ verdict, code });
+  });
+
+  it.each([
+    ['a twentieth as before', 0.05, went(940, 0, 60), 'pass'],
+    ['a fifth where it was a twentieth', 0.05, went(800, 0, 200), 'fail'],
+    ['a fifth, and nothing is known of the time before', null, went(800, 0, 200), 'fail'],
+    ['everything', 0, went(0, 0, 30), 'fail'],
+  ])('at 100 %% is compared with the time before: %s', (_, before, seenShare, verdict) => {
+    expect(judged(seenShare, 100, true, 'istio', before)).toMatchObject({ verdict });
   });
 
   it('names what callers got, and that the canary’s own numbers are silent', () => {
@@ -323,6 +341,38 @@ describe('ejection masking', () => {
     expect(judged(went(0, 1000, 0), 20, true, 'linkerd').reason).toMatch(
       /passes over a backend whose pods are all tripped/,
     );
+  });
+});
+
+describe('a window that has too little to judge by', () => {
+  const look = async (longest: number, counts: Readonly<Record<number, number>>) => {
+    const asked: number[] = [];
+    const found = await further(
+      { window: 60_000, longest },
+      async (window) => {
+        asked.push(window);
+        return counts[window] ?? 0;
+      },
+      (seen) => seen < 100,
+      (seen) => (seen < 100 ? unknown('too_few_samples', `${seen}`) : passed(`${seen}`, { canary: READING })),
+    );
+    return { asked, verdict: found.verdict, window: found.window };
+  };
+  const READING = { ok: true, value: 0, samples: 1, query: 'q' } as const;
+
+  it.each([
+    [
+      'is judged by all the time at this weight',
+      180_000,
+      { 60000: 40, 180000: 120 },
+      'pass',
+      [60_000, 180_000],
+      180_000,
+    ],
+    ['is not, while that is no longer', 60_000, { 60000: 40 }, 'unknown', [60_000], undefined],
+    ['and one that has enough is judged alone', 180_000, { 60000: 100 }, 'pass', [60_000], undefined],
+  ])('%s', async (_, longest, counts, verdict, asked, window) => {
+    expect(await look(longest, counts)).toEqual({ asked, verdict, window });
   });
 });
 
@@ -345,7 +395,10 @@ describe('requests that reached nobody', () => {
     ],
     ['of which version a rule for some of the traffic cannot tell', went(60, 900, 40), 0, false, 'inconclusive'],
     ['hardly any comes to the canary of such a rule', went(2, 940, 58), 0, false, 'fail'],
-    ['hardly any traffic', went(0, 40, 10), 0, true, 'unknown'],
+    ['hardly any traffic, and of that nothing comes to the canary', went(0, 40, 10), 0, true, 'fail'],
+    ['hardly any traffic, of which as much was lost before', went(0, 40, 10), 0.2, true, 'unknown'],
+    ['hardly any traffic, and the stable version’s is lost', went(12, 28, 10), 0, true, 'inconclusive'],
+    ['hardly any traffic, and none is lost', went(8, 42, 0), 0, true, 'unknown'],
     ['no metrics', null, null, true, 'unknown'],
   ])('%s', (_, seenShare, before, carriesAll, verdict) => {
     expect(judged(seenShare, before, carriesAll)).toMatchObject({ verdict });

@@ -66,4 +66,28 @@ describe('a canary of which every pod is ejected', () => {
     expect(sandbox.weights.slice(seen).some(({ weight }) => weight === 60)).toBe(false);
     expect(sandbox.users().failed - before.failed).toBeGreaterThan(0);
   });
+
+  it('is rolled back with so few users that no window has a hundred requests', { timeout: 120_000 }, async () => {
+    const { sandbox } = loop;
+    const api = openApi(sandbox.kubeApiUrl, NAMESPACE, 'somebody');
+    await sandbox.release('myapp:seldom', { errorRate: 1 });
+    const seen = sandbox.weights.length;
+    await api.merge(DESTINATION_RULES, APP, { spec: { trafficPolicy: { outlierDetection } } });
+    sandbox.traffic.setRate(6);
+    const steps = [
+      { weight: 30, hold: '60s' },
+      { weight: 60, hold: '20s' },
+    ];
+    const plan = { target: sandbox.target, steps, analysis: { interval: '1s', window: '5s', ...BLIND } };
+    let rollout = await service.start(plan);
+    while (!TERMINAL.has(rollout.status)) rollout = await service.next(rollout.id, rollout.version, 20);
+    sandbox.traffic.setRate(150);
+    await api.merge(DESTINATION_RULES, APP, { spec: { trafficPolicy: null } });
+    expect(rollout, rollout.outcome?.message).toMatchObject({
+      status: 'rolled_back',
+      outcome: { code: 'guard_failed' },
+    });
+    expect(rollout.outcome?.check).toMatch(/^guard:(ejection|unreached)$/);
+    expect(sandbox.weights.slice(seen).some(({ weight }) => weight === 60)).toBe(false);
+  });
 });

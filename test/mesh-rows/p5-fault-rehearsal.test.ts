@@ -95,6 +95,6 @@ it('as a step its delay of 5 s and its aborts meet the probes alone, and send a 
   expect(since(loop.sandbox.users(), before).failed).toBe(0);
   // Delays and aborts that any proxy injected: into probes at most, which are few beside the users' requests.
   const injected = () => query(loop.sandbox, 'sum(istio_requests_total{response_flags=~".*(DI|FI).*"})');
-  await expect.poll(injected, { timeout: 10_000 }).toBeGreaterThan(0);
+  await expect.poll(injected, { timeout: 30_000 }).toBeGreaterThan(0);
   expect(await injected()).toBeLessThanOrEqual(stored.reduce((sum, { samples }) => sum + (samples ?? 0), 0));
 });

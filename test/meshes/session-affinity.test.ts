@@ -412,6 +412,7 @@ describe('what watches the shares while users are kept', () => {
         proxy: 'istio',
       },
       { share: 0.05, samples: 2000, unreached: 0, ...seen },
+      null,
       'q',
     ).verdict;
 

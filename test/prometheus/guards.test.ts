@@ -55,6 +55,7 @@ async function asked(withGuards: boolean): Promise<number> {
             guard: { name, then, limit, strict, window: window ?? WINDOW, failureLimit: 2 },
             target,
             window: window ?? WINDOW,
+            longest: window ?? WINDOW,
             wanted: 20,
             route: aRoute(20, null),
             trafficShare: 'auto',

@@ -3,11 +3,11 @@ import { describe, it } from 'vitest';
 import { DENIAL_VIEWS } from '../../src/adapters/guards/denials.ts';
 import { proxyUsage } from '../../src/adapters/guards/proxy-resources.ts';
 import { amplificationQuery } from '../../src/adapters/guards/retries.ts';
-import { unreachedBeforeQuery } from '../../src/adapters/guards/unreached.ts';
-import type { View } from '../../src/adapters/mesh.ts';
+import type { ByService, View } from '../../src/adapters/mesh.ts';
 import istio from '../../src/adapters/meshes/istio.ts';
+import { errorsBefore, requestsBefore, servicesBefore, unreachedBefore } from '../../src/adapters/prometheus/before.ts';
 import { shareQuery } from '../../src/adapters/prometheus/share-query.ts';
-import { countsQuery, errorRatioQuery } from '../../src/adapters/prometheus/templates.ts';
+import { countsQuery, errorRatioQuery, servicesQuery } from '../../src/adapters/prometheus/templates.ts';
 import { istioViews } from '../../src/adapters/series/istio.ts';
 import { istioTarget, targetOf } from '../support/mesh-objects.ts';
 import { promtool } from './promtool.ts';
@@ -98,6 +98,37 @@ describe('denials', () => {
   });
 });
 
+describe('before the rollout', () => {
+  // Ten minutes ago it began; since then everything is denied and everything is tried five times.
+  const past = {
+    ...UP,
+    [series({ destination_workload: 'myapp-v1' })]: '0+9x240 2160+0x40',
+    [series({ destination_workload: 'myapp-v1', response_code: '403' })]: '0+1x240 240+50x40',
+    [series({ destination_workload: 'myapp-v1', reporter: 'source' })]: '0+5x240 1200+10x40',
+  };
+  const at = '70m';
+  const AGO = 600_000;
+
+  it('the stable version denied a part of its requests', () =>
+    promtool({
+      series: past,
+      expectations: [
+        { expr: errorsBefore(DENIAL_VIEWS.istio, target, AGO, 20), at, samples: { '{}': 0.1 } },
+        { expr: errorsBefore(DENIAL_VIEWS.istio, target, AGO, 5_000), at, samples: {} },
+        { expr: errorsBefore(DENIAL_VIEWS.istio, target, AGO, 20), at: '5m', samples: {} },
+      ],
+    }));
+
+  it('its pods got a number of attempts for each request', () =>
+    promtool({
+      series: past,
+      expectations: [
+        { expr: requestsBefore(pods, callers, target, AGO, 50), at, samples: { '{}': 2 } },
+        { expr: requestsBefore(pods, callers, target, AGO, 5_000), at, samples: {} },
+      ],
+    }));
+});
+
 describe('retries', () => {
   it('are the attempts that pods counted for each request that callers counted', () =>
     promtool({
@@ -107,6 +138,39 @@ describe('retries', () => {
         { expr: amplificationQuery(callers, pods, target, 'myapp-v1', WINDOW), at: '10m', samples: {} },
       ],
     }));
+});
+
+describe('injected faults', () => {
+  it('are the delays and aborts of callers’ proxies for the service, from the first one on, beside those of before', () => {
+    const host = 'destination_service="myapp.production.svc.cluster.local",source_workload_namespace="production"';
+    const injected = callers.injected as ByService;
+    return promtool({
+      series: {
+        ...UP,
+        // Since the step began a minute ago: aborts, which name no workload, and delays, which do.
+        [lost({ response_flags: 'FI' })]: '_x39 7 7 7 7',
+        [series({
+          reporter: 'source',
+          response_flags: 'DI',
+          destination_service: 'myapp.production.svc.cluster.local',
+          source_workload_namespace: 'production',
+        })]: '_x39 5 5 5 5',
+        [lost({ response_flags: 'UH' })]: '0+100x80',
+        [lost({ response_flags: 'FI', destination_service: 'other.production.svc.cluster.local' })]: '0+9x80',
+      },
+      expectations: [
+        { expr: servicesQuery(injected, ['myapp'], 60_000), at: '10m30s', samples: { [`{${host}}`]: 12 } },
+        { expr: servicesBefore(injected, ['myapp'], 60_000, 60_000), at: '10m30s', samples: {} },
+        {
+          expr: servicesBefore(injected, ['other'], 60_000, 60_000),
+          at: '10m30s',
+          samples: {
+            [`{${host.replace('myapp', 'other')}}`]: 36,
+          },
+        },
+      ],
+    });
+  });
 });
 
 describe('requests that reached nobody', () => {
@@ -142,15 +206,15 @@ describe('requests that reached nobody', () => {
         [lost()]: '0+1x240 1000+100x40',
       },
       expectations: [
-        { expr: unreachedBeforeQuery(callers, target, 600_000), at: '70m', samples: { '{}': 0.1 } },
-        { expr: unreachedBeforeQuery(callers, target, 600_000), at: '5m', samples: {} },
+        { expr: unreachedBefore(callers, target, 600_000), at: '70m', samples: { '{}': 0.1 } },
+        { expr: unreachedBefore(callers, target, 600_000), at: '5m', samples: {} },
       ],
     }));
 
   it('before the rollout were none, where nothing was lost then', () =>
     promtool({
       series: { ...UP, [series({ reporter: 'source', destination_workload: 'myapp-v1' })]: '0+9x400' },
-      expectations: [{ expr: unreachedBeforeQuery(callers, target, 600_000), at: '70m', samples: { '{}': 0 } }],
+      expectations: [{ expr: unreachedBefore(callers, target, 600_000), at: '70m', samples: { '{}': 0 } }],
     }));
 });
 

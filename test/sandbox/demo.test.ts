@@ -143,6 +143,18 @@ describe('traffic', () => {
     await server.close();
   });
 
+  it('counts a refusal as a failed request, and no other answer below 500', async () => {
+    const statuses = [200, 301, 401, 403, 404, 429, 500, 503];
+    const server = await serve((n) => ({ status: statuses[(n - 1) % statuses.length] ?? 200, by: 'v2' }));
+    const traffic = startTraffic({ ...options, url: server.url });
+    await expect.poll(() => Object.keys(traffic.failures()).length, { timeout: 5_000 }).toBe(4);
+    await traffic.stop();
+    await server.close();
+    expect(Object.keys(traffic.failures()).sort()).toEqual(['v2 401', 'v2 403', 'v2 500', 'v2 503']);
+    const { failed, by } = traffic.users();
+    expect(by['v2']?.failed).toBe(failed);
+  });
+
   it('counts a refused connection as a failed request that nobody answered', async () => {
     const server = await serve(() => ({ status: 200 }));
     await server.close();

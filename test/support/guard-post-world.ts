@@ -16,6 +16,8 @@ import { deafRecorder, quietLog } from './quiet.ts';
 
 interface Moment {
   readonly window?: number;
+  /** How long the weight has been in force. Default: the window. */
+  readonly longest?: number;
   /** Milliseconds after the rollout's beginning. */
   readonly now?: number;
 }
@@ -58,13 +60,23 @@ export async function startGuardPost(mesh: Mesh): Promise<GuardPostWorld> {
   await sandbox.release('myapp:watched');
   return {
     sandbox,
-    async look(name, { window = 5_000, now = 0 } = {}) {
+    async look(name, { window = 5_000, longest = window, now = 0 } = {}) {
       const spec = specs.get(name);
       const route = await router.read({ fresh: true });
       if (spec === undefined || !route.ok) throw new Error(`no guard ${name}, or no route`);
       const { then, limit, strict } = spec;
       const guard = { name, then, limit, strict, window, failureLimit: 1 };
-      return post.look({ guard, target, window, wanted, route, trafficShare: 'auto', since, now: since + now });
+      return post.look({
+        guard,
+        target,
+        window,
+        longest,
+        wanted,
+        route,
+        trafficShare: 'auto',
+        since,
+        now: since + now,
+      });
     },
     async shift(weight) {
       const route = await router.read({ fresh: true });

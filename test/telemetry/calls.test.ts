@@ -86,10 +86,10 @@ const WAYS: Readonly<Record<string, () => Promise<Called>>> = {
   async 'probe.get'() {
     const fake = await fakePrometheus();
     const { proxy, url } = await watched({ url: fake.url, close: () => fake.stop() });
-    const probe = { url, requests: 1, timeout: 1_000 };
+    const rehearsal = { delay: null, abort: null, probe: { url, requests: 1, timeout: 1_000 } };
     return {
       proxy,
-      call: (tracer) => prober({ allowed: [], tracer }).probe('ro_1', { probe } as never),
+      call: (tracer) => prober({ allowed: [], tracer }).probe('ro_1', rehearsal as never),
     };
   },
   async 'webhook.post'() {

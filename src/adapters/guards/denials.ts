@@ -7,8 +7,10 @@
  * denies in a counter of its own, and in no other.
  */
 import type { GuardFinding } from '../../app/ports.ts';
+import { atLeast, BEYOND_CHANCE } from '../../domain/chance.ts';
 import { count, percent } from '../../domain/format.ts';
-import { defineGuard, failed, passed, unknown, value } from '../guard.ts';
+import { type Around, defineGuard, failed, passed, unasked, unclear, unknown, value } from '../guard.ts';
+import { failedBefore, further } from '../guard-looks.ts';
 import type { Selector, View } from '../mesh.ts';
 import type { Figures } from '../prometheus/figures.ts';
 import { errorRatioQuery } from '../prometheus/templates.ts';
@@ -42,22 +44,26 @@ export const DENIAL_VIEWS: Readonly<Record<'istio' | 'linkerd', View>> = {
   },
 };
 
-/** Requests of a version below which a part of them says nothing, and denials that are no accident. */
+/** Requests of a version below which a part of them says little, and denials that are no accident. */
 const LEAST = 20;
 const HANDFUL = 5;
+
+/** `before`: the part that the stable version denied before the rollout; null: nothing is known of that time. */
 
 export function judgeDenials(
   limit: number,
   canary: Figures | undefined,
   stable: Figures | undefined,
+  before: number | null,
   queries: { readonly canary: string; readonly stable: string },
 ): GuardFinding {
   const own = partOf(canary);
   const theirs = partOf(stable);
-  if (own.requests < LEAST)
+  const few = own.requests < LEAST;
+  if (few && (own.denied < HANDFUL || own.part <= limit))
     return unknown(
       own.requests > 0 ? 'too_few_samples' : 'no_data',
-      `the canary's proxies counted ${count(own.requests)} requests in the window; ${count(LEAST)} are needed`,
+      `the canary's proxies counted ${count(own.requests)} requests; ${count(LEAST)} are needed`,
       queries.canary,
     );
   const parts = {
@@ -66,18 +72,33 @@ export function judgeDenials(
   };
   const found = `the canary denied ${percent(own.part)} of its requests with 403 (${count(own.denied)} of ${count(own.requests)})`;
   if (own.denied < HANDFUL || own.part <= limit) return passed(found, { ...parts, threshold: limit });
-  if (theirs.requests < LEAST)
-    return unknown(
-      'too_few_samples',
-      `${found}, and the stable version had too few requests (${count(theirs.requests)}) to say whether that is new`,
-      queries.canary,
-    );
-  const allowed = theirs.part + limit;
-  const compared = `the stable version ${percent(theirs.part)} (${count(theirs.denied)} of ${count(theirs.requests)})`;
-  if (own.part <= allowed) return passed(`${found}, ${compared}`, { ...parts, threshold: allowed });
-  const words = `${found}, ${compared}; limit ${percent(allowed)}. Look at the authorization policies that select the canary's pods`;
-  return failed('denied', words, { ...parts, threshold: allowed });
+  const usual = usualPart(theirs, before);
+  const allowed = usual.part + limit;
+  const compared = `${found}, ${usual.words}`;
+  if (own.part <= allowed) return passed(compared, { ...parts, threshold: allowed });
+  const words = `${compared}; limit ${percent(allowed)}. Look at the authorization policies that select the canary's pods`;
+  const byChance = few && atLeast(own.denied, own.requests, allowed) >= BEYOND_CHANCE;
+  return byChance
+    ? unclear('denied', words, { ...parts, threshold: allowed })
+    : failed('denied', words, { ...parts, threshold: allowed });
 }
+
+type Part = ReturnType<typeof partOf>;
+
+/**
+ * What a canary is compared with: the stable version now; where that has no requests to speak of, as at 100 %, the stable
+ * version before the rollout; and where nothing is known of that either, nothing is excused.
+ */
+function usualPart(theirs: Part, before: number | null): { readonly part: number; readonly words: string } {
+  const now = `${percent(theirs.part)} (${count(theirs.denied)} of ${count(theirs.requests)})`;
+  if (theirs.requests >= LEAST) return { part: theirs.part, words: `the stable version ${now}` };
+  const few = `the stable version has too few requests now (${count(theirs.requests)})`;
+  return before === null
+    ? { part: 0, words: `${few}, and nothing is known of the time before the rollout` }
+    : { part: before, words: `${few} and denied ${percent(before)} before the rollout` };
+}
+
+type Seen = Awaited<ReturnType<Around['figures']>>;
 
 /** Extrapolation may show more denials than requests. */
 function partOf(figures: Figures | undefined): {
@@ -95,17 +116,27 @@ export default defineGuard({
   about: 'The canary answers with 403 (a policy denies) what the stable version takes.',
   proxies: ['istio', 'linkerd'],
   metrics: true,
-  strict: false,
+  strict: true,
   defaults: { unit: 'percent', then: 'rollback', limit: 0.05, window: null, failureLimit: null },
   every: 0,
-  async look(around) {
-    const { target, proxy, window, limit } = around;
+  look(around) {
+    const { target, proxy, limit } = around;
     const view = DENIAL_VIEWS[proxy];
-    const seen = await around.figures(view);
-    if (seen === null) return unknown('no_data', 'no metrics tell the denials of the two versions apart');
-    const queryOf = (version: string) => errorRatioQuery(view, target.namespace, version, window);
-    const queries = { canary: queryOf(target.canary.deployment), stable: queryOf(target.stable.deployment) };
-    if (!seen.ok) return unknown(seen.code, seen.message, queries.canary);
-    return judgeDenials(limit, seen.canary, seen.stable, queries);
+    const isThin = (seen: Seen): boolean => seen?.ok === true && partOf(seen.canary).requests < LEAST;
+    return further(
+      around,
+      (window): Promise<Seen> => around.figures(view, window),
+      isThin,
+      async (seen, window) => {
+        if (seen === null) return unknown('no_data', 'no metrics tell the denials of the two versions apart');
+        const queryOf = (version: string) => errorRatioQuery(view, target.namespace, version, window);
+        const queries = { canary: queryOf(target.canary.deployment), stable: queryOf(target.stable.deployment) };
+        if (!seen.ok) return unasked(seen, queries.canary);
+        const own = partOf(seen.canary);
+        const matters = own.denied >= HANDFUL && own.part > limit && partOf(seen.stable).requests < LEAST;
+        const before = matters ? await failedBefore(around, view, LEAST) : null;
+        return judgeDenials(limit, seen.canary, seen.stable, before, queries);
+      },
+    );
   },
 });

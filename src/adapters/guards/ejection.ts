@@ -6,14 +6,21 @@
 import type { GuardFinding } from '../../app/ports.ts';
 import { count, percent, plain } from '../../domain/format.ts';
 import type { ShareReading } from '../../domain/observation.ts';
-import { lostPart, MIN_SAMPLES, shareObjection, unreachedOf, unreachedWords } from '../../domain/share.ts';
+import { lostPart, MIN_SAMPLES, shareObjection, thinFor, unreachedOf, unreachedWords } from '../../domain/share.ts';
 import { type Around, defineGuard, failed, passed, unclear, unknown, value } from '../guard.ts';
+import { further, lostBefore } from '../guard-looks.ts';
 import { shareQuery } from '../prometheus/share-query.ts';
 
 export type Masked = Pick<Around, 'target' | 'wanted' | 'route' | 'trafficShare' | 'limit' | 'proxy'>;
 
-export function judgeEjection(around: Masked, seen: ShareReading | null, query: string): GuardFinding {
-  const { target, wanted, route, trafficShare, limit, proxy } = around;
+/** `before`: the part of all requests that reached nobody before the rollout, where all are now the canary's; null: none, or not known. */
+export function judgeEjection(
+  { target, wanted, route, trafficShare, limit: own, proxy }: Masked,
+  seen: ShareReading | null,
+  before: number | null,
+  query: string,
+): GuardFinding {
+  const limit = own + (before ?? 0);
   if (seen === null) return unknown('no_data', `no metrics tell where the requests to ${target.service} went`, query);
   const lost = unreachedOf(target.service, route, wanted, seen);
   const total = seen.samples + seen.unreached;
@@ -22,16 +29,16 @@ export function judgeEjection(around: Masked, seen: ShareReading | null, query: 
     const words = `${unreachedWords(lost)}: callers got no healthy upstream (UH) for ${percent(part)} of the canary's requests, which none of its own numbers show`;
     return failed('ejected', words, { canary: value(query, part, total), threshold: limit });
   }
-  if (total < MIN_SAMPLES)
-    return unknown(
-      'too_few_samples',
-      `the service had ${count(total)} requests in the window; ${count(MIN_SAMPLES)} are needed`,
-      query,
-    );
   // Nobody can say that they were the canary's, so it is not blamed; but with them lost, what it lacks is no pass.
   const below = seen.share * 100 < wanted;
   if (lost !== null && below && lostPart(lost) > limit)
     return unclear('unreached', unreachedWords(lost), { canary: value(query, lostPart(lost), total) });
+  if (total < MIN_SAMPLES)
+    return unknown(
+      'too_few_samples',
+      `the service had ${count(total)} requests; ${count(MIN_SAMPLES)} are needed`,
+      query,
+    );
   const got = value(query, lost === null ? 0 : lostPart(lost), total);
   const objection = shareObjection({ trafficShare }, route, wanted, seen);
   if (objection !== null && below) return unclear('share_off', `${objection}${SILENT[proxy]}`, { canary: got });
@@ -58,6 +65,9 @@ export default defineGuard({
   strict: true,
   defaults: { unit: 'percent', then: 'rollback', limit: 0.05, window: null, failureLimit: null },
   every: 0,
-  look: async (around) =>
-    judgeEjection(around, await around.share(), shareQuery(around.views, around.target, around.window)),
+  look: (around) =>
+    further(around, around.share, thinFor(around.wanted), async (seen, window) => {
+      const before = around.wanted === 100 && seen !== null && seen.unreached > 0 ? await lostBefore(around) : null;
+      return judgeEjection(around, seen, before, shareQuery(around.views, around.target, window));
+    }),
 });

@@ -9,6 +9,7 @@ import type { GuardFinding } from '../../app/ports.ts';
 import { count, plain } from '../../domain/format.ts';
 import type { Millis, Target } from '../../domain/plan.ts';
 import { defineGuard, failed, passed, unknown, value } from '../guard.ts';
+import { attemptsBefore, further } from '../guard-looks.ts';
 import type { View } from '../mesh.ts';
 import type { Figures } from '../prometheus/figures.ts';
 import { requestsQuery } from '../prometheus/templates.ts';
@@ -21,28 +22,31 @@ export interface Sides {
   readonly pods: Figures | undefined;
 }
 
+/** `before`: the stable version's attempts per request before the rollout; null: nothing is known of that time. */
 export function judgeRetries(
   limit: number,
   canary: Sides,
   stable: Sides,
+  before: number | null,
   queries: { readonly canary: string; readonly stable: string },
 ): GuardFinding {
   const own = factorOf(canary);
   if (own === null)
     return unknown(
       (canary.callers?.requests ?? 0) > 0 ? 'too_few_samples' : 'no_data',
-      `callers' proxies counted ${count(canary.callers?.requests ?? 0)} requests to the canary in the window; ${count(LEAST)} are needed`,
+      `callers' proxies counted ${count(canary.callers?.requests ?? 0)} requests to the canary; ${count(LEAST)} are needed`,
       queries.canary,
     );
   const theirs = factorOf(stable);
-  const allowed = limit * Math.max(1, theirs?.factor ?? 1);
+  const allowed = limit * Math.max(1, theirs?.factor ?? before ?? 1);
   const parts = {
     canary: value(queries.canary, own.factor, own.requests),
     stable: theirs === null ? null : value(queries.stable, theirs.factor, theirs.requests),
     threshold: allowed,
   };
+  const past = before === null ? '' : `, and ${plain(before)} before the rollout`;
   const compared =
-    theirs === null ? 'the stable version had too few requests to compare' : `stable ${plain(theirs.factor)}`;
+    theirs === null ? `the stable version had too few requests to compare${past}` : `stable ${plain(theirs.factor)}`;
   const words = `the canary's pods got ${plain(own.factor)} attempts per request (${count(own.attempts)} for ${count(own.requests)}; ${compared})`;
   return own.factor > allowed
     ? failed('amplified', `${words}, above the limit of ${plain(allowed)}: callers retry what it answers`, parts)
@@ -76,21 +80,31 @@ export default defineGuard({
   strict: false,
   defaults: { unit: 'times', then: 'rollback', limit: 2, window: null, failureLimit: null },
   every: 0,
-  async look({ views, figures, target, window, limit }) {
+  async look(around) {
+    const { views, figures, target, limit } = around;
     const callers = views.find(({ share }) => share);
     const pods = views.find(({ share }) => !share);
     if (callers === undefined || pods === undefined)
       return unknown('no_data', 'the mesh does not count attempts apart from requests');
-    // The same questions as those of error rates: as a rule nobody is asked once more.
-    const [requests, attempts] = await Promise.all([figures(callers), figures(pods)]);
-    const queryOf = (version: string) => amplificationQuery(callers, pods, target, version, window);
-    const queries = { canary: queryOf(target.canary.deployment), stable: queryOf(target.stable.deployment) };
-    for (const side of [requests, attempts]) {
-      if (side === null) return unknown('no_data', 'no metrics tell the attempts of the two versions apart');
-      if (!side.ok) return unknown(side.code, side.message, queries.canary);
-    }
-    if (requests?.ok !== true || attempts?.ok !== true) return unknown('no_data', 'nothing was counted');
-    const sides = (role: 'canary' | 'stable'): Sides => ({ callers: requests[role], pods: attempts[role] });
-    return judgeRetries(limit, sides('canary'), sides('stable'), queries);
+    return further(
+      around,
+      // The same questions as those of error rates: as a rule nobody is asked once more.
+      (window) => Promise.all([figures(callers, window), figures(pods, window)]),
+      ([requests]) => requests?.ok === true && (requests.canary?.requests ?? 0) < LEAST,
+      async ([requests, attempts], window) => {
+        const queryOf = (version: string) => amplificationQuery(callers, pods, target, version, window);
+        const queries = { canary: queryOf(target.canary.deployment), stable: queryOf(target.stable.deployment) };
+        for (const side of [requests, attempts]) {
+          if (side === null) return unknown('no_data', 'no metrics tell the attempts of the two versions apart');
+          if (!side.ok) return unknown(side.code, side.message, queries.canary);
+        }
+        if (requests?.ok !== true || attempts?.ok !== true) return unknown('no_data', 'nothing was counted');
+        const sides = (role: 'canary' | 'stable'): Sides => ({ callers: requests[role], pods: attempts[role] });
+        const [own, theirs] = [factorOf(sides('canary')), factorOf(sides('stable'))];
+        const matters = theirs === null && own !== null && own.factor > limit;
+        const before = matters ? await attemptsBefore(around, pods, callers, LEAST) : null;
+        return judgeRetries(limit, sides('canary'), sides('stable'), before, queries);
+      },
+    );
   },
 });

@@ -99,9 +99,9 @@ function open(options: PrometheusOptions): MetricsProvider & GuardSource {
 
   // A mesh's views are the same objects for all its targets: renamed and spelled out once, not for every question.
   const ours = new WeakMap<View, View>();
-  const spelled = new WeakMap<View, string>();
-  const viewsOf = (target: Target, route?: string): readonly View[] =>
-    options.viewsOf(target, route).map((view) => kept(ours, view, () => renamed(view, options.metricNames ?? {})));
+  const texts = new WeakMap<View, string>();
+  const spelled = (view: View): View => kept(ours, view, () => renamed(view, options.metricNames ?? {}));
+  const viewsOf = (target: Target, route?: string): readonly View[] => options.viewsOf(target, route).map(spelled);
 
   const oursToCount = new WeakMap<CountView, CountView>();
   const spelledCounts = new WeakMap<CountView, string>();
@@ -117,7 +117,7 @@ function open(options: PrometheusOptions): MetricsProvider & GuardSource {
     ask('buckets', view, pair, window, () => bucketsLane(client, view, latency, window, timeoutMs));
 
   const ask = (what: string, view: View, pair: Pair, window: Millis, lane: () => TableLane) =>
-    tables.ask(`${what} ${window} ${kept(spelled, view, () => JSON.stringify(view))}`, lane, pairKey(pair), pair);
+    tables.ask(`${what} ${window} ${kept(texts, view, () => JSON.stringify(view))}`, lane, pairKey(pair), pair);
 
   async function measureErrorRate({ target, role, window, route }: Question): Promise<Reading> {
     const views = told(viewsOf(target, route), target);
@@ -245,9 +245,10 @@ function open(options: PrometheusOptions): MetricsProvider & GuardSource {
         gate: pasts,
       }),
 
+    spelled,
+
     async figures(view, target, window) {
-      const spelledOut = kept(ours, view, () => renamed(view, options.metricNames ?? {}));
-      const [one] = told([spelledOut], target);
+      const [one] = told([spelled(view)], target);
       if (one === undefined) return null;
       const { pair } = one;
       const table = await counts(one.view, pair, window);
@@ -344,5 +345,6 @@ function renamed(view: View, names: Names): View {
     errors: view.errors.map(rename),
     latency: view.latency === null ? null : rename(view.latency),
     ...(view.unreached === undefined ? {} : { unreached: rename(view.unreached) }),
+    ...(view.injected === undefined ? {} : { injected: rename(view.injected) }),
   };
 }

@@ -1,6 +1,6 @@
 /** Which Service a request was for, where no pod of it answered. Pure. */
 import type { Target } from '../../domain/plan.ts';
-import type { Unreached } from '../mesh.ts';
+import type { ByService } from '../mesh.ts';
 
 /** A Service, told apart by name and namespace: the cluster's domain is the same for all of them. */
 export interface Called {
@@ -19,7 +19,7 @@ export function calledBy(host: string, callersNamespace: string): Called | null 
  * that has no such destination at all knows only what the caller asked for. Where both versions have one host, a lost
  * request may have been the stable's: the judge weighs that.
  */
-export function calledFor({ hosts }: Unreached, target: Target): readonly Called[] {
+export function calledFor({ hosts }: ByService, target: Target): readonly Called[] {
   const own = hosts.map((field) => target.canary[field]).find((host) => typeof host === 'string');
   const found = [own, target.service].flatMap((host) => {
     const called = typeof host === 'string' ? calledBy(host, target.namespace) : null;

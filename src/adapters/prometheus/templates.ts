@@ -5,7 +5,7 @@
  * the first sample of a series that was born inside the window, and the series of a canary always are. (A canary that
  * answers its first seven requests with 500 has an increase of 0.) So the births are added.
  */
-import type { Selector, Unreached, View } from '../mesh.ts';
+import type { ByService, Selector, View } from '../mesh.ts';
 import { hostOf, oneOf, promDuration } from './text.ts';
 
 /** Which workloads: those named, in the namespaces named. */
@@ -38,13 +38,18 @@ export function countsQuery(view: View, versions: Versions, window: number): str
   const answers = [told('requests', requests), told('errors', errors)];
   const { services = [] } = versions;
   if (view.unreached !== undefined && services.length > 0)
-    answers.push(told(UNREACHED, unreached(view.unreached, services, window)));
+    answers.push(told(UNREACHED, servicesQuery(view.unreached, services, window)));
   return answers.join(' or ');
 }
 
 const told = (what: string, rows: string): string => `label_replace(${rows}, "${COUNTED}", "${what}", "", "")`;
 
-function unreached({ metric, matchers, labels }: Unreached, services: readonly string[], window: number): string {
+/** Requests to Services with these names, in any namespace: rows by host and caller. */
+export function servicesQuery(
+  { metric, matchers, labels }: ByService,
+  services: readonly string[],
+  window: number,
+): string {
   const series = `${metric}{${[...matchers, hostOf(labels.host, services)].join(',')}}`;
   return summed([series], window, ` by (${labels.host}, ${labels.caller}) `);
 }

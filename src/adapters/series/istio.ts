@@ -1,5 +1,5 @@
 /** How Istio's proxies count requests and latencies (standard metrics of Istio telemetry v2). */
-import type { Selector, Unreached, View } from '../mesh.ts';
+import type { ByService, Selector, View } from '../mesh.ts';
 import type { CountView } from './counting.ts';
 
 const REQUESTS = 'istio_requests_total';
@@ -47,9 +47,17 @@ const CALLERS = ['reporter=~"source|waypoint"', NOT_INJECTED];
  * which the caller's namespace completes a short name. `destination_service_namespace` must not be asked: it is "unknown"
  * on these reports of all but recent proxies.
  */
-const UNREACHED: Unreached = {
+const UNREACHED: ByService = {
   metric: REQUESTS,
   matchers: [...CALLERS, 'destination_workload="unknown"', 'response_flags=~"(.*,)?(UH|UF|UO|NC|URX)(,.*)?"'],
+  labels: { host: 'destination_service', caller: 'source_workload_namespace' },
+  hosts: ['host', 'service'],
+};
+
+/** Delays (DI) and aborts (FI) by the callers' own proxies. An aborted request names no workload, so by Service as above. */
+const INJECTED: ByService = {
+  metric: REQUESTS,
+  matchers: ['reporter=~"source|waypoint"', 'response_flags=~"(.*,)?(FI|DI)(,.*)?"'],
   labels: { host: 'destination_service', caller: 'source_workload_namespace' },
   hosts: ['host', 'service'],
 };
@@ -60,7 +68,7 @@ const UNREACHED: Unreached = {
  * callers without a proxy and of mirrored requests, so it must not be used for the traffic share.
  */
 export const istioViews: readonly View[] = [
-  { ...view('source', CALLERS, true), unreached: UNREACHED },
+  { ...view('source', CALLERS, true), unreached: UNREACHED, injected: INJECTED },
   view('destination', ['reporter="destination"'], false),
 ];
 
