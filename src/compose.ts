@@ -1,7 +1,7 @@
 /** The composition root: settings -> adapters -> use cases -> an API, a worker, or both. The only file that knows everybody. */
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
-import { type Cluster, type Clusters, meshGateway, metricsGateway } from './adapters/clusters.ts';
+import { type Cluster, type Clusters, meshGateway, metricsGateway, servedVersion } from './adapters/clusters.ts';
 import { gateKeeper } from './adapters/gates.ts';
 import { type GrafanaPages, grafanaLinks } from './adapters/grafana/links.ts';
 import { openGuards } from './adapters/guard-post.ts';
@@ -321,6 +321,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     parser,
     clusters: [...clusters.keys()],
     remotes: remotesOf(settings.clusters),
+    served: { matrix: capabilityMatrix(meshes), version: servedVersion(clusters, meshes) },
     newId: () => newId('ro'),
   };
   const places: Places = {
@@ -532,7 +533,7 @@ function stepObjection(
   target: Target,
 ): string | null {
   const { kind } = asked;
-  const missing = missingCapability(capabilityMatrix(meshes), { mesh: target.mesh, proxy: target['proxy'] }, kind);
+  const missing = missingCapability(capabilityMatrix(meshes), { mesh: target.mesh, proxy: target['proxy'] }, asked);
   if (missing !== null) return missing.message;
   const mesh = meshFor(meshes, target.mesh);
   if (isPreparation(asked)) return null;

@@ -119,6 +119,11 @@ export interface MeshGateway {
   workload(target: Target, role: Role, options?: Pick<ReadOptions, 'fresh'>): Promise<Workload>;
 }
 
+/** The API version of a target's mesh object in its cluster, as "gateway.networking.k8s.io/v1"; false: it could not be told. */
+export type ServedVersion =
+  | { readonly ok: true; readonly apiVersion: string }
+  | { readonly ok: false; readonly message: string };
+
 /** What stands beside the route: pods, subsets. Each write is one request, on condition of the version that was read. */
 export interface PreparationGateway {
   /** Straight from the API server. Trouble is a value. */
