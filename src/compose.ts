@@ -1,7 +1,14 @@
 /** The composition root: settings -> adapters -> use cases -> an API, a worker, or both. The only file that knows everybody. */
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
-import { type Cluster, type Clusters, meshGateway, metricsGateway } from './adapters/clusters.ts';
+import {
+  type Cluster,
+  type Clusters,
+  leftoverGateway,
+  meshGateway,
+  metricsGateway,
+  servedVersion,
+} from './adapters/clusters.ts';
 import { faultWitness } from './adapters/fault-witness.ts';
 import { gateKeeper } from './adapters/gates.ts';
 import { type GrafanaPages, grafanaLinks } from './adapters/grafana/links.ts';
@@ -80,6 +87,7 @@ import { commandFleet, fleetStep } from './app/fleet/look.ts';
 import type { FleetStore, FleetUseCases } from './app/fleet/ports.ts';
 import { dryRunFleet, startFleet } from './app/fleet/start.ts';
 import { inboundStep } from './app/inbound.ts';
+import { LEFTOVERS, startLeftovers } from './app/leftovers.ts';
 import { meshStatus } from './app/mesh.ts';
 import { type HealthPorts, MESH_HEALTH, startHealth } from './app/mesh-health.ts';
 import { migrationLoops } from './app/migration/loop.ts';
@@ -267,6 +275,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     ...(settings.slack === null ? [] : ['slack']),
     ...(traced ? [TRACES] : []),
     ...(shown ? [MESH_HEALTH] : []),
+    LEFTOVERS,
   ];
   // The recorder comes later: it asks the store, which asks the tracer. Until there is work there are no spans.
   const tracing = telemetry.tracing?.({ recorder: { spans: (...counted) => recorder.spans(...counted) }, log });
@@ -325,6 +334,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     parser,
     clusters: [...clusters.keys()],
     remotes: remotesOf(settings.clusters),
+    served: { matrix: capabilityMatrix(meshes), version: servedVersion(clusters, meshes) },
     newId: () => newId('ro'),
   };
   const places: Places = {
@@ -481,6 +491,8 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
             retention: settings.retention,
             now: Date.now,
           }),
+          () =>
+            startLeftovers({ outbox: postgresOutbox(db), store, leftovers: leftoverGateway(clusters, meshes), log }),
           ...healthLoops(settings, { outbox: postgresOutbox(db), store, health, tracer, log }),
           ...traceLoops(settings, { outbox: postgresOutbox(db), store, traces, sourceOf: tracesOf, log }),
         ],
@@ -542,7 +554,7 @@ function stepObjection(
   target: Target,
 ): string | null {
   const { kind } = asked;
-  const missing = missingCapability(capabilityMatrix(meshes), { mesh: target.mesh, proxy: target['proxy'] }, kind);
+  const missing = missingCapability(capabilityMatrix(meshes), { mesh: target.mesh, proxy: target['proxy'] }, asked);
   if (missing !== null) return missing.message;
   const mesh = meshFor(meshes, target.mesh);
   if (isPreparation(asked)) return null;

@@ -1,11 +1,20 @@
 /** Clusters by name, each with its API server and its metrics: where the ports of mesh and metrics find the right one. */
-import type { MeshGateway, MetricsGateway, MetricsProvider, ReadOptions } from '../app/ports.ts';
+import type {
+  LeftoverGateway,
+  MeshGateway,
+  MetricsGateway,
+  MetricsProvider,
+  ReadOptions,
+  ServedVersion,
+} from '../app/ports.ts';
 import { UnknownName } from '../app/ports.ts';
 import type { Workload } from '../domain/observation.ts';
 import type { Target } from '../domain/plan.ts';
 import type { KubeClient } from './kubernetes/kube.ts';
 import type { MeshModule } from './mesh.ts';
 import { meshFor } from './registry.ts';
+import { notServed } from './routes/refusals.ts';
+import { openRoute } from './routes/router.ts';
 
 export interface Cluster {
   readonly name: string;
@@ -43,6 +52,27 @@ export function meshGateway(
       readWorkload(kubeOf(target), target.namespace, target[role].deployment, options),
   };
 }
+
+export const leftoverGateway = (clusters: Clusters, meshes: ReadonlyMap<string, MeshModule>): LeftoverGateway => ({
+  async clear(target, rollout) {
+    const cluster = clusters.get(target.cluster);
+    if (cluster === undefined) return { kind: 'trouble', message: `cluster ${target.cluster} is not configured` };
+    return openRoute(meshFor(meshes, target.mesh).place(target), cluster.kube).clear(rollout);
+  },
+});
+
+/** Which version of the target's object its cluster serves, out of those that the mesh's router talks. */
+export const servedVersion =
+  (clusters: Clusters, meshes: ReadonlyMap<string, MeshModule>) =>
+  async (target: Target): Promise<ServedVersion> => {
+    const { group, versions, known, naming } = meshFor(meshes, target.mesh).place(target);
+    const served = await clusterOf(clusters, target.cluster).kube.versions(group);
+    if (!served.ok) return { ok: false, message: served.message };
+    const [talked] = versions(served.value);
+    return talked === undefined
+      ? { ok: false, message: notServed(naming, served.value, known).message }
+      : { ok: true, apiVersion: `${group}/${talked}` };
+  };
 
 export function metricsGateway(clusters: Clusters): MetricsGateway {
   return {

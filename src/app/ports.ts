@@ -119,6 +119,27 @@ export interface MeshGateway {
   workload(target: Target, role: Role, options?: Pick<ReadOptions, 'fresh'>): Promise<Workload>;
 }
 
+/** What became of the rules that an ended rollout left on its mesh object. */
+export type Cleared =
+  | { readonly kind: 'cleared'; readonly object: string; readonly rules: number }
+  /** There is nothing to take away, and never will be: `message` says why. */
+  | { readonly kind: 'nothing'; readonly object: string; readonly message: string }
+  /** Not now. */
+  | { readonly kind: 'trouble'; readonly message: string };
+
+export interface LeftoverGateway {
+  /**
+   * Takes away the rules that this rollout added, and no others. Weights stay as they are: a person has set them. Nothing is
+   * taken away where a later decision stands on the object, whoever's.
+   */
+  clear(target: Target, rollout: string): Promise<Cleared>;
+}
+
+/** The API version of a target's mesh object in its cluster, as "gateway.networking.k8s.io/v1"; false: it could not be told. */
+export type ServedVersion =
+  | { readonly ok: true; readonly apiVersion: string }
+  | { readonly ok: false; readonly message: string };
+
 /** What stands beside the route: pods, subsets. Each write is one request, on condition of the version that was read. */
 export interface PreparationGateway {
   /** Straight from the API server. Trouble is a value. */

@@ -12,7 +12,8 @@ import { temporaryAt } from '../domain/temporary.ts';
 import type { Prepared } from './evidence-setup.ts';
 import { prepareEvidence } from './evidence-setup.ts';
 import type { MeshGateway, MeshInspector, MeshValidator, MetricsGateway, PreparationGateway } from './ports.ts';
-import type { CheckPreview, Finding } from './usecases.ts';
+import { heldAgainstServed, type ServedPorts } from './served.ts';
+import type { CheckPreview, Finding, Problem } from './usecases.ts';
 
 export interface PreflightPorts {
   readonly meshes: MeshGateway;
@@ -22,10 +23,14 @@ export interface PreflightPorts {
   readonly preparations?: Pick<PreparationGateway, 'preview'>;
   /** Absent: nobody else is asked. */
   readonly validator?: MeshValidator;
+  /** Absent: plans are held against the newest version of each mesh's API only. */
+  readonly served?: ServedPorts;
 }
 
 export interface Preflight {
   readonly findings: readonly Finding[];
+  /** What the version of the mesh's API that the cluster serves cannot carry. Not empty: the plan is not for this cluster. */
+  readonly unsupported: readonly Problem[];
   readonly canaryWeightNow: number | null;
   readonly stamp: Stamp | null;
   /** How the canary will be compared with the stable; its findings are among the findings. */
@@ -41,7 +46,7 @@ const finding = (check: string, level: Finding['level'], message: string): Findi
 export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Preflight> {
   const { target } = plan;
   const router = ports.meshes.router(target);
-  const [route, stable, canary, inspected, metrics, queries, prepared, validated, beside] = await Promise.all([
+  const [route, stable, canary, inspected, metrics, queries, prepared, validated, beside, held] = await Promise.all([
     router.read({ fresh: true }),
     ports.meshes.workload(target, 'stable'),
     ports.meshes.workload(target, 'canary'),
@@ -51,6 +56,7 @@ export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Pref
     prepareEvidence(ports, plan),
     ports.validator?.findings(target) ?? [],
     ports.preparations?.preview(plan) ?? [],
+    heldAgainstServed(ports.served, plan),
   ]);
   const findings = [
     await routeFinding(router, plan, route),
@@ -65,9 +71,11 @@ export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Pref
     ...queries,
     ...prepared.findings,
     ...planFindings(plan),
+    ...held.findings,
   ];
   return {
     findings,
+    unsupported: held.unsupported,
     canaryWeightNow: route.ok ? route.canaryWeight : null,
     stamp: route.ok ? route.stamp : null,
     prepared,

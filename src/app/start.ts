@@ -56,6 +56,7 @@ async function startOrFind(ports: StartPorts, request: StartRequest): Promise<St
   const known = claim === null ? null : await ports.store.replay(claim);
   if (known !== null) return known;
   const checked = await preflight(ports, plan);
+  if (checked.unsupported.length > 0) return { kind: 'invalid', problems: checked.unsupported };
   if (checked.findings.some(refuses)) return { kind: 'preflight_failed', findings: checked.findings };
   const rollout = newRollout(ports, request, plan, checked);
   const started = await ports.store.start(rollout, 'nobody');
@@ -124,6 +125,7 @@ export async function dryRun(ports: StartPorts, document: unknown, principal: Pr
   const problems = starterProblems(principal, plan);
   if (problems.length > 0) return { kind: 'invalid', problems };
   const [checked, checks] = await Promise.all([preflight(ports, plan), previewChecks(ports, plan)]);
+  if (checked.unsupported.length > 0) return { kind: 'invalid', problems: checked.unsupported };
   const { entries, minimum } = timeline(plan);
   const evidence = await previewEvidence(plan, checked.prepared);
   return {

@@ -17,6 +17,7 @@ export const CAPABILITIES = {
   weights: 'Shares of the traffic between two versions.',
   headerRoute: 'Requests with a header go to the canary, whatever its weight.',
   mirror: 'A copy of the requests goes to the canary; its answers go to nobody.',
+  mirrorPercent: 'A copy of a part of the requests, not of all.',
   faultRehearsal: 'Delays and aborts for marked requests only.',
   ensureSubset: 'The canary is a subset of one host, made by a rollout and taken away again.',
   scale: "Replicas of the canary's Deployment.",
@@ -92,7 +93,15 @@ export const MESH_COMPARISON: readonly ComparisonRow[] = [
     istio: 'More extensive',
     linkerd: 'Focused/simpler',
     forRollouts: 'Mirrors, faults and subsets are only with Istio, checks of one route only with ServiceProfiles.',
-    capabilities: ['mirror', 'faultRehearsal', 'ensureSubset', 'tcp', 'sessionAffinity', 'routeChecks'],
+    capabilities: [
+      'mirror',
+      'mirrorPercent',
+      'faultRehearsal',
+      'ensureSubset',
+      'tcp',
+      'sessionAffinity',
+      'routeChecks',
+    ],
   },
   {
     feature: 'mTLS',
@@ -138,12 +147,24 @@ export interface UnsupportedStep {
 /** Asked for by the whole plan, not by one of its steps. */
 const SETTINGS: ReadonlySet<StepKind> = new Set(['sessionAffinity']);
 
-/** What a target says of who is to carry its steps out; `apiVersion` where the cluster was asked. */
+/** What a target says of who is to carry its steps out. */
 export interface Carrier {
   readonly mesh: string;
   readonly proxy?: unknown;
+  /** The version that the cluster serves, as "gateway.networking.k8s.io/v1". Absent: the cluster was not asked, and the newest counts. */
   readonly apiVersion?: string;
 }
+
+/** A step beside weights, or users who are kept, as far as it decides what the mesh has to have. */
+export interface Asked {
+  readonly kind: StepKind;
+  /** Of a mirror. */
+  readonly percent?: number;
+}
+
+/** What the mesh has to have for it, the most general first. */
+const needsOf = ({ kind, percent = 100 }: Asked): readonly Capability[] =>
+  kind === 'mirror' && percent < 100 ? [kind, 'mirrorPercent'] : [kind];
 
 /** Rows of that carrier, the newest API version first. Empty: the mesh is unknown. */
 const rowsOf = (matrix: readonly MeshCapabilities[], { mesh, proxy, apiVersion }: Carrier) =>
@@ -161,18 +182,17 @@ const rowsOf = (matrix: readonly MeshCapabilities[], { mesh, proxy, apiVersion }
 export function missingCapability(
   matrix: readonly MeshCapabilities[],
   carrier: Carrier,
-  step: StepKind,
+  asked: Asked,
 ): UnsupportedStep | null {
-  const lack = lackOf(matrix, carrier, step);
-  if (lack === null) return null;
+  const step = asked.kind;
   const [what, it] = SETTINGS.has(step) ? [step, 'it'] : [`a ${step} step`, 'the step'];
-  return {
-    code: 'unsupported_step',
-    step,
-    capability: step,
-    message: `${what} ${lack.words}. Take ${it} out of the plan`,
-    supportedBy: lack.supportedBy,
-  };
+  for (const capability of needsOf(asked)) {
+    const lack = lackOf(matrix, carrier, capability);
+    if (lack === null) continue;
+    const message = `${what} ${lack.words}. Take ${it} out of the plan`;
+    return { code: 'unsupported_step', step, capability, message, supportedBy: lack.supportedBy };
+  }
+  return null;
 }
 
 /** null: checks may be of one named route; otherwise why not, what supports that, and what to do. Throws as `missingCapability`. */
@@ -196,9 +216,32 @@ function lackOf(
   if (supported !== 'no') return null;
   const supportedBy = supporters(matrix, capability);
   const elsewhere = supportedBy.length === 0 ? 'no mesh supports it' : `supported by ${supportedBy.join(' and by ')}`;
-  const words = `needs the capability "${capability}", which ${carrierWords(row, matrix)} does not have: ${why}; ${elsewhere}`;
+  const newer = versionsWith(matrix, carrier, capability);
+  const [as, where] =
+    newer.length === 0
+      ? ['', elsewhere]
+      : [
+          ` as ${row.apiVersion}, the version that the cluster serves`,
+          `it comes with ${newer.join(' or ')}: let the cluster serve it`,
+        ];
+  const words = `needs the capability "${capability}", which ${carrierWords(row, matrix)} does not have${as}: ${why}; ${where}`;
   return { words, supportedBy };
 }
+
+/** Versions of the same object, carried out by the same proxy, that have what the served one lacks. Empty: no cluster was asked, or none has it. */
+const versionsWith = (
+  matrix: readonly MeshCapabilities[],
+  { mesh, proxy, apiVersion }: Carrier,
+  capability: Capability,
+): readonly string[] =>
+  apiVersion === undefined
+    ? []
+    : rowsOf(matrix, { mesh, proxy })
+        .filter((row) => groupOf(row.apiVersion) === groupOf(apiVersion))
+        .filter((row) => row.capabilities[capability].supported !== 'no')
+        .map((row) => row.apiVersion);
+
+const groupOf = (apiVersion: string): string => apiVersion.split('/')[0] ?? '';
 
 /** Kinds of mesh that have it by whichever proxy: where only the kind is named, less than that promises nothing. */
 export const meshesWith = (matrix: readonly MeshCapabilities[], capability: Capability): readonly string[] =>

@@ -318,6 +318,7 @@ export const FACT_TYPES = [
   'preparation_gone',
   'preparation_left',
   'ended',
+  'leftovers_gone',
 ] as const;
 export type FactType = (typeof FACT_TYPES)[number];
 

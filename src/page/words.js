@@ -175,4 +175,5 @@ export const FACT = {
   preparation_gone: 'let go',
   preparation_left: 'left behind',
   ended: 'ended',
+  leftovers_gone: 'cleaned up',
 };

@@ -147,7 +147,7 @@ function report(screen: Screen, { mesh }: Arguments, results: readonly Result[])
 // ── exploring ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 async function explore(
-  { sandbox, service, dir }: Stack,
+  { sandbox, service, consoles, dir }: Stack,
   control: string,
   screen: Screen,
   results: readonly Result[],
@@ -170,6 +170,8 @@ async function explore(
   screen.line(
     `Kubernetes API: KUBECONFIG=${sandbox.kubeconfig}   Prometheus: ${sandbox.prometheusUrl}   the app: ${sandbox.entryUrl}/api`,
   );
+  const stubs = [['Jaeger', consoles.jaeger] as const, ['Kiali', consoles.kiali] as const];
+  screen.line(stubs.flatMap(([name, stub]) => (stub === null ? [] : [`a stub of ${name}: ${stub.url}/`])).join('   '));
   screen.line('Ctrl-C ends everything.', 'strong');
   await new Promise<void>((fulfil) => signal.addEventListener('abort', () => fulfil(), { once: true }));
 }

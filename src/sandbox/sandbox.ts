@@ -15,6 +15,7 @@ import { startDataPlane } from './data-plane/data-plane.ts';
 import { workloadOf } from './data-plane/endpoints.ts';
 import { PAGES } from './data-plane/page-server.ts';
 import { seeded } from './data-plane/random.ts';
+import type { Span } from './data-plane/spans.ts';
 import type { MeshObjects } from './data-plane/table.ts';
 import { installation } from './installation.ts';
 import { startKubeApi } from './kube-api/index.ts';
@@ -116,6 +117,8 @@ export interface Sandbox {
   weight(): Promise<number>;
   /** Every change of the canary weight that the API server saw, the oldest first. */
   readonly weights: readonly { readonly at: number; readonly weight: number }[];
+  /** What the proxies reported of requests to a tracing back end, the oldest first. */
+  spans(): readonly Span[];
   users(): Users;
   readonly traffic: Traffic;
   stop(): Promise<void>;
@@ -267,6 +270,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
       },
       weight,
       weights,
+      spans: () => plane.spans(),
       users: () => traffic.users(),
       traffic,
       stop,

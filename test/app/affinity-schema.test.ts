@@ -12,7 +12,7 @@ const parser = planParser(
   () => null,
   undefined,
   null,
-  ({ kind }, { mesh, proxy }) => missingCapability(matrix, { mesh, proxy }, kind)?.message ?? null,
+  (asked, { mesh, proxy }) => missingCapability(matrix, { mesh, proxy }, asked)?.message ?? null,
 );
 const parsed = (sessionAffinity: unknown, part: object = {}) =>
   parser.parse({

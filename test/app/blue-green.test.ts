@@ -23,7 +23,7 @@ const parser = planParser(
   () => null,
   undefined,
   null,
-  ({ kind }, { mesh, proxy }) => missingCapability(matrix, { mesh, proxy }, kind)?.message ?? null,
+  (asked, { mesh, proxy }) => missingCapability(matrix, { mesh, proxy }, asked)?.message ?? null,
 );
 const istio = meshes.get('istio')?.example;
 const smi = meshes.get('linkerd-smi')?.example;

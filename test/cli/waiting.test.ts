@@ -29,7 +29,7 @@ const gone = () =>
     server?.close(() => resolve());
   });
 
-describe('waiting', () => {
+describe('waiting', { timeout: 90_000 }, () => {
   it('survives a server that is killed and comes back, and tells each change once', async () => {
     const w = await world();
     const id = await started(w.fake, SHORT);

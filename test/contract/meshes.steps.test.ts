@@ -78,7 +78,7 @@ describe.each(rows)('%s', (_, mesh, options, moved) => {
       const before = untouched(world.now(), moved);
       const { resourceVersion } = world.now().metadata;
       const applied = await write(world, 1, [way]);
-      if (missingCapability(matrix, carrier, way.kind) !== null) {
+      if (missingCapability(matrix, carrier, way) !== null) {
         expect(applied).toMatchObject({ kind: 'trouble', trouble: { code: 'shape' } });
         expect(world.now().metadata.resourceVersion).toBe(resourceVersion);
         return;
@@ -97,7 +97,7 @@ describe.each(rows)('%s', (_, mesh, options, moved) => {
 
   it('leftovers of another rollout go with the next write', async () => {
     const world = await setUp(mesh, options);
-    const able = ways.map(([, way]) => way).filter(({ kind }) => missingCapability(matrix, carrier, kind) === null);
+    const able = ways.map(([, way]) => way).filter((way) => missingCapability(matrix, carrier, way) === null);
     const before = untouched(world.now(), moved);
     const [one] = able;
     const last = able.at(-1);

@@ -88,7 +88,7 @@ describe('the VirtualService of the document', () => {
     expect(said('virtualservice.conflict')).toEqual(
       expect.arrayContaining([
         expect.stringMatching(/^fail: VirtualService production\/myapp-mirror .*older/),
-        expect.stringMatching(/^warn: VirtualService production\/myapp-fault /),
+        expect.stringMatching(/^fail: VirtualService production\/myapp-fault .*younger/),
       ]),
     );
   });

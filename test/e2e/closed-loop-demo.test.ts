@@ -116,7 +116,7 @@ describe('the demo', () => {
     );
   });
 
-  it('refuses what it does not know, and says what it does', async () => {
+  it('refuses what it does not know, and says what it does', { timeout: 90_000 }, async () => {
     const { ended, said } = start('--mesh', 'consul');
     expect(await ended).toBe(2);
     expect(said()).toContain('unknown mesh "consul"; known: istio, linkerd-smi, gateway-api');

@@ -36,7 +36,7 @@ describe.each(MESHES)('with %s', (kind) => {
     for (const stop of stops.reverse()) await stop();
   });
 
-  it('the errors of a canary are seen within two and a half seconds', { timeout: 30_000 }, async () => {
+  it('the errors of a canary are seen within two and a half seconds', { timeout: 90_000 }, async () => {
     const { route } = SEEDS[kind];
     const api = openApi(sandbox.kubeApiUrl, NAMESPACE, 'test');
     await api.merge(route.kind, route.name, { spec: await half(sandbox, kind) });

@@ -196,7 +196,7 @@ it.each(DEATHS)(
   120_000,
 );
 
-it('an abort while the worker is dead is carried out when one comes back', async () => {
+it('an abort while the worker is dead is carried out when one comes back', { timeout: 120_000 }, async () => {
   const name = 'app-abort';
   const id = await begin(name);
   const first = await worker('applied', 1);

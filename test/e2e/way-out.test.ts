@@ -79,7 +79,7 @@ async function running(): Promise<Running> {
   };
 }
 
-it('an ordinary stop: it says first that it is not ready, and ends with 0', async () => {
+it('an ordinary stop: it says first that it is not ready, and ends with 0', { timeout: 90_000 }, async () => {
   const service = await running();
   expect((await fetch(`${service.url}/readyz`)).status).toBe(200);
   const stopped = service.stop();
@@ -92,7 +92,7 @@ it('an ordinary stop: it says first that it is not ready, and ends with 0', asyn
   expect(service.log()).toContain('"stopped"');
 });
 
-it('a database that no longer answers does not hold it for ten seconds', async () => {
+it('a database that no longer answers does not hold it for ten seconds', { timeout: 90_000 }, async () => {
   const service = await running();
   // Its pools and the queue have their connections by then: those hang, where new ones would be refused.
   expect((await fetch(`${service.url}/readyz`)).status).toBe(200);

@@ -299,7 +299,7 @@ const arrange: Readonly<Record<string, (h: Harness) => Promise<Arranged>>> = {
 };
 
 describe('an operation that goes well', () => {
-  it('answers each with a body that it declares', async () => {
+  it('answers each with a body that it declares', { timeout: 120_000 }, async () => {
     const names = operationsOf(await documentOf(await harness())).map(({ operation }) => operation.operationId);
     for (const name of names) {
       const h = await harness({ limits: { maxWait: 10 } satisfies Partial<Limits> });

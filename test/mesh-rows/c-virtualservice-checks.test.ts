@@ -9,27 +9,27 @@ const seeded = await seed('virtual-service', 'virtual-service-mirror', 'virtual-
 const [ours, mirror, fault] = seeded as [KubeObject, KubeObject, KubeObject];
 
 describe("the document's three VirtualServices for the host myapp", () => {
-  it('are found: ours is the oldest, so the two others are ignored, which is said of each', async () => {
+  it('are found, and each refuses: ours is the oldest and in force only for as long as nobody makes it anew', async () => {
     const results = await run(conflict, surroundings(seeded));
-    expect(statuses(results)).toEqual(['warn', 'warn']);
+    expect(statuses(results)).toEqual(['fail', 'fail']);
     for (const [index, name] of ['myapp-mirror', 'myapp-fault'].entries())
-      expectOne(results.slice(index, index + 1), 'warn', {
+      expectOne(results.slice(index, index + 1), 'fail', {
         object: `production/${name}`,
         field: 'spec.hosts',
-        says: /younger.*uses ours/,
+        says: /younger.*uses ours.*until ours is made anew; then it takes over/,
         remedy: `kubectl delete virtualservice ${name} -n production`,
       });
   });
 
-  it('are a failure where one of the others is older: the rollout would move nothing', async () => {
+  it('are told apart where one of the others is older: the rollout would move nothing', async () => {
     const dated = [
       created(ours, '2026-01-02T00:00:00Z'),
       created(mirror, '2026-01-01T00:00:00Z'),
       created(fault, '2026-01-03T00:00:00Z'),
     ];
     const results = await run(conflict, surroundings(dated));
-    expect(statuses(results)).toEqual(['fail', 'warn']);
-    const failed = expectOne(results, 'fail', {
+    expect(statuses(results)).toEqual(['fail', 'fail']);
+    const failed = expectOne(results.slice(0, 1), 'fail', {
       object: 'VirtualService production/myapp-mirror',
       field: 'spec.hosts',
       says: /myapp\.production\.svc\.cluster\.local.*older.*ignores ours/,
@@ -65,17 +65,13 @@ describe('another VirtualService', () => {
     });
   });
 
-  it('of another namespace by its full name is one, older or not by Istio’s order', async () => {
+  it.each([
+    ['older', '2026-01-01T00:00:00Z', /is older: Istio uses it and ignores ours/],
+    ['younger', '2026-01-03T00:00:00Z', /is younger: Istio uses ours/],
+  ])('of another namespace by its full name is one, though it is %s', async (_, date, says) => {
     const rival = other({ hosts: ['myapp.production.svc.cluster.local'] }, 'staging');
-    expect(statuses(await run(conflict, surroundings([ours, rival])))).toEqual(['warn']);
-    expect(
-      statuses(
-        await run(
-          conflict,
-          surroundings([created(ours, '2026-01-02T00:00:00Z'), created(rival, '2026-01-01T00:00:00Z')]),
-        ),
-      ),
-    ).toEqual(['fail']);
+    const results = await run(conflict, surroundings([created(ours, '2026-01-02T00:00:00Z'), created(rival, date)]));
+    expectOne(results, 'fail', { object: 'staging/other', field: 'spec.hosts', says, remedy: 'Join the two' });
   });
 
   it('that is exported to its own namespace only is in force there only', async () => {

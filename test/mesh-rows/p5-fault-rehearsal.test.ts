@@ -57,7 +57,7 @@ it('its VirtualService beside ours is ignored by the mesh, which the preflight s
   const conflicts = findings.filter(({ check }) => check === 'virtualservice.conflict');
   expect(conflicts).toMatchObject([
     {
-      level: 'warn',
+      level: 'fail',
       message: expect.stringMatching(/production\/myapp-fault/),
       remediation: expect.stringContaining('kubectl delete virtualservice myapp-fault -n production'),
     },

@@ -90,7 +90,7 @@ describe('a step', () => {
     ['sessionAffinity', true, false, false, false],
     ['blueGreen', true, true, true, true],
   ] as const)('%s: who can carry it', (step, ...able) => {
-    const missing = (carrier: Carrier) => missingCapability(matrix, carrier, step) === null;
+    const missing = (carrier: Carrier) => missingCapability(matrix, carrier, { kind: step }) === null;
     expect([istio, smi, byLinkerd, byIstio].map(missing)).toEqual(able);
   });
 
@@ -99,7 +99,7 @@ describe('a step', () => {
   });
 
   it('that the mesh cannot carry is refused with the capability, the reason and what supports it', () => {
-    expect(missingCapability(matrix, smi, 'mirror')).toEqual({
+    expect(missingCapability(matrix, smi, { kind: 'mirror' })).toEqual({
       code: 'unsupported_step',
       step: 'mirror',
       capability: 'mirror',
@@ -107,16 +107,29 @@ describe('a step', () => {
         'a mirror step needs the capability "mirror", which linkerd-smi does not have: a TrafficSplit has no mirror, and Linkerd none at all; supported by gateway-api with proxy istio and by istio. Take the step out of the plan',
       supportedBy: ['gateway-api with proxy istio', 'istio'],
     });
-    expect(missingCapability(matrix, byLinkerd, 'mirror')?.message).toContain('which gateway-api with proxy linkerd');
+    expect(missingCapability(matrix, byLinkerd, { kind: 'mirror' })?.message).toContain(
+      'which gateway-api with proxy linkerd',
+    );
   });
 
   it('is held against the API version where the cluster was asked', () => {
     const row = { ...istio, apiVersion: 'networking.istio.io/v1beta1' };
-    expect(missingCapability(matrix, row, 'mirror')).toBeNull();
+    expect(missingCapability(matrix, row, { kind: 'mirror' })).toBeNull();
+    const newest = { ...byIstio, apiVersion: 'gateway.networking.k8s.io/v1' };
+    const old = { ...byIstio, apiVersion: 'gateway.networking.k8s.io/v1beta1' };
+    const part = { kind: 'mirror', percent: 10 } as const;
+    expect([newest, byIstio].map((carrier) => missingCapability(matrix, carrier, part))).toEqual([null, null]);
+    expect(missingCapability(matrix, old, { kind: 'mirror', percent: 100 })).toBeNull();
+    expect(missingCapability(matrix, old, part)).toMatchObject({
+      step: 'mirror',
+      capability: 'mirrorPercent',
+      message:
+        'a mirror step needs the capability "mirrorPercent", which gateway-api with proxy istio does not have as gateway.networking.k8s.io/v1beta1, the version that the cluster serves: a RequestMirror filter has no percent before release 1.3 of the Gateway API; it comes with gateway.networking.k8s.io/v1: let the cluster serve it. Take the step out of the plan',
+    });
   });
 
   it('of a mesh that the matrix does not know is a bug, never a step that may go', () => {
-    expect(() => missingCapability(matrix, { mesh: 'consul' }, 'mirror')).toThrow('know no mesh consul');
+    expect(() => missingCapability(matrix, { mesh: 'consul' }, { kind: 'mirror' })).toThrow('know no mesh consul');
   });
 });
 
@@ -147,7 +160,7 @@ describe('GET /meshes/capabilities', () => {
 
 describe('a plan with steps that its mesh cannot carry', () => {
   const problem = (step: StepKind, at: number) => {
-    const missing = missingCapability(matrix, { mesh: 'linkerd-smi' }, step);
+    const missing = missingCapability(matrix, { mesh: 'linkerd-smi' }, { kind: step });
     return { pointer: `/steps/${at}`, code: missing?.code ?? 'none', message: missing?.message ?? '' };
   };
 

@@ -65,7 +65,7 @@ const ROWS: Readonly<Record<string, Row>> = {
     said: [
       {
         check: 'virtualservice.conflict',
-        level: 'warn',
+        level: 'fail',
         says: /production\/myapp-mirror claims the host .* in spec\.hosts .*ignores its rules/,
         remedy: /kubectl delete virtualservice myapp-mirror -n production/,
       },
@@ -76,7 +76,7 @@ const ROWS: Readonly<Record<string, Row>> = {
     said: [
       {
         check: 'virtualservice.conflict',
-        level: 'warn',
+        level: 'fail',
         says: /production\/myapp-fault claims the host .* in spec\.hosts .*ignores its rules/,
         remedy: /kubectl delete virtualservice myapp-fault -n production/,
       },

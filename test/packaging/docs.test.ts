@@ -51,7 +51,9 @@ describe('docs/plan.md', () => {
         { mesh: 'gateway-api', proxy: 'linkerd' },
         { mesh: 'linkerd-smi' },
       ];
-      const able = carriers.map((carrier) => (missingCapability(matrix, carrier, step) === null ? 'yes' : 'no'));
+      const able = carriers.map((carrier) =>
+        missingCapability(matrix, carrier, { kind: step }) === null ? 'yes' : 'no',
+      );
       const head = '| step | `istio` | `gateway-api`, proxy Istio | `gateway-api`, proxy Linkerd | `linkerd-smi` |';
       expect(page('plan.md')).toContain(head);
       expect(page('plan.md')).toContain(`| \`${step}\` | ${able.join(' | ')} |`);

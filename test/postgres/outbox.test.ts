@@ -65,6 +65,7 @@ test('tells each channel about the facts that people want to hear of, and of no 
     'preparation_wanted',
     'preparation_in_place',
     'preparation_gone',
+    'leftovers_gone',
   ];
   const told = facts.filter(({ type }) => !untold.includes(type));
   const expected = told.map((fact) => ({ id: `${id}:${fact.seq}`, rolloutId: id, fact, attempts: 0 }));

@@ -8,7 +8,7 @@ import { type ClusterSettings, compose, type Service, type Settings, type Teleme
 import { isLive, type Rollout } from '../../src/domain/rollout.ts';
 import { type Listening, listen } from '../../src/http/listen.ts';
 import { createServer } from '../../src/http/server.ts';
-import { type KubeApi, startKubeApi, type Write } from '../../src/sandbox/kube-api/index.ts';
+import { type Kind, type KubeApi, startKubeApi, type Write } from '../../src/sandbox/kube-api/index.ts';
 import type { Loose } from './mesh-objects.ts';
 import { type FreshDatabase, freshDatabase } from './postgres.ts';
 import { type FakePrometheus, fakePrometheus, success } from './prometheus-fake.ts';
@@ -18,6 +18,8 @@ export const TOKEN = 'slc_admin_0123456789abcdef';
 
 export interface WholeOptions {
   readonly objects: readonly KubeObject[];
+  /** What the API server serves. Default: everything. */
+  readonly kinds?: readonly Kind[];
   /** Beside the API server and the Prometheus, which all clusters share. Default: one cluster. */
   readonly clusters?: readonly Partial<ClusterSettings>[];
   readonly telemetry?: Partial<Telemetry>;
@@ -68,7 +70,7 @@ export interface Move {
 export async function wholeService(options: WholeOptions): Promise<Whole> {
   const [database, api, prometheus]: [FreshDatabase, KubeApi, FakePrometheus] = await Promise.all([
     freshDatabase(),
-    startKubeApi(),
+    startKubeApi(options.kinds === undefined ? {} : { kinds: options.kinds }),
     fakePrometheus(success([[{}, '1']])),
   ]);
   for (const object of options.objects) api.put(object, { manager: 'kubectl' });

@@ -257,6 +257,7 @@ const capabilities = [
         ),
         ...inRoutes,
         mirror: no('Linkerd has no mirrors: it refuses a route with a RequestMirror filter'),
+        mirrorPercent: no('Linkerd has no mirrors: it refuses a route with a RequestMirror filter'),
         retries: yes('Annotations retry.linkerd.io/*; a retry may go to the other version.'),
         retryBudget: partly('No budget; retry.linkerd.io/limit limits the attempts of one request.'),
         timeouts: yes('rules[].timeouts, or annotations timeout.linkerd.io/*.'),
@@ -286,8 +287,10 @@ const capabilities = [
         ...able.everywhere,
         ...able.istio,
         ...inRoutes,
-        mirror: yes(
-          'A RequestMirror filter of the moved rule. Less than all requests needs percent, which the Gateway API has from 1.3 on.',
+        mirror: yes('A RequestMirror filter of the moved rule.'),
+        mirrorPercent: partly(
+          'percent of the RequestMirror filter, which the Gateway API has from 1.3 on: where the CRDs are older, the write is refused before it is made.',
+          'Gateway API 1.3',
         ),
         faultRehearsal: no('an HTTPRoute has no faults, and a VirtualService beside it is not supported'),
         ensureSubset: no('an HTTPRoute knows no subsets: each version is a Service of its own'),
@@ -304,7 +307,7 @@ const capabilities = [
       {
         apiVersion: `${STANDARD}/v1beta1`,
         served: 'clusters whose Gateway API is older than 1.0',
-        unlike: { mirror: partly('A RequestMirror filter, of all requests: there is no percent.') },
+        unlike: { mirrorPercent: no('a RequestMirror filter has no percent before release 1.3 of the Gateway API') },
       },
     ],
   ),

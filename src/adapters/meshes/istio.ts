@@ -254,6 +254,7 @@ const capabilities = rowsFor(
       weights: yes('route[].weight of http, tls and tcp rules; the share is the weight over the sum.'),
       headerRoute: yes('A rule with a match on the header, before the rule with the weights.'),
       mirror: yes('mirror with mirrorPercentage; the copies go out without waiting, Host gets the suffix -shadow.'),
+      mirrorPercent: yes('mirrorPercentage, or percentage of each of mirrors.'),
       faultRehearsal: yes('fault of a rule that matches a header; the proxies of the callers carry it out.'),
       ensureSubset: yes('subsets of the DestinationRule: there first, then the weight; taken away in the other order.'),
       sessionAffinity: yes(

@@ -154,6 +154,7 @@ const capabilities = rowsFor(
       ),
       headerRoute: no('Linkerd does not carry out the matches of a TrafficSplit; an HTTPRoute can'),
       mirror: no('a TrafficSplit has no mirror, and Linkerd none at all'),
+      mirrorPercent: no('a TrafficSplit has no mirror, and Linkerd none at all'),
       sessionAffinity: no('every request is divided by chance'),
       tcp: no('what is moved and counted with a TrafficSplit are HTTP requests'),
       retries: yes('isRetryable of a route of the ServiceProfile.'),

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { alertPosts, type Post } from '../../app/deliveries.ts';
 import type { Commit } from '../../app/ports.ts';
-import { QUIET_CHANNELS } from '../../app/quiet-channels.ts';
+import { heardBy } from '../../app/quiet-channels.ts';
 import type { Tracer } from '../../app/tracer.ts';
 import type { Measurement } from '../../domain/observation.ts';
 import type { Millis } from '../../domain/plan.ts';
@@ -45,8 +45,6 @@ const TOLD: ReadonlySet<FactType> = new Set([
   'preparation_left',
   'ended',
 ]);
-
-const ROLLBACKS: ReadonlySet<FactType> = new Set(['rollback_started']);
 
 /** `NOTIFY` channel: "<id>:<version>" of rollouts with news. */
 export const CHANGES = 'sluice_rollout';
@@ -133,19 +131,14 @@ const statement = (
   };
 };
 
-const seqsOf = (facts: readonly Fact[], told: ReadonlySet<FactType>): readonly number[] =>
-  facts.filter(({ type }) => told.has(type)).map(({ seq }) => seq);
+const isTold = ({ type }: Fact): boolean => TOLD.has(type);
 
-export const toldOf = (facts: readonly Fact[]): readonly number[] => seqsOf(facts, TOLD);
+export const toldOf = (facts: readonly Fact[]): readonly number[] => facts.filter(isTold).map(({ seq }) => seq);
 
-/** What is looked up for rollbacks hears of those only; every other channel of all that people are told about. */
+/** A quiet channel hears of what it works on only; every other one of all that people are told about. */
 const postsOf = (channels: readonly string[], id: string, facts: readonly Fact[]): readonly Post[] =>
   channels.flatMap((channel) =>
-    (QUIET_CHANNELS.includes(channel) ? seqsOf(facts, ROLLBACKS) : toldOf(facts)).map((seq) => ({
-      channel,
-      id: `${id}:${seq}`,
-      seq,
-    })),
+    facts.filter(heardBy(channel) ?? isTold).map(({ seq }) => ({ channel, id: `${id}:${seq}`, seq })),
   );
 
 const measurementRow = ({ check, step, verdict, code, reason, canary, stable, threshold, window }: Measurement) => ({

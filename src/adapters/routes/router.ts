@@ -2,7 +2,7 @@
  * The write protocol, once for every kind of route: one JSON patch that holds the resourceVersion that was read, a test of
  * each destination, the decision and the weights. Nothing else of the object is sent, so nothing else can change.
  */
-import type { Applied, Concluded, Decision, Ending, ReadOptions, TrafficRouter } from '../../app/ports.ts';
+import type { Applied, Cleared, Concluded, Decision, Ending, ReadOptions, TrafficRouter } from '../../app/ports.ts';
 import type { Lag, Route, RouteTrouble } from '../../domain/observation.ts';
 import type { Weight } from '../../domain/plan.ts';
 import type { Stamp } from '../../domain/rollout.ts';
@@ -121,6 +121,31 @@ export class RouteRouter implements TrafficRouter {
       if (answer.code !== 'conflict' || attempt === CONCLUDE_ATTEMPTS)
         return { kind: 'left', message: refuse.fromKube(this.#kind.naming, answer).message };
     }
+  }
+
+  /** As `LeftoverGateway`. */
+  async clear(rollout: string): Promise<Cleared> {
+    const { object } = this;
+    const found = await this.find(true);
+    if (!found.ok && found.trouble.code === 'not_found') return { kind: 'nothing', object, message: 'it is gone' };
+    if (!found.ok) return { kind: 'trouble', message: found.trouble.message };
+    const read = found.value;
+    const stamp = stampOn(read);
+    if (stamp !== null && stamp.rollout !== rollout)
+      return { kind: 'nothing', object, message: `the decision of rollout ${stamp.rollout} stands there, not its own` };
+    const standing = this.#kind.temporary?.found(read) ?? [];
+    const others = standing.find((one) => one.rollout !== rollout);
+    if (others !== undefined)
+      return { kind: 'nothing', object, message: `rules of rollout ${others.rollout} stand there, and are left alone` };
+    if (standing.length === 0) return { kind: 'nothing', object, message: 'none of its rules stands there' };
+    const ops = this.#kind.temporary?.ops(read, NO_RULES, nothingOf(rollout)) ?? [];
+    const answer = await this.#kube.patch(this.#ref(this.#version ?? ''), [
+      { op: 'replace', path: '/metadata/resourceVersion', value: tokenOf(read) },
+      ...ops,
+    ]);
+    if (!answer.ok) return { kind: 'trouble', message: refuse.fromKube(this.#kind.naming, answer).message };
+    this.#last = answer.value;
+    return { kind: 'cleared', object, rules: standing.length };
   }
 
   /** The object itself, in a version that can be written without loss. */
@@ -287,6 +312,23 @@ export class RouteRouter implements TrafficRouter {
 
 /** Others may write the object at the same time; whoever keeps doing so is not waited for. */
 const CONCLUDE_ATTEMPTS = 3;
+
+/** No rule is moved: rules of ours are taken away by their names and marks alone, whatever people made of the others. */
+const NO_RULES: Split = { ok: true, rules: [], canaryWeight: 0 };
+
+const nothingOf = (rollout: string): Decision => ({
+  stamp: { rollout, epoch: 0, generation: 0 },
+  canaryWeight: 0,
+  temporary: [],
+  goingBack: true,
+  fact: null,
+  step: null,
+  from: null,
+  reason: '',
+  actor: '',
+  at: 0,
+  link: null,
+});
 
 const tokenOf = (object: KubeObject): string => object.metadata.resourceVersion ?? '';
 

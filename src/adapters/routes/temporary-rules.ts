@@ -1,7 +1,7 @@
 /**
  * Rules of a rollout's own on the mesh object: "sluice-<rollout>-header-0". They stand before the rule whose weights move,
  * and are written and taken away in the patch of the weights. Whatever carries such a name is ours to take away: a leftover
- * of any rollout goes with the next write.
+ * of any rollout goes with the next write (or before it, where its rollback was given up: app/leftovers.ts).
  */
 import type { Decision } from '../../app/ports.ts';
 import type { RouteTrouble } from '../../domain/observation.ts';

@@ -98,21 +98,21 @@ function fleetProblems({ plan, waves }: FleetSpec): Problem[] {
   return problems;
 }
 
+/** Where the document has what the plan of a wave's clusters has there. */
+export const pointerIn = ({ waves }: FleetSpec, wave: number, pointer: string): string =>
+  pointer.startsWith('/steps') && (waves[wave]?.steps ?? null) !== null
+    ? `/waves/${wave}${pointer}`
+    : `/plan${pointer}`;
+
 /** The same fault in every cluster is told once, where it stands. */
 function clusterPlans(ports: ParsePorts, spec: FleetSpec, problems: Problem[]): ClusterPlan[] {
   const told = new Set<string>();
-  return spec.waves.flatMap(({ clusters, steps }, wave) =>
+  return spec.waves.flatMap(({ clusters }, wave) =>
     clusters.flatMap((cluster, i) => {
       const parsed = parse(ports, childDocument(spec, wave, cluster));
       if (parsed.ok) return [{ wave, cluster, plan: parsed.plan }];
       for (const { pointer, code, message } of parsed.problems) {
-        const own = pointer.startsWith('/steps') && steps !== null;
-        const at =
-          pointer === '/target/cluster'
-            ? `/waves/${wave}/clusters/${i}`
-            : own
-              ? `/waves/${wave}${pointer}`
-              : `/plan${pointer}`;
+        const at = pointer === '/target/cluster' ? `/waves/${wave}/clusters/${i}` : pointerIn(spec, wave, pointer);
         if (told.has(`${at} ${message}`)) continue;
         told.add(`${at} ${message}`);
         problems.push({ pointer: at, code, message });

@@ -4,12 +4,13 @@ import { starterProblems } from '../approver.ts';
 import { done } from '../audit/act.ts';
 import { noteFulfilled } from '../audit/log.ts';
 import type { Principal } from '../ports.ts';
+import type { Preflight } from '../preflight.ts';
 import { preflight } from '../preflight.ts';
 import { refuses } from '../severity.ts';
 import type { StartPorts } from '../start.ts';
-import type { Finding } from '../usecases.ts';
-import type { ClusterPlan } from './document.ts';
-import { parseFleet } from './document.ts';
+import type { Finding, Problem } from '../usecases.ts';
+import type { ParsedFleet } from './document.ts';
+import { parseFleet, pointerIn } from './document.ts';
 import type { FleetDryRun, FleetStartResult, FleetStore } from './ports.ts';
 
 export interface FleetStartPorts {
@@ -45,7 +46,8 @@ async function startOrFind(
   const claim = idempotency === null ? null : { principal: principal.id, ...idempotency };
   const known = claim === null ? null : await fleets.replay(claim);
   if (known !== null) return known;
-  const findings = await lookAtAll(start, parsed.plans);
+  const { findings, unsupported } = await lookAtAll(start, parsed);
+  if (unsupported.length > 0) return { kind: 'invalid', problems: unsupported };
   if (findings.some(refuses)) return { kind: 'preflight_failed', findings };
   const id = newFleetId();
   const started = await fleets.create({
@@ -69,16 +71,25 @@ export async function dryRunFleet(
   if (!parsed.ok) return { kind: 'invalid', problems: parsed.problems };
   const problems = parsed.plans.flatMap(({ plan }) => starterProblems(principal, plan)).slice(0, 1);
   if (problems.length > 0) return { kind: 'invalid', problems };
-  const findings = await lookAtAll(start, parsed.plans);
+  const { findings, unsupported } = await lookAtAll(start, parsed);
+  if (unsupported.length > 0) return { kind: 'invalid', problems: unsupported };
   return { kind: 'ok', accepted: !findings.some(refuses), findings };
 }
 
 /** One cluster after the other: a preflight asks much of an API server and of a Prometheus, and there may be fifty. */
-async function lookAtAll(ports: StartPorts, plans: readonly ClusterPlan[]): Promise<readonly Finding[]> {
+async function lookAtAll(
+  ports: StartPorts,
+  { spec, plans }: Pick<Extract<ParsedFleet, { ok: true }>, 'spec' | 'plans'>,
+): Promise<Pick<Preflight, 'findings' | 'unsupported'>> {
   const findings: Finding[] = [];
-  for (const { cluster, plan } of plans) {
+  const unsupported: Problem[] = [];
+  for (const { wave, cluster, plan } of plans) {
     const found = await preflight(ports, plan);
     findings.push(...found.findings.map((one) => ({ ...one, check: `${cluster}/${one.check}` })));
+    unsupported.push(...found.unsupported.map((one) => ({ ...one, pointer: pointerIn(spec, wave, one.pointer) })));
   }
-  return [...findings, ...(await ports.inspector.alike(plans.map(({ plan }) => plan.target)))];
+  return {
+    findings: [...findings, ...(await ports.inspector.alike(plans.map(({ plan }) => plan.target)))],
+    unsupported,
+  };
 }

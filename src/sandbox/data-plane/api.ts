@@ -12,6 +12,7 @@ export interface Kind {
 
 export interface Api {
   get(kind: Kind, name: string): Promise<KubeObject>;
+  list(kind: Kind): Promise<readonly KubeObject[]>;
   create(kind: Kind, object: object): Promise<KubeObject>;
   /** JSON merge patch (RFC 7386) of the object, or of its status. */
   merge(kind: Kind, name: string, change: object, part?: 'status'): Promise<KubeObject>;
@@ -57,6 +58,7 @@ export function openApi(url: string, namespace: string, manager: string, token: 
 
   return {
     get: async (kind, name) => (await call('GET', `${at(kind)}/${name}`)) as KubeObject,
+    list: async (kind) => ((await call('GET', watched(kind))) as { items: readonly KubeObject[] }).items,
     create: async (kind, object) => (await call('POST', `${at(kind)}?${by}`, object)) as KubeObject,
     merge: async (kind, name, change, part) =>
       (await call('PATCH', `${at(kind)}/${name}${part === undefined ? '' : `/${part}`}?${by}`, change)) as KubeObject,

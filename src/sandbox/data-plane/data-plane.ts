@@ -11,6 +11,8 @@ import type { Asked } from './routing.ts';
 import { createSeries } from './series.ts';
 import type { Caller, Sidecar } from './sidecar.ts';
 import { createForward, plain, requestHeaders } from './sidecar.ts';
+import type { Span } from './spans.ts';
+import { openSpans } from './spans.ts';
 import type { MeshObjects, Proxies, Table } from './table.ts';
 import { createTable, NO_OBJECTS } from './table.ts';
 
@@ -46,6 +48,8 @@ export interface DataPlane {
   admit(caller: Caller): Promise<Entry>;
   /** What the proxy of this pod serves as its own metrics. */
   page(pod: string): string;
+  /** What the proxies reported of requests, the oldest first. */
+  spans(): readonly Span[];
   /** Route and endpoints from now on. What cannot be understood is refused, as a proxy does; the old state stays in force. */
   configure(objects: MeshObjects): void;
   /** Why the last configuration was refused; null: it was not. */
@@ -63,7 +67,8 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
   let pods = new Set<string>();
   let refused: string | null = null;
   const series = createSeries();
-  const forward = createForward();
+  const spans = openSpans(proxies);
+  const forward = spans.through(createForward());
   const entries = new Set<Entry>();
 
   const tableOf = (namespace: string): Table => {
@@ -101,7 +106,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
   };
 
   const admit = async (from: Caller): Promise<Entry> => {
-    const sidecar = sidecarOf(from);
+    const sidecar = spans.around(from, sidecarOf(from));
     const server = createServer((incoming, response) => {
       serve(sidecar, incoming, response).catch((error: unknown) => response.destroy(error as Error));
     });
@@ -136,6 +141,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
     callerMetricsUrl: first.metricsUrl ?? '',
     admit,
     page: (pod) => series.page(pod),
+    spans: spans.all,
     get refused() {
       return refused;
     },

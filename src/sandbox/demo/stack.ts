@@ -2,10 +2,15 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { openApi } from '../data-plane/api.ts';
 import { startEmbeddedPostgres } from '../embedded-postgres.ts';
+import { type Jaeger, startJaeger } from '../jaeger.ts';
+import { type Kiali, startKiali } from '../kiali.ts';
+import { kialiSource } from '../kiali-source.ts';
 import type { Sandbox } from '../sandbox.ts';
 import { startSandbox } from '../sandbox.ts';
 import type { Mesh, Seed } from '../seeds.ts';
+import { NAMESPACE, SEEDS } from '../seeds.ts';
 import type { Guard } from './children.ts';
 import { guardPostgres, startRedis } from './children.ts';
 import type { Service } from './service.ts';
@@ -23,6 +28,8 @@ export interface StackOptions {
 export interface Stack {
   readonly sandbox: Sandbox;
   readonly service: Service;
+  /** Stubs, told to Sluice. Kiali shows what Istio's proxies carry out; null: others do. */
+  readonly consoles: { readonly jaeger: Jaeger; readonly kiali: Kiali | null };
   /** Temporary directory of this run: logs, the plan. */
   readonly dir: string;
   stop(): Promise<void>;
@@ -69,6 +76,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       redis ? startQueue(dir, running) : Promise.resolve(undefined),
     ]);
     database.guard.remember(dirname(sandbox.kubeconfig));
+    const consoles = await startConsoles(sandbox, seed ?? SEEDS[mesh], running);
     progress('starting Sluice');
     const { kubeconfig, prometheusUrl } = sandbox;
     const service = await startService({
@@ -76,10 +84,14 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       kubeconfig,
       prometheusUrl,
       logFile,
+      settings: {
+        SLUICE_JAEGER_URL: consoles.jaeger.url,
+        ...(consoles.kiali === null ? {} : { SLUICE_KIALI_URL: consoles.kiali.url, SLUICE_KIALI_VALIDATIONS: 'true' }),
+      },
       ...(redisUrl === undefined ? {} : { redisUrl }),
     });
     running.add(() => service.stop());
-    return { sandbox, service, dir, stop: () => running.run() };
+    return { sandbox, service, consoles, dir, stop: () => running.run() };
   } catch (error) {
     await running.run();
     throw error;
@@ -110,6 +122,21 @@ async function startCluster(options: Parameters<typeof startSandbox>[0], running
   const sandbox = await startSandbox(options);
   running.add(() => sandbox.stop());
   return sandbox;
+}
+
+async function startConsoles(
+  sandbox: Sandbox,
+  { proxies }: Pick<Seed, 'proxies'>,
+  running: Ends,
+): Promise<Stack['consoles']> {
+  const jaeger = await startJaeger({ spans: () => sandbox.spans() });
+  running.add(() => jaeger.stop());
+  if (proxies !== 'istio') return { jaeger, kiali: null };
+  const { kubeApiUrl, prometheusUrl } = sandbox;
+  const api = openApi(kubeApiUrl, NAMESPACE, 'kiali');
+  const kiali = await startKiali({ source: kialiSource({ api, namespace: NAMESPACE, prometheusUrl }) });
+  running.add(() => kiali.stop());
+  return { jaeger, kiali };
 }
 
 async function startQueue(dir: string, running: Ends): Promise<string> {

@@ -13,7 +13,10 @@ const shared = (ours: readonly string[], theirs: readonly string[]): readonly st
 const join = (ours: KubeObject, other: KubeObject): string =>
   `Join the two into one object: move the rules of ${nameOf(other)} into spec.http of ${nameOf(ours)}, before its default rule, then kubectl delete virtualservice ${other.metadata.name} -n ${namespaceOf(other)}`;
 
-/** Sidecars do not join VirtualServices of one host: the oldest is in force, the others are dropped without a word. */
+/**
+ * Sidecars do not join VirtualServices of one host: the oldest is in force, the others are dropped without a word. Ours being
+ * the older one is no safety: whoever deletes and applies it anew, as tools do, hands all its traffic to the other.
+ */
 function onMesh(ours: KubeObject, other: KubeObject): CheckResult | null {
   const [host] = shared(hostsOf(ours), hostsOf(other));
   if (host === undefined || !isOnMesh(ours) || !isOnMesh(other)) return null;
@@ -34,17 +37,10 @@ function onMesh(ours: KubeObject, other: KubeObject): CheckResult | null {
       evidence,
       join(ours, other),
     );
-  return isOlder(other, ours)
-    ? fail(
-        `VirtualService ${them} ${claims}, and is older: Istio uses it and ignores ours`,
-        evidence,
-        join(ours, other),
-      )
-    : warn(
-        `VirtualService ${them} ${claims}, and is younger: Istio uses ours and ignores its rules`,
-        evidence,
-        join(ours, other),
-      );
+  const inForce = isOlder(other, ours)
+    ? 'and is older: Istio uses it and ignores ours'
+    : 'and is younger: Istio uses ours and ignores its rules, until ours is made anew; then it takes over';
+  return fail(`VirtualService ${them} ${claims}, ${inForce}`, evidence, join(ours, other));
 }
 
 /** For a gateway they are joined, but nobody says whose rules come first. */
@@ -62,7 +58,7 @@ function atGateway(ours: KubeObject, other: KubeObject): CheckResult | null {
 export default defineCheck({
   name: 'virtualservice.conflict',
   about:
-    'A second VirtualService claims a host of ours: Istio uses the older one for callers in the mesh, and only it.',
+    'A second VirtualService claims a host of ours: Istio uses the older one for callers in the mesh, and only it; ours being the older one lasts until somebody makes it anew.',
   meshes: ['istio'],
   scope: 'target',
   rbac: lists(VIRTUAL_SERVICES),
