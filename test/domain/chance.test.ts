@@ -48,6 +48,14 @@ describe('a canary that is well, with few users, while others’ requests are lo
   const LOOKS = 40_000;
   const { target } = aPlan();
 
+  function judge(wanted: number, canary: number, stable: number, unreached: number) {
+    const samples = canary + stable;
+    const share = { share: samples === 0 ? 0 : canary / samples, samples, unreached };
+    const route = aRoute(wanted, null, { carriesAllTraffic: true });
+    const around = { target, wanted, route, trafficShare: 'auto', limit: 0.05, proxy: 'istio' } as const;
+    return judgeEjection(around, share, null, 'q').verdict;
+  }
+
   /** Counts of one look: each request was meant for the canary with the wanted share, and some of the stable version's are lost. */
   function look(seed: number) {
     const uniform = seeded(seed);
@@ -60,11 +68,7 @@ describe('a canary that is well, with few users, while others’ requests are lo
       else if (uniform() < lossy) unreached += 1;
       else stable += 1;
     }
-    const samples = canary + stable;
-    const share = { share: samples === 0 ? 0 : canary / samples, samples, unreached };
-    const route = aRoute(wanted, null, { carriesAllTraffic: true });
-    const around = { target, wanted, route, trafficShare: 'auto', limit: 0.05, proxy: 'istio' } as const;
-    return judgeEjection(around, share, null, 'q').verdict;
+    return judge(wanted, canary, stable, unreached);
   }
 
   it(`is blamed in no more than ${BEYOND_CHANCE * LOOKS} of ${LOOKS} looks`, () => {
@@ -73,15 +77,34 @@ describe('a canary that is well, with few users, while others’ requests are lo
     expect(blamed).toBeLessThanOrEqual(BEYOND_CHANCE * LOOKS);
   });
 
+  it('goes back in no more steps than looks allow, though each look sees what the one before saw and a little more', () => {
+    const STEPS = 4_000;
+    let [looks, back] = [0, 0];
+    for (let seed = 0; seed < STEPS; seed += 1) {
+      const uniform = seeded(seed, 2);
+      const wanted = 5 + Math.floor(uniform() * 90);
+      const lossy = uniform() * 0.5;
+      let [canary, stable, unreached, failures] = [0, 0, 0, 0];
+      while (canary + stable + unreached < 95 && failures < 2) {
+        for (let i = 0; i < 4; i += 1) {
+          if (uniform() < wanted / 100) canary += 1;
+          else if (uniform() < lossy) unreached += 1;
+          else stable += 1;
+        }
+        failures = judge(wanted, canary, stable, unreached) === 'fail' ? failures + 1 : 0;
+        looks += 1;
+      }
+      if (failures === 2) back += 1;
+    }
+    expect(back).toBeLessThanOrEqual(BEYOND_CHANCE * looks);
+  });
+
   it('which one that loses all of its own is in most looks that have enough', () => {
     const found = Array.from({ length: 500 }, (_, seed) => {
       const uniform = seeded(seed, 1);
       let lost = 0;
       for (let i = 0; i < 88; i += 1) if (uniform() < 0.25) lost += 1;
-      const share = { share: 0, samples: 88 - lost, unreached: lost };
-      const route = aRoute(25, null, { carriesAllTraffic: true });
-      const around = { target, wanted: 25, route, trafficShare: 'auto', limit: 0.05, proxy: 'istio' } as const;
-      return judgeEjection(around, share, null, 'q').verdict;
+      return judge(25, 0, 88 - lost, lost);
     });
     expect(found.filter((verdict) => verdict === 'fail').length).toBeGreaterThan(480);
   });
