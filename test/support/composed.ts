@@ -1,16 +1,16 @@
-/** The composed service without a worker: real Postgres, a Kubernetes API with one release in it, and how every call that changes something is asked. */
+/** The whole service without a worker, on a cluster with one release in it, and how every call that changes something is asked. */
 import pg from 'pg';
 import type { Database } from '../../src/adapters/postgres/db.ts';
 import { openDatabase } from '../../src/adapters/postgres/db.ts';
 import { postgresRolloutStore } from '../../src/adapters/postgres/rollout-store.ts';
 import type { PrincipalRole } from '../../src/app/ports.ts';
 import { PRINCIPAL_ROLES } from '../../src/app/ports.ts';
-import { compose, type Service, type Settings } from '../../src/compose.ts';
+import type { Service, Settings } from '../../src/compose.ts';
 import type { Rollout } from '../../src/domain/rollout.ts';
-import { type KubeApi, startKubeApi } from '../../src/sandbox/kube-api/index.ts';
+import type { KubeApi } from '../../src/sandbox/kube-api/index.ts';
 import { using } from '../contract/store.cases.ts';
-import { freshDatabase, silent } from './postgres.ts';
-import { deafRecorder, quietLog } from './quiet.ts';
+import { silent } from './postgres.ts';
+import { wholeService } from './whole-service.ts';
 
 export const NAMESPACE = 'production';
 
@@ -97,29 +97,12 @@ export interface Composed {
 
 /** `post`: sends as an administrator to the application that the test has made of the service. */
 export async function composed(post: Post, over: Partial<Settings> = {}): Promise<Composed> {
-  const [database, kube] = await Promise.all([freshDatabase(), startKubeApi()]);
-  const service = await compose(
-    {
-      databaseUrl: database.url,
-      queue: { kind: 'postgres', url: database.url },
-      clusters: [
-        {
-          name: 'default',
-          kube: { kubeconfig: kube.kubeconfig() },
-          prometheus: { url: 'http://127.0.0.1:9', timeoutMs: 200, scrapeIntervalMs: 15_000 },
-        },
-      ],
-      concurrency: 1,
-      retention: null,
-      slack: null,
-      publicUrl: null,
-      ...over,
-    },
-    { log: quietLog, recorder: () => deafRecorder },
-  );
-  const db: Database = openDatabase({ url: database.url, log: silent });
+  const whole = await wholeService({ objects: [], settings: over, works: false });
+  const { service, api: kube } = whole;
+  const url = whole.settings.databaseUrl;
+  const db: Database = openDatabase({ url, log: silent });
   const store = postgresRolloutStore(db, { channels: [], log: silent });
-  const sql = new pg.Client({ connectionString: database.url });
+  const sql = new pg.Client({ connectionString: url });
   await sql.connect();
   const made = await Promise.all(
     PRINCIPAL_ROLES.map(async (role) => [role, (await service.tokens.create(`ci-${role}`, role, null)).token]),
@@ -140,7 +123,7 @@ export async function composed(post: Post, over: Partial<Settings> = {}): Promis
   const newFleet = (): Promise<string> => idOf('/fleet-rollouts', fleet);
   const body = { reason: 'why' };
   return {
-    url: database.url,
+    url,
     kube,
     service,
     sql,
@@ -188,8 +171,7 @@ export async function composed(post: Post, over: Partial<Settings> = {}): Promis
       await sql.end();
       await store.close();
       await db.close();
-      await service.close();
-      await Promise.all([kube.stop(), database.drop()]);
+      await whole.close();
     },
   };
 }

@@ -23,6 +23,8 @@ export interface WholeOptions {
   /** Beside the API server and the Prometheus, which all clusters share. Default: one cluster. */
   readonly clusters?: readonly Partial<ClusterSettings>[];
   readonly telemetry?: Partial<Telemetry>;
+  /** In place of those below. */
+  readonly settings?: Partial<Settings>;
   /** Where the service finds the API server. Default: at its own address. */
   readonly via?: (url: string) => Promise<string>;
   /** false: nobody works on rollouts in this process. Default: true. */
@@ -88,6 +90,7 @@ export async function wholeService(options: WholeOptions): Promise<Whole> {
     retention: null,
     slack: null,
     publicUrl: null,
+    ...options.settings,
   };
   const service = await compose(settings, { log: quietLog, recorder: () => deafRecorder, ...options.telemetry });
   const app = createServer({
