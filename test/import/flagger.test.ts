@@ -247,11 +247,12 @@ it('sessions are kept by an Istio VirtualService, and elsewhere told to be lost'
 describe('what a person has to choose', () => {
   it.each<[keyof typeof BY_HAND, object, string]>([
     ['blueGreen', { iterations: 4 }, '/spec/analysis/iterations'],
-    [
-      'webhookGate',
-      { webhooks: [{ name: 'a', type: 'pre-rollout', url: 'http://a.shop/' }] },
+    ...(['pre-rollout', 'confirm-rollout'] as const).map((type): [keyof typeof BY_HAND, object, string] => [
+      'startGate',
+      { webhooks: [{ name: 'a', type, url: 'http://a.shop/' }] },
       '/spec/analysis/webhooks/0',
-    ],
+    ]),
+    ['webhookGate', { webhooks: [{ name: 'a', type: 'rollout', url: 'http://a.shop/' }] }, '/spec/analysis/webhooks/0'],
   ])('%s is told in the words of the one table', (wish, analysis, pointer) => {
     expect(noteAt(imported(canary(analysis)).notes, pointer)).toMatchObject([{ blocks: true, message: BY_HAND[wish] }]);
   });

@@ -42,6 +42,10 @@ export function flaggerHooks(webhooks: Field, steps: readonly Step[]): readonly 
       case 'rollback':
         hook.blocks('have it call `sluice abort` instead: Sluice asks no address whether to go back');
         break;
+      case 'confirm-rollout':
+      case 'pre-rollout':
+        hook.blocks(BY_HAND.startGate);
+        break;
       default:
         hook.blocks(BY_HAND.webhookGate);
     }
