@@ -7,6 +7,7 @@ import { idOf } from './ids.ts';
 import type { Body, Kind } from './kind.ts';
 import { printDocument } from './show/data.ts';
 import { FACTS_SHOWN } from './show/display.ts';
+import { newsFilter } from './show/news.ts';
 import { untilOf, waitFor } from './waiting.ts';
 
 export async function get<B extends Body>(call: Call, kind: Kind<B>): Promise<Ending> {
@@ -25,7 +26,7 @@ export async function get<B extends Body>(call: Call, kind: Kind<B>): Promise<En
   const [linesOf, facts] = await Promise.all([kind.picture(api, id), kind.facts(api, body, 0)]);
   const view = {
     body,
-    facts: (facts ?? []).slice(-FACTS_SHOWN),
+    facts: newsFilter()(facts ?? []).slice(-FACTS_SHOWN),
     now: Date.now() + (api.wire.clockAhead ?? 0),
     unicode: terminal.unicode,
     columns: terminal.stdout.columns ?? 80,

@@ -13,6 +13,7 @@ import { findingLines } from '../../src/cli/show/findings.ts';
 import { documentLines } from '../../src/cli/show/generic.ts';
 import { cut, harmless, paint, widthOf } from '../../src/cli/show/line.ts';
 import { bar } from '../../src/cli/show/marks.ts';
+import { newsFilter } from '../../src/cli/show/news.ts';
 import { DEFAULT_HOLD, stepsOf } from '../../src/cli/show/steps.ts';
 import { tree } from '../../src/cli/show/tree.ts';
 import { timeOf } from '../../src/cli/times.ts';
@@ -239,6 +240,73 @@ describe('the tree', () => {
       { weight: 50, hold: 0, approval: true },
     ]);
     expect(stepsOf({ steps: 'none' })).toEqual([]);
+  });
+});
+
+describe('what is told of verdicts', () => {
+  const verdict = (seq: number, check: string, found: string) => ({
+    seq,
+    at: '2026-01-31T12:00:00.000Z',
+    type: 'verdict_changed',
+    actor: 'sluice',
+    message: '',
+    data: { check, verdict: found },
+  });
+  const told = (...verdicts: readonly (readonly [string, string])[]): readonly number[] =>
+    newsFilter()(verdicts.map(([check, found], seq) => verdict(seq, check, found))).map(({ seq }) => seq);
+
+  it.each([
+    [
+      'guards that find nothing, at any step, are not',
+      [
+        ['guard:cpu', 'pass'],
+        ['guard:cpu', 'pass'],
+      ],
+      [],
+    ],
+    [
+      'a guard that fails and recovers is',
+      [
+        ['guard:cpu', 'pass'],
+        ['guard:cpu', 'fail'],
+        ['guard:cpu', 'pass'],
+      ],
+      [1, 2],
+    ],
+    [
+      'a guard that does not know is, and that it knows again',
+      [
+        ['guard:cpu', 'inconclusive'],
+        ['guard:cpu', 'pass'],
+      ],
+      [0, 1],
+    ],
+    [
+      'the failure of one guard does not let another speak',
+      [
+        ['guard:a', 'fail'],
+        ['guard:b', 'pass'],
+      ],
+      [0],
+    ],
+    [
+      'checks always are',
+      [
+        ['errors', 'pass'],
+        ['errors', 'pass'],
+      ],
+      [0, 1],
+    ],
+  ] as const)('%s', (_, verdicts, expected) => {
+    expect(told(...verdicts)).toEqual(expected);
+  });
+
+  it('is remembered from one batch to the next, and nothing else is held back', () => {
+    const news = newsFilter();
+    expect(news([verdict(1, 'guard:cpu', 'fail')])).toHaveLength(1);
+    expect(news([verdict(2, 'guard:cpu', 'pass'), verdict(3, 'guard:cpu', 'pass')]).map(({ seq }) => seq)).toEqual([2]);
+    const ended = { ...verdict(4, '', ''), type: 'ended', data: {} };
+    expect(news([ended])).toEqual([ended]);
   });
 });
 

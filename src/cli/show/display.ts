@@ -6,6 +6,7 @@ import { printDocument } from './data.ts';
 import type { Line } from './line.ts';
 import { openPicture } from './live.ts';
 import { statusTone } from './marks.ts';
+import { newsFilter } from './news.ts';
 import { factLine } from './words.ts';
 
 export interface Display<B> {
@@ -39,10 +40,11 @@ export async function displayFor<B extends Body>(
 /** One line per fact; beside a document on stdout they go to stderr. */
 function lines<B extends Body>({ terminal, output }: Call, { sentence }: Kind<B>): Display<B> {
   let seen = 0;
+  const news = newsFilter();
   const print = output === null ? terminal.line : terminal.note;
   return {
     changed(_, facts) {
-      for (const fact of facts) print(factLine(fact));
+      for (const fact of news(facts)) print(factLine(fact));
       seen = facts.at(-1)?.seq ?? seen;
     },
     seen: () => seen,
@@ -77,6 +79,8 @@ async function picture<B extends Body>({ terminal }: Call, kind: Kind<B>, api: A
   const screen = openPicture(terminal);
   let shown: B | null = null;
   let facts: readonly Happening[] = [];
+  let seen = 0;
+  const news = newsFilter();
   /** What is shown may be old: the last word on the server stands below its head until something new has come. */
   let note: Line | null = null;
   let open = true;
@@ -98,11 +102,12 @@ async function picture<B extends Body>({ terminal }: Call, kind: Kind<B>, api: A
   return {
     changed(body, more) {
       shown = body;
-      facts = [...facts, ...more].slice(-FACTS_SHOWN);
+      facts = [...facts, ...news(more)].slice(-FACTS_SHOWN);
+      seen = more.at(-1)?.seq ?? seen;
       note = null;
       draw();
     },
-    seen: () => facts.at(-1)?.seq ?? 0,
+    seen: () => seen,
     async last() {},
     close(last) {
       if (!open) return;
