@@ -6,7 +6,14 @@ import type { Message, Notifier, SlackMessages } from '../../src/app/ports.ts';
 import type { Fact, PauseCause, Rollout } from '../../src/domain/rollout.ts';
 import { aPlan } from '../support/builders.ts';
 import { buttonsOf, CHANNEL, type FakeMessage, type SlackFake, slackFake, TOKEN } from '../support/slack-fake.ts';
-import { atStepSince, memorySlackMessages, type SlackWorld, slackWorld, waiting } from '../support/slack-memory.ts';
+import {
+  approver,
+  atStepSince,
+  memorySlackMessages,
+  type SlackWorld,
+  slackWorld,
+  waiting,
+} from '../support/slack-memory.ts';
 
 let fake: SlackFake;
 let world: SlackWorld;
@@ -205,6 +212,16 @@ describe('the question for approval', () => {
     expect(buttonsOf(replies()[0] as FakeMessage)).toEqual({});
     expect(textOf(replies()[0])).toContain('Promoted by slack U1 (ana)');
     expect(replies()).toHaveLength(1);
+  });
+
+  it('says who decided also when the decision is carried out already', async () => {
+    await world.rollout('r1');
+    const asked = await asksApproval();
+    await notifier.deliver(asked.message, asked.rollout);
+    await world.useCases.command('r1', { name: 'promote', full: false }, approver, { step: 1 });
+    const decided = await moved({ phase: atStepSince(2, 9) }, fact('weight_wanted', 'step 3 of 3'));
+    await notifier.deliver(decided.message, decided.rollout);
+    expect(textOf(replies()[0])).toContain('Promoted by slack U1 (ana)');
   });
 
   it('loses its buttons also when the canary failed meanwhile', async () => {

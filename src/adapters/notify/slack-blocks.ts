@@ -109,11 +109,11 @@ const idLine = ({ id, createdBy }: Rollout, link: string | null): string =>
 
 // ── the replies ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Facts that somebody should be told of. Everything else only changes the root. */
-export function replyAbout(fact: Fact, rollout: Rollout): Rendered | null {
+/** Facts that somebody should be told of. Everything else only changes the root. `answer`: the word that settled a question. */
+export function replyAbout(fact: Fact, rollout: Rollout, answer: Fact | null = null): Rendered | null {
   switch (fact.type) {
     case 'paused':
-      if (fact.data['cause'] === 'approval') return approval(fact, rollout);
+      if (isQuestion(fact)) return approval(fact, rollout, answer);
       // A gate that is waited for needs nobody before its deadline.
       return plainReply(fact, rollout, fact.data['cause'] !== 'gate');
     case 'gate_overdue':
@@ -144,17 +144,25 @@ export const openQuestion = ({ phase }: Rollout): number | null =>
   phase.name === 'paused' && phase.cause === 'approval' && phase.go === null ? phase.step : null;
 
 /** The question, with buttons as long as it is open; afterwards, how it was settled. */
-function approval(fact: Fact, rollout: Rollout): Rendered {
+function approval(fact: Fact, rollout: Rollout, answer: Fact | null): Rendered {
   const said = plainReply(fact, rollout, true);
   if (fact.step !== null && fact.step === openQuestion(rollout))
     return { ...said, blocks: [...said.blocks, actions(rollout, fact.step, ['promote', 'abort'])], asks: true };
-  return { ...said, blocks: [...said.blocks, context(settled(fact, rollout))] };
+  return { ...said, blocks: [...said.blocks, context(settled(fact, rollout, answer))] };
 }
 
-function settled(fact: Fact, rollout: Rollout): string {
+export const isQuestion = ({ type, data }: Fact): boolean => type === 'paused' && data['cause'] === 'approval';
+
+/** Does this fact answer the question? A word that came to nothing was dropped by the service itself. */
+export const isAnswerTo = (question: Fact, { type, step, data }: Fact): boolean =>
+  type === 'promote_requested' && step === question.step && data['dropped'] !== true;
+
+function settled(fact: Fact, rollout: Rollout, answer: Fact | null): string {
   const { phase } = rollout;
   if ((phase.name === 'progressing' || phase.name === 'paused') && phase.step === fact.step && phase.go !== null)
     return `Promoted by ${told(phase.go.actor, 100)} ${dateOf(phase.go.at)}`;
+  // Carried out already: the rollout itself no longer knows whose word it was.
+  if (answer !== null) return `Promoted by ${told(answer.actor, 100)} ${dateOf(answer.at)}`;
   return `Settled: the rollout is ${standing(rollout)}.`;
 }
 

@@ -8,9 +8,9 @@
  */
 import { TryLater } from '../../app/deliver.ts';
 import type { Logger, Message, Notifier, RolloutStore } from '../../app/ports.ts';
-import type { Rollout } from '../../domain/rollout.ts';
+import type { Fact, Rollout } from '../../domain/rollout.ts';
 import type { Place } from './slack-api.ts';
-import { openQuestion, type Rendered, replyAbout, rootMessage } from './slack-blocks.ts';
+import { isAnswerTo, isQuestion, openQuestion, type Rendered, replyAbout, rootMessage } from './slack-blocks.ts';
 import type { PostOptions } from './slack-once.ts';
 import { BUSY, postOnce, standingOf } from './slack-once.ts';
 
@@ -100,7 +100,7 @@ async function reply(
   { id, fact }: Message,
   rollout: Rollout,
 ): Promise<void> {
-  const rendered = replyAbout(fact, rollout);
+  const rendered = replyAbout(fact, rollout, await answerTo(options.store, fact, rollout));
   if (rendered === null || (await standingOf(options, rollout.id, id)) !== null) return;
   await postOnce(
     options,
@@ -111,6 +111,20 @@ async function reply(
   );
 }
 
+const FACTS_AT_ONCE = 200;
+
+/** The word that settled this question; null: it is open, it is no question, or something else ended it. */
+async function answerTo(store: SlackNotifierOptions['store'], fact: Fact, rollout: Rollout): Promise<Fact | null> {
+  if (!isQuestion(fact) || fact.step === openQuestion(rollout)) return null;
+  for (let after = fact.seq; ; ) {
+    const facts = await store.facts(rollout.id, after, FACTS_AT_ONCE);
+    const found = facts.find((later) => isAnswerTo(fact, later));
+    if (found !== undefined) return found;
+    if (facts.length < FACTS_AT_ONCE) return null;
+    after = facts.at(-1)?.seq ?? after;
+  }
+}
+
 /** Takes the buttons off questions that are answered. */
 async function settle(options: SlackNotifierOptions, rollout: Rollout): Promise<void> {
   const { api, messages, store } = options;
@@ -118,7 +132,7 @@ async function settle(options: SlackNotifierOptions, rollout: Rollout): Promise<
     if (!message.asks || message.ts === null) continue;
     const seq = Number(message.key.slice(rollout.id.length + 1));
     const [fact] = await store.facts(rollout.id, seq - 1, 1);
-    const rendered = fact === undefined ? null : replyAbout(fact, rollout);
+    const rendered = fact === undefined ? null : replyAbout(fact, rollout, await answerTo(store, fact, rollout));
     if (rendered === null || rendered.asks) continue;
     await api.update({ channel: message.channel, ts: message.ts }, rendered, message.key);
     await messages.posted(message.key, message.channel, message.ts, false);
