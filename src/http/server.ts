@@ -41,6 +41,7 @@ import { rolloutRoutes } from './rollouts.ts';
 import type { Route } from './route.ts';
 import type { Sessions } from './session.ts';
 import type { SessionTokens } from './session-token.ts';
+import { whoamiRoutes } from './whoami.ts';
 
 export interface ServerOptions {
   readonly usecases: UseCases;
@@ -112,6 +113,7 @@ export function apiRoutes(options: ServerOptions, life: Lifecycle): readonly Rou
     ...(options.deliveries === undefined ? [] : deliveryRoutes({ deliveries: options.deliveries, publicUrl })),
     ...analysisRoutes({ usecases }),
     ...clusterRoutes({ usecases }),
+    ...whoamiRoutes(),
     ...auditRoutes({ audit: options.audit, publicUrl }),
     ...(options.migrations === undefined ? [] : migrationRoutes({ migrations: options.migrations, publicUrl })),
     ...meshGuideRoutes({ matrix: usecases.capabilities }),

@@ -18,6 +18,7 @@ const TAGS: Readonly<Record<string, Tag>> = {
   analysis: { name: 'Analysis', description: 'A plan, tried on the past.' },
   deliveries: { name: 'Deliveries', description: 'What channels outside were told.' },
   audit: { name: 'Audit', description: 'Who did what, how, from where and why.' },
+  whoami: { name: 'Who asks', description: 'Who asks, and what may they do?' },
   clusters: MESHES,
   meshes: MESHES,
   'install-plans': MESHES,

@@ -127,6 +127,7 @@ describe('login', () => {
     const w = await world();
     const ran = await sluice(null, ['login', w.url], { as: null, env: env(), input: 'slc_wrong_0123456789\n' });
     expect([ran.code, ran.stderr]).toEqual([8, expect.stringContaining('unknown, expired or revoked')]);
+    expect(ran.stderr).toContain(`login to ${w.url}`);
     expect(() => statSync(file)).toThrow('ENOENT');
   });
 
@@ -144,6 +145,8 @@ describe('doctor', () => {
     expect(code).toBe(0);
     for (const part of ['answers', 'server 0.1.7', 'everything it needs', 'role approver'])
       expect(stdout).toContain(part);
+    const audited = await sluice(w.url, ['audit', 'list', '-o', 'json'], { as: 'admin' });
+    expect(audited.stdout).not.toContain('refused');
   });
 
   it('names what the server misses, and the clock that is wrong', async () => {

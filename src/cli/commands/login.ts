@@ -35,7 +35,7 @@ export async function run(call: Call): Promise<Ending> {
     const api = openApi(
       persistent(wire, { patience: PATIENCE.look, onTrouble: (words) => terminal.note(words, 'warn') }),
     );
-    await api.list(new URLSearchParams(), 1);
+    await api.listOf('rollouts', new URLSearchParams(), 1, `login to ${url.href}`);
     const role = await roleOf(wire);
     store({ url: url.href, token });
     terminal.line(

@@ -64,8 +64,12 @@ export function openApi(persistent: Persistent) {
   const within = (collection: Collection, id: string, part = ''): string =>
     `/${collection}/${encodeURIComponent(id)}${part === '' ? '' : `/${part}`}`;
   const at = (id: string, part?: string): string => within('rollouts', id, part);
-  const listOf = <T>(collection: Collection, query: URLSearchParams, most: number): Promise<Pages<T>> =>
-    pages<T>(query.size === 0 ? `/${collection}` : `/${collection}?${query}`, 'the list', most);
+  const listOf = <T>(
+    collection: Collection,
+    query: URLSearchParams,
+    most: number,
+    of = 'the list',
+  ): Promise<Pages<T>> => pages<T>(query.size === 0 ? `/${collection}` : `/${collection}?${query}`, of, most);
   const pages = async <T>(path: string, of: string, most: number): Promise<Pages<T>> => {
     const items: T[] = [];
     let cursor: string | null = null;
