@@ -2,6 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { startControl } from './control.ts';
 import type { Arguments } from './demo/arguments.ts';
@@ -176,10 +177,18 @@ async function explore(
   await new Promise<void>((fulfil) => signal.addEventListener('abort', () => fulfil(), { once: true }));
 }
 
+/** With the Node that runs this one: the reader's own may be too old for it. */
+const CLI = fileURLToPath(new URL('../cli/main.ts', import.meta.url));
+
 function recipes(api: string, control: string, planFile: string, id: string): readonly (readonly [string, string])[] {
   const auth = `-H 'Authorization: Bearer $TOKEN'`;
   const json = `-H 'Content-Type: application/json'`;
+  const cli = `'${process.execPath}' '${CLI}'`;
   return [
+    [
+      'the command line: sign in; then list, explain ID, get ID --watch, help',
+      `SLUICE_TOKEN=$TOKEN ${cli} login ${api} --context demo && ${cli} list`,
+    ],
     ['all rollouts', `curl -s ${auth} ${api}/rollouts`],
     ['one rollout', `curl -s ${auth} ${api}/rollouts/${id}`],
     ['its events, live', `curl -sN ${auth} -H 'Accept: text/event-stream' ${api}/rollouts/${id}/events`],
