@@ -307,9 +307,12 @@ function resume(rollout: Rollout, { actor, at }: Order, reason?: string): Change
         evaluatedAt: null,
         judgement: judgement === null ? null : { ...judgement, blindSince },
       };
-      // The weights were out of our hands: they are put back, and the step's clock starts anew.
-      if (isHandsOff(phase.cause))
-        return patch(going, { ...anew(rollout), ...counts, phase: { ...unsaid(now), reachedAt: null } });
+      // The weights were out of our hands: they are put back, and the step's clock starts anew. What was found last is what
+      // the person has seen: until our write it is no further drift.
+      if (isHandsOff(phase.cause)) {
+        const found = { from: rollout.observedWeight, fromSince: at };
+        return patch(going, { ...anew(rollout), ...counts, phase: { ...unsaid(now), ...found, reachedAt: null } });
+      }
       return patch(going, { ...counts, phase: unsaid(now) });
     }
     default:
