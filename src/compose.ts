@@ -302,7 +302,12 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     severity,
     log,
   });
-  const preparations = openPreparations({ clusters, preparations: ways, writesHere: settings.writesHere ?? true });
+  const preparations = openPreparations({
+    clusters,
+    meshes,
+    preparations: ways,
+    writesHere: settings.writesHere ?? true,
+  });
   const audit = postgresAudit(db);
   const commandPorts = { store, queue, audit, log };
   const probes = prober({ allowed: settings.probeHosts ?? [], tracer });

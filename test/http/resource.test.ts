@@ -16,7 +16,7 @@ const rollout = (phase: Phase, over: Partial<Rollout> = {}): Rollout => ({
       mesh: 'istio',
       stable: { deployment: 'a' },
       canary: { deployment: 'b' },
-      virtualService: { name: 'secret' },
+      virtualService: { name: 'myapp-routes', route: 'secret' },
     },
     steps: [
       { weight: 5, hold: 1000, approval: 'none' },
@@ -162,6 +162,16 @@ describe('the resource', () => {
 
   it('shows nothing of the plan but the target, the labels and the checks', () => {
     expect(JSON.stringify(present(rollout({ name: 'pending', behind: null })))).not.toContain('secret');
+  });
+
+  it('names the mesh object, which the scope of a caller is held against', () => {
+    expect(present(rollout({ name: 'pending', behind: null })).target).toEqual({
+      cluster: 'default',
+      namespace: 'production',
+      service: 'myapp',
+      mesh: 'istio',
+      object: 'myapp-routes',
+    });
   });
 
   it('gives the share in percent, like the other weights', () => {

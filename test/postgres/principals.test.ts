@@ -57,6 +57,18 @@ describe('API tokens', () => {
     expect(await tokens.list()).toContainEqual(expect.objectContaining({ name: 'ana-laptop', ...who }));
   });
 
+  test('a token says where it may change something', async () => {
+    const scope = { namespaces: ['shop'], services: null };
+    const { token } = await tokens.create('shop', 'deployer', null, undefined, { scope });
+    expect(await tokens.authenticate(token)).toMatchObject({ scope });
+    expect(await tokens.list()).toContainEqual(expect.objectContaining({ name: 'shop', ...scope }));
+  });
+
+  test('a limit that names nothing is no limit that could be meant', async () => {
+    const scope = { namespaces: [], services: null };
+    await expect(tokens.create('nowhere', 'deployer', null, undefined, { scope })).rejects.toThrow(/scope_named/);
+  });
+
   test('nothing but the very token will do', async () => {
     const { id, token } = await tokens.create('exact', 'viewer', null);
     const other = await tokens.create('other', 'admin', null);
@@ -150,6 +162,8 @@ describe('API tokens', () => {
       role: 'approver',
       persons: [],
       groups: [],
+      namespaces: null,
+      services: null,
       createdAt: expect.any(Number),
       expiresAt,
       revokedAt: expect.any(Number),

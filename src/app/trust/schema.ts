@@ -37,8 +37,9 @@ const issuer = z.string().refine((text) => isTrustworthy(text) && new URL(text).
 
 // ── who may touch what ──────────────────────────────────────────────────────────────────────────────────────────────
 
-const NAME = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
-const names = z.array(z.string().regex(NAME, 'wanted a name as Kubernetes has it')).min(1).optional();
+/** Of a namespace, a service or a mesh object. */
+export const SCOPED_NAME = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
+const names = z.array(z.string().regex(SCOPED_NAME, 'wanted a name as Kubernetes has it')).min(1).optional();
 const scoped = { namespaces: names, services: names };
 
 const scopeOf = ({ namespaces = null, services = null }: Partial<Scope>): Scope | null =>
