@@ -11,6 +11,7 @@ import type { Trust } from '../../src/app/trust/trust.ts';
 import { application } from '../../src/application.ts';
 import { openerOf } from '../../src/cli/browser-login.ts';
 import { serverOf } from '../../src/cli/settings.ts';
+import { NOTHING_JOINED } from '../../src/domain/person.ts';
 import { type Composed, composed } from '../support/composed.ts';
 import { type OidcIssuer, oidcIssuer } from '../support/oidc-issuer.ts';
 import { quietLog } from '../support/quiet.ts';
@@ -32,10 +33,13 @@ const trustBy = (issuer: string): Trust & { clientSecret: null } => ({
     label: 'Example',
     scopes: ['openid'],
     groupsClaim: 'groups',
+    persons: ['{email}'],
+    trustUnverifiedEmail: false,
     session: SESSION,
     roles: [{ group: 'sre', role: 'approver', scope: null }],
   },
   ci: null,
+  identities: NOTHING_JOINED,
   clientSecret: null,
 });
 

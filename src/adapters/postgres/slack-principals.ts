@@ -9,8 +9,8 @@ const principal = (teamId: string, userId: string, { name, role, persons, groups
   id: `slack:${teamId}:${userId}`,
   name: `slack ${userId} (${name})`,
   role,
-  // Somebody of Slack is a person: without other names, the one that they are called by.
-  persons: persons.length === 0 ? [name] : persons,
+  // Somebody of Slack is a person, if only Slack's. What they are called by here says nothing of any login elsewhere.
+  persons: [...persons, `slack:${userId}`],
   groups,
 });
 
