@@ -181,12 +181,16 @@ describe('API tokens', () => {
 describe('people of Slack', () => {
   test('nobody by default; mapped, remapped, unmapped', async () => {
     expect(await people.find('T1', 'U1')).toBeNull();
-    const ana = { id: 'slack:T1:U1', name: 'slack U1 (ana)', role: 'approver', persons: ['ana'], groups: [] };
+    const ana = { id: 'slack:T1:U1', name: 'slack U1 (ana)', role: 'approver', persons: ['slack:U1'], groups: [] };
     expect(await people.map('T1', 'U1', 'ana', 'approver')).toEqual(ana);
     expect(await people.find('T1', 'U1')).toEqual(ana);
     const who = { persons: ['ana@example.com'], groups: ['payments-oncall'] };
     await people.map('T1', 'U1', 'ana', 'viewer', undefined, who);
-    expect(await people.find('T1', 'U1')).toMatchObject({ role: 'viewer', ...who });
+    expect(await people.find('T1', 'U1')).toMatchObject({
+      role: 'viewer',
+      persons: ['ana@example.com', 'slack:U1'],
+      groups: ['payments-oncall'],
+    });
     expect(await people.unmap('T1', 'U1')).toBe(true);
     expect(await people.unmap('T1', 'U1')).toBe(false);
     expect(await people.find('T1', 'U1')).toBeNull();

@@ -233,7 +233,7 @@ describe('a step that says whose word it wants', () => {
     expect(await says('promote r1')).toContain(words);
     expect(world.done).toEqual([]);
     expect(audit.rows.map(({ code }) => code)).toEqual(['not_an_approver', 'not_an_approver']);
-    who = { ...approver, id: 'slack:T1:U2', name: 'slack U2 (ben)', persons: ['ben'] };
+    who = { ...approver, id: 'slack:T1:U2', name: 'slack U2 (ben)', persons: ['ben@example.com'] };
     expect(await clicks('promote', 0)).toContain('Done: you promoted');
   });
 

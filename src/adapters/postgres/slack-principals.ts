@@ -10,8 +10,8 @@ const principal = (teamId: string, userId: string, row: Row): Principal => ({
   id: `slack:${teamId}:${userId}`,
   name: `slack ${userId} (${row.name})`,
   role: row.role,
-  // Somebody of Slack is a person: without other names, the one that they are called by.
-  persons: row.persons.length === 0 ? [row.name] : row.persons,
+  // Somebody of Slack is a person, if only Slack's. What they are called by here says nothing of any login elsewhere.
+  persons: [...row.persons, `slack:${userId}`],
   groups: row.groups,
   ...scopeOf(row),
 });
