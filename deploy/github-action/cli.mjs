@@ -37,9 +37,11 @@ function makeReady() {
  */
 export function begin([program, ...first], args, env, said) {
   const child = spawn(program, [...first, ...args], { env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
-  let [stdout, rest, last] = ['', '', ''];
+  let [stdout, rest, last, details] = ['', '', '', []];
   const line = (text) => {
-    if (text.startsWith('sluice: ')) last = text.slice('sluice: '.length);
+    if (text.startsWith('sluice: ')) [last, details] = [text.slice('sluice: '.length), []];
+    // What is wrong stands below, fault by fault; what to do about it is indented.
+    else if (last !== '' && text !== '' && !text.startsWith(' ')) details.push(text);
     said(text);
   };
   child.stdout.setEncoding('utf8').on('data', (text) => {
@@ -55,7 +57,7 @@ export function begin([program, ...first], args, env, said) {
     child.once('close', (code) => {
       if (rest !== '') line(rest);
       // Without a code it was killed: the rollout goes on, as after Ctrl-C.
-      resolve({ code: code ?? 130, document: documentOf(stdout), stdout, trouble: last });
+      resolve({ code: code ?? 130, document: documentOf(stdout), stdout, trouble: last, details });
     });
   });
   return {

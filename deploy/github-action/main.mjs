@@ -6,6 +6,8 @@ import { annotate, choice, input, mask, output, quoting, say, summary } from './
 const GRACE_MS = 4_000;
 const LAST_WORDS_MS = 2_000;
 
+const FAULTS_TOLD = 10;
+
 const DONE = 0;
 const USAGE = 2;
 const TIMED_OUT = 5;
@@ -137,25 +139,32 @@ async function lastWords(run, id, within) {
 }
 
 function report({ id, seen, ran, told, cancelled }, { plan, until }) {
-  const { code, trouble } = ran;
+  const { code, trouble, details } = ran;
   const status = told?.status ?? (id === null ? '' : seen.status);
   const reason = told?.sentence ?? (trouble || seen?.outcome?.message || 'the command gave no answer');
+  const whole = id === null ? [reason, ...firstOf(details)].join('\n') : reason;
   output('url', told?.page ?? '');
   output('status', status);
   output('reason', reason);
   output('step', told?.step ?? '');
   output('duration', told === null ? '' : Math.round(told.tookMs / 1000));
   output('exit-code', code);
-  summary(told?.markdown ?? `### ${id ?? plan}: ${status || 'not started'}\n\n\`\`\`\n${reason}\n\`\`\`\n`);
+  summary(told?.markdown ?? `### ${id ?? plan}: ${status || 'not started'}\n\n\`\`\`\n${whole}\n\`\`\`\n`);
 
   const where = told?.page ?? id ?? '';
-  const words = where === '' ? reason : `${reason}. ${where}`;
+  const words = where === '' ? whole : `${reason}. ${where}`;
   if (cancelled) annotate('warning', `Cancelled ${afterCancel(id, status)}`, words);
   else if (code === PAUSED) annotate('notice', 'The rollout waits for a person', words);
   else if (code === TIMED_OUT) annotate('error', 'The wait is over, the rollout goes on', words);
   else if (code !== DONE) annotate('error', id === null ? 'No rollout was started' : `Rollout ${status}`, words);
   process.exitCode = code === PAUSED && until === 'paused' ? DONE : code;
 }
+
+/** The faults of a plan; an annotation is cut off where it is long. */
+const firstOf = (details) =>
+  details.length <= FAULTS_TOLD
+    ? details
+    : [...details.slice(0, FAULTS_TOLD), `and ${details.length - FAULTS_TOLD} more`];
 
 /** What was seen, not what was wanted: an abort may not have been heard. */
 function afterCancel(id, status) {

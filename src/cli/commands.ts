@@ -71,7 +71,8 @@ const WAITING: readonly OptionSpec[] = [
 const EXPECTED: OptionSpec = {
   name: 'expected-step',
   value: 'INDEX',
-  summary: 'refuse (exit code 9) unless it stands at this step: the field step of -o json, from 0',
+  summary:
+    'refuse (exit code 9) unless it stands at this step: the field step of -o json, which counts from 0 ("step 1 of 3" is 0)',
 };
 const REASON: OptionSpec = { name: 'reason', value: 'TEXT', summary: 'why, for the history, the audit and for people' };
 const FIELD: OptionSpec = {

@@ -18,6 +18,11 @@ import { openTerminal } from './show/terminal.ts';
 
 /** What the project is tested with; proxies need 24.5. */
 const OLDEST_NODE = 24;
+/** Whoever can run a container or has a checkout needs no other Node on the machine. */
+const NEWER_NODE = `  install Node ${OLDEST_NODE}: nvm install ${OLDEST_NODE}, or https://nodejs.org
+  or use the image: docker run --rm --entrypoint sluice IMAGE help
+  or, in a checkout after npm ci, the Node that it brings: node_modules/.bin/node src/cli/main.ts help
+`;
 
 function versionOf(): string {
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
@@ -90,7 +95,7 @@ function outputAsked(argv: readonly string[]): 'json' | 'yaml' | null {
 
 async function main(): Promise<void> {
   if (Number(process.versions.node.split('.')[0]) < OLDEST_NODE) {
-    process.stderr.write(`sluice: wanted Node ${OLDEST_NODE} or newer; found ${process.versions.node}\n`);
+    process.stderr.write(`sluice: wanted Node ${OLDEST_NODE} or newer; found ${process.versions.node}\n${NEWER_NODE}`);
     process.exitCode = EXIT_CODES.usage.code;
     return;
   }

@@ -8,11 +8,17 @@ const isRecord = (value: unknown): value is Json =>
 /** Everything before the first = is the path; a dot within a key is written \. */
 export function setField(document: unknown, given: string): unknown {
   const [path, value] = halves('set', given);
-  const keys = path.split(/(?<!\\)\./).map((key) => key.replaceAll('\\.', '.'));
+  const keys = keysOf(given);
   if (keys.some((key) => key === '' || key === '__proto__'))
     throw usage(`--set: wanted a path like labels.image or steps.0.hold; found ${JSON.stringify(path)}`);
   return replaced(document, keys, keys.at(-2) === 'labels' ? value : scalar(value), path);
 }
+
+/** The path of `labels.image=myapp:2.1`, key by key. */
+export const keysOf = (given: string): readonly string[] =>
+  halves('set', given)[0]
+    .split(/(?<!\\)\./)
+    .map((key) => key.replaceAll('\\.', '.'));
 
 /** `at`: the field with the labels, as a path. */
 export function label(document: unknown, given: string, at: readonly string[]): unknown {

@@ -44,6 +44,15 @@ describe('sluice import', () => {
     expect([lint.code, lint.stdout]).toEqual([0, expect.stringContaining('carts by linkerd-smi')]);
   });
 
+  it.each([
+    ['--set', 'labels.image=carts:2.1'],
+    ['--label', 'image=carts:2.1'],
+  ])('asks no more for what %s has given', async (...given) => {
+    const { stdout, stderr } = await offline('-f', canary, '-f', template, ...given);
+    expect(stderr).not.toContain('to be said /labels/image');
+    expect(parse(stdout)).toMatchObject({ labels: { image: 'carts:2.1' } });
+  });
+
   it('ends with 11 where the rollout would be less safe, and with 0 where that is wished', async () => {
     const strict = await offline('-f', weights);
     expect([strict.code, strict.stderr]).toEqual([

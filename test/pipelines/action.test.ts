@@ -221,12 +221,30 @@ describe('a step', () => {
     expect(last).toContain(words);
   });
 
+  it('with a plan that is not valid tells every fault with its place, in the annotation and in the summary', async () => {
+    const { log, outputs, summary } = await step({ ...good(), plan: 'wrong.yaml' }).ended;
+    expect(commandsIn(log).at(-1)).toMatch(/::[^:]*nothing was started%0Awrong\.yaml:\d+:\d+: /);
+    expect(summary).toMatch(/nothing was started\nwrong\.yaml:\d+:\d+: /);
+    expect(outputs['reason']).toMatch(/nothing was started$/);
+  });
+
+  it('tells ten faults at most, and how many there are beside them', async () => {
+    const talker = join(workspace, 'many.mjs');
+    const faults = Array.from({ length: 12 }, (_, index) => `plan.yaml:${index + 1}:1: wrong`);
+    writeFileSync(
+      talker,
+      `console.error(${JSON.stringify(['sluice: no', ...faults, '  what to do'].join('\n'))}); process.exit(11);`,
+    );
+    const { summary } = await step({ ...good(), 'cli-path': talker }).ended;
+    expect(summary).toContain(`no\n${faults.slice(0, 10).join('\n')}\nand 2 more\n`);
+  });
+
   it('lets nothing that a command or a server says become a command of the runner', async () => {
     const talker = join(workspace, 'talker.mjs');
     writeFileSync(talker, "console.error('sluice: no\\n::add-path::/tmp'); process.exit(1);");
     const { code, log } = await step({ ...good(), 'cli-path': talker }).ended;
     expect([code, log]).toEqual([1, expect.stringContaining('\n::add-path::/tmp\n')]);
-    expect(commandsIn(log).slice(1)).toEqual(['::error title=No rollout was started::no']);
+    expect(commandsIn(log).slice(1)).toEqual(['::error title=No rollout was started::no%0A::add-path::/tmp']);
   });
 
   it('keeps the token out of its log, its outputs and its summary', async () => {

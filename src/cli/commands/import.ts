@@ -9,7 +9,7 @@ import type { Ending } from '../exit-codes.ts';
 import { Failure, usage } from '../failure.ts';
 import { offlineParser } from '../offline-parser.ts';
 import { bytesOf } from '../plan-file.ts';
-import { label, setField } from '../set.ts';
+import { keysOf, label, setField } from '../set.ts';
 import { printDocument } from '../show/data.ts';
 import type { Tone } from '../show/line.ts';
 import { toned } from '../show/line.ts';
@@ -90,7 +90,7 @@ async function print(call: Call, outcomes: readonly Outcome[], documents: readon
         ...note,
         source: { file: documents[note.source.document]?.file ?? '', ...note.source },
       })),
-      questions: imported.questions,
+      questions: openQuestions(call, imported),
       problems,
     }));
     return printDocument(terminal, output, all.length === 1 ? all[0] : all, []);
@@ -104,11 +104,17 @@ async function print(call: Call, outcomes: readonly Outcome[], documents: readon
 const TONES: Readonly<Record<Verdict, Tone>> = { maps: 'good', differs: 'warn', unsupported: 'bad', ignored: 'quiet' };
 const WIDEST = 'unsupported!'.length;
 
-function notesOf(
-  { terminal }: Call,
-  { name, plan, imported, problems }: Outcome,
-  documents: readonly FileDocument[],
-): void {
+/** Those that --set and --label have not answered: the documents' own answers do not know of them. */
+function openQuestions(call: Call, { questions }: Imported): Imported['questions'] {
+  const answered = new Set([
+    ...call.texts('set').map((given) => `/${keysOf(given).join('/')}`),
+    ...call.texts('label').map((given) => `/labels/${given.slice(0, given.indexOf('='))}`),
+  ]);
+  return questions.filter(({ pointer }) => !answered.has(pointer));
+}
+
+function notesOf(call: Call, { name, plan, imported, problems }: Outcome, documents: readonly FileDocument[]): void {
+  const { terminal } = call;
   terminal.note(name, 'strong');
   for (const note of imported.notes) {
     const verdict = `${note.verdict}${note.blocks ? '!' : ''}`.padEnd(WIDEST);
@@ -119,7 +125,7 @@ function notesOf(
       ` ${wordsOf(note)}`,
     ]);
   }
-  for (const { pointer, assumed, message } of imported.questions)
+  for (const { pointer, assumed, message } of openQuestions(call, imported))
     terminal.note([
       toned('accent', 'to be said'),
       ` ${pointer}${assumed === null ? '' : ` (now ${assumed})`}: ${message}`,
