@@ -6,6 +6,7 @@ import { postgresTokenStore } from './adapters/postgres/tokens.ts';
 import { GROUP_NAME, PERSON_NAME } from './app/approval-schema.ts';
 import type { Doer } from './app/audit/act.ts';
 import { type Administering, type Identity, PRINCIPAL_ROLES, type PrincipalRole } from './app/ports.ts';
+import { SCOPED_NAME } from './app/trust/schema.ts';
 import { parseDuration } from './app/units.ts';
 import { openLog } from './telemetry/log.ts';
 
@@ -19,10 +20,12 @@ interface Flags {
   readonly reason?: string | undefined;
   readonly group?: readonly string[] | undefined;
   readonly person?: readonly string[] | undefined;
+  readonly namespace?: readonly string[] | undefined;
+  readonly service?: readonly string[] | undefined;
 }
 
 /** The flags that stand for one value. */
-type Single = Exclude<keyof Flags, 'group' | 'person'>;
+type Single = Exclude<keyof Flags, 'group' | 'person' | 'namespace' | 'service'>;
 
 type Wrong = new (message: string) => Error;
 
@@ -98,8 +101,11 @@ async function tokens(
           t.name,
           t.persons.join(', '),
           t.groups.join(', '),
+          limitWords(t.namespaces),
+          limitWords(t.services),
         ].join('\t');
-      return `${['id\trole\tstate\tname\tpersons\tgroups', ...all.map(line)].join('\n')}\n`;
+      const head = 'id\trole\tstate\tname\tpersons\tgroups\tnamespaces\tservices';
+      return `${[head, ...all.map(line)].join('\n')}\n`;
     }
     case 'revoke':
       if (!(await store.revoke(wanted('id'), by)))
@@ -126,6 +132,7 @@ async function slack(
         name,
         role,
         groups = [],
+        scope,
       } = await principals.map(
         wanted('team'),
         wanted('user'),
@@ -134,7 +141,11 @@ async function slack(
         by,
         identityOf(flags, Usage),
       );
-      return `mapped: ${[name, role, ...groups].join(', ')}\n`;
+      const limits =
+        scope === undefined
+          ? []
+          : [`namespaces: ${limitWords(scope.namespaces)}`, `services: ${limitWords(scope.services)}`];
+      return `mapped: ${[name, role, ...groups, ...limits].join(', ')}\n`;
     }
     case 'unmap':
       if (!(await principals.unmap(wanted('team'), wanted('user'), by)))
@@ -151,8 +162,11 @@ function roleOf(text: string, Usage: Wrong): PrincipalRole {
   return role;
 }
 
-/** Which person, by every name they have, and of which groups. */
-function identityOf({ person = [], group = [] }: Flags, Usage: Wrong): Identity {
+const limitWords = (limit: readonly string[] | null): string => (limit === null ? 'all' : limit.join(', '));
+
+/** Which person, by every name they have, and of which groups; where they may change something. */
+function identityOf(flags: Flags, Usage: Wrong): Identity {
+  const { person = [], group = [] } = flags;
   const persons = person.map((name) => name.trim());
   const groups = group.map((name) => name.trim());
   const unfit = [
@@ -161,7 +175,19 @@ function identityOf({ person = [], group = [] }: Flags, Usage: Wrong): Identity 
   ];
   if (unfit.length > 0)
     throw new Usage(`wanted names of letters, digits and . _ @ : + - within; found ${JSON.stringify(unfit[0])}`);
-  return { persons: [...new Set(persons)], groups: [...new Set(groups)] };
+  return { persons: [...new Set(persons)], groups: [...new Set(groups)], ...scopeOf(flags, Usage) };
+}
+
+/** Without a flag: everywhere. */
+function scopeOf({ namespace, service }: Flags, Usage: Wrong): Pick<Identity, 'scope'> {
+  const limit = (flag: string, names: readonly string[] | undefined): readonly string[] | null => {
+    const unfit = names?.find((name) => !SCOPED_NAME.test(name));
+    if (unfit !== undefined)
+      throw new Usage(`wanted --${flag} with a name as Kubernetes has it; found ${JSON.stringify(unfit)}`);
+    return names === undefined ? null : [...new Set(names)];
+  };
+  const [namespaces, services] = [limit('namespace', namespace), limit('service', service)];
+  return namespaces === null && services === null ? {} : { scope: { namespaces, services } };
 }
 
 function expiry(text: string | undefined, Usage: Wrong): number | null {

@@ -129,6 +129,7 @@ import type { OutsideLinks, UseCases } from './app/usecases.ts';
 import { startWorker, type Worker } from './app/worker.ts';
 import { meshesWith, missingCapability } from './domain/capabilities.ts';
 import { childDocument } from './domain/fleet/fleet.ts';
+import { NOTHING_JOINED } from './domain/person.ts';
 import type { Millis, Severities, Target } from './domain/plan.ts';
 import type { Preparation } from './domain/preparation.ts';
 import { PREPARATIONS } from './domain/preparation.ts';
@@ -302,9 +303,14 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     severity,
     log,
   });
-  const preparations = openPreparations({ clusters, preparations: ways, writesHere: settings.writesHere ?? true });
+  const preparations = openPreparations({
+    clusters,
+    meshes,
+    preparations: ways,
+    writesHere: settings.writesHere ?? true,
+  });
   const audit = postgresAudit(db);
-  const commandPorts = { store, queue, audit, log };
+  const commandPorts = { store, queue, audit, log, identities: settings.trust?.identities ?? NOTHING_JOINED };
   const probes = prober({ allowed: settings.probeHosts ?? [], tracer });
   const gates = gateKeeper({ outbound, secrets: webhooks.secrets, now: Date.now });
   const deliveries = postgresDeliveryLog(db);

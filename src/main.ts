@@ -18,8 +18,9 @@ const HELP = `Sluice: progressive delivery for Istio and Linkerd
   token list | token revoke --id ID
   slack map --team T --user U --name NAME --role ROLE | slack unmap --team T --user U
                          --reason TEXT is kept in the audit with any of them; create and map take, as often as wanted,
-                         --person NAME (an e-mail address, a login: who it is, whatever way they come) and
-                         --group NAME (as the approvals of plans name it)
+                         --person NAME (an e-mail address, a login: who it is, whatever way they come),
+                         --group NAME (as the approvals of plans name it),
+                         --namespace NAME and --service NAME (where they may change something; all, if absent)
   slack doctor           ask Slack whether tokens, scopes and channel are as they should be
 
 Configuration, by environment (* may be given as NAME_FILE, the path of a file with the value):
@@ -42,6 +43,8 @@ const OPTIONS = {
   reason: { type: 'string' },
   group: { type: 'string', multiple: true },
   person: { type: 'string', multiple: true },
+  namespace: { type: 'string', multiple: true },
+  service: { type: 'string', multiple: true },
 } as const;
 
 async function main(argv: readonly string[]): Promise<number> {

@@ -2,7 +2,7 @@
 import type { z } from 'zod';
 import type { TrafficRouter } from '../app/ports.ts';
 import type { MeshCapabilities } from '../domain/capabilities.ts';
-import type { Target } from '../domain/plan.ts';
+import type { Role, Target } from '../domain/plan.ts';
 import type { Temporary } from '../domain/temporary.ts';
 import type { KubeClient } from './kubernetes/kube.ts';
 import type { RouteKind } from './routes/router.ts';
@@ -65,6 +65,12 @@ export interface RoutePlace extends RouteKind {
   readonly weights: string;
 }
 
+/** A Service of the target's cluster. */
+export interface ServiceRef {
+  readonly namespace: string;
+  readonly name: string;
+}
+
 export interface MeshModule {
   /** The file's name; the value of `target.mesh`. */
   readonly kind: string;
@@ -85,6 +91,8 @@ export interface MeshModule {
   counting(target: Target): readonly CountView[];
   open(target: Target, kube: KubeClient): TrafficRouter;
   place(target: Target): RoutePlace;
+  /** The Service that the route leads to for a version: its selector says whose pods these are. null: a host that is no Service's name. */
+  serviceOf(target: Target, role: Role): ServiceRef | null;
   /** Whose proxies carry the route out. */
   proxy(target: Target): 'istio' | 'linkerd';
 }

@@ -9,18 +9,21 @@ import { replicasFor } from '../domain/preparation.ts';
 import type { Clusters } from './clusters.ts';
 import type { KubeClient, KubeObject } from './kubernetes/kube.ts';
 import { readWorkload } from './kubernetes/workloads.ts';
+import type { MeshModule } from './mesh.ts';
 import type { PreparationModule, Seen } from './preparation.ts';
-import type { Preparations } from './registry.ts';
+import { notServed } from './prepare/served.ts';
+import { meshFor, type Preparations } from './registry.ts';
 import { ownsField, writersOf } from './routes/writers.ts';
 
 interface PostOptions {
   readonly clusters: Clusters;
+  readonly meshes: ReadonlyMap<string, MeshModule>;
   readonly preparations: Preparations;
   /** false: this process only looks; the rights to write are another's. */
   readonly writesHere: boolean;
 }
 
-export function openPreparations({ clusters, preparations, writesHere }: PostOptions): PreparationGateway {
+export function openPreparations({ clusters, meshes, preparations, writesHere }: PostOptions): PreparationGateway {
   const kubeOf = ({ target }: PreparationTask): KubeClient => {
     const found = clusters.get(target.cluster);
     if (found === undefined) throw new UnknownName('cluster', target.cluster, [...clusters.keys()]);
@@ -35,10 +38,16 @@ export function openPreparations({ clusters, preparations, writesHere }: PostOpt
     return way;
   };
 
+  /** Pods are given to, and taken from, the Deployment whose pods the version's own Service selects, and to no other. */
+  async function foreign(task: PreparationTask): Promise<Seen | null> {
+    if (task.preparation.kind !== 'scale' || task.leaving !== null) return null;
+    return notServed(kubeOf(task), task, meshFor(meshes, task.target.mesh).serviceOf(task.target, 'canary'));
+  }
+
   async function see(task: PreparationTask): Promise<{ readonly way: PreparationModule; readonly seen: Seen }> {
     const ways = task.prepared === null ? waysOf(task.preparation.kind) : [wayOf(task)];
     for (const way of ways) {
-      const seen = await way.look(kubeOf(task), task);
+      const seen = (await foreign(task)) ?? (await way.look(kubeOf(task), task));
       if (seen !== null) return { way, seen };
     }
     throw new Error(`nothing carries out ${task.preparation.kind}: its file in preparations/ is missing`);

@@ -1,6 +1,7 @@
 /** From whoever asks to who starts, and who approves. */
 import type { Approver } from '../domain/approval.ts';
 import { unknownStarter } from '../domain/approval.ts';
+import { overlap } from '../domain/person.ts';
 import type { Plan } from '../domain/plan.ts';
 import type { Starter } from '../domain/rollout.ts';
 import type { Principal } from './ports.ts';
@@ -12,10 +13,10 @@ export type Known = Pick<Principal, 'id' | 'name' | 'persons' | 'groups'>;
 export const approverOf = ({ id, name, persons = [], groups = [] }: Known): Approver => ({ id, name, persons, groups });
 
 /** The person behind the principal, and the one for whom a pipeline says that it starts: neither may be the second pair of eyes. */
-export const starterOf = ({ id, persons = [] }: Known, { onBehalfOf }: Plan): Starter => ({
-  id,
-  persons: onBehalfOf === undefined ? persons : [...persons, onBehalfOf],
-});
+export const starterOf = ({ id, persons = [] }: Known, { onBehalfOf }: Plan): Starter =>
+  onBehalfOf === undefined || overlap(persons, [onBehalfOf])
+    ? { id, persons }
+    : { id, persons: [...persons, onBehalfOf], onBehalfOf };
 
 /** Why this principal cannot start that plan; empty: it can. */
 export function starterProblems(principal: Known, plan: Plan): readonly Problem[] {

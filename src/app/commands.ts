@@ -1,6 +1,7 @@
 /** Commands of people and pipelines: load, decide, commit, wake. The tick brings them about. */
 import type { Command } from '../domain/command.ts';
 import { isRefused, movedOn, order } from '../domain/command.ts';
+import type { Identities } from '../domain/person.ts';
 import { isLive } from '../domain/rollout.ts';
 import type { Known } from './approver.ts';
 import { approverOf } from './approver.ts';
@@ -19,6 +20,8 @@ export interface CommandPorts {
   readonly queue: TickQueue;
   readonly audit: Pick<AuditLog, 'note'>;
   readonly log: Logger;
+  /** Which names are one person's; absent: nothing is said of that. */
+  readonly identities?: Identities;
 }
 
 export interface CommandRequest {
@@ -44,6 +47,7 @@ export async function command(ports: CommandPorts, request: CommandRequest): Pro
       command: wanted,
       actor,
       by: approverOf(by),
+      known: ports.identities,
       at: now,
       expectedStep,
       expectedVersion,

@@ -11,6 +11,7 @@ import type { Ask } from './slack-command.ts';
 import { askOf, askOfButton, BUTTON, buttonPayload, isOrder, SLASH, slashPayload } from './slack-command.ts';
 import { carryOutOrder, type Outcome } from './slack-orders.ts';
 import { escapeSlack, summary, told } from './slack-words.ts';
+import { OutOfScope } from './trust/scope.ts';
 import type { Act, UseCases } from './usecases.ts';
 import { may } from './usecases.ts';
 
@@ -142,7 +143,13 @@ async function decided(
       text: notFound(found, ask.subject, ask.name),
       refused: found.kind === 'none' ? 'rollout_not_found' : 'several_rollouts',
     };
-  return { ...(await carryOutOrder(ports, command, principal, found.rollout, ask)), about: found.rollout.id };
+  const about = found.rollout.id;
+  try {
+    return { ...(await carryOutOrder(ports, command, principal, found.rollout, ask)), about };
+  } catch (error) {
+    if (!(error instanceof OutOfScope)) throw error;
+    return { text: `Nothing was done: ${escapeSlack(error.message)}.`, refused: 'forbidden', about };
+  }
 }
 
 function actFor({ name }: Exclude<Ask, { name: 'help' }>): Act {

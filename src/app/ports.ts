@@ -541,7 +541,7 @@ export interface Principal {
   readonly origin?: Origin;
 }
 /** What is said of a principal beside its role. */
-export type Identity = Pick<Principal, 'persons' | 'groups'>;
+export type Identity = Pick<Principal, 'persons' | 'groups' | 'scope'>;
 
 /** Where a caller may change something. null: anywhere. */
 export interface Scope {
@@ -844,6 +844,8 @@ export interface TokenStore {
       role: PrincipalRole;
       persons: readonly string[];
       groups: readonly string[];
+      namespaces: Scope['namespaces'];
+      services: Scope['services'];
       createdAt: Instant;
       expiresAt: Instant | null;
       revokedAt: Instant | null;

@@ -25,6 +25,11 @@ export function weighed(finding: MeshFinding, severity: Severity | null): MeshFi
   return level === 'unknown' ? finding : { ...finding, level: severity };
 }
 
+/** The same of a check that nobody makes milder: a wish counts only where it is stricter. */
+export function weighedStricter(finding: MeshFinding, severity: Severity | null): MeshFinding {
+  return severity === 'fail' ? weighed(finding, severity) : finding;
+}
+
 /** Does it keep the rollout from starting? */
 export const refuses = ({ level, ignored }: Pick<MeshFinding, 'level' | 'ignored'>): boolean =>
   level === 'fail' && ignored !== true;

@@ -2,9 +2,11 @@
  * Whose word a step waits for: how many people's, of which groups, and not the word of whoever started the rollout.
  *
  * A person comes in by several doors (a token, the page, Slack, a pipeline that they set off), so ids say nothing of
- * whether two of them are one: their names do (`persons`). Somebody of whom no name is known counts as nobody.
+ * whether two of them are one: their names do (`persons`). Somebody of whom no name is known counts as nobody, and where
+ * names do not tell two apart (person.ts), the word does not count.
  */
 import { stepWords } from './change.ts';
+import { type Identities, isSamePerson, NOTHING_JOINED, overlap, untold } from './person.ts';
 import type { ApprovalRule } from './plan.ts';
 import type { Approval, Rollout, Starter } from './rollout.ts';
 
@@ -18,14 +20,6 @@ export interface Approver {
   readonly persons: readonly string[];
   readonly groups: readonly string[];
 }
-
-const same = (a: string, b: string): boolean => a.trim().toLowerCase() === b.trim().toLowerCase();
-
-const overlap = (some: readonly string[], others: readonly string[]): boolean =>
-  some.some((one) => others.some((other) => same(one, other)));
-
-/** One person, as far as anybody knows. */
-export const isSamePerson = (a: Starter, b: Starter): boolean => a.id === b.id || overlap(a.persons, b.persons);
 
 export const ruleAt = ({ plan }: Rollout, step: number): ApprovalRule | null => plan.steps[step]?.rule ?? null;
 
@@ -46,14 +40,24 @@ export function whoMay({ required, notBy, approvers }: ApprovalRule): string {
 }
 
 /** Why this word does not count at that step; null: it does. The right to promote at all is another question. */
-export function objection(rollout: Rollout, step: number, approver: Approver | null): string | null {
+export function objection(
+  rollout: Rollout,
+  step: number,
+  approver: Approver | null,
+  known: Identities = NOTHING_JOINED,
+): string | null {
   const rule = ruleAt(rollout, step);
   if (rule === null) return null;
-  const reason = reasonAgainst(rule, rollout.startedBy ?? null, approver);
+  const reason = reasonAgainst(rule, rollout.startedBy ?? null, approver, known);
   return reason === null ? null : `${stepWords(rollout, step)} is approved by ${whoMay(rule)}: ${reason}`;
 }
 
-function reasonAgainst(rule: ApprovalRule, starter: Starter | null, approver: Approver | null): string | null {
+function reasonAgainst(
+  rule: ApprovalRule,
+  starter: Starter | null,
+  approver: Approver | null,
+  known: Identities,
+): string | null {
   if (approver === null) return 'it is not known who asks';
   const { name, groups, persons } = approver;
   if (rule.approvers.length > 0 && !overlap(groups, rule.approvers))
@@ -62,17 +66,43 @@ function reasonAgainst(rule: ApprovalRule, starter: Starter | null, approver: Ap
     return `it is not known which person ${name} is; an admin says so with --person`;
   if (rule.notBy === undefined) return null;
   if (starter === null) return 'it is not known who started the rollout';
-  return isSamePerson(starter, approver) ? `${name} started it, or had it started` : null;
+  if (isSamePerson(starter, approver, known)) return `${name} started it, or had it started`;
+  for (const names of behind(starter)) {
+    const unclear = untold(approver, 'whoever started it, or had it started', names, known);
+    if (unclear !== null) return unclear;
+  }
+  return null;
+}
+
+/** The names of each person who may stand behind a start: whose principal it is, and who is said to have had it started. */
+function behind({ persons, onBehalfOf }: Starter): readonly (readonly string[])[] {
+  if (onBehalfOf === undefined) return [persons];
+  const own = persons.filter((name) => !overlap([name], [onBehalfOf]));
+  return own.length === 0 ? [[onBehalfOf]] : [own, [onBehalfOf]];
+}
+
+/** Why this word cannot be counted beside those already given: it may be of one of the same people. null: it can. */
+export function uncountable(before: readonly Approval[], by: Approver, known: Identities): string | null {
+  for (const { actor, persons } of before) {
+    const unclear = untold(by, actor, persons, known);
+    if (unclear !== null) return unclear;
+  }
+  return null;
 }
 
 /** May this person go straight to 100 % from `step`? Only past approvals that their one word would give. null: they may. */
-export function objectionToAll(rollout: Rollout, from: number, approver: Approver | null): string | null {
+export function objectionToAll(
+  rollout: Rollout,
+  from: number,
+  approver: Approver | null,
+  known: Identities = NOTHING_JOINED,
+): string | null {
   for (let step = from; step < rollout.plan.steps.length; step += 1) {
     const rule = ruleAt(rollout, step);
     if (rule === null) continue;
     if (rule.required > 1)
       return `${stepWords(rollout, step)} is approved by ${whoMay(rule)}: one word does not go past it. Promote step by step`;
-    const reason = objection(rollout, step, approver);
+    const reason = objection(rollout, step, approver, known);
     if (reason !== null) return reason;
   }
   return null;

@@ -2,7 +2,7 @@
 
 import { anew } from './advance.ts';
 import type { Approver } from './approval.ts';
-import { givenAt, isSamePerson, objection, objectionToAll, ruleAt } from './approval.ts';
+import { givenAt, objection, objectionToAll, ruleAt, uncountable, whoMay } from './approval.ts';
 import type { Change } from './change.ts';
 import {
   end,
@@ -17,6 +17,8 @@ import {
   unsaid,
 } from './change.ts';
 import { isGatePause, waived } from './gates.ts';
+import type { Identities } from './person.ts';
+import { isSamePerson, NOTHING_JOINED } from './person.ts';
 import type { Instant } from './plan.ts';
 import { besideWords } from './prepared.ts';
 import type { Approval, Go, PauseCause, Rollout } from './rollout.ts';
@@ -42,6 +44,8 @@ export interface Order {
   readonly actor: string;
   /** Who that is; absent: not known, and no word where a step says whose it must be. */
   readonly by?: Approver | undefined;
+  /** Which names are one person's; absent: nothing is said of that. */
+  readonly known?: Identities | undefined;
   readonly at: Instant;
   /** The step that the person saw; undefined: any. */
   readonly expectedStep?: number | undefined;
@@ -200,19 +204,29 @@ type Word =
  * What a word to go on is worth, by the rules of the steps that it goes past. Once the present step is approved, what is
  * left to say there (past a gate) is for anybody who may promote.
  */
-function wordOf(rollout: Rollout, { by: asked, actor, at }: Order, full: boolean): Word {
+function wordOf(rollout: Rollout, { by: asked, known = NOTHING_JOINED, actor, at }: Order, full: boolean): Word {
   const { phase } = rollout;
   if (phase.name !== 'progressing' && phase.name !== 'paused') return { kind: 'enough', kept: {} };
   const by = asked ?? null;
   const { step } = phase;
   const approved = phase.go !== null;
   const against =
-    (approved ? null : objection(rollout, step, by)) ?? (full ? objectionToAll(rollout, step + 1, by) : null);
+    (approved ? null : objection(rollout, step, by, known)) ??
+    (full ? objectionToAll(rollout, step + 1, by, known) : null);
   if (against !== null) return { kind: 'refused', refusal: { code: 'not_an_approver', message: against } };
   const rule = ruleAt(rollout, step);
   if (rule === null || approved || by === null) return { kind: 'enough', kept: {} };
   const before = givenAt(rollout);
-  if (before.some((approval) => isSamePerson(approval, by))) return { kind: 'repeated' };
+  if (before.some((approval) => isSamePerson(approval, by, known))) return { kind: 'repeated' };
+  const unclear = uncountable(before, by, known);
+  if (unclear !== null)
+    return {
+      kind: 'refused',
+      refusal: {
+        code: 'not_an_approver',
+        message: `${stepWords(rollout, step)} is approved by ${whoMay(rule)}: ${unclear}`,
+      },
+    };
   const approvals = [...before, { id: by.id, persons: by.persons, actor, at }];
   return approvals.length < rule.required
     ? { kind: 'not_enough', approvals, required: rule.required }
@@ -307,9 +321,12 @@ function resume(rollout: Rollout, { actor, at }: Order, reason?: string): Change
         evaluatedAt: null,
         judgement: judgement === null ? null : { ...judgement, blindSince },
       };
-      // The weights were out of our hands: they are put back, and the step's clock starts anew.
-      if (isHandsOff(phase.cause))
-        return patch(going, { ...anew(rollout), ...counts, phase: { ...unsaid(now), reachedAt: null } });
+      // The weights were out of our hands: they are put back, and the step's clock starts anew. What was found last is what
+      // the person has seen: until our write it is no further drift.
+      if (isHandsOff(phase.cause)) {
+        const found = { from: rollout.observedWeight, fromSince: at };
+        return patch(going, { ...anew(rollout), ...counts, phase: { ...unsaid(now), ...found, reachedAt: null } });
+      }
       return patch(going, { ...counts, phase: unsaid(now) });
     }
     default:

@@ -36,6 +36,15 @@ export interface Target {
   readonly [field: string]: unknown;
 }
 
+/** Name of the mesh object that is shifted: the one field of its mesh's own that names an object. null: it has none, or several. */
+export function meshObjectOf(target: Readonly<Record<string, unknown>>): string | null {
+  const named = Object.values(target).flatMap((field) => {
+    const { name } = (typeof field === 'object' && field !== null ? field : {}) as { readonly name?: unknown };
+    return typeof name === 'string' ? [name] : [];
+  });
+  return named.length === 1 ? (named[0] ?? null) : null;
+}
+
 export interface Step {
   /** Canary share of this step. Strictly rising from step to step, but for steps that add something: they keep it. */
   readonly weight: Weight;

@@ -1,5 +1,6 @@
 /** The aggregate: one rollout, its phase, what was last observed, and what it wants the mesh to be. */
 import type { Finding } from './evidence/verdict.ts';
+import type { Named } from './person.ts';
 import type { Instant, Plan, Weight } from './plan.ts';
 import { weightAt } from './plan.ts';
 import type { Prepared } from './preparation.ts';
@@ -63,14 +64,15 @@ export interface Go {
 }
 
 /** Who started a rollout: the principal, and every name of the person behind it. */
-export interface Starter {
-  readonly id: string;
-  /** Empty: it is not known who it was. */
+export interface Starter extends Named {
+  /** Empty: it is not known who it was. `onBehalfOf` is among them. */
   readonly persons: readonly string[];
+  /** The person for whom it was started, where that is no name of the principal's own; absent: it is, or nobody said. */
+  readonly onBehalfOf?: string;
 }
 
 /** One person's word at a step that says whose it must be. */
-export interface Approval extends Starter {
+export interface Approval extends Named {
   readonly actor: string;
   readonly at: Instant;
 }

@@ -15,11 +15,10 @@ import type { People } from '../app/trust/login.ts';
 import type { LoginCodes } from '../app/trust/ports.ts';
 import type { Millis } from '../domain/plan.ts';
 import { readBody } from './body.ts';
-import { originOf } from './origin.ts';
+import { type Exchanges, exchanges } from './exchanges.ts';
+import { addressOf, originOf } from './origin.ts';
 import type { ProblemCode, Refused } from './problem.ts';
 import { refuse } from './problem.ts';
-import type { Rate } from './rate.ts';
-import { rateLimiter } from './rate.ts';
 import { NAMELESS, refusals } from './refusals.ts';
 import { send, sendProblem } from './respond.ts';
 import type { Sessions } from './session.ts';
@@ -44,9 +43,6 @@ const ASKING = '/ui/cli';
 
 /** Between the click and the command line lies one redirect on one computer. */
 const CODE_LASTS: Millis = 60_000;
-/** As many as of the provider's codes. */
-const EXCHANGES: Rate = { burst: 60, perSecond: 5 };
-
 /** 256 bits in base64url, as the challenge of PKCE has them. */
 const DIGEST = /^[\w-]{43}$/;
 /** Below 1024 nobody listens without being somebody else. */
@@ -66,7 +62,7 @@ const FRESH = { 'Cache-Control': 'no-store' };
 export function cliLoginRouter(options: CliLoginRoutes): Router {
   const { sessions, audit, log } = options;
   const noteRefusal = refusals(audit, log, () => performance.now());
-  const exchanges = rateLimiter(EXCHANGES, () => performance.now());
+  const limits = exchanges(() => performance.now());
   const router = Router();
 
   router.get(CLI_LOGIN_PATH, (req, res) => {
@@ -98,9 +94,9 @@ export function cliLoginRouter(options: CliLoginRoutes): Router {
   });
 
   router.post(CLI_TOKEN_PATH, async (req, res) => {
-    if (!exchanges.take('all').allowed)
-      return sendProblem(res, refuse('rate_limited', 'too many codes at once', { headers: { 'Retry-After': '1' } }));
-    const made = await exchanged(options, req, res);
+    if (!limits.ofOne(addressOf(req))) return sendProblem(res, tooMany(' from your address'));
+    const made = await exchanged(options, limits, req, res);
+    if ('problem' in made && made.problem === 'rate_limited') return sendProblem(res, made);
     if (!('problem' in made)) return send(res, 200, FRESH, 'application/json', JSON.stringify(made));
     const doer = { id: NAMELESS, name: NAMELESS, origin: originOf(req, res, undefined) };
     await noteRefusal(refused(doer, { action: 'session.login', id: null, code: made.problem }));
@@ -118,6 +114,10 @@ const sendTo = (
   send(res, 200, FRESH, 'application/json', JSON.stringify({ location }));
 };
 
+/** Nothing was looked at, so that it is no refusal of theirs. */
+const tooMany = (whence = ''): Refused<'rate_limited'> =>
+  refuse('rate_limited', `too many codes at once${whence}`, { headers: { 'Retry-After': '2' } });
+
 interface Made {
   readonly token: string;
   readonly expiresAt: string;
@@ -127,11 +127,13 @@ interface Made {
 
 async function exchanged(
   { codes, people, tokens, audit, log }: CliLoginRoutes,
+  limits: Exchanges,
   req: Request,
   res: Response,
 ): Promise<Made | Refused<ProblemCode>> {
   const said = await bodyOf(req, res, brought);
   if ('problem' in said) return said;
+  if (!limits.ofAll()) return tooMany();
   // Gone with the first who brings it, whatever else they know.
   const grant = await codes.take(said.code);
   const challenge = createHash('sha256').update(said.verifier).digest('base64url');

@@ -1,7 +1,7 @@
 /** Answers about fleet rollouts, as the API gives them. */
 import { z } from 'zod';
 import { FLEET_FACTS, FLEET_STATUSES } from '../domain/fleet/fleet.ts';
-import { described, finding, named, STATUSES } from './schemas.ts';
+import { described, finding, meshObjectSchema, named, STATUSES } from './schemas.ts';
 
 const time = z.iso.datetime();
 const childSchema = z.object({
@@ -26,7 +26,7 @@ export const fleetSchema = named(
     ),
     target: described(
       'Of the plan, without the cluster.',
-      z.object({ namespace: z.string(), service: z.string(), mesh: z.string() }),
+      z.object({ namespace: z.string(), service: z.string(), mesh: z.string(), object: meshObjectSchema }),
     ),
     wave: described('Index of the present wave, from 0.', z.int()),
     message: described('Why it stands still, goes back or ended; null: none of these.', z.string().nullable()),

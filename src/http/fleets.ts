@@ -7,7 +7,7 @@ import type { FleetCommand, FleetExpectation } from '../domain/fleet/advance.ts'
 import { fleetAwaits } from '../domain/fleet/advance.ts';
 import type { Fleet, FleetFact, FleetSpec } from '../domain/fleet/fleet.ts';
 import { FLEET_STATUSES, fleetStatus } from '../domain/fleet/fleet.ts';
-import type { Instant } from '../domain/plan.ts';
+import { type Instant, meshObjectOf } from '../domain/plan.ts';
 import { forbidden } from './auth.ts';
 import { reason } from './commands.ts';
 import { hashOf } from './document.ts';
@@ -264,7 +264,7 @@ const accepted = (fleet: Fleet, publicUrl: string | undefined, more: Readonly<Re
 function targetOf({ plan }: FleetSpec) {
   const target = plan['target'] as Readonly<Record<'namespace' | 'service' | 'mesh', string>>;
   const { namespace, service, mesh } = target;
-  return { namespace, service, mesh };
+  return { namespace, service, mesh, object: meshObjectOf(target) };
 }
 
 const timeOf = (at: Instant): string => new Date(at).toISOString();

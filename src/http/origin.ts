@@ -38,7 +38,7 @@ function viaOf(req: Request, agent: string | undefined, kind: Principal['kind'])
 }
 
 /** A trusted proxy's X-Forwarded-For may hold anything that its own caller wrote. */
-function addressOf(req: Request): string | null {
+export function addressOf(req: Request): string | null {
   const said = req.ip ?? '';
   return isIP(said) === 0 ? (req.socket.remoteAddress ?? null) : said;
 }

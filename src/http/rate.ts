@@ -18,8 +18,8 @@ export interface RateLimiter {
   take(key: string): Allowance;
 }
 
-/** Keys beyond which those that are full again are forgotten. */
-const FORGET_ABOVE = 10_000;
+/** Of how many keys is known how much they have used: beyond, whoever has not asked for longest begins anew. */
+export const KEYS_KEPT = 10_000;
 
 /** A token bucket per key. `now`: milliseconds of a monotonic clock. */
 export function rateLimiter({ burst, perSecond }: Rate, now: () => Millis): RateLimiter {
@@ -29,13 +29,15 @@ export function rateLimiter({ burst, perSecond }: Rate, now: () => Millis): Rate
   return {
     take(key) {
       const at = now();
-      if (buckets.size > FORGET_ABOVE)
-        for (const [k, bucket] of buckets) if (levelOf(bucket, at) >= burst) buckets.delete(k);
       const known = buckets.get(key);
       const level = known === undefined ? burst : levelOf(known, at);
       const allowed = level >= 1;
       const left = allowed ? level - 1 : level;
+      // A map keeps the order in which keys came: the first is the one that has not asked for longest.
+      buckets.delete(key);
       buckets.set(key, { level: left, at });
+      const [oldest] = buckets.size > KEYS_KEPT ? buckets.keys() : [];
+      if (oldest !== undefined) buckets.delete(oldest);
       return {
         allowed,
         remaining: Math.floor(left),

@@ -6,6 +6,7 @@ import type { AuditEntry } from '../app/audit/act.ts';
 import type { AuditLog } from '../app/audit/log.ts';
 import type { Logger } from '../app/ports.ts';
 import type { Millis } from '../domain/plan.ts';
+import { networkOf } from './network.ts';
 import type { Rate } from './rate.ts';
 import { rateLimiter } from './rate.ts';
 
@@ -14,8 +15,8 @@ export type NoteRefusal = (entry: AuditEntry) => Promise<void>;
 
 /** Of one caller. A person's mistakes stay far below. */
 export const REFUSALS: Rate = { burst: 60, perSecond: 0.1 };
-/** Of callers that have no name, all together: addresses are cheap. */
-export const NAMELESS_REFUSALS: Rate = { burst: 600, perSecond: 1 };
+/** Of callers that have no name, all together, for addresses are cheap and the rows stay: then one a minute, with the number of the others. */
+export const NAMELESS_REFUSALS: Rate = { burst: 60, perSecond: 1 / 60 };
 
 export const NAMELESS = 'anonymous';
 
@@ -25,7 +26,7 @@ export function refusals(audit: Pick<AuditLog, 'note'>, log: Logger, now: () => 
   let omitted = 0;
   const allowed = ({ actorId, address }: AuditEntry): boolean =>
     actorId === NAMELESS
-      ? each.take(`from ${address}`).allowed && nameless.take('all').allowed
+      ? each.take(`from ${networkOf(address)}`).allowed && nameless.take('all').allowed
       : each.take(actorId).allowed;
   return async (entry) => {
     if (!allowed(entry)) {

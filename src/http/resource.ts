@@ -6,7 +6,7 @@ import type { JudgedBlock, Ledger } from '../domain/evidence/ledger.ts';
 import type { Finding as EvidenceFinding } from '../domain/evidence/verdict.ts';
 import { gatesBefore, stepAhead } from '../domain/gates.ts';
 import { guardKey, guardsOf } from '../domain/guard.ts';
-import type { Instant } from '../domain/plan.ts';
+import { type Instant, meshObjectOf } from '../domain/plan.ts';
 import type { Outcome, Rollout } from '../domain/rollout.ts';
 import { desiredWeight, statusOf, stepOf } from '../domain/rollout.ts';
 import type {
@@ -49,7 +49,7 @@ export function present(rollout: Rollout, publicUrl?: string, outside?: OutsideL
       observed: rollout.observedWeight,
       share: rollout.observedShare === null ? null : Math.round(rollout.observedShare * 10_000) / 100,
     },
-    target: { cluster, namespace, service, mesh },
+    target: { cluster, namespace, service, mesh, object: meshObjectOf(plan.target) },
     labels: { ...plan.labels },
     reverts: rollout.reverts ?? null,
     fleet: rollout.fleet?.id ?? null,

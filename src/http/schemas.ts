@@ -27,6 +27,11 @@ export const STATUSES = ['pending', 'progressing', 'paused', 'rolling_back', ...
 const time = z.iso.datetime();
 const percent = z.number().min(0).max(100);
 
+export const meshObjectSchema = described(
+  'Name of the mesh object whose weights move. The scope of a caller wants it among its services, beside `service`.',
+  z.string().nullable(),
+);
+
 const status = named(
   'Status',
   'succeeded, rolled_back, aborted, superseded and failed are terminal and never renamed. failed means only that the stable version could not be restored and a person is needed.',
@@ -140,7 +145,13 @@ export const rolloutSchema = named(
         z.number().nullable(),
       ),
     }),
-    target: z.object({ cluster: z.string(), namespace: z.string(), service: z.string(), mesh: z.string() }),
+    target: z.object({
+      cluster: z.string(),
+      namespace: z.string(),
+      service: z.string(),
+      mesh: z.string(),
+      object: meshObjectSchema,
+    }),
     labels: z.record(z.string(), z.string()),
     fleet: described('Id of the fleet rollout that started it; null: none.', z.string().nullable()),
     reverts: described('Id of the promoted rollout that this one takes back; null: none.', z.string().nullable()),

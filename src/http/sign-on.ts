@@ -12,9 +12,8 @@ import type { People } from '../app/trust/login.ts';
 import type { SignOn, SignOnFailure, SignOnSecrets } from '../app/trust/ports.ts';
 import { CALLBACK_PATH } from '../app/trust/ports.ts';
 import type { Instant, Millis } from '../domain/plan.ts';
-import { pageDoer } from './origin.ts';
-import type { Rate } from './rate.ts';
-import { rateLimiter } from './rate.ts';
+import { exchanges } from './exchanges.ts';
+import { addressOf, pageDoer } from './origin.ts';
 import { refusals } from './refusals.ts';
 import { seal, sealKey, unseal } from './seal.ts';
 import type { Sessions } from './session.ts';
@@ -34,9 +33,6 @@ export interface SignOnRoutes {
 
 /** Beside the page, not below it: what is below /ui the page itself answers. */
 export const SIGN_ON_PATH = '/login/oidc';
-
-/** Codes that this process brings to the provider: far above any morning, and no way to flood the provider through us. */
-const EXCHANGES: Rate = { burst: 60, perSecond: 5 };
 
 /** Time to find the second factor. */
 const ATTEMPT_LASTS: Millis = 600_000;
@@ -58,7 +54,7 @@ export function signOnRouter(options: SignOnRoutes): Router {
   // Lax: the provider's answer is a navigation from another site, to which a Strict cookie is not sent.
   const attributes = `Path=/; HttpOnly; SameSite=Lax${tls ? '; Secure' : ''}`;
   const over = `${name}=; Max-Age=0; ${attributes}`;
-  const exchanges = rateLimiter(EXCHANGES, () => performance.now());
+  const limits = exchanges(() => performance.now());
   const router = Router();
 
   const leave = (res: Response, location: string, cookies: readonly string[]): void => {
@@ -100,7 +96,8 @@ export function signOnRouter(options: SignOnRoutes): Router {
       return back(req, res, 'declined', `the provider answers ${error.replaceAll(/[^\w.-]/g, '').slice(0, 60)}`);
     const code = text(req, 'code');
     if (code === null) return back(req, res, 'refused', 'the answer has no code');
-    if (!exchanges.take('all').allowed) return back(req, res, 'unavailable', 'too many attempts at once');
+    if (!limits.ofOne(addressOf(req)) || !limits.ofAll())
+      return back(req, res, 'unavailable', 'too many attempts at once');
     const finished = await signOn.finish({ code, iss: text(req, 'iss') }, attempt);
     if (!finished.ok) return back(req, res, finished.code, finished.message);
     const principal = people.principalOf(finished.person);

@@ -7,7 +7,7 @@ const NOTHING = { start: false, pause: false, promote: false, abort: false, give
 
 /**
  * @param {Pick<Session, 'may' | 'principal'>} session
- * @param {{ readonly namespace: string, readonly service: string } | null} place null: it reaches beyond any one service
+ * @param {{ readonly namespace: string, readonly service: string, readonly object: string | null } | null} place null: it reaches beyond any one service
  * @returns {Session['may']}
  */
 export function mayAt({ may, principal }, place) {
@@ -15,6 +15,11 @@ export function mayAt({ may, principal }, place) {
   if (scope === null) return may;
   const fits = (/** @type {readonly string[] | null} */ limit, /** @type {string} */ found) =>
     limit === null || limit.includes(found);
-  const within = place !== null && fits(scope.namespaces, place.namespace) && fits(scope.services, place.service);
+  // Both names, as the server wants it: what a plan calls its service, and the mesh object that moves the traffic.
+  const within =
+    place !== null &&
+    fits(scope.namespaces, place.namespace) &&
+    fits(scope.services, place.service) &&
+    fits(scope.services, place.object ?? '');
   return within ? may : { ...may, ...NOTHING };
 }

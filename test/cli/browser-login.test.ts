@@ -11,6 +11,8 @@ import type { Trust } from '../../src/app/trust/trust.ts';
 import { application } from '../../src/application.ts';
 import { openerOf } from '../../src/cli/browser-login.ts';
 import { serverOf } from '../../src/cli/settings.ts';
+import { NOTHING_JOINED } from '../../src/domain/person.ts';
+import { EXCHANGES_OF_ONE } from '../../src/http/exchanges.ts';
 import { type Composed, composed } from '../support/composed.ts';
 import { type OidcIssuer, oidcIssuer } from '../support/oidc-issuer.ts';
 import { quietLog } from '../support/quiet.ts';
@@ -32,10 +34,13 @@ const trustBy = (issuer: string): Trust & { clientSecret: null } => ({
     label: 'Example',
     scopes: ['openid'],
     groupsClaim: 'groups',
+    persons: ['{email}'],
+    trustUnverifiedEmail: false,
     session: SESSION,
     roles: [{ group: 'sre', role: 'approver', scope: null }],
   },
   ci: null,
+  identities: NOTHING_JOINED,
   clientSecret: null,
 });
 
@@ -363,4 +368,19 @@ describe('the server', () => {
     app = whole;
     expect((await list()).status).toBe(200);
   });
+});
+
+it('codes of one network are limited before anything is looked at, and then write nothing into the audit', async () => {
+  const rows = async () => (await world.sql.query('select count(*)::int as n from audit')).rows[0].n as number;
+  const before = await rows();
+  let looked = 0;
+  const body = { code: 'x'.repeat(43), verifier: 'y'.repeat(43) };
+  for (;;) {
+    const { status } = await request(server).post('/login/cli/token').send(body);
+    if (status === 429) break;
+    expect(status).toBe(401);
+    looked += 1;
+  }
+  expect(looked).toBeGreaterThanOrEqual(EXCHANGES_OF_ONE.burst / 2);
+  expect((await rows()) - before).toBeLessThanOrEqual(looked);
 });

@@ -5,8 +5,9 @@ import { observe } from '../../src/domain/advance.ts';
 import { type Approver, unknownStarter, whoMay } from '../../src/domain/approval.ts';
 import type { Change } from '../../src/domain/change.ts';
 import { type Command, isRefused, order, type Refusal } from '../../src/domain/command.ts';
+import { type Identities, isSamePerson, kindOf, NOTHING_JOINED } from '../../src/domain/person.ts';
 import type { ApprovalRule, Step } from '../../src/domain/plan.ts';
-import type { Rollout } from '../../src/domain/rollout.ts';
+import type { Rollout, Starter } from '../../src/domain/rollout.ts';
 import { isLive, stepOf } from '../../src/domain/rollout.ts';
 import { aPlan, aRollout, asWanted, atStep, measured } from '../support/builders.ts';
 
@@ -48,8 +49,8 @@ const rolloutAt = (step: number, rules: readonly (ApprovalRule | null)[], part: 
     ...part,
   });
 
-const promote = (rollout: Rollout, by: Approver | undefined, full = false): Change | Refusal =>
-  order(rollout, { command: { name: 'promote', full }, actor: by?.name ?? 'somebody', by, at: 100 });
+const promote = (rollout: Rollout, by: Approver | undefined, full = false, known?: Identities): Change | Refusal =>
+  order(rollout, { command: { name: 'promote', full }, actor: by?.name ?? 'somebody', by, known, at: 100 });
 const moved = (result: Change | Refusal): Rollout => {
   if (isRefused(result)) throw new Error(result.message);
   return result.rollout;
@@ -131,6 +132,81 @@ describe('a word that counts', () => {
   it('is wanted no more past a gate, once the step is approved', () => {
     const approved = moved(promote(rolloutAt(0, [fourEyes]), ben));
     expect(promote(approved, ana)).toEqual({ rollout: approved, facts: [] });
+  });
+});
+
+describe('names of different kinds', () => {
+  const OIDC = 'oidc:https://idp.example.com#';
+  const anaSignedIn = somebody('ana', { id: 'user:s1', name: 'user ana', persons: ['ana@example.com', `${OIDC}s1`] });
+  const benSignedIn = somebody('ben', { id: 'user:s2', name: 'user ben', persons: ['ben@example.com', `${OIDC}s2`] });
+  const anaJoined = { people: [['ana@example.com', 'ana-gh', 'slack:U1']], kindsDiffer: false };
+  const bothJoined = { ...anaJoined, people: [...anaJoined.people, ['ben@example.com', 'ben-gh']] };
+  const differ = { people: [], kindsDiffer: true };
+  const forAna = { id: 'ci:github:7', persons: ['ana-gh'], onBehalfOf: 'ana-gh' };
+  const forAnaByBot = { id: 'token:bot', persons: ['bot@example.com', 'ana-gh'], onBehalfOf: 'ana-gh' };
+  const self = /started it, or had it started$/;
+  const unclear =
+    /cannot be told whether .* by e-mail address.*\(ana-gh\) by plain name.* people or login\.persons in the trust policy/;
+
+  it.each<[string, Starter, Approver, Identities, RegExp | null]>([
+    ['the login of a pipeline and a sign-in, nothing joined: Ana', forAna, anaSignedIn, NOTHING_JOINED, unclear],
+    ['the same: Ben, of whom nobody can tell either', forAna, benSignedIn, NOTHING_JOINED, unclear],
+    ['Ana, joined', forAna, anaSignedIn, anaJoined, self],
+    ['Ben, where the starter is joined', forAna, benSignedIn, anaJoined, null],
+    ['Ben, with a login of his own', forAna, { ...benSignedIn, persons: ['ben-gh'] }, NOTHING_JOINED, null],
+    ['Ben, joined', forAna, benSignedIn, bothJoined, null],
+    ['Ben, where kinds are said to differ', forAna, benSignedIn, differ, null],
+    [
+      'a token that names a person does not answer for whom it starts',
+      forAnaByBot,
+      benSignedIn,
+      NOTHING_JOINED,
+      unclear,
+    ],
+    ['nor does it where the other is joined', forAnaByBot, benSignedIn, anaJoined, null],
+    ['Slack, joined', forAna, somebody('x', { persons: ['slack:U1'] }), anaJoined, self],
+    [
+      'Slack alone',
+      forAna,
+      somebody('x', { persons: ['slack:U2'] }),
+      NOTHING_JOINED,
+      /cannot be told .* by slack:, .*by plain name/,
+    ],
+    ['one issuer', { id: 'user:s1', persons: [`${OIDC}s1`] }, benSignedIn, NOTHING_JOINED, null],
+    [
+      'another issuer',
+      { id: 'user:s1', persons: ['oidc:https://old#s1'] },
+      benSignedIn,
+      NOTHING_JOINED,
+      /cannot be told/,
+    ],
+  ])('%s', (_, startedBy, by, known, words) => {
+    const result = promote(rolloutAt(0, [fourEyes], { startedBy }), by, false, known);
+    if (words === null) expect(moved(result).phase).toMatchObject({ go: { actor: by.name } });
+    else expect(result).toMatchObject({ code: 'not_an_approver', message: expect.stringMatching(words) });
+  });
+
+  it('are not counted as two people, unless something joins them', () => {
+    const inSlack = somebody('x', { persons: ['slack:U1'] });
+    const first = moved(promote(rolloutAt(0, [two]), benSignedIn));
+    expect(promote(first, inSlack)).toMatchObject({
+      code: 'not_an_approver',
+      message: expect.stringMatching(/approved by 2 people .*: it cannot be told whether token x is user ben/),
+    });
+    expect(moved(promote(first, inSlack, false, anaJoined)).phase).toMatchObject({ go: { actor: 'token x' } });
+    const again = { people: [['ben@example.com', 'slack:U1']], kindsDiffer: false };
+    expect(promote(first, inSlack, false, again)).toMatchObject({ facts: [] });
+  });
+
+  it.each([
+    ['ana-gh', 'plain name'],
+    [' Ana@Example.com', 'e-mail address'],
+    ['slack:U123', 'slack:'],
+    ['GitHub:ana', 'github:'],
+    ['github:ana@example.com', 'github:'],
+    ['oidc:https://idp.example.com:8443/a#u:1@x', 'oidc:https://idp.example.com:8443/a'],
+  ])('%j is of the kind %s', (name, kind) => {
+    expect(kindOf(name)).toBe(kind);
   });
 });
 
@@ -238,5 +314,67 @@ it('no rollout goes past a step without the words that it asks for, whatever is 
       },
     ),
     { numRuns: 500 },
+  );
+});
+
+it('a second pair of eyes is known by a name of a kind of the first, and by none that is the same, whatever names there are', () => {
+  const name = fc.constantFrom<string>(
+    'a',
+    'b',
+    'a@x',
+    'b@x',
+    'slack:U1',
+    'slack:U2',
+    'github:a',
+    'oidc:i#1',
+    'oidc:i#2',
+  );
+  const names = fc.uniqueArray(name, { minLength: 1, maxLength: 4 });
+  fc.assert(
+    fc.property(
+      names,
+      fc.option(name),
+      names,
+      names,
+      fc.constantFrom(fourEyes, two),
+      (own, behalf, by, same, asked) => {
+        const known = { people: [same], kindsDiffer: false };
+        const all = (some: readonly string[]) => (some.some((one) => same.includes(one)) ? [...some, ...same] : some);
+        const startedBy =
+          behalf === null || own.includes(behalf)
+            ? { id: 'token:s', persons: own }
+            : { id: 'token:s', persons: [...own, behalf], onBehalfOf: behalf };
+        const approver = somebody('by', { persons: by });
+        const first = { id: 'token:s', persons: own, actor: 's', at: 1 };
+        const { phase } = rolloutAt(0, [asked]);
+        const rollout = rolloutAt(0, [asked], {
+          startedBy,
+          phase: { ...phase, approvals: asked === two ? [first] : [] } as Rollout['phase'],
+        });
+        const result = promote(rollout, approver, false, known);
+        const { onBehalfOf } = startedBy;
+        const parties = asked === two || onBehalfOf === undefined ? [own] : [own, [onBehalfOf]];
+        const differs = (party: readonly string[]): boolean =>
+          !all(party).some((one) => all(by).includes(one)) &&
+          all(party).some((one) => all(by).some((other) => kindOf(one) === kindOf(other)));
+        const counted = !isRefused(result) && result.rollout !== rollout;
+        expect(counted).toBe(parties.every(differs));
+      },
+    ),
+    { numRuns: 2_000 },
+  );
+});
+
+it('whoever is one person is so the other way round', () => {
+  const names = fc.uniqueArray(fc.constantFrom('a', 'A ', 'b', 'a@x', 'slack:U1'), { maxLength: 3 });
+  fc.assert(
+    fc.property(names, names, names, (a, b, same) => {
+      const known = { people: [same], kindsDiffer: false };
+      const [one, other] = [
+        { id: '1', persons: a },
+        { id: '2', persons: b },
+      ];
+      expect(isSamePerson(one, other, known)).toBe(isSamePerson(other, one, known));
+    }),
   );
 });

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { observe, weightToWrite } from '../../src/domain/advance.ts';
 import type { Change } from '../../src/domain/change.ts';
 import { type Command, isRefused, order, type Refusal } from '../../src/domain/command.ts';
 import type { Rollout } from '../../src/domain/rollout.ts';
-import { desiredWeight, statusOf } from '../../src/domain/rollout.ts';
-import { aRollout, atStep } from '../support/builders.ts';
+import { desiredWeight, stampOf, statusOf } from '../../src/domain/rollout.ts';
+import { aRollout, aRoute, asWanted, atStep } from '../support/builders.ts';
 
 const give = (
   rollout: Rollout,
@@ -112,6 +113,19 @@ it('aborts from every live state toward weight 0 with a new generation, and says
 
 it('never touches the object of the rollout that it waits behind', () => {
   expect(done(behind, abort).phase).toMatchObject({ name: 'ended', status: 'aborted' });
+});
+
+it('resume after a drift puts the weight back at the next look, whatever it was before the step', () => {
+  const rollout: Rollout = { ...paused('drift'), observedWeight: 80, appliedGeneration: 1 };
+  const resumed = done(rollout, { name: 'resume' });
+  const route = { ...aRoute(80, stampOf(rollout)), lastWriter: 'kubectl-edit' };
+  const seen = asWanted(resumed, 200, { route });
+  const { rollout: next, facts } = observe(resumed, seen);
+  expect([statusOf(next), facts.map(({ type }) => type)]).toEqual(['progressing', []]);
+  expect(weightToWrite(next, seen)).toBe(25);
+  // Another edit in between is another drift.
+  const again = observe(resumed, asWanted(resumed, 200, { route: { ...route, canaryWeight: 60 } })).rollout;
+  expect(again.phase).toMatchObject({ name: 'paused', cause: 'drift' });
 });
 
 it('resume after a drift starts the step’s clock, counts and evaluations anew', () => {

@@ -9,7 +9,7 @@ const ben: Principal = {
   id: 'token:2',
   name: 'token ben',
   role: 'approver',
-  persons: ['ben@example.com'],
+  persons: ['ben@example.com', 'ben-gh'],
   groups: ['payments-oncall'],
 };
 const ci: Principal = { id: 'token:3', name: 'token ci', role: 'deployer' };

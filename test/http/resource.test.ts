@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Phase, Rollout } from '../../src/domain/rollout.ts';
-import { rateLimiter, slots } from '../../src/http/rate.ts';
+import { EXCHANGES, EXCHANGES_OF_ONE, exchanges } from '../../src/http/exchanges.ts';
+import { networkOf } from '../../src/http/network.ts';
+import { KEYS_KEPT, rateLimiter, slots } from '../../src/http/rate.ts';
 import { linkOf, present } from '../../src/http/resource.ts';
 import { rolloutSchema } from '../../src/http/schemas.ts';
 
@@ -16,7 +18,7 @@ const rollout = (phase: Phase, over: Partial<Rollout> = {}): Rollout => ({
       mesh: 'istio',
       stable: { deployment: 'a' },
       canary: { deployment: 'b' },
-      virtualService: { name: 'secret' },
+      virtualService: { name: 'myapp-routes', route: 'secret' },
     },
     steps: [
       { weight: 5, hold: 1000, approval: 'none' },
@@ -164,6 +166,16 @@ describe('the resource', () => {
     expect(JSON.stringify(present(rollout({ name: 'pending', behind: null })))).not.toContain('secret');
   });
 
+  it('names the mesh object, which the scope of a caller is held against', () => {
+    expect(present(rollout({ name: 'pending', behind: null })).target).toEqual({
+      cluster: 'default',
+      namespace: 'production',
+      service: 'myapp',
+      mesh: 'istio',
+      object: 'myapp-routes',
+    });
+  });
+
   it('gives the share in percent, like the other weights', () => {
     expect(
       present(rollout({ name: 'progressing', ...at(1, true) }, { observedWeight: 25, observedShare: 0.24987 })).weight,
@@ -200,6 +212,17 @@ describe('the rate limiter', () => {
     expect([1, 2, 3, 4].map(() => limiter.take('a').allowed)).toEqual([true, true, true, false]);
   });
 
+  it('keeps so many keys, and forgets whoever has not asked for longest', () => {
+    const limiter = rateLimiter({ burst: 1, perSecond: 1 }, () => 0);
+    limiter.take('first');
+    limiter.take('second');
+    for (let i = 0; i < KEYS_KEPT - 2; i += 1) limiter.take(`other ${i}`);
+    expect(limiter.take('first').allowed).toBe(false);
+    limiter.take('one more');
+    expect(limiter.take('first').allowed).toBe(false);
+    expect(limiter.take('second').allowed).toBe(true);
+  });
+
   it('never gives more than burst + rate * time, whatever the pattern', () => {
     let now = 0;
     const limiter = rateLimiter({ burst: 10, perSecond: 5 }, () => now);
@@ -210,6 +233,34 @@ describe('the rate limiter', () => {
     }
     expect(allowed).toBeLessThanOrEqual(10 + (5 * now) / 1000 + 1);
     expect(allowed).toBeGreaterThan((5 * now) / 1000 - 1);
+  });
+});
+
+describe('networks, for limits', () => {
+  it.each([
+    ['192.0.2.7', '192.0.2.7'],
+    ['::ffff:192.0.2.7', '192.0.2.7'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+    ['2001:0db8:1:2::6', '2001:db8:1:2::/64'],
+    ['2001:db8::6', '2001:db8:0:0::/64'],
+    ['::1', '0:0:0:0::/64'],
+    ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+    ['64:ff9b::192.0.2.7', '64:ff9b:0:0::/64'],
+    [null, 'unknown'],
+  ])('%s is of %s', (address, network) => {
+    expect(networkOf(address)).toBe(network);
+  });
+});
+
+describe('codes that are brought', () => {
+  it('from one network keep nobody out of another, and all together are limited too', () => {
+    const limits = exchanges(() => 0);
+    const of = (address: string, times: number) =>
+      Array.from({ length: times }, () => limits.ofOne(address)).filter(Boolean).length;
+    expect(of('2001:db8::1', 1_000)).toBe(EXCHANGES_OF_ONE.burst);
+    expect(of('2001:db8::2', 1)).toBe(0);
+    expect(of('192.0.2.7', 1)).toBe(1);
+    expect(Array.from({ length: 1_000 }, () => limits.ofAll()).filter(Boolean)).toHaveLength(EXCHANGES.burst);
   });
 });
 

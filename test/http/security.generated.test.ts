@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import request, { type Response } from 'supertest';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { PrincipalRole } from '../../src/app/ports.ts';
+import type { PrincipalRole, Scope } from '../../src/app/ports.ts';
 import { PRINCIPAL_ROLES } from '../../src/app/ports.ts';
 import { readTrust } from '../../src/app/trust/schema.ts';
 import { type ApplicationConfig, application } from '../../src/application.ts';
@@ -516,15 +516,30 @@ describe('a session of the page', () => {
 /** What no scope limits, as docs/ci.md says: it moves no traffic. */
 const UNLIMITED = ['resendDelivery'];
 
-describe.each(PRINCIPAL_ROLES)('as %s of another namespace', (role) => {
+const ELSEWHERE: Scope = { namespaces: ['elsewhere'], services: null };
+const ANOTHER: Scope = { namespaces: null, services: ['another'] };
+const apiToken = async (role: PrincipalRole, scope: Scope): Promise<string> =>
+  (await world.service.tokens.create(`shop-${role}`, role, null, undefined, { scope })).token;
+
+/** Whose token it is, and how refusals say where they may. */
+const STRANGERS: readonly (readonly [string, (role: PrincipalRole) => Promise<string>, string])[] = [
+  ['an id token of another namespace', (role) => idToken(PROJECTS[role]), 'the namespaces elsewhere'],
+  ['an API token of another namespace', (role) => apiToken(role, ELSEWHERE), 'the namespaces elsewhere'],
+  ['an API token of another service', (role) => apiToken(role, ANOTHER), 'the services another'],
+];
+const STRANGERS_BY_ROLE = PRINCIPAL_ROLES.flatMap((role) =>
+  STRANGERS.map(([whose, token, limits]) => ({ role, whose, token: () => token(role), limits })),
+);
+
+describe.each(STRANGERS_BY_ROLE)('as $role by $whose', ({ role, token, limits }) => {
   it('every call that would change something is 403, says where they may, and changes nothing', async () => {
-    const as = bearer(await idToken(PROJECTS[role]));
+    const as = bearer(await token());
     await changesNothing(async () => {
       for (const one of (await changing()).filter(({ name }) => !UNLIMITED.includes(name))) {
         const response = await ask(one.method, at(one.path), { as, body: bodyOf(one) });
         refused(response, 403, 'forbidden', one.name);
         if (PROMISED.get(`${one.method} ${one.path}`)?.has(role) === true)
-          expect(response.body.detail).toContain('may act only in the namespaces elsewhere');
+          expect(response.body.detail).toContain(`may act only in ${limits}`);
         if (['startRollout', 'startFleetRollout'].includes(one.name))
           refused(
             await ask(one.method, `${one.path}?dryRun=true`, { as, body: bodyOf(one) }),
@@ -538,8 +553,12 @@ describe.each(PRINCIPAL_ROLES)('as %s of another namespace', (role) => {
 });
 
 describe('within its own namespace', () => {
-  it('a token is heard where another is refused', async () => {
-    const as = bearer(await idToken(NEIGHBOUR));
+  it.each<[string, () => Promise<string>]>([
+    ['an id token', () => idToken(NEIGHBOUR)],
+    ['an API token', () => apiToken('admin', { namespaces: [NAMESPACE], services: null })],
+    ['an API token for the service', () => apiToken('admin', { namespaces: [NAMESPACE], services: ['myapp'] })],
+  ])('%s is heard where another is refused', async (_, token) => {
+    const as = bearer(await token());
     const one = at('/rollouts/{id}');
     expect((await ask('post', `${one}/pause`, { as, body: {} })).status).toBe(202);
     expect((await ask('post', `${one}/resume`, { as, body: {} })).status).toBe(202);

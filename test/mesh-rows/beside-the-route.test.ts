@@ -8,7 +8,7 @@ import linkerdSmi from '../../src/adapters/meshes/linkerd-smi.ts';
 import { compose, type Service } from '../../src/compose.ts';
 import { type KubeApi, startKubeApi } from '../../src/sandbox/kube-api/index.ts';
 import { type FreshDatabase, freshDatabase } from '../support/postgres.ts';
-import { autoscaler, deployment, route, rule } from '../support/preparing.ts';
+import { service as aService, autoscaler, deployment, route, rule } from '../support/preparing.ts';
 import { deafRecorder, quietLog } from '../support/quiet.ts';
 
 const shipped = JSON.parse(await readFile(RBAC_FILE, 'utf8')) as ChartRights;
@@ -66,7 +66,8 @@ async function findings(service: Service, steps?: readonly object[]) {
 
 beforeAll(async () => {
   [database, api] = await Promise.all([freshDatabase(), startKubeApi()]);
-  for (const object of [deployment('v1'), deployment('v2'), route(0), rule(), autoscaler()])
+  const served = aService('myapp', { selector: { app: 'myapp' } });
+  for (const object of [deployment('v1'), deployment('v2'), served, route(0), rule(), autoscaler()])
     api.put(object, { manager: 'helm' });
 });
 afterAll(async () => {

@@ -96,6 +96,7 @@ describe("the chart's Kubernetes rights", () => {
     expect(of('scale', 'worker')).toEqual([
       'get horizontalpodautoscalers',
       'get scaledobjects',
+      'get services',
       'list horizontalpodautoscalers',
       'list scaledobjects',
       'patch deployments/scale',
@@ -105,6 +106,7 @@ describe("the chart's Kubernetes rights", () => {
     expect(of('scale', 'api')).toEqual([
       'get horizontalpodautoscalers',
       'get scaledobjects',
+      'get services',
       'list horizontalpodautoscalers',
       'list scaledobjects',
     ]);

@@ -22,7 +22,8 @@ const page: {
   actionsFor(rollout: object, session: object): string[];
 } = await import(String(new URL('../../src/page/actions.js', import.meta.url)));
 
-const some = fc.subarray(['Ana@example.com', 'ben', 'sre', 'Payments']);
+/** Of one kind: where names tell nobody apart, only the server knows what joins them. */
+const some = fc.subarray(['Ana@example.com', 'ben@example.com', 'sre@example.com', 'Payments@example.com']);
 const rule = fc.record<ApprovalRule>(
   { required: fc.constantFrom(1, 2), notBy: fc.constant('starter'), approvers: some },
   { requiredKeys: ['required', 'approvers'] },
@@ -37,7 +38,7 @@ it('says of everybody what the server would say of their word', () => {
   fc.assert(
     fc.property(
       rule,
-      fc.subarray(['ana@example.com', 'cem'], { minLength: 1 }),
+      fc.subarray(['ana@example.com', 'cem@example.com'], { minLength: 1 }),
       some,
       some,
       (asked, by, persons, groups) => {

@@ -1,8 +1,11 @@
 /** Buttons only for those who may: by role, and only where their scope reaches. */
 import { describe, expect, it } from 'vitest';
+import { loadMeshes } from '../../src/adapters/registry.ts';
+import { meshObjectOf } from '../../src/domain/plan.ts';
 import type { Rollout } from '../../src/domain/rollout.ts';
 import { present } from '../../src/http/resource.ts';
 import { aRollout, atStep } from '../support/builders.ts';
+import { memoryKube } from '../support/memory-kube.ts';
 import { looks, plan, started } from './story.ts';
 import { button, sentence, visits } from './visits.ts';
 
@@ -25,14 +28,16 @@ const whose = (scope: object | null) => ({
 describe('a scope', () => {
   const SHOP = { namespaces: ['production'], services: ['myapp', 'checkout'] };
   it.each([
-    ['none', null, { namespace: 'staging', service: 'mail' }, true],
-    ['one that fits', SHOP, { namespace: 'production', service: 'myapp' }, true],
-    ['another namespace', SHOP, { namespace: 'staging', service: 'myapp' }, false],
-    ['another service', SHOP, { namespace: 'production', service: 'mail' }, false],
+    ['none', null, { namespace: 'staging', service: 'mail', object: 'mail' }, true],
+    ['one that fits', SHOP, { namespace: 'production', service: 'myapp', object: 'checkout' }, true],
+    ['another namespace', SHOP, { namespace: 'staging', service: 'myapp', object: 'myapp' }, false],
+    ['another service', SHOP, { namespace: 'production', service: 'mail', object: 'myapp' }, false],
+    ['a mesh object of another', SHOP, { namespace: 'production', service: 'myapp', object: 'mail' }, false],
+    ['a mesh object that cannot be told', SHOP, { namespace: 'production', service: 'myapp', object: null }, false],
     [
       'services of any namespace',
       { namespaces: null, services: ['myapp'] },
-      { namespace: 'x', service: 'myapp' },
+      { namespace: 'x', service: 'myapp', object: 'myapp' },
       true,
     ],
     ['nothing of one service', SHOP, null, false],
@@ -93,4 +98,13 @@ describe('a promotion', () => {
     await page.getByText('users complain').first().waitFor();
     expect(new URL(page.url()).pathname).not.toBe(`/ui/rollouts/${id}`);
   });
+});
+
+/** The server asks the router for the object's name, the page reads it in the resource. */
+it('is asked for by the name that the router has, on every mesh', async () => {
+  for (const mesh of (await loadMeshes()).values()) {
+    const target = mesh.target.parse(mesh.example);
+    const object = mesh.open(target, memoryKube()).object.split('/').at(-1);
+    expect([mesh.kind, meshObjectOf(target)]).toEqual([mesh.kind, object]);
+  }
 });

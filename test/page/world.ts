@@ -171,6 +171,8 @@ function provider(
     label: 'Example',
     scopes: ['openid', 'profile', 'email'],
     groupsClaim: 'groups',
+    persons: ['{email}'],
+    trustUnverifiedEmail: false,
     session: 8 * 3_600_000,
     roles: [
       { group: 'platform', role: 'admin', scope: null },

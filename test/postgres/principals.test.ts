@@ -57,6 +57,18 @@ describe('API tokens', () => {
     expect(await tokens.list()).toContainEqual(expect.objectContaining({ name: 'ana-laptop', ...who }));
   });
 
+  test('a token says where it may change something', async () => {
+    const scope = { namespaces: ['shop'], services: null };
+    const { token } = await tokens.create('shop', 'deployer', null, undefined, { scope });
+    expect(await tokens.authenticate(token)).toMatchObject({ scope });
+    expect(await tokens.list()).toContainEqual(expect.objectContaining({ name: 'shop', ...scope }));
+  });
+
+  test('a limit that names nothing is no limit that could be meant', async () => {
+    const scope = { namespaces: [], services: null };
+    await expect(tokens.create('nowhere', 'deployer', null, undefined, { scope })).rejects.toThrow(/scope_named/);
+  });
+
   test('nothing but the very token will do', async () => {
     const { id, token } = await tokens.create('exact', 'viewer', null);
     const other = await tokens.create('other', 'admin', null);
@@ -150,6 +162,8 @@ describe('API tokens', () => {
       role: 'approver',
       persons: [],
       groups: [],
+      namespaces: null,
+      services: null,
       createdAt: expect.any(Number),
       expiresAt,
       revokedAt: expect.any(Number),
@@ -167,12 +181,16 @@ describe('API tokens', () => {
 describe('people of Slack', () => {
   test('nobody by default; mapped, remapped, unmapped', async () => {
     expect(await people.find('T1', 'U1')).toBeNull();
-    const ana = { id: 'slack:T1:U1', name: 'slack U1 (ana)', role: 'approver', persons: ['ana'], groups: [] };
+    const ana = { id: 'slack:T1:U1', name: 'slack U1 (ana)', role: 'approver', persons: ['slack:U1'], groups: [] };
     expect(await people.map('T1', 'U1', 'ana', 'approver')).toEqual(ana);
     expect(await people.find('T1', 'U1')).toEqual(ana);
     const who = { persons: ['ana@example.com'], groups: ['payments-oncall'] };
     await people.map('T1', 'U1', 'ana', 'viewer', undefined, who);
-    expect(await people.find('T1', 'U1')).toMatchObject({ role: 'viewer', ...who });
+    expect(await people.find('T1', 'U1')).toMatchObject({
+      role: 'viewer',
+      persons: ['ana@example.com', 'slack:U1'],
+      groups: ['payments-oncall'],
+    });
     expect(await people.unmap('T1', 'U1')).toBe(true);
     expect(await people.unmap('T1', 'U1')).toBe(false);
     expect(await people.find('T1', 'U1')).toBeNull();

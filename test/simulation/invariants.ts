@@ -286,9 +286,11 @@ function besideViolations({ kube, script, store }: World, final: Rollout): strin
   const found: string[] = [];
   const kinds = new Set(script.plan.steps.flatMap(({ prepares }) => prepares?.kind ?? []));
   let decided = 0;
-  for (const { after, before, by } of kube.journal) {
+  for (const write of kube.journal) {
+    const { after, before, by } = write;
     if (by !== 'sluice') continue;
     if (isRoute(after)) {
+      if (onlyConcludes(write)) continue;
       decided = weightsOf(after).canary;
       if (kinds.has('ensureSubset') && decided > 0 && !definedBefore(kube, after).includes('v2'))
         found.push(`B1: ${decided} % to subset v2, which is not there`);

@@ -385,6 +385,7 @@ export async function simulate(
 
   const gateway = openPreparations({
     clusters: new Map([['default', { name: 'default', kube: slowKube, providers: new Map(), defaultProvider: '' }]]),
+    meshes: new Map([[mesh.kind, mesh]]),
     preparations,
     writesHere: true,
   });
@@ -501,6 +502,7 @@ const deployment = (version: string, replicas = 2): KubeObject =>
     replicas,
     template: { metadata: { labels: { app: 'myapp', version } } },
   });
+const service = (name: string, selector: object): KubeObject => anObject('v1', 'Service', name, { selector });
 const scaleTargetRef = { kind: 'Deployment', name: 'myapp-v2' };
 
 function beside({ seed, plan }: Script): readonly KubeObject[] {
@@ -510,6 +512,9 @@ function beside({ seed, plan }: Script): readonly KubeObject[] {
   return [
     deployment('v1'),
     deployment('v2', beginsAsleep(seed) ? 0 : 2),
+    service('myapp', { app: 'myapp' }),
+    service('myapp-v1', { app: 'myapp', version: 'v1' }),
+    service('myapp-v2', { app: 'myapp', version: 'v2' }),
     anObject('networking.istio.io/v1', 'DestinationRule', 'myapp', {
       host: 'myapp',
       subsets: names.map((version) => ({ name: version, labels: { version } })),

@@ -2,6 +2,8 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { handleInbound, type InboundPorts, inboundStep } from '../../src/app/inbound.ts';
 import type { InboundCommand, Principal } from '../../src/app/ports.ts';
 import { BUTTON, type OrderName, SLASH } from '../../src/app/slack-command.ts';
+import { type Places, scopedUseCases } from '../../src/app/trust/scope.ts';
+import type { UseCases } from '../../src/app/usecases.ts';
 import type { Rollout } from '../../src/domain/rollout.ts';
 import { type MemoryAudit, memoryAudit } from '../support/audit.ts';
 import { aPlan } from '../support/builders.ts';
@@ -231,7 +233,7 @@ describe('a step that says whose word it wants', () => {
     expect(await says('promote r1')).toContain(words);
     expect(world.done).toEqual([]);
     expect(audit.rows.map(({ code }) => code)).toEqual(['not_an_approver', 'not_an_approver']);
-    who = { ...approver, id: 'slack:T1:U2', name: 'slack U2 (ben)', persons: ['ben'] };
+    who = { ...approver, id: 'slack:T1:U2', name: 'slack U2 (ben)', persons: ['ben@example.com'] };
     expect(await clicks('promote', 0)).toContain('Done: you promoted');
   });
 
@@ -510,5 +512,36 @@ describe('the audit', () => {
     };
     await clicks('promote', 0);
     expect(heard).toEqual([{ via: 'slack', address: null, userAgent: null, requestId: 'x' }]);
+  });
+});
+
+describe('somebody with a scope', () => {
+  const places: Places = {
+    sent: () => null,
+    of: ({ namespace, service }) => ({ namespace, service, object: service }),
+  };
+  beforeEach(async () => {
+    ports = { ...ports, useCases: scopedUseCases(world.useCases as UseCases, places) };
+    await world.rollout('r1', { phase: inForce(0) });
+  });
+
+  it.each(['promote', 'pause', 'abort'])('is told where they may, and does not %s elsewhere', async (verb) => {
+    who = { ...approver, scope: { namespaces: ['staging'], services: null } };
+    const before = await phaseOf('r1');
+    expect(await says(`${verb} myapp`)).toMatch(
+      /^Nothing was done: .* may act only in the namespaces staging; this is/,
+    );
+    expect(await phaseOf('r1')).toEqual(before);
+    expect(audit.rows).toMatchObject([{ action: `rollout.${verb}`, code: 'forbidden' }]);
+  });
+
+  it('is heard within it', async () => {
+    who = { ...approver, scope: { namespaces: ['production'], services: ['myapp'] } };
+    expect(await says('pause myapp')).toMatch(/^Done/);
+  });
+
+  it('looks everywhere', async () => {
+    who = { ...approver, scope: { namespaces: ['staging'], services: null } };
+    expect(await says('status')).toContain('production/myapp');
   });
 });

@@ -20,6 +20,7 @@ export const deployment = (version: string, replicas = 2, labels: object = { ver
     selector: { matchLabels: { app: 'myapp', ...labels } },
     template: { metadata: { labels: { app: 'myapp', ...labels } } },
   });
+export const service = (name: string, spec: object): KubeObject => anObject('v1', 'Service', name, spec);
 const scaleTargetRef = { apiVersion: 'apps/v1', kind: 'Deployment', name: 'myapp-v2' };
 export const autoscaler = (spec: object = {}, metadata: object = {}): KubeObject =>
   anObject(

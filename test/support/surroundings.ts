@@ -58,6 +58,7 @@ export function surroundings(objects: readonly KubeObject[], around: Around = {}
     proxy: target === null ? 'istio' : mesh.proxy(target),
     policy: NO_DEMANDS,
     route: async () => null,
+    serviceOf: (role) => (target === null ? null : mesh.serviceOf(target, role)),
     namespace: target?.namespace ?? 'production',
     target,
     routes: [],

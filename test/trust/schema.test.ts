@@ -27,6 +27,8 @@ describe('a trust policy', () => {
           label: 'single sign-on',
           scopes: ['openid', 'profile', 'email'],
           groupsClaim: 'groups',
+          persons: ['{email}'],
+          trustUnverifiedEmail: false,
           session: 8 * 3_600_000,
           roles: [{ group: 'sre', role: 'approver', scope: null }],
         },
@@ -44,7 +46,25 @@ describe('a trust policy', () => {
             },
           ],
         },
+        identities: { people: [], kindsDiffer: false },
       },
+    });
+  });
+
+  it("says by which claims people are known, and which names are one person's", () => {
+    expect(
+      readTrust({
+        login: { ...login, persons: ['email', 'github:{github_login}'] },
+        identities: { people: [{ person: 'ana@example.com', aka: ['ana-gh', 'slack:U123'] }], kindsDiffer: true },
+      }),
+    ).toMatchObject({
+      trust: {
+        login: { persons: ['{email}', 'github:{github_login}'] },
+        identities: { people: [['ana@example.com', 'ana-gh', 'slack:U123']], kindsDiffer: true },
+      },
+    });
+    expect(readTrust({ identities: {} })).toMatchObject({
+      trust: { login: null, ci: null, identities: { people: [], kindsDiffer: false } },
     });
   });
 
@@ -76,7 +96,7 @@ ci:
   });
 
   it.each<[string, object | null, RegExp]>([
-    ['nothing', {}, /^\/: wanted login, ci or both$/],
+    ['nothing', {}, /^\/: wanted login, ci, identities or several$/],
     ['an empty file', null, /^\/: /],
     ['an unknown part', { login, more: 1 }, /^\/: .*more/],
     ['an issuer by plain http', { login: { ...login, issuer: 'http://idp.example.com' } }, /^\/login\/issuer: wanted/],
@@ -155,6 +175,30 @@ ci:
       withRule({ principal: 'run {jti}' }),
       /^\/ci\/rules\/0\/principal: wanted \{claim\} of repository/,
     ],
+    [
+      'a name without a claim',
+      { login: { ...login, persons: ['github:{}'] } },
+      /^\/login\/persons\/0: wanted a claim, or text with \{claim\}s/,
+    ],
+    ['half a claim', { login: { ...login, persons: ['github:{sub'] } }, /^\/login\/persons\/0: wanted a claim/],
+    [
+      "a name that is the provider's",
+      { login: { ...login, persons: ['oidc:{upn}'] } },
+      /^\/login\/persons\/0: names that begin with oidc:/,
+    ],
+    [
+      'two people of one name',
+      {
+        identities: {
+          people: [
+            { person: 'ana@example.com', aka: ['ana-gh'] },
+            { person: 'ben@example.com', aka: ['Ana-GH'] },
+          ],
+        },
+      },
+      /^\/identities\/people\/1: "ana-gh" is a name of ana@example.com already/,
+    ],
+    ['a person without other names', { identities: { people: [{ person: 'ana', aka: [] }] } }, /\/people\/0\/aka: /],
     ['a namespace that is none', withRule({ namespaces: ['Shop!'] }), /^\/ci\/rules\/0\/namespaces\/0: /],
     ['a rule twice', { ci: { ...ci, rules: [rule, rule] } }, /^\/ci\/rules\/1\/name: another rule/],
     [

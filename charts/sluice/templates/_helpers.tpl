@@ -186,7 +186,7 @@ spec:
           mountPath: /etc/sluice
           readOnly: true
         {{- end }}
-        {{- if or $root.Values.trust.login $root.Values.trust.ci }}
+        {{- if or $root.Values.trust.login $root.Values.trust.ci $root.Values.trust.identities }}
         - name: trust
           mountPath: /etc/sluice-trust
           readOnly: true
@@ -208,7 +208,7 @@ spec:
       configMap:
         name: {{ include "sluice.fullname" $root }}-clusters
     {{- end }}
-    {{- if or $root.Values.trust.login $root.Values.trust.ci }}
+    {{- if or $root.Values.trust.login $root.Values.trust.ci $root.Values.trust.identities }}
     - name: trust
       configMap:
         name: {{ include "sluice.fullname" $root }}-trust

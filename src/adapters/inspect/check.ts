@@ -1,8 +1,8 @@
 /** What one file in `checks/` provides: one named check of the mesh. A new check is one such file; nothing else changes. */
 import type { Evidence } from '../../app/ports.ts';
-import type { Target } from '../../domain/plan.ts';
+import type { Role, Target } from '../../domain/plan.ts';
 import type { KubeObject } from '../kubernetes/kube.ts';
-import type { PolicyRule, RoutePlace } from '../mesh.ts';
+import type { PolicyRule, RoutePlace, ServiceRef } from '../mesh.ts';
 import type { MovedRule } from '../routes/split.ts';
 import type { Policy } from './policy.ts';
 
@@ -69,6 +69,8 @@ export interface Surroundings {
   readonly listing: Listing | null;
   /** null: no target is looked at, or its object cannot be read; then the router's own reading says why. */
   route(): Promise<RouteNow | null>;
+  /** The Service that the target's route leads to for a version; null: no target is looked at, or the host is no Service's name. */
+  serviceOf(role: Role): ServiceRef | null;
   /** Objects of a kind by the version that the cluster prefers; null: the cluster does not serve the kind. */
   list(kind: Listed): Promise<readonly KubeObject[] | null>;
   /** Versions of an API group that the cluster serves, the preferred first; empty: none. */
@@ -101,6 +103,8 @@ export interface CheckModule {
   /** Kinds of mesh that it is for. */
   readonly meshes: readonly string[];
   readonly scope: Scope;
+  /** Neither the installation nor a plan makes it milder: others than the caller are hurt. Absent: they may. */
+  readonly never?: 'milder';
   /** Rights that it needs to read; the chart's Role is written from them. */
   readonly rbac: readonly PolicyRule[];
   /** Empty: the check does not apply here, and nothing is said of it. */

@@ -1,7 +1,7 @@
 /** Runs the checks in `checks/`: in parallel, within one deadline, each by its name. */
 import type { Logger, MeshFinding, MeshInspector, MeshQuestion, MeshReport } from '../../app/ports.ts';
 import { UnknownName } from '../../app/ports.ts';
-import { severityOf, weighed } from '../../app/severity.ts';
+import { severityOf, weighed, weighedStricter } from '../../app/severity.ts';
 import type { Millis, Severities, Target } from '../../domain/plan.ts';
 import type { MeshModule } from '../mesh.ts';
 import { loadFolder, meshFor } from '../registry.ts';
@@ -85,7 +85,10 @@ export function openInspector(options: InspectorOptions): MeshInspector {
 
   const looked = async (surroundings: Surroundings, stricter: Severities): Promise<readonly MeshFinding[]> => {
     const found = await inspect(checks, surroundings, options.within ?? WITHIN, log);
-    return found.map((finding) => weighed(finding, severityOf(finding.check, severity, stricter)));
+    return found.map((finding) => {
+      const weigh = checks.get(finding.check)?.never === 'milder' ? weighedStricter : weighed;
+      return weigh(finding, severityOf(finding.check, severity, stricter));
+    });
   };
 
   return {

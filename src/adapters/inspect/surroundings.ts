@@ -45,6 +45,7 @@ export function openSurroundings({ kube, query }: Sources, looked: Looked): Surr
         read(await kube.canI(verb, { group, version: '', plural, namespace, name: '' })),
       ),
     route: () => once('route', async () => (target === null ? null : routeNow(kube, mesh, target))),
+    serviceOf: (role) => (target === null ? null : mesh.serviceOf(target, role)),
     query: (promql) =>
       once(`query ${promql}`, async () => {
         if (query === null)

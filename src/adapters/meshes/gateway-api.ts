@@ -333,5 +333,6 @@ export default defineMesh({
   counting: (t) => (target.parse(t).proxy === 'istio' ? istioCounting : linkerdCounting),
   open: (t, kube) => openRoute(kindOf(target.parse(t)), kube),
   place: (t) => placeOf(target.parse(t)),
+  serviceOf: (t, role) => ({ namespace: t.namespace, name: target.parse(t)[role].service }),
   proxy: (t) => target.parse(t).proxy,
 });

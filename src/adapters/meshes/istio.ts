@@ -9,7 +9,7 @@ import { rowsFor } from '../capabilities/rows.ts';
 import type { KubeObject } from '../kubernetes/kube.ts';
 import type { RoutePlace } from '../mesh.ts';
 import { defineMesh } from '../mesh.ts';
-import { coversHost, expandHost } from '../routes/hosts.ts';
+import { coversHost, expandHost, serviceOfHost } from '../routes/hosts.ts';
 import * as istio from '../routes/istio-advice.ts';
 import { istioTemporary } from '../routes/istio-temporary.ts';
 import { isRecord, listAt, numberAt, recordAt, textAt } from '../routes/json.ts';
@@ -297,5 +297,6 @@ export default defineMesh({
   counting: () => istioCounting,
   open: (t, kube) => openRoute(kindOf(target.parse(t)), kube),
   place: (t) => placeOf(target.parse(t)),
+  serviceOf: (t, role) => serviceOfHost(target.parse(t)[role].host, t.namespace),
   proxy: () => 'istio',
 });

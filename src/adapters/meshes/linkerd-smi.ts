@@ -204,5 +204,6 @@ export default defineMesh({
   counting: () => linkerdCounting,
   open: (t, kube) => openRoute(kindOf(target.parse(t)), kube),
   place: (t) => placeOf(target.parse(t)),
+  serviceOf: (t, role) => ({ namespace: t.namespace, name: target.parse(t)[role].service }),
   proxy: () => 'linkerd',
 });

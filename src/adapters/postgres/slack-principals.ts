@@ -1,20 +1,22 @@
 /** Which person of Slack is which principal. */
 import { done } from '../../app/audit/act.ts';
-import type { Administering, Identity, Principal, PrincipalRole, SlackPrincipals } from '../../app/ports.ts';
+import type { Administering, Identity, Principal, PrincipalRole, Scope, SlackPrincipals } from '../../app/ports.ts';
 import { append } from './audit.ts';
 import type { Database } from './db.ts';
+import { NO_SCOPE, scopeOf } from './scopes.ts';
 import { storable } from './text.ts';
 
-const principal = (teamId: string, userId: string, { name, role, persons, groups }: Row): Principal => ({
+const principal = (teamId: string, userId: string, row: Row): Principal => ({
   id: `slack:${teamId}:${userId}`,
-  name: `slack ${userId} (${name})`,
-  role,
-  // Somebody of Slack is a person: without other names, the one that they are called by.
-  persons: persons.length === 0 ? [name] : persons,
-  groups,
+  name: `slack ${userId} (${row.name})`,
+  role: row.role,
+  // Somebody of Slack is a person, if only Slack's. What they are called by here says nothing of any login elsewhere.
+  persons: [...row.persons, `slack:${userId}`],
+  groups: row.groups,
+  ...scopeOf(row),
 });
 
-interface Row {
+interface Row extends Scope {
   readonly name: string;
   readonly role: PrincipalRole;
   readonly persons: readonly string[];
@@ -27,22 +29,34 @@ const BY_ITSELF: Administering = { doer: { id: 'sluice', name: 'sluice' }, reaso
 export const postgresSlackPrincipals = (db: Database): SlackPrincipals => ({
   async find(teamId, userId) {
     const [row] = await db.read<Row>({
-      text: 'select name, role, persons, groups from slack_principal where team_id = $1 and user_id = $2',
+      text: 'select name, role, persons, groups, namespaces, services from slack_principal where team_id = $1 and user_id = $2',
       values: [teamId, userId],
     });
     return row === undefined ? null : principal(teamId, userId, row);
   },
-  async map(teamId, userId, name, role, { doer, reason } = BY_ITSELF, { persons = [], groups = [] }: Identity = {}) {
+  async map(teamId, userId, name, role, { doer, reason } = BY_ITSELF, identity: Identity = {}) {
+    const { persons = [], groups = [], scope: { namespaces, services } = NO_SCOPE } = identity;
     await db.transaction(async (tx) => {
       await tx.rows({
-        text: `insert into slack_principal (team_id, user_id, name, role, persons, groups) values ($1, $2, $3, $4, $5, $6)
+        text: `insert into slack_principal (team_id, user_id, name, role, persons, groups, namespaces, services)
+          values ($1, $2, $3, $4, $5, $6, $7, $8)
           on conflict (team_id, user_id) do update set name = excluded.name, role = excluded.role,
-            persons = excluded.persons, groups = excluded.groups`,
-        values: [teamId, userId, storable(name), role, persons.map(storable), groups.map(storable)],
+            persons = excluded.persons, groups = excluded.groups,
+            namespaces = excluded.namespaces, services = excluded.services`,
+        values: [
+          teamId,
+          userId,
+          storable(name),
+          role,
+          persons.map(storable),
+          groups.map(storable),
+          namespaces,
+          services,
+        ],
       });
       await append(tx, done(doer, { action: 'slack.map', id: `${teamId}:${userId}`, reason }));
     });
-    return principal(teamId, userId, { name, role, persons, groups });
+    return principal(teamId, userId, { name, role, persons, groups, namespaces, services });
   },
   unmap: (teamId, userId, { doer, reason } = BY_ITSELF) =>
     db.transaction(async (tx) => {

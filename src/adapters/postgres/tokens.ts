@@ -1,10 +1,11 @@
 /** API tokens: `slc_<id>_<secret>`, shown once. The database holds a hash that no token can be made from. */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { done } from '../../app/audit/act.ts';
-import type { Administering, Identity, PrincipalRole, TokenStore } from '../../app/ports.ts';
+import type { Administering, Identity, PrincipalRole, Scope, TokenStore } from '../../app/ports.ts';
 import { append } from './audit.ts';
 import type { Database } from './db.ts';
 import { timestampOrNull } from './db.ts';
+import { NO_SCOPE, scopeOf } from './scopes.ts';
 import { storable } from './text.ts';
 
 /** The fixed prefix lets secret scanners find a leaked token. */
@@ -19,10 +20,10 @@ const NOBODY = Buffer.alloc(32);
 
 /** Valid now, by the database's clock: no cache, so that a revocation counts from the next request on. */
 const FIND = `
-select name, role, persons, groups, hash, last_used_at is null or last_used_at < now() - interval '1 minute' as note
+select name, role, persons, groups, namespaces, services, hash, last_used_at is null or last_used_at < now() - interval '1 minute' as note
 from api_token where id = $1 and revoked_at is null and (expires_at is null or expires_at > now())`;
 
-interface TokenRow {
+interface TokenRow extends Scope {
   readonly name: string;
   readonly role: PrincipalRole;
   readonly persons: readonly string[];
@@ -47,15 +48,16 @@ export const postgresTokenStore = (db: Database): TokenStore => ({
     if (row === undefined || !equal) return null;
     if (row.note) await db.rows({ text: NOTE, values: [id] });
     const { name, role, persons, groups } = row;
-    return { id: `token:${id}`, name: `token ${name}`, role, persons, groups };
+    return { id: `token:${id}`, name: `token ${name}`, role, persons, groups, ...scopeOf(row) };
   },
-  async create(name, role, expiresAt, { doer, reason } = BY_ITSELF, { persons = [], groups = [] }: Identity = {}) {
+  async create(name, role, expiresAt, { doer, reason } = BY_ITSELF, identity: Identity = {}) {
+    const { persons = [], groups = [], scope: { namespaces, services } = NO_SCOPE } = identity;
     const id = randomBytes(ID_BYTES).toString('hex');
     const secret = randomBytes(SECRET_BYTES).toString('base64url');
     await db.transaction(async (tx) => {
       await tx.rows({
-        text: `insert into api_token (id, name, role, hash, expires_at, persons, groups)
-          values ($1, $2, $3, $4, $5, $6, $7)`,
+        text: `insert into api_token (id, name, role, hash, expires_at, persons, groups, namespaces, services)
+          values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
         values: [
           id,
           storable(name),
@@ -64,6 +66,8 @@ export const postgresTokenStore = (db: Database): TokenStore => ({
           timestampOrNull(expiresAt),
           persons.map(storable),
           groups.map(storable),
+          namespaces,
+          services,
         ],
       });
       await append(tx, done(doer, { action: 'token.create', id, reason }));
@@ -82,7 +86,7 @@ export const postgresTokenStore = (db: Database): TokenStore => ({
     }),
   list: () =>
     db.read({
-      text: `select id, name, role, persons, groups, created_at as "createdAt", expires_at as "expiresAt", revoked_at as "revokedAt", last_used_at as "lastUsedAt"
+      text: `select id, name, role, persons, groups, namespaces, services, created_at as "createdAt", expires_at as "expiresAt", revoked_at as "revokedAt", last_used_at as "lastUsedAt"
         from api_token order by created_at, id`,
       values: [],
     }),

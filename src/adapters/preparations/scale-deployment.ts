@@ -2,14 +2,14 @@
 import type { PreparationTask } from '../../domain/preparation.ts';
 import type { KubeObject } from '../kubernetes/kube.ts';
 import { definePreparation, type Seen, tokenOf, unread } from '../preparation.ts';
-import { canaryDeployment, replicasOf, SCALE_RIGHTS, setReplicas } from '../prepare/replicas.ts';
+import { canaryDeployment, replicasOf, SCALE_RIGHTS, SERVICE_RIGHTS, setReplicas } from '../prepare/replicas.ts';
 
 export default definePreparation({
   name: 'scale-deployment',
   about: 'spec.replicas of the Deployment, through its scale subresource; put back after a rollback.',
   prepares: 'scale',
   order: 3,
-  rbac: SCALE_RIGHTS,
+  rbac: [...SCALE_RIGHTS, ...SERVICE_RIGHTS],
   field: 'replicas',
   async look(kube, task) {
     const found = await canaryDeployment(kube, task);

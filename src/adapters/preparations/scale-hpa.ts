@@ -2,7 +2,7 @@
 import type { KubeObject } from '../kubernetes/kube.ts';
 import { definePreparation } from '../preparation.ts';
 import { type Autoscaler, fenceFloor, lookAtFloor, lowerFloor, raiseFloor } from '../prepare/floor.ts';
-import { SCALE_RIGHTS } from '../prepare/replicas.ts';
+import { SCALE_RIGHTS, SERVICE_RIGHTS } from '../prepare/replicas.ts';
 
 const HPA: Autoscaler = {
   group: 'autoscaling',
@@ -28,7 +28,11 @@ export default definePreparation({
   about: 'spec.minReplicas of the HorizontalPodAutoscaler; put back at every end.',
   prepares: 'scale',
   order: 2,
-  rbac: [{ apiGroups: [HPA.group], resources: [HPA.plural], verbs: ['get', 'list', 'patch'] }, ...SCALE_RIGHTS],
+  rbac: [
+    { apiGroups: [HPA.group], resources: [HPA.plural], verbs: ['get', 'list', 'patch'] },
+    ...SCALE_RIGHTS,
+    ...SERVICE_RIGHTS,
+  ],
   field: HPA.least.field,
   look: (kube, task) => lookAtFloor(HPA, kube, task),
   bring: (kube, task, token) => raiseFloor(HPA, kube, task, token),

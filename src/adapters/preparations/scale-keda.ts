@@ -6,6 +6,7 @@
 import type { KubeObject } from '../kubernetes/kube.ts';
 import { definePreparation } from '../preparation.ts';
 import { type Autoscaler, fenceFloor, lookAtFloor, lowerFloor, raiseFloor } from '../prepare/floor.ts';
+import { SERVICE_RIGHTS } from '../prepare/replicas.ts';
 
 const PAUSED = ['autoscaling.keda.sh/paused-replicas', 'autoscaling.keda.sh/paused'];
 
@@ -33,7 +34,7 @@ export default definePreparation({
   about: 'spec.minReplicaCount of the ScaledObject; put back at every end.',
   prepares: 'scale',
   order: 1,
-  rbac: [{ apiGroups: [KEDA.group], resources: [KEDA.plural], verbs: ['get', 'list', 'patch'] }],
+  rbac: [{ apiGroups: [KEDA.group], resources: [KEDA.plural], verbs: ['get', 'list', 'patch'] }, ...SERVICE_RIGHTS],
   field: KEDA.least.field,
   look: (kube, task) => lookAtFloor(KEDA, kube, task),
   bring: (kube, task, token) => raiseFloor(KEDA, kube, task, token),

@@ -11,6 +11,9 @@ export const SCALE_RIGHTS: readonly PolicyRule[] = [
   { apiGroups: ['apps'], resources: ['deployments/scale'], verbs: ['patch'] },
 ];
 
+/** To see whose pods the canary's Service selects. */
+export const SERVICE_RIGHTS: readonly PolicyRule[] = [{ apiGroups: [''], resources: ['services'], verbs: ['get'] }];
+
 export const deploymentRef = ({ target }: PreparationTask, role: 'stable' | 'canary' = 'canary'): ObjectRef => ({
   group: 'apps',
   version: 'v1',

@@ -16,6 +16,17 @@ export const namespaceOfHost = (expanded: string): string | null => {
   return svc === 'svc' && namespace !== undefined ? namespace : null;
 };
 
+/** The Service that a host of an object in `namespace` is the name of; null: it is no Service's. */
+export function serviceOfHost(
+  host: string,
+  namespace: string,
+): { readonly namespace: string; readonly name: string } | null {
+  const expanded = expandHost(host, namespace);
+  const space = namespaceOfHost(expanded);
+  const [name = ''] = expanded.split('.');
+  return space === null ? null : { namespace: space, name };
+}
+
 /** Does a host entry, which may start with a wildcard, cover that name? */
 export const coversHost = (entry: string, expanded: string): boolean =>
   entry === '*' || entry === expanded || (entry.startsWith('*.') && expanded.endsWith(entry.slice(1)));

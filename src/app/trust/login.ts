@@ -1,4 +1,5 @@
 /** Who has signed in, and what they may do: the claims of a verified id token against the roles of the policy. Pure. */
+import { kindOf } from '../../domain/person.ts';
 import type { Millis } from '../../domain/plan.ts';
 import type { Principal } from '../ports.ts';
 import type { Claims, LoginTrust } from './trust.ts';
@@ -10,7 +11,10 @@ export interface Person {
   readonly clientId: string;
   /** The provider's id of them: never changes and is never given again. */
   readonly subject: string;
+  /** For people to read: it may change, and it may be another's later. */
   readonly name: string;
+  /** By which approvals know them, as the policy had it when they signed in; absent: by the provider's id alone. */
+  readonly names?: readonly string[];
   /** The group that gave them their role; null: everybody has it. */
   readonly group: string | null;
 }
@@ -30,8 +34,18 @@ export function personOf(trust: LoginTrust, claims: Claims): Person | null {
   const groups = groupsIn(claims, trust.groupsClaim);
   const grant = trust.roles.find(({ group }) => group === null || groups.includes(group));
   if (grant === undefined) return null;
-  return { issuer: trust.issuer, clientId: trust.clientId, subject, name: nameIn(claims, subject), group: grant.group };
+  return {
+    issuer: trust.issuer,
+    clientId: trust.clientId,
+    subject,
+    name: nameIn(trust, claims, subject),
+    names: namesIn(trust, claims),
+    group: grant.group,
+  };
 }
+
+/** The one name of somebody that no change of theirs at the provider touches. */
+const subjectName = ({ issuer, subject }: Person): string => `oidc:${issuer}#${subject}`;
 
 /** null: the policy no longer knows this provider, or this group. */
 export function principalOfPerson(trust: LoginTrust, person: Person): Principal | null {
@@ -43,8 +57,7 @@ export function principalOfPerson(trust: LoginTrust, person: Person): Principal 
     name: `user ${person.name}`,
     role: grant.role,
     kind: 'person',
-    // A name may change; the provider's id of them does not.
-    persons: [person.name, person.subject],
+    persons: [...(person.names ?? []), subjectName(person)],
     // The one that is kept of theirs: that which gave the role.
     groups: person.group === null ? [] : [person.group],
     ...(grant.scope === null ? {} : { scope: grant.scope }),
@@ -53,9 +66,12 @@ export function principalOfPerson(trust: LoginTrust, person: Person): Principal 
 
 /** One group may be given as plain text; anything else is no group. */
 export function groupsIn(claims: Claims, claim: string): readonly string[] {
-  const found = claim.startsWith('/') ? valueAt(claims, claim.slice(1).split('/')) : valueAt(claims, [claim]);
-  return [found].flat().filter((group) => typeof group === 'string');
+  return [claimAt(claims, claim)].flat().filter((group) => typeof group === 'string');
 }
+
+/** `claim`: its name, or a JSON pointer. */
+const claimAt = (claims: Claims, claim: string): unknown =>
+  valueAt(claims, claim.startsWith('/') ? claim.slice(1).split('/') : [claim]);
 
 function valueAt(value: unknown, path: readonly string[]): unknown {
   let at = value;
@@ -67,9 +83,51 @@ function valueAt(value: unknown, path: readonly string[]): unknown {
   return at;
 }
 
-/** An address that the provider has not checked may be anybody's. */
-function nameIn(claims: Claims, subject: string): string {
-  const email = claims['email_verified'] === false ? undefined : claimText(claims, 'email');
-  const named = [email, claimText(claims, 'preferred_username')].map((one) => clean(one ?? '').trim());
-  return named.find((one) => one !== '') ?? clean(subject);
+// ── names ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** A claim within a template. */
+export const CLAIM = /\{([^{}]+)\}/g;
+const LONGEST_NAME = 200;
+
+/** Those of the policy's names for which there are claims, each once. */
+function namesIn(trust: LoginTrust, claims: Claims): readonly string[] {
+  const names = trust.persons.flatMap((template) => nameBy(trust, claims, template) ?? []);
+  return [...new Set(names)];
 }
+
+function nameBy(trust: LoginTrust, claims: Claims, template: string): string | null {
+  let missing = false;
+  const name = template.replaceAll(CLAIM, (_, claim: string) => {
+    const found = claim === 'email' ? emailIn(trust, claims) : textAt(claims, claim);
+    missing ||= found === '';
+    return found;
+  });
+  if (missing || name.length > LONGEST_NAME) return null;
+  return isOfItsKind(trust, claims, template, name) ? name : null;
+}
+
+/**
+ * Of what kind a name is, the policy says and never the claim: people choose their user names, and one like
+ * `github:somebody` or `somebody@example.com` would make them somebody else, or known where they are not.
+ */
+function isOfItsKind(trust: LoginTrust, claims: Claims, template: string, name: string): boolean {
+  const kind = kindOf(name);
+  if (kind === 'plain name') return true;
+  if (kind !== 'e-mail address') return kindOf(template) === kind;
+  return trust.trustUnverifiedEmail || name === emailIn(trust, claims);
+}
+
+const textAt = (claims: Claims, claim: string): string => {
+  const found = claimAt(claims, claim);
+  return typeof found === 'string' || typeof found === 'number' ? clean(String(found), LONGEST_NAME + 1).trim() : '';
+};
+
+/** An address that the provider has not checked may be anybody's. Some providers say so as text. "": none that counts. */
+function emailIn({ trustUnverifiedEmail }: LoginTrust, claims: Claims): string {
+  const verified = claims['email_verified'];
+  const counts = verified === true || verified === 'true' || trustUnverifiedEmail;
+  return counts ? textAt(claims, 'email') : '';
+}
+
+const nameIn = (trust: LoginTrust, claims: Claims, subject: string): string =>
+  clean([emailIn(trust, claims), textAt(claims, 'preferred_username'), subject].find((one) => one !== '') ?? subject);

@@ -1,8 +1,10 @@
 /** The trust policy as people write it (docs/ci.md, docs/page.md) -> Trust. Every problem at once, each with its JSON pointer. */
 import { z } from 'zod';
+import { type Identities, NOTHING_JOINED } from '../../domain/person.ts';
 import { pointerTo } from '../plan-schema.ts';
 import { PRINCIPAL_ROLES, type Scope } from '../ports.ts';
 import { durationSchema } from '../units.ts';
+import { CLAIM } from './login.ts';
 import { claimsForRules, PIPELINE_KINDS, PIPELINES, type Pipeline, pipelineOf } from './pipelines.ts';
 import type { CiTrust, Trust } from './trust.ts';
 
@@ -37,8 +39,9 @@ const issuer = z.string().refine((text) => isTrustworthy(text) && new URL(text).
 
 // ── who may touch what ──────────────────────────────────────────────────────────────────────────────────────────────
 
-const NAME = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
-const names = z.array(z.string().regex(NAME, 'wanted a name as Kubernetes has it')).min(1).optional();
+/** Of a namespace, a service or a mesh object. */
+export const SCOPED_NAME = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
+const names = z.array(z.string().regex(SCOPED_NAME, 'wanted a name as Kubernetes has it')).min(1).optional();
 const scoped = { namespaces: names, services: names };
 
 const scopeOf = ({ namespaces = null, services = null }: Partial<Scope>): Scope | null =>
@@ -62,6 +65,18 @@ const grant = z
     scope: scopeOf({ namespaces: namespaces ?? null, services: services ?? null }),
   }));
 
+/** `email` is `{email}`. */
+const personTemplate = z
+  .string()
+  .min(1)
+  .max(200)
+  .transform((text) => (text.includes('{') ? text : `{${text}}`))
+  .refine((text) => text.match(CLAIM) !== null && !/[{}]/.test(text.replaceAll(CLAIM, '')), {
+    error: ({ input }) =>
+      `wanted a claim, or text with {claim}s, as "github:{github_login}"; found ${JSON.stringify(input)}`,
+  })
+  .refine((text) => !text.startsWith('oidc:'), 'names that begin with oidc: are those of the provider itself');
+
 const login = z.strictObject({
   issuer,
   clientId: z.string().min(1).max(500),
@@ -71,6 +86,8 @@ const login = z.strictObject({
     .refine((scopes) => scopes.includes('openid'), 'wanted openid among them')
     .default(['openid', 'profile', 'email']),
   groupsClaim: z.string().min(1).max(500).default('groups'),
+  persons: z.array(personTemplate).max(5).default(['{email}']),
+  trustUnverifiedEmail: z.boolean().default(false),
   session: durationSchema('5m', '12h').prefault('8h'),
   roles: z
     .array(grant)
@@ -78,6 +95,38 @@ const login = z.strictObject({
     .max(100)
     .refine((roles) => new Set(roles.map(({ group }) => group)).size === roles.length, 'a group is named twice'),
 });
+
+const personName = z.string().trim().min(1).max(300);
+
+const identities = z
+  .strictObject({
+    people: z
+      .array(z.strictObject({ person: personName, aka: z.array(personName).min(1).max(20) }))
+      .max(5_000)
+      .default([]),
+    kindsDiffer: z.boolean().default(false),
+  })
+  .check(({ value: { people }, issues }) => {
+    const seen = new Map<string, string>();
+    for (const [index, { person, aka }] of people.entries())
+      for (const name of new Set([person, ...aka].map((one) => one.toLowerCase()))) {
+        const other = seen.get(name);
+        if (other !== undefined)
+          issues.push({
+            code: 'custom',
+            input: people,
+            path: ['people', index],
+            message: `${JSON.stringify(name)} is a name of ${other} already: wanted each name once, all of a person's in one entry`,
+          });
+        seen.set(name, person);
+      }
+  })
+  .transform(
+    ({ people, kindsDiffer }): Identities => ({
+      people: people.map(({ person, aka }) => [person, ...aka]),
+      kindsDiffer,
+    }),
+  );
 
 // ── pipelines ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -183,9 +232,12 @@ function objections({ match, principal }: Written, pipeline: Pipeline): [readonl
 }
 
 const trustSchema = z
-  .strictObject({ login: login.optional(), ci: ci.optional() })
-  .refine(
-    ({ login: people, ci: pipelines }) => people !== undefined || pipelines !== undefined,
-    'wanted login, ci or both',
-  )
-  .transform((read): Trust => ({ login: read.login ?? null, ci: read.ci ?? null }));
+  .strictObject({ login: login.optional(), ci: ci.optional(), identities: identities.optional() })
+  .refine((read) => Object.values(read).some((part) => part !== undefined), 'wanted login, ci, identities or several')
+  .transform(
+    (read): Trust => ({
+      login: read.login ?? null,
+      ci: read.ci ?? null,
+      identities: read.identities ?? NOTHING_JOINED,
+    }),
+  );

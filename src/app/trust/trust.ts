@@ -1,4 +1,5 @@
 /** Whom this installation believes, and what they may do here: the person who signs in, the pipeline that calls. */
+import type { Identities } from '../../domain/person.ts';
 import type { Millis } from '../../domain/plan.ts';
 import type { PrincipalRole, Scope } from '../ports.ts';
 import type { PipelineKind } from './pipelines.ts';
@@ -8,6 +9,8 @@ export interface Trust {
   readonly login: LoginTrust | null;
   /** null: pipelines come with API tokens. */
   readonly ci: CiTrust | null;
+  /** Which names are one person's, for approvals. */
+  readonly identities: Identities;
 }
 
 /** An OpenID provider for the page. */
@@ -19,6 +22,10 @@ export interface LoginTrust {
   readonly scopes: readonly string[];
   /** The claim with the groups: its name, or a JSON pointer like /realm_access/roles. */
   readonly groupsClaim: string;
+  /** What names a person to approvals, beside the provider's id of them: {claim} is replaced. */
+  readonly persons: readonly string[];
+  /** true: an e-mail address counts although the provider does not say that it has checked it. */
+  readonly trustUnverifiedEmail: boolean;
   /** How long a session lasts. */
   readonly session: Millis;
   /** The first that fits decides. */

@@ -63,7 +63,7 @@ function weightOf({ rollout, unicode, columns }: TreeView): Line {
     toned('accent', bar(observed ?? 0, barWidth(columns), unicode)),
     toned(off ? 'warn' : 'strong', ` ${percentOf(observed)}`),
     ...(off ? [toned('warn', ` (wanted ${percentOf(wanted)})`)] : []),
-    ...(share === null ? [] : [toned('quiet', `  ${percentOf(share)} of the requests`)]),
+    ...(share === null || rollout.endedAt !== null ? [] : [toned('quiet', `  ${percentOf(share)} of the requests`)]),
   ];
 }
 

@@ -91,7 +91,8 @@ function numbers({ rollout }) {
     { class: 'numbers live' },
     endedAt === null ? fact('Wanted', w.wanted === null ? 'hands off' : weight(w.wanted)) : null,
     fact('Observed', weight(w.observed)),
-    fact('Traffic share', w.share === null ? 'not measured' : weight(w.share)),
+    // Measured at the last weight that was judged: of an ended rollout it would contradict what is observed.
+    endedAt === null ? fact('Traffic share', w.share === null ? 'not measured' : weight(w.share)) : null,
     reachedAt === null
       ? fact(endedAt === null ? 'At' : 'Got to', stepWords(rollout))
       : fact('In force for', duration(Date.now() - Date.parse(reachedAt))),

@@ -1,4 +1,5 @@
 /** Sluice itself, as its users run it: migrations, a token, the process; and its REST API, which is all that the demo talks to. */
+import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Child, Environment } from './children.ts';
 import { freePort, runMain, startMain } from './children.ts';
@@ -83,6 +84,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     DATABASE_URL: options.databaseUrl,
     ...clustersOf(options),
     ...(options.probeHost === undefined ? {} : { SLUICE_PROBE_HOSTS: options.probeHost }),
+    // Of this run: whoever has signed in stays so when the process is killed and started again.
+    SLUICE_SESSION_KEY: randomBytes(32).toString('base64url'),
     ...options.settings,
     HOST: '127.0.0.1',
     PORT: String(port),

@@ -13,7 +13,7 @@ const time = (at) =>
   h(
     'time',
     { datetime: at },
-    new Date(at).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', second: '2-digit' }),
+    new Date(at).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' }),
   );
 
 /** What came after the last act of that name and before the next act, the newest first; null: there was none. @param {readonly Entry[]} log @param {ActName} act */
