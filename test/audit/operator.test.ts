@@ -47,7 +47,7 @@ it('a token and a person of Slack are given their names and groups, and nothing 
   const who = ['--person', 'ana@example.com', '--person', 'ana-gh', '--group', 'payments-oncall', '--role', 'approver'];
   await run(['token', 'create', '--name', 'ana-laptop', ...who], env);
   const { stdout } = await run(['token', 'list'], env);
-  expect(stdout).toContain('\tapprover\tvalid\tana-laptop\tana@example.com, ana-gh\tpayments-oncall\n');
+  expect(stdout).toContain('\tapprover\tvalid\tana-laptop\tana@example.com, ana-gh\tpayments-oncall\tall\tall\n');
   const mapped = await run(['slack', 'map', '--team', 'T9', '--user', 'U9', '--name', 'ana', ...who], env);
   expect(mapped.stdout).toBe('mapped: slack U9 (ana), approver, payments-oncall\n');
   await expect(run(['token', 'create', '--name', 'x', '--role', 'viewer', '--group', 'a, b'], env)).rejects.toThrow(
