@@ -414,13 +414,21 @@ function canaryCrashed(change: Change, workloads: Workloads | null, at: Instant)
   const why =
     canary.crash?.fatal === true
       ? canary.crash.message
-      : serving && canary.ready === 0
+      : serving && canary.ready === 0 && !isYetToWake(rollout, workloads)
         ? `deployment ${canary.name} has no ready pod (0 of ${canary.replicas})${canary.crash === null ? '' : `; ${canary.crash.message}`}`
         : null;
   if (why === null) return null;
   const message = `Rolled back ${positionWords(rollout, at)}: the canary cannot run: ${why}`;
   return rollBack(change, workloads, at, 'canary_crashed', { code: canary.crash?.reason ?? 'no_ready_pod', message });
 }
+
+/** The first step has not brought the canary's pods yet; whoever gave it users meanwhile has them taken back by the step's own weight. */
+const isYetToWake = ({ phase, plan }: Rollout, workloads: Workloads | null): boolean =>
+  (phase.name === 'progressing' || phase.name === 'paused') &&
+  phase.step === 0 &&
+  phase.reachedAt === null &&
+  bringsPods(plan) &&
+  isAsleep(workloads);
 
 function tooLongBlind(change: Change, seen: Observation): Change | null {
   const { rollout } = change;

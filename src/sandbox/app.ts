@@ -102,6 +102,8 @@ export async function createAppVersion(options: AppOptions, image: string, behav
 
   const endPods = async (old: readonly Pod[]): Promise<void> => {
     if (old.length > 0) await sleep(drain);
+    // As a pod does within its grace period: what came before it left the endpoints is still answered, however slowly.
+    await Promise.all(old.map(({ server }) => server.answered(GRACE_MS)));
     await Promise.all(old.map(gone));
   };
 
@@ -239,6 +241,8 @@ async function createReplicaSet(
   });
   return { name: created.metadata.name, uid: String(created.metadata['uid']), hash };
 }
+
+const GRACE_MS = 3_000;
 
 const gone = ({ server, metrics }: Pod) => Promise.all([server.stop(), metrics.stop()]);
 

@@ -1,6 +1,8 @@
 /** One pod's process: a real HTTP server whose error rate and latency can be changed while it serves. */
+
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Random } from './data-plane/random.ts';
 import { normal } from './data-plane/random.ts';
 import { SERVED_BY } from './traffic.ts';
@@ -16,9 +18,13 @@ export interface Behaviour {
 
 export interface PodServer {
   readonly port: number;
+  /** As soon as no request is under way, and after `within` milliseconds whatever is. */
+  answered(within: number): Promise<void>;
   /** The process ends: connections break, new ones are refused. */
   stop(): Promise<void>;
 }
+
+const LOOK = 20;
 
 /** Deviation of the logarithm: the 99th percentile is at about 1.6 times the median. */
 const SPREAD = 0.2;
@@ -54,6 +60,9 @@ export async function startPodServer(
   });
   return {
     port: (server.address() as AddressInfo).port,
+    async answered(within) {
+      for (const until = performance.now() + within; timers.size > 0 && performance.now() < until; ) await sleep(LOOK);
+    },
     stop: () =>
       new Promise((fulfil) => {
         for (const timer of timers) clearTimeout(timer);

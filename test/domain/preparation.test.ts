@@ -228,6 +228,19 @@ describe('on the way forward', () => {
       ]);
     });
 
+    it('is not taken for one that crashed where somebody gave it users: the step’s own weight takes them back', () => {
+      const { phase } = at();
+      if (phase.name !== 'progressing') throw new Error('not progressing');
+      const edited = at({ generation: 2, phase: { ...phase, from: 30, fromSince: 0 } });
+      const look = seen(edited, { route: aRoute(30, null), workloads: none });
+      const next = observe(edited, look).rollout;
+      expect([next.phase.name, weightToWrite(next, look)]).toEqual(['progressing', 0]);
+      const later = at({ generation: 2, phase: { ...phase, step: 1, from: 30, fromSince: 0 } });
+      expect(observe(later, seen(later, { route: aRoute(30, null), workloads: none })).rollout.phase.name).toBe(
+        'rolling_back',
+      );
+    });
+
     it('is not sent back for it in a pause of the first step, before anything may bring them', () => {
       const { phase } = at();
       if (phase.name !== 'progressing') throw new Error('not progressing');

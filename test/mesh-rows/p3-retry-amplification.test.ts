@@ -97,7 +97,7 @@ describe('a canary that fails two of three attempts, behind a rule that retries'
       outcome: { code: 'guard_failed', check: 'guard:retries' },
     });
     expect(rollout.outcome?.message).toMatch(
-      /the canary's pods got [23](\.\d+)? attempts per request .*stable 1(\.\d+)?\), above the limit of 2(\.\d+)?: callers retry what it answers/,
+      /the canary's pods got [23](\.\d+)? attempts per request .*stable [01](\.\d+)?\), above the limit of 2(\.\d+)?: callers retry what it answers/,
     );
     expect(sandbox.weights.slice(seen).map(({ weight }) => weight)).toEqual([50, 0]);
     const { requests, failed } = since(sandbox.users(), before);
