@@ -8,7 +8,7 @@ import { startControl } from './control.ts';
 import type { Arguments } from './demo/arguments.ts';
 import { HELP, parseArguments } from './demo/arguments.ts';
 import type { Result, Watcher } from './demo/releases.ts';
-import { asExpected, demoPlan, RELEASES, runRelease, summary } from './demo/releases.ts';
+import { asExpected, demoPlan, RELEASES, RPS, runRelease, summary } from './demo/releases.ts';
 import type { Screen } from './demo/screen.ts';
 import { bar, createScreen, seconds } from './demo/screen.ts';
 import type { RolloutView } from './demo/service.ts';
@@ -18,8 +18,6 @@ import { showPlan } from './show/plan.ts';
 import { startShow } from './show/show.ts';
 import type { Users } from './traffic.ts';
 
-/** Users' requests per second: enough for a judgement within a second or two, little enough for a small machine. */
-const RPS = 240;
 /** Users' first requests: the stable version must have a past before it is compared with. */
 const WARM_UP_MS = 2_000;
 /** Each step of a release that is started on the sandbox's page: time to break something. */

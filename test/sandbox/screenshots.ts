@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startControl } from '../../src/sandbox/control.ts';
+import { RPS } from '../../src/sandbox/demo/releases.ts';
 import { startStack } from '../../src/sandbox/demo/stack.ts';
 import { showPlan } from '../../src/sandbox/show/plan.ts';
 import { startShow } from '../../src/sandbox/show/show.ts';
@@ -10,7 +11,7 @@ import { launch, visit } from '../page/browser.ts';
 const folder = process.argv[2] ?? fileURLToPath(new URL('../../docs/images', import.meta.url));
 const PATIENCE = { timeout: 60_000 };
 
-const [stack, browser] = await Promise.all([startStack({ mesh: 'istio', redis: false, rps: 240 }), launch()]);
+const [stack, browser] = await Promise.all([startStack({ mesh: 'istio', redis: false, rps: RPS }), launch()]);
 const { sandbox, service } = stack;
 // One step with a weight at which both versions are seen.
 const plan = (target: object, image: string) => ({

@@ -19,6 +19,11 @@ export interface Release {
 
 export type JudgedBy = 'both' | 'evidence' | 'thresholds';
 
+/** Users' requests per second: enough for a judgement within a second or two, little enough for a small machine. */
+export const RPS = 400;
+/** Between two readings of a proxy, and a block of counts: a block is never shorter than the time between two readings. */
+export const BLOCK = '250ms';
+
 const FAILS = { words: 'a quarter of the requests fail', change: { errorRate: 0.25 } };
 const SLOW = { words: 'every request takes 0.8 s', change: { latencyMs: 800 } };
 
@@ -47,7 +52,7 @@ const CHECKS = [
  * The judge at the pace of the demo: blocks of a quarter of a second, read from the pods themselves, and no wait for a cold
  * start; the app's failures come one by one, so such short blocks may be trusted. A rollout of minutes leaves all of this out.
  */
-const EVIDENCE = { provider: 'direct', mode: 'robust', block: '250ms', warmUp: '0s', unproven: { after: '60s' } };
+const EVIDENCE = { provider: 'direct', mode: 'robust', block: BLOCK, warmUp: '0s', unproven: { after: '60s' } };
 
 export const demoPlan = (target: object, image: string, judgedBy: JudgedBy = 'both') => ({
   target,

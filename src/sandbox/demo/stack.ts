@@ -13,6 +13,7 @@ import type { Mesh, Seed } from '../seeds.ts';
 import { NAMESPACE, SEEDS } from '../seeds.ts';
 import type { Guard } from './children.ts';
 import { guardPostgres, startRedis } from './children.ts';
+import { BLOCK } from './releases.ts';
 import type { Service } from './service.ts';
 import { startService } from './service.ts';
 
@@ -85,6 +86,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       prometheusUrl,
       logFile,
       settings: {
+        SLUICE_DIRECT_INTERVAL: BLOCK,
         SLUICE_JAEGER_URL: consoles.jaeger.url,
         ...(consoles.kiali === null ? {} : { SLUICE_KIALI_URL: consoles.kiali.url, SLUICE_KIALI_VALIDATIONS: 'true' }),
       },

@@ -4,7 +4,7 @@ import type { Answered, Users } from '../traffic.ts';
 import { NOBODY } from '../traffic.ts';
 import type { Batch, Bubble, Counts, Row, Version } from './wire.ts';
 
-/** Bubbles per second: 70 can be told apart, and 240 requests a second lie well inside 1 in 4. */
+/** Bubbles per second: 70 can be told apart, and of the 400 requests a second of the demo 1 in 6 is shown. */
 export const MOST_PER_SECOND = 70;
 
 const VERSIONS: readonly (readonly [Version, string])[] = [
