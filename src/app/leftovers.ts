@@ -1,28 +1,26 @@
 /**
  * What a rollout leaves on its mesh object when a person gives its rollback up: rules of its own, which would lead testers or
  * copies to the canary until the next rollout's first write. As soon as the object can be written again they are taken away.
- * Every other end is entered only when the object was read back without them, and a worker that dies is followed by another.
- *
- * A channel of the outbox says what is to be done, in the transaction that ended the rollout.
+ * Every other end is entered only when the object was read back without them.
  */
 import { record, unchanged } from '../domain/change.ts';
 import type { Millis } from '../domain/plan.ts';
 import type { Fact, Outcome, Rollout } from '../domain/rollout.ts';
-import type { Cleared, LeftoverGateway, Logger, Message, Outbox, RolloutStore } from './ports.ts';
-import { type Repeating, repeat } from './repeat.ts';
+import type { Afterwarded, Afterwards, AfterwardsPorts, Tried } from './afterwards.ts';
+import { DONE, later, startAfterwards, tryOnce } from './afterwards.ts';
+import type { Cleared, LeftoverGateway, Loaded, Logger, Message, RolloutStore } from './ports.ts';
+import type { Repeating } from './repeat.ts';
 
 /** Name of the channel, whose messages are rollbacks that were given up. */
 export const LEFTOVERS = 'leftovers';
 
-/** Longer than it may take to read and write one object. */
-const LEASE: Millis = 60_000;
+const CHANNEL: Afterwards = { channel: LEFTOVERS, lease: 60_000 };
 const IDLE: Millis = 2_000;
 const BACK_OFF = { first: 5_000, most: 30 * 60_000 } as const;
 /** An object that could not be written for so long is somebody else's by now; the next rollout's write takes them away. */
 const PATIENCE: Millis = 3 * 86_400_000;
 
-export interface LeftoverPorts {
-  readonly outbox: Outbox;
+export interface LeftoverPorts extends AfterwardsPorts {
   readonly store: Pick<RolloutStore, 'load' | 'commit' | 'facts'>;
   readonly leftovers: LeftoverGateway;
   readonly log: Logger;
@@ -32,33 +30,26 @@ export const isGivenUp = ({ type, data }: Fact): boolean =>
   type === 'ended' && (data['outcome'] as Partial<Outcome> | undefined)?.code === 'given_up';
 
 export const startLeftovers = (ports: LeftoverPorts): Repeating =>
-  repeat('leftovers', async () => ((await clearOnce(ports)) === 'idle' ? IDLE : 0), ports.log);
+  startAfterwards('leftovers', IDLE, () => clearOnce(ports), ports.log);
 
-/** One try for the oldest rollout that is due. Throws only where Postgres fails; the message is then due again. */
-export async function clearOnce(ports: LeftoverPorts): Promise<'idle' | 'postponed' | 'concluded'> {
-  const { outbox, store, leftovers, log } = ports;
-  const [message] = await outbox.claim(LEFTOVERS, 1, LEASE);
-  if (message === undefined) return 'idle';
+/** One try for the oldest rollout that is due. */
+export const clearOnce = (ports: LeftoverPorts): Promise<Afterwarded> =>
+  tryOnce(CHANNEL, ports, (message, loaded) => clear(ports, message, loaded));
+
+async function clear({ store, leftovers, log }: LeftoverPorts, message: Message, loaded: Loaded): Promise<Tried> {
   const { rolloutId, fact, attempts = 0 } = message;
-  const loaded = await store.load(rolloutId);
-  // Deleted by the retention, or told already by a worker that died right after.
-  if (loaded === null || (await isTold(store, message))) return concluded(ports, message);
+  // By a worker that died right after.
+  if (await isTold(store, message)) return DONE;
   const { rollout, now } = loaded;
   const cleared = await leftovers.clear(rollout.plan.target, rolloutId);
   if (cleared.kind === 'trouble') {
-    if (now - fact.at >= PATIENCE) {
-      log.warn({ rolloutId }, `what the rollout left is not taken away, for three days now: ${cleared.message}`);
-      return concluded(ports, message);
-    }
-    await outbox.postpone(LEFTOVERS, message.id, backOff(attempts), cleared.message);
-    return 'postponed';
+    if (now - fact.at < PATIENCE) return later(backOff(attempts), cleared.message);
+    log.warn({ rolloutId }, `what the rollout left is not taken away, for three days now: ${cleared.message}`);
+    return DONE;
   }
-  if (!(await tell(store, rollout, cleared, now))) {
-    await outbox.postpone(LEFTOVERS, message.id, BACK_OFF.first, 'somebody else changed the rollout');
-    return 'postponed';
-  }
+  if (!(await tell(store, rollout, cleared, now))) return later(BACK_OFF.first, 'somebody else changed the rollout');
   log.info({ rolloutId, cleared: cleared.kind }, wordsOf(cleared));
-  return concluded(ports, message);
+  return DONE;
 }
 
 /** `tries`: claims before this one. */
@@ -90,9 +81,4 @@ function tell(store: Pick<RolloutStore, 'commit'>, rollout: Rollout, settled: Se
     at,
     nextTickAt: null,
   });
-}
-
-async function concluded({ outbox }: LeftoverPorts, { id }: Message): Promise<'concluded'> {
-  await outbox.delivered(LEFTOVERS, id);
-  return 'concluded';
 }

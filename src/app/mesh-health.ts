@@ -1,21 +1,13 @@
 /**
- * At a rollback: how the mesh's own console saw the service and the canary, kept with the outcome. Like the search for
- * traces it is a channel of the outbox, so that no rollback waits for Kiali and a killed worker is followed by another.
+ * At a rollback: how the mesh's own console saw the service and the canary, kept with the outcome. No rollback waits for it.
  *
  * Kiali tells of now and keeps no past. So it is asked at once, and a look that comes too late is not taken for one of then.
  */
 import type { Instant, Millis, Target } from '../domain/plan.ts';
-import type {
-  HealthAnswer,
-  HealthSnapshot,
-  HealthSource,
-  HealthStore,
-  Logger,
-  Message,
-  Outbox,
-  RolloutStore,
-} from './ports.ts';
-import { type Repeating, repeat } from './repeat.ts';
+import type { Afterwarded, Afterwards, AfterwardsPorts, Tried } from './afterwards.ts';
+import { DONE, later, startAfterwards, tryOnce } from './afterwards.ts';
+import type { HealthAnswer, HealthSnapshot, HealthSource, HealthStore, Loaded, Logger, Message } from './ports.ts';
+import type { Repeating } from './repeat.ts';
 import { type Tracer, UNTRACED } from './tracer.ts';
 
 /** Name of the channel, whose messages are rollbacks only. */
@@ -24,13 +16,10 @@ export const MESH_HEALTH = 'mesh-health';
 /** The rates are those of a minute: later than this, nothing of them is about the time of the rollback. */
 const FRESH: Millis = 60_000;
 const AGAIN: Millis = 10_000;
-/** Longer than one look may take. */
-const LEASE: Millis = 30_000;
+const CHANNEL: Afterwards = { channel: MESH_HEALTH, lease: 30_000 };
 const IDLE: Millis = 1_000;
 
-export interface HealthPorts {
-  readonly outbox: Outbox;
-  readonly store: Pick<RolloutStore, 'load'>;
+export interface HealthPorts extends AfterwardsPorts {
   readonly health: HealthStore;
   /** null: no console is known that shows this target. */
   sourceOf(target: Target): HealthSource | null;
@@ -39,45 +28,35 @@ export interface HealthPorts {
   readonly log: Logger;
 }
 
-export type HealthLooked = 'idle' | 'postponed' | 'concluded';
-
 export const startHealth = (ports: HealthPorts): Repeating =>
-  repeat('health at rollbacks', async () => ((await healthOnce(ports)) === 'idle' ? IDLE : 0), ports.log);
+  startAfterwards('health at rollbacks', IDLE, () => healthOnce(ports), ports.log);
 
-/** One look for the oldest rollback that is due. Throws only where Postgres fails; the message is then due again. */
-export async function healthOnce(ports: HealthPorts): Promise<HealthLooked> {
-  const { outbox, store, health, tracer = UNTRACED } = ports;
-  const [message] = await outbox.claim(MESH_HEALTH, 1, LEASE);
-  if (message === undefined) return 'idle';
-  const { rolloutId, fact } = message;
-  const loaded = await store.load(rolloutId);
-  const source = loaded === null ? null : ports.sourceOf(loaded.rollout.plan.target);
-  // Deleted, or of a target that no console shows.
-  if (loaded === null || source === null) return concluded(ports, message);
-  const age = loaded.now - fact.at;
+/** One look for the oldest rollback that is due. */
+export const healthOnce = (ports: HealthPorts): Promise<Afterwarded> =>
+  tryOnce(CHANNEL, ports, (message, loaded) => look(ports, message, loaded));
+
+async function look(
+  { health, sourceOf, tracer = UNTRACED, log }: HealthPorts,
+  { rolloutId, fact }: Message,
+  { rollout, now }: Loaded,
+): Promise<Tried> {
+  const { target } = rollout.plan;
+  const source = sourceOf(target);
+  if (source === null) return DONE;
+  const age = now - fact.at;
   const answer: HealthAnswer =
     age > FRESH
       ? {
           ok: false,
           message: 'nobody asked within a minute of the rollback, and Kiali keeps no past',
-          link: source.link(loaded.rollout.plan.target),
+          link: source.link(target),
         }
-      : await tracer.step({ rollout: rolloutId, step: fact.step }, 'kiali.health', {}, () =>
-          source.now(loaded.rollout.plan.target),
-        );
-  if (!answer.ok && age + AGAIN < FRESH) {
-    await outbox.postpone(MESH_HEALTH, message.id, AGAIN, answer.message);
-    return 'postponed';
-  }
-  const snapshot = snapshotOf(answer, loaded.now);
+      : await tracer.step({ rollout: rolloutId, step: fact.step }, 'kiali.health', {}, () => source.now(target));
+  if (!answer.ok && age + AGAIN < FRESH) return later(AGAIN, answer.message);
+  const snapshot = snapshotOf(answer, now);
   await health.keep(rolloutId, fact.seq, snapshot);
-  ports.log.info({ rolloutId, result: snapshot.result }, `health at the rollback: ${snapshot.message}`);
-  return concluded(ports, message);
-}
-
-async function concluded({ outbox }: HealthPorts, { id }: Message): Promise<HealthLooked> {
-  await outbox.delivered(MESH_HEALTH, id);
-  return 'concluded';
+  log.info({ rolloutId, result: snapshot.result }, `health at the rollback: ${snapshot.message}`);
+  return DONE;
 }
 
 /** What is not known is said; no requests are no health. */

@@ -1,26 +1,15 @@
 /**
- * After a rollback: which requests of the canary failed, as the tracing has kept them. A channel of the outbox tells that
- * there was a rollback, in the transaction that began it; this loop takes it from there, so no rollback ever waits for
- * Jaeger, and a worker that dies is followed by another.
+ * After a rollback: which requests of the canary failed, as the tracing has kept them. No rollback ever waits for Jaeger.
  *
  * Spans arrive late: proxies send them in batches, and the collector stores them later. So it is looked twice, and what
  * was found is kept at once.
  */
 import type { Instant, Millis, Target } from '../domain/plan.ts';
 import type { Rollout } from '../domain/rollout.ts';
-import type {
-  KeptTraces,
-  Logger,
-  Message,
-  Outbox,
-  RolloutStore,
-  TraceAnswer,
-  TraceSearch,
-  TraceSource,
-  TraceStore,
-} from './ports.ts';
+import type { Afterwarded, Afterwards, AfterwardsPorts, Tried } from './afterwards.ts';
+import { DONE, later, startAfterwards, tryOnce } from './afterwards.ts';
+import type { KeptTraces, Logger, Message, TraceAnswer, TraceSearch, TraceSource, TraceStore } from './ports.ts';
 import type { Repeating } from './repeat.ts';
-import { repeat } from './repeat.ts';
 import { type Tracer, UNTRACED } from './tracer.ts';
 
 /** Name of the channel, whose messages are rollbacks only. */
@@ -38,13 +27,11 @@ const TAIL: Millis = 30_000;
 /** How far before the rollback is searched: a canary may have failed for a while before it was proven. */
 const REACH: Millis = 30 * 60_000;
 const KEPT = 20;
-/** Longer than one look may take. */
-const LEASE: Millis = 60_000;
+const CHANNEL: Afterwards = { channel: TRACES, lease: 60_000 };
+const LATE = 'spans arrive late';
 const IDLE: Millis = 1_000;
 
-export interface TracePorts {
-  readonly outbox: Outbox;
-  readonly store: Pick<RolloutStore, 'load'>;
+export interface TracePorts extends AfterwardsPorts {
   readonly traces: TraceStore;
   /** null: the cluster has no tracing. */
   sourceOf(target: Target): TraceSource | null;
@@ -53,25 +40,19 @@ export interface TracePorts {
   readonly log: Logger;
 }
 
-export type Looked = 'idle' | 'postponed' | 'concluded';
-
 export const startTraces = (ports: TracePorts): Repeating =>
-  repeat('traces of rollbacks', async () => ((await lookOnce(ports)) === 'idle' ? IDLE : 0), ports.log);
+  startAfterwards('traces of rollbacks', IDLE, () => lookOnce(ports), ports.log);
 
-/** One look for the oldest rollback that is due. Throws only where Postgres fails; the message is then due again. */
-export async function lookOnce(ports: TracePorts): Promise<Looked> {
-  const { outbox, store } = ports;
-  const [message] = await outbox.claim(TRACES, 1, LEASE);
-  if (message === undefined) return 'idle';
-  const loaded = await store.load(message.rolloutId);
-  const source = loaded === null ? null : ports.sourceOf(loaded.rollout.plan.target);
-  // Deleted, or of a cluster whose tracing was taken out of the configuration since.
-  if (loaded === null || source === null) return concluded(ports, message);
-  const age = loaded.now - message.fact.at;
-  const [soonest = 0] = LOOKS;
-  if (age < soonest) return postponed(ports, message, soonest - age, 'spans arrive late');
-  return look(ports, message, loaded.rollout, source, loaded.now);
-}
+/** One look for the oldest rollback that is due. */
+export const lookOnce = (ports: TracePorts): Promise<Afterwarded> =>
+  tryOnce(CHANNEL, ports, async (message, { rollout, now }) => {
+    const source = ports.sourceOf(rollout.plan.target);
+    // Tracing was taken out of the cluster's configuration since.
+    if (source === null) return DONE;
+    const age = now - message.fact.at;
+    const [soonest = 0] = LOOKS;
+    return age < soonest ? later(soonest - age, LATE) : look(ports, message, rollout, source, now);
+  });
 
 async function look(
   ports: TracePorts,
@@ -79,7 +60,7 @@ async function look(
   rollout: Rollout,
   source: TraceSource,
   now: Instant,
-): Promise<Looked> {
+): Promise<Tried> {
   const { fact, rolloutId } = message;
   const from = Math.max(rollout.createdAt, fact.at - REACH);
   const to = Math.min(now, fact.at + TAIL);
@@ -89,12 +70,12 @@ async function look(
   );
   if (answer.ok) await ports.traces.keep(rolloutId, fact.seq, answer.traces);
   const next = nextLook(now - fact.at, answer.ok, message.attempts ?? 0);
-  if (next !== null) return postponed(ports, message, next, answer.ok ? 'spans arrive late' : answer.message);
+  if (next !== null) return later(next, answer.ok ? LATE : answer.message);
   const kept = (await ports.traces.of(rolloutId)).traces.length;
   const search = { ...conclusion(answer, kept), at: now, from, to, link: answer.link };
   await ports.traces.conclude(rolloutId, fact.seq, search);
   ports.log.info({ rolloutId, result: search.result, traces: kept }, `traces of the rollback: ${search.message}`);
-  return concluded(ports, message);
+  return DONE;
 }
 
 /** On demand: what failed of the canary in the last half hour. Keeps nothing. null: the cluster has no tracing. */
@@ -134,14 +115,4 @@ function conclusion(answer: TraceAnswer, kept: number): Pick<TraceSearch, 'resul
     result: 'none_sampled',
     message: `none sampled: ${looked}. Only a part of the requests is ever traced (1 % by default): this does not say that none failed`,
   };
-}
-
-async function concluded({ outbox }: TracePorts, { id }: Message): Promise<Looked> {
-  await outbox.delivered(TRACES, id);
-  return 'concluded';
-}
-
-async function postponed({ outbox }: TracePorts, { id }: Message, delay: Millis, why: string): Promise<Looked> {
-  await outbox.postpone(TRACES, id, delay, why);
-  return 'postponed';
 }

@@ -1,11 +1,10 @@
 /** A small HTTP server by which a person acts on the sandbox, at a terminal or on its page: the pipeline's part, and the breaking. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { z } from 'zod';
 import type { Answer } from './json-call.ts';
-import { act, reply, send } from './json-call.ts';
-import { refusalOf } from './same-origin.ts';
+import { act, reply } from './json-call.ts';
+import type { Loopback } from './loopback.ts';
+import { listenOnLoopback } from './loopback.ts';
 import type { Sandbox } from './sandbox.ts';
 
 const behaviour = {
@@ -22,10 +21,7 @@ const proxies = z.strictObject({
 });
 const nothing = z.strictObject({});
 
-export interface Control {
-  readonly url: string;
-  stop(): Promise<void>;
-}
+export type Control = Loopback;
 
 /** More that is served at the same address. */
 export interface Guest {
@@ -36,28 +32,11 @@ export interface Guest {
 const ROUTES =
   'POST /release {image, errorRate, latencyMs}, POST /canary {errorRate, latencyMs}, POST /crash, POST /proxies {version, cpu, memory, restart}, GET /users, GET /weights';
 
-export async function startControl(sandbox: Sandbox, guest: Guest | null = null): Promise<Control> {
-  let port = 0;
-  const server = createServer((incoming, response) => {
-    const refusal = refusalOf({ method: incoming.method ?? '', headers: incoming.headers }, port);
-    if (refusal !== null) return send(response, { status: refusal.status, body: { error: refusal.words } });
+export const startControl = (sandbox: Sandbox, guest: Guest | null = null): Promise<Control> =>
+  listenOnLoopback((_, incoming, response) => {
     if (guest?.take(incoming, response) === true) return;
     reply(response, answer(sandbox, incoming));
   });
-  await new Promise<void>((fulfil, reject) => {
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', fulfil);
-  });
-  port = (server.address() as AddressInfo).port;
-  return {
-    url: `http://127.0.0.1:${port}`,
-    stop: () =>
-      new Promise((fulfil) => {
-        server.close(() => fulfil());
-        server.closeAllConnections();
-      }),
-  };
-}
 
 async function answer(sandbox: Sandbox, incoming: IncomingMessage): Promise<Answer> {
   switch (`${incoming.method} ${incoming.url}`) {

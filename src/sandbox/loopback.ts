@@ -1,7 +1,8 @@
-/** A server on 127.0.0.1 that only answers questions. */
+/** A server on 127.0.0.1 that answers nobody but this machine's own programs and its own page. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { send } from './json-call.ts';
 import { refusalOf } from './same-origin.ts';
 
 export interface Loopback {
@@ -16,7 +17,7 @@ export async function listenOnLoopback(
   let port = 0;
   const server = createServer((incoming, response) => {
     const refusal = refusalOf({ method: incoming.method ?? '', headers: incoming.headers }, port);
-    if (refusal !== null) return void response.writeHead(refusal.status).end(refusal.words);
+    if (refusal !== null) return json(response, refusal.status, { error: refusal.words });
     Promise.resolve(answer(new URL(incoming.url ?? '/', 'http://127.0.0.1'), incoming, response)).catch(
       (error: unknown) => response.destroy(error as Error),
     );
@@ -36,8 +37,7 @@ export async function listenOnLoopback(
   };
 }
 
-export const json = (response: ServerResponse, status: number, body: unknown): void =>
-  void response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+export const json = (response: ServerResponse, status: number, body: unknown): void => send(response, { status, body });
 
 const escaped = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
