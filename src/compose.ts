@@ -89,6 +89,7 @@ import { dryRunFleet, startFleet } from './app/fleet/start.ts';
 import { inboundStep } from './app/inbound.ts';
 import { LEFTOVERS, startLeftovers } from './app/leftovers.ts';
 import { meshStatus } from './app/mesh.ts';
+import { refusalsOf } from './app/mesh-findings.ts';
 import { type HealthPorts, MESH_HEALTH, startHealth } from './app/mesh-health.ts';
 import { migrationLoops } from './app/migration/loop.ts';
 import type { MigrationStore } from './app/migration/ports.ts';
@@ -130,7 +131,7 @@ import { startWorker, type Worker } from './app/worker.ts';
 import { meshesWith, missingCapability } from './domain/capabilities.ts';
 import { childDocument } from './domain/fleet/fleet.ts';
 import { NOTHING_JOINED } from './domain/person.ts';
-import type { Millis, Severities, Target } from './domain/plan.ts';
+import type { Millis, Plan, Severities, Target } from './domain/plan.ts';
 import type { Preparation } from './domain/preparation.ts';
 import { PREPARATIONS } from './domain/preparation.ts';
 import type { Rollout } from './domain/rollout.ts';
@@ -419,6 +420,7 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     tracer,
     monotonic: () => performance.now(),
     evaluateWithin: evaluateWithin(settings),
+    refusals: (plan: Plan) => refusalsOf(startPorts, plan),
     prober: probes,
     faults: faultWitness(clusters, meshes),
     gates,

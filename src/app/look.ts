@@ -5,9 +5,10 @@
  * good enough to see that nothing changed. Whatever would change the phase or raise the weight is decided again on what
  * the API server says now: a false drift pauses a rollout, a false "ready" sends users to nobody.
  */
-import { observe, weightToWrite } from '../domain/advance.ts';
+import { beginsOnOldPreflight, observe, weightToWrite } from '../domain/advance.ts';
 import type { Change } from '../domain/change.ts';
-import type { Observation, Workload, Workloads } from '../domain/observation.ts';
+import type { Observation, Refusal, Workload, Workloads } from '../domain/observation.ts';
+import type { Plan } from '../domain/plan.ts';
 import type { Phase, RollbackReason, Rollout } from '../domain/rollout.ts';
 import type { MeshGateway, PreparationGateway, TrafficRouter } from './ports.ts';
 import { lookBeside } from './prepare.ts';
@@ -21,7 +22,12 @@ export interface Lookout {
   readonly meshes: Pick<MeshGateway, 'workload'>;
   readonly router: TrafficRouter;
   readonly preparations?: PreparationGateway;
+  /** Absent: this process cannot ask, and what was found at the acceptance stands. */
+  readonly refusals?: Refusals;
 }
+
+/** What of a preflight would refuse this plan now. Never throws for expected trouble: what cannot be asked refuses nothing. */
+export type Refusals = (plan: Plan) => Promise<readonly Refusal[]>;
 
 /** The mesh object and, where they matter, both Deployments. Nothing is measured. */
 export async function glance(
@@ -43,7 +49,7 @@ export async function glance(
 
 /** Decides on `seen`; where the decision rests on copies that may be behind, looks again without them and decides anew. */
 export async function decide(lookout: Lookout, rollout: Rollout, seen: Observation): Promise<Decided> {
-  const { router, meshes } = lookout;
+  const { router, meshes, refusals } = lookout;
   const isFresh = { route: rollout.phase.name === 'rolling_back', pods: false };
   let look = seen;
   for (;;) {
@@ -51,7 +57,11 @@ export async function decide(lookout: Lookout, rollout: Rollout, seen: Observati
     const rests = restsOn(rollout, change.rollout, look);
     const route = rests.route && !isFresh.route;
     const pods = rests.pods && !isFresh.pods;
-    if (!route && !pods) return { seen: look, change };
+    if (!route && !pods) {
+      if (refusals === undefined || !beginsOnOldPreflight(rollout, change.rollout, look)) return { seen: look, change };
+      look = { ...look, refusals: await refusals(rollout.plan) };
+      continue;
+    }
     const [routeNow, podsNow] = await Promise.all([
       route ? router.read({ fresh: true }) : look.route,
       pods ? readWorkloads(meshes, rollout, true) : look.workloads,

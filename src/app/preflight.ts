@@ -11,18 +11,18 @@ import type { Stamp } from '../domain/rollout.ts';
 import { temporaryAt } from '../domain/temporary.ts';
 import type { Prepared } from './evidence-setup.ts';
 import { prepareEvidence } from './evidence-setup.ts';
-import type { MeshGateway, MeshInspector, MeshValidator, MetricsGateway, PreparationGateway } from './ports.ts';
+import type { MeshFindingsPorts } from './mesh-findings.ts';
+import { meshFindings } from './mesh-findings.ts';
+import type { MeshGateway, MeshInspector, MetricsGateway, PreparationGateway } from './ports.ts';
 import { heldAgainstServed, type ServedPorts } from './served.ts';
 import type { CheckPreview, Finding, Problem } from './usecases.ts';
 
-export interface PreflightPorts {
+export interface PreflightPorts extends MeshFindingsPorts {
   readonly meshes: MeshGateway;
   readonly inspector: Pick<MeshInspector, 'target' | 'alike'>;
   readonly metrics: MetricsGateway;
   /** Absent: nothing is made ready beside routes. */
   readonly preparations?: Pick<PreparationGateway, 'preview'>;
-  /** Absent: nobody else is asked. */
-  readonly validator?: MeshValidator;
   /** Absent: plans are held against the newest version of each mesh's API only. */
   readonly served?: ServedPorts;
 }
@@ -46,15 +46,14 @@ const finding = (check: string, level: Finding['level'], message: string): Findi
 export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Preflight> {
   const { target } = plan;
   const router = ports.meshes.router(target);
-  const [route, stable, canary, inspected, metrics, queries, prepared, validated, beside, held] = await Promise.all([
+  const [route, stable, canary, inspected, metrics, queries, prepared, beside, held] = await Promise.all([
     router.read({ fresh: true }),
     ports.meshes.workload(target, 'stable'),
     ports.meshes.workload(target, 'canary'),
-    ports.inspector.target(target, plan.preflight?.severity ?? {}, routesOf(plan)),
+    meshFindings(ports, plan),
     metricsFindings(ports, plan),
     queryFindings(ports, plan),
     prepareEvidence(ports, plan),
-    ports.validator?.findings(target) ?? [],
     ports.preparations?.preview(plan) ?? [],
     heldAgainstServed(ports.served, plan),
   ]);
@@ -64,9 +63,8 @@ export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Pref
     workloadFinding('stable', stable),
     workloadFinding('canary', canary),
     ...capacityFindings(plan, { stable, canary }),
-    ...inspected.map((one) => asPrepared(plan, one)),
+    ...inspected,
     ...beside,
-    ...validated,
     ...metrics,
     ...queries,
     ...prepared.findings,
@@ -80,31 +78,6 @@ export async function preflight(ports: PreflightPorts, plan: Plan): Promise<Pref
     stamp: route.ok ? route.stamp : null,
     prepared,
   };
-}
-
-/** Those that its checks name, each once. */
-const routesOf = ({ analysis }: Plan): readonly string[] => [
-  ...new Set(analysis.checks.flatMap(({ route }) => (route === undefined ? [] : [route]))),
-];
-
-/**
- * A subset that the plan itself defines is missing by intention. One that another rollout defined for its own pods goes with
- * that rollout, before this one begins; should it stay, the step refuses it.
- */
-function asPrepared({ steps }: Plan, found: Finding): Finding {
-  const defines = steps.some(({ prepares }) => prepares?.kind === 'ensureSubset');
-  if (!defines || found.level !== 'fail') return found;
-  const { remediation: _, ...rest } = found;
-  const { missing, madeBy } = found.evidence ?? {};
-  if (missing === 'subset')
-    return { ...rest, level: 'pass', message: `${found.message}: the ensureSubset step defines it first` };
-  return typeof madeBy === 'string'
-    ? {
-        ...rest,
-        level: 'warn',
-        message: `${found.message}; rollout ${madeBy} defined it and takes it away before this one begins`,
-      }
-    : found;
 }
 
 type Router = ReturnType<MeshGateway['router']>;

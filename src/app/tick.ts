@@ -33,7 +33,15 @@ import type { Doubt } from '../domain/share.ts';
 import { doubtOf, NO_DOUBT } from '../domain/share.ts';
 import { count, FALLBACK } from './count.ts';
 import { askGates } from './gates.ts';
-import { type Decided, decide, glance, goesBack, goesBackWhateverIsMeasured, type Lookout } from './look.ts';
+import {
+  type Decided,
+  decide,
+  glance,
+  goesBack,
+  goesBackWhateverIsMeasured,
+  type Lookout,
+  type Refusals,
+} from './look.ts';
 import type {
   Applied,
   CrashPoint,
@@ -78,6 +86,8 @@ export interface TickPorts {
   readonly evaluateWithin?: Millis;
   /** Absent: this process makes nothing ready beside routes, and a plan that wants it goes nowhere. */
   readonly preparations?: PreparationGateway;
+  /** Absent: a rollout that has waited begins on the preflight of its acceptance. */
+  readonly refusals?: Refusals;
   /** Absent: this process asks no gates, and none opens. */
   readonly gates?: GateKeeper;
   /** Absent: this process sends no probes, and a rehearsal cannot be made. */
@@ -204,11 +214,12 @@ async function look(
   { rollout, now: at, blocked, supersededBy, ledger }: Loaded,
 ): Promise<Decided> {
   const given = { at, blocked, supersededBy };
-  const { preparations: beside } = ports;
+  const { preparations: beside, refusals } = ports;
   const lookout: Lookout = {
     meshes: ports.meshes,
     router,
     ...(beside === undefined ? {} : { preparations: beside }),
+    ...(refusals === undefined ? {} : { refusals }),
   };
   let seen = await glance(lookout, rollout, given);
   if (goesBackWhateverIsMeasured(observe(rollout, seen).rollout)) {

@@ -64,6 +64,7 @@ const ON_OUTCOME: Readonly<Record<string, string>> = {
     'See that the canary gets traffic and is scraped before the next run: sluice plan dry-run shows what each check measures',
   not_in_force:
     'Find out why what carries the route to the proxies does not (linkerd smi check), or give readyDeadline more time',
+  preflight: 'Something around the route has changed while it waited: sluice plan dry-run shows what, and what to do',
   starting_point:
     'An earlier rollout promoted this version: swap stable and canary in the plan, or give the stable version the traffic first',
   canary_unready: 'See why its pods do not become ready (kubectl describe), or give readyDeadline more time',

@@ -173,7 +173,32 @@ function whilePending(change: Change, seen: Observation): Change {
   const promoted = promotedAlready(rollout, route);
   if (promoted !== null)
     return rollBack(change, workloads, at, 'starting_point', { code: 'starting_point', message: promoted });
-  return throughGates(readyAgain(change, seen), seen, 0, (open) => enterStep(open, at, 0));
+  return throughGates(
+    readyAgain(change, seen),
+    seen,
+    0,
+    (open) => refusedByPreflight(open, seen) ?? enterStep(open, at, 0),
+  );
+}
+
+/** How old a preflight may be when the first weight rests on it. */
+const PREFLIGHT_LASTS: Millis = 60_000;
+
+/**
+ * Would this change begin the rollout on a preflight that is old? It waited for another rollout, for its pods or for a gate,
+ * and the mesh around the route may be another one by now.
+ */
+export const beginsOnOldPreflight = (before: Rollout, after: Rollout, { at, refusals }: Observation): boolean =>
+  before.phase.name === 'pending' &&
+  after.phase.name === 'progressing' &&
+  refusals === undefined &&
+  at - before.createdAt >= PREFLIGHT_LASTS;
+
+function refusedByPreflight(change: Change, { at, workloads, refusals = [] }: Observation): Change | null {
+  if (refusals.length === 0) return null;
+  const found = refusals.map(({ check, message }) => `${check}: ${message}`).join('; ');
+  const message = `Not begun: the preflight refuses now what it let pass when the rollout was accepted, and nothing was written: ${found}`;
+  return rollBack(change, workloads, at, 'preflight', { code: 'preflight', message });
 }
 
 /** null: the first weight may be set; otherwise what is waited for. */

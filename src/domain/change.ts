@@ -240,6 +240,7 @@ export const ENDS_AS: Readonly<Record<RollbackReason, TerminalStatus>> = {
   gate: 'rolled_back',
   canary_crashed: 'rolled_back',
   canary_unready: 'rolled_back',
+  preflight: 'rolled_back',
   starting_point: 'rolled_back',
   not_in_force: 'rolled_back',
   deadline: 'rolled_back',

@@ -235,6 +235,15 @@ export interface Observation {
   readonly supersededBy: string | null;
   /** Answers of gates that were asked in this look. Absent: none was. */
   readonly gates?: readonly GateAnswer[];
+  /** What a preflight anew refuses, of a rollout that has waited and would begin. Absent: it was not asked. */
+  readonly refusals?: readonly Refusal[];
+}
+
+/** A check of the preflight that keeps a rollout from beginning. */
+export interface Refusal {
+  readonly check: string;
+  /** What was wanted, what was found. */
+  readonly message: string;
 }
 
 export type ByRole<T> = { readonly [role in Role]: T };

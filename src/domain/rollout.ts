@@ -46,6 +46,7 @@ export type RollbackReason =
   | 'gate'
   | 'canary_crashed'
   | 'canary_unready'
+  | 'preflight' // when its turn came, the mesh was no longer as the preflight wants it
   | 'starting_point' // when its turn came, the canary had all traffic already
   | 'not_in_force' // written, and never carried out by whatever copies it to the proxies
   | 'deadline'

@@ -43,7 +43,7 @@ const outcome = named(
   'Why a rollout ended, or why it is on its way back.',
   z.object({
     code: described(
-      'promoted, check_failed, guard_failed, no_data, canary_unready, starting_point, not_in_force, deadline, aborted, superseded, given_up and others.',
+      'promoted, check_failed, guard_failed, no_data, canary_unready, preflight, starting_point, not_in_force, deadline, aborted, superseded, given_up and others.',
       z.string(),
     ),
     message: described('One sentence with the numbers that decided.', z.string()),

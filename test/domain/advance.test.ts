@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { observe, weightToWrite, writeFailed } from '../../src/domain/advance.ts';
+import { beginsOnOldPreflight, observe, weightToWrite, writeFailed } from '../../src/domain/advance.ts';
 import type { Observation, RouteReading, RouteTroubleCode } from '../../src/domain/observation.ts';
 import type { PauseCause, Rollout } from '../../src/domain/rollout.ts';
 import { desiredWeight, stampOf, statusOf } from '../../src/domain/rollout.ts';
@@ -73,6 +73,37 @@ describe('while pending', () => {
     const next = observe(rollout, { ...waiting, blocked: false });
     expect(next.rollout.phase).toEqual({ name: 'pending', behind: null });
     expect(next.facts.map((f) => f.type)).toEqual(['unblocked']);
+  });
+
+  it.each([
+    ['of a minute ago', 60_000, undefined, true],
+    ['of a moment ago', 59_999, undefined, false],
+    ['made anew', 60_000, [], false],
+  ])('asks for a preflight anew before the first weight rests on one %s', (_, at, refusals, asks) => {
+    const rollout = aRollout({ createdAt: 0 });
+    const seen = asWanted(rollout, at, refusals === undefined ? {} : { refusals });
+    expect(beginsOnOldPreflight(rollout, becomes(rollout, seen), seen)).toBe(asks);
+  });
+
+  it('does not begin on what a preflight anew refuses: every finding is in the sentence, and nothing is written', () => {
+    const rollout = aRollout({ createdAt: 0 });
+    const refusals = [
+      { check: 'destination-rule.subset', message: 'subset v2 is not defined' },
+      { check: 'mtls.mode', message: 'the canary refuses plain text' },
+    ];
+    const seen = asWanted(rollout, 60_000, { refusals });
+    const { phase } = becomes(rollout, seen);
+    expect(phase).toMatchObject({ name: 'ended', status: 'rolled_back', outcome: { code: 'preflight' } });
+    const words = phase.name === 'ended' ? phase.outcome.message : '';
+    for (const { check, message } of refusals) expect(words).toContain(`${check}: ${message}`);
+    expect(weightToWrite(becomes(rollout, seen), seen)).toBeNull();
+  });
+
+  it('is not asked for a preflight while it still waits', () => {
+    const rollout = aRollout({ createdAt: 0 });
+    const canary = { ...ready('myapp-v2'), ready: 2, settled: false };
+    const seen = asWanted(rollout, 90_000, { workloads: { stable: ready('myapp-v1'), canary } });
+    expect(beginsOnOldPreflight(rollout, becomes(rollout, seen), seen)).toBe(false);
   });
 });
 

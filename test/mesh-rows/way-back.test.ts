@@ -1,4 +1,5 @@
 /** Nobody is left on a canary that has been sent back, and nobody is sent back to a version that has been left. */
+import { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { KubeObject } from '../../src/adapters/kubernetes/kube.ts';
 import { istioTarget } from '../support/mesh-objects.ts';
@@ -92,5 +93,52 @@ describe('a rollout that waited for another one, which promoted the very version
       outcome: { code: 'starting_point', message: expect.stringMatching(/100 % already.*Swap stable and canary/) },
     });
     expect(new Set(moves())).toEqual(new Set(['50/50', '0/100']));
+  });
+});
+
+describe('a rollout that waited while the mesh around the route changed', () => {
+  const target = istioTarget({ index: 1 });
+  const waits = planOf(target, [{ weight: 5, hold: '10m' }], { onConflict: 'queue' });
+
+  /** Queued behind another one, and accepted `ago` minutes before now. */
+  async function queued(ago: number): Promise<{ readonly first: string; readonly second: string }> {
+    const first = await whole.started(planOf(target, [{ weight: 50, hold: '10m' }]));
+    await whole.until(first, ({ observedWeight }) => observedWeight === 50);
+    const { body } = await whole.call('post', '/rollouts', waits);
+    const database = new Client({ connectionString: whole.settings.databaseUrl });
+    await database.connect();
+    await database.query(`update rollout set created_at = created_at - $2 * interval '1 minute' where id = $1`, [
+      body.id,
+      ago,
+    ]);
+    await database.end();
+    return { first, second: body.id };
+  }
+
+  function dropSubset(): void {
+    const { metadata, spec, ...rest } = whole.stored('networking.istio.io', 'destinationrules', 'myapp');
+    const { generation: _, ...kept } = metadata;
+    const { subsets } = spec as { subsets: readonly { readonly name: string }[] };
+    const left = { ...(spec as object), subsets: subsets.filter(({ name }) => name !== 'v2') };
+    whole.api.put({ ...rest, metadata: kept, spec: left }, { manager: 'kubectl-edit' });
+  }
+
+  it('does not begin where the preflight would refuse it now, and says why', async () => {
+    const { first, second } = await queued(5);
+    dropSubset();
+    expect((await whole.call('post', `/rollouts/${first}/abort`, {})).status).toBe(202);
+    const { phase } = await whole.ended(second);
+    expect(phase).toMatchObject({
+      status: 'rolled_back',
+      outcome: { code: 'preflight', message: expect.stringMatching(/^Not begun: .*nothing was written: .*v2/) },
+    });
+    expect(moves()).toEqual(['50/50', '100/0']);
+  });
+
+  it('begins where nothing has changed', async () => {
+    const { first, second } = await queued(5);
+    await whole.call('post', `/rollouts/${first}/abort`, {});
+    await whole.until(second, ({ observedWeight }) => observedWeight === 5);
+    expect(moves()).toEqual(['50/50', '100/0', '95/5']);
   });
 });

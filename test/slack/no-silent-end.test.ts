@@ -14,6 +14,7 @@ const REASONS: Readonly<Record<RollbackReason, true>> = {
   gate: true,
   canary_crashed: true,
   canary_unready: true,
+  preflight: true,
   starting_point: true,
   not_in_force: true,
   deadline: true,
