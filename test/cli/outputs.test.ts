@@ -71,13 +71,15 @@ describe('list', () => {
 });
 
 describe('explain', () => {
-  it('gives the sentence, the measurements that decided with their query, the writes, and what to do next', async () => {
+  it('gives the sentence, what to do next, the measurements that decided, the writes, and last the queries', async () => {
     const { w, id } = await rolledBack();
     const { stdout } = await sluice(w.url, ['explain', id]);
     expect(stdout).toContain('Rolled back at 5 %');
     expect(stdout.match(/errors: canary error rate 5 %/g)).toHaveLength(2);
     expect(stdout).toContain('[value 0.05, limit 0.01, 1000 requests, last 1 m]');
-    expect(stdout).toContain('query (errors, canary)  sum(rate(istio_requests_total[1m]))');
+    expect(stdout).toContain('errors, canary  sum(rate(istio_requests_total[1m]))');
+    const sections = ['What to do next', 'What was measured', 'How it was asked'];
+    expect(stdout.split('\n').filter((line) => sections.includes(line))).toEqual(sections);
     expect(stdout).toContain(`sluice retry ${id}   starts the same plan anew`);
   });
 });

@@ -224,6 +224,23 @@ describe('the question for approval', () => {
     expect(textOf(replies()[0])).toContain('Promoted by slack U1 (ana)');
   });
 
+  it.each(['rolling_back', 'ended'])('says who aborted, when the rollout is %s', async (name) => {
+    await world.rollout('r1');
+    const asked = await asksApproval();
+    await notifier.deliver(asked.message, asked.rollout);
+    const outcome = { code: 'aborted', message: 'Aborted by ana', step: 1, weight: 25 };
+    const at = { outcome, step: 1 };
+    const decided = { fact: 9, step: 1, from: 25, to: 0, reason: outcome.message, actor: 'slack U1 (ana)', at: 0 };
+    const phase: Rollout['phase'] =
+      name === 'ended'
+        ? { name, status: 'aborted', at: 0, ...at }
+        : { name: 'rolling_back', reason: 'aborted', since: 0, ...at };
+    const back = await moved({ phase, decided }, fact('rollback_started', outcome.message));
+    await notifier.deliver(back.message, back.rollout);
+    expect(textOf(replies()[0])).toContain('Aborted by slack U1 (ana)');
+    expect(buttonsOf(replies()[0] as FakeMessage)).toEqual({});
+  });
+
   it('loses its buttons also when the canary failed meanwhile', async () => {
     await world.rollout('r1');
     const asked = await asksApproval();

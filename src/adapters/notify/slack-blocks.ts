@@ -163,8 +163,14 @@ function settled(fact: Fact, rollout: Rollout, answer: Fact | null): string {
     return `Promoted by ${told(phase.go.actor, 100)} ${dateOf(phase.go.at)}`;
   // Carried out already: the rollout itself no longer knows whose word it was.
   if (answer !== null) return `Promoted by ${told(answer.actor, 100)} ${dateOf(answer.at)}`;
+  const { decided } = rollout;
+  if (wasAborted(rollout) && decided?.step === fact.step)
+    return `Aborted by ${told(decided.actor, 100)} ${dateOf(decided.at)}`;
   return `Settled: the rollout is ${standing(rollout)}.`;
 }
+
+const wasAborted = ({ phase }: Rollout): boolean =>
+  phase.name === 'rolling_back' ? phase.reason === 'aborted' : phase.name === 'ended' && phase.status === 'aborted';
 
 /** Shown in each reader's own time zone. */
 const dateOf = (at: number): string =>

@@ -1,4 +1,4 @@
-/** `sluice explain`: the sentence, the numbers that decided, the writes to the mesh, and what to do next. */
+/** `sluice explain`: the sentence, what to do next, the numbers that decided, the writes to the mesh, and the queries. */
 import { duration, plain } from '../../domain/format.ts';
 import { nextSteps } from '../advice.ts';
 import { PATIENCE } from '../call.ts';
@@ -71,13 +71,15 @@ function linesOf(explanation: Explanation, unicode: boolean): readonly Line[] {
       ` at ${placeWords(rollout)}, canary weight ${percentOf(rollout.weight.observed)}`,
     ],
     [toned(statusTone(rollout.status), sentence)],
-    ...section('What was measured', measurementLines(measurements, unicode)),
-    ...(evidence === null ? [] : section('Comparison with the stable version', documentLines(evidence, 2))),
-    ...section('What was written to the mesh', writeLines(writes)),
     ...section(
       'What to do next',
       next.map((text): Line => [`  ${text}`]),
     ),
+    ...section('What was measured', measurementLines(measurements, unicode)),
+    ...(evidence === null ? [] : section('Comparison with the stable version', documentLines(evidence, 2))),
+    ...section('What was written to the mesh', writeLines(writes)),
+    // Long, and for whoever doubts a number: after everything that is read in a hurry.
+    ...section('How it was asked', queryLines(measurements)),
     ...(incomplete
       ? [[toned('warn', `Only the first ${MOST_READ} measurements and writes were read; later ones are missing here`)]]
       : []),
@@ -87,25 +89,26 @@ function linesOf(explanation: Explanation, unicode: boolean): readonly Line[] {
 const section = (title: string, lines: readonly Line[]): readonly Line[] =>
   lines.length === 0 ? [] : [[], [toned('strong', title)], ...lines];
 
-function measurementLines(measurements: readonly MeasurementBody[], unicode: boolean): readonly Line[] {
+const measurementLines = (measurements: readonly MeasurementBody[], unicode: boolean): readonly Line[] =>
+  measurements.map(
+    (m): Line => [
+      '  ',
+      verdictMark(m.verdict, unicode),
+      toned('quiet', ` ${m.at.slice(11, 19)}  step ${m.step + 1}  `),
+      `${m.check}: ${m.reason}`,
+      toned('quiet', `  [${figures(m)}]`),
+    ],
+  );
+
+/** Each query once, by the check and the version that it asks about. */
+function queryLines(measurements: readonly MeasurementBody[]): readonly Line[] {
   const queries = new Map(
     measurements.flatMap(({ check, query, stableQuery }): [string, string][] => [
       [`${check}, canary`, query],
       ...(stableQuery === null ? [] : [[`${check}, stable`, stableQuery] as [string, string]]),
     ]),
   );
-  return [
-    ...measurements.map(
-      (m): Line => [
-        '  ',
-        verdictMark(m.verdict, unicode),
-        toned('quiet', ` ${m.at.slice(11, 19)}  step ${m.step + 1}  `),
-        `${m.check}: ${m.reason}`,
-        toned('quiet', `  [${figures(m)}]`),
-      ],
-    ),
-    ...[...queries].map(([of, query]): Line => [toned('quiet', `  query (${of})  `), query]),
-  ];
+  return [...queries].map(([of, query]): Line => [toned('quiet', `  ${of}  `), query]);
 }
 
 const figures = ({ value, threshold, samples, stableValue, windowMs }: MeasurementBody): string =>
