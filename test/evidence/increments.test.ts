@@ -106,6 +106,17 @@ describe('one series', () => {
       5,
     ],
     [
+      'an answer that reaches further back brings a series of before a restart: it comes back from 0 all the same',
+      [
+        [counter('y', values([-5, 2], [0, 3], [5, 4]), { adds: {} })],
+        [
+          counter('y', values([-15, 50], [-5, 2], [0, 3], [5, 4], [10, 5], [15, 6]), { adds: {} }),
+          counter('x', values([-15, 1], [10, 1], [15, 2])),
+        ],
+      ],
+      2,
+    ],
+    [
       'a series that was dropped for idleness comes back from 0',
       [
         [there(0), counter('x', values([0, 3]))],

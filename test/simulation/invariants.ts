@@ -12,6 +12,7 @@ import type { Rollout } from '../../src/domain/rollout.ts';
 import { compareStamps, desiredTemporary, desiredWeight, isLive, statusOf, stepOf } from '../../src/domain/rollout.ts';
 import type { Temporary } from '../../src/domain/temporary.ts';
 import { isJudgedAt, sameKinds } from '../../src/domain/temporary.ts';
+import { evidenceViolations } from './evidence.ts';
 import type { World } from './world.ts';
 
 interface Rule {
@@ -217,6 +218,7 @@ export function violations(world: World): string[] {
     claim(kindsOn(lastWrite.after).length === 0, `I10: ${kindsOn(lastWrite.after).join()} is left after the end`);
 
   found.push(...besideViolations(world, final));
+  found.push(...evidenceViolations(world, commits));
 
   // I11: a step is entered only with the approval of each of its gates, given by that gate, or past it by a person's word;
   // and nothing on the way back waits for one.

@@ -3,6 +3,7 @@ import type { KubeObject } from '../../src/adapters/kubernetes/kube.ts';
 import type { MeshModule } from '../../src/adapters/mesh.ts';
 import type { Plan } from '../../src/domain/plan.ts';
 import { statusOf } from '../../src/domain/rollout.ts';
+import { isFalseRollback, wasCompared } from './evidence.ts';
 import { isRoute, violations } from './invariants.ts';
 import { type Sabotage, scriptOf, simulate } from './world.ts';
 
@@ -55,6 +56,9 @@ export interface Report {
   readonly violations: readonly string[];
   readonly commits: number;
   readonly writes: number;
+  /** Runs in which a healthy canary was compared, and those of them that the comparison sent back. */
+  readonly compared: number;
+  readonly falselyBack: number;
 }
 
 /** What no plan of that mesh may ask for is not simulated with it. */
@@ -77,6 +81,8 @@ export async function simulateSeeds(
   const found: string[] = [];
   let commits = 0;
   let writes = 0;
+  let compared = 0;
+  let falselyBack = 0;
   for (let seed = from; seed < to; seed += 1) {
     const script = scriptOf(seed);
     const world = await simulate(
@@ -92,7 +98,9 @@ export async function simulateSeeds(
     ends[end] = (ends[end] ?? 0) + 1;
     commits += world.store.commits.length;
     writes += world.kube.journal.filter((w) => w.by === 'sluice' && isRoute(w.after)).length;
+    if (wasCompared(world)) compared += 1;
+    if (isFalseRollback(world)) falselyBack += 1;
     for (const what of violations(world)) found.push(`seed ${seed}: ${what}`);
   }
-  return { runs: to - from, ends, violations: found, commits, writes };
+  return { runs: to - from, ends, violations: found, commits, writes, compared, falselyBack };
 }

@@ -10,6 +10,7 @@ it.each([
   ['the precondition on the object’s resourceVersion', 'no_resource_version', 300],
   ['the fresh look before a change', 'no_fresh_reads', 400],
   ['the precondition on objects beside the route', 'no_token_beside', 1_500],
+  ['the one transaction of evidence and decision', 'evidence_apart', 500],
   ['the difference between a gate’s answers', 'any_answer_approves', 100],
 ] as const)(
   'the invariants notice when %s is taken away',

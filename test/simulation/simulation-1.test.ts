@@ -18,6 +18,8 @@ it(
       [],
     );
     expect(report.writes).toBeGreaterThan(0);
+    // The promise of alpha, over all runs with a healthy canary; one alone may always happen.
+    expect(report.falselyBack).toBeLessThanOrEqual(Math.max(1, 0.01 * report.compared));
   },
   30 * 60_000,
 );

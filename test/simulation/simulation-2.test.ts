@@ -18,6 +18,7 @@ it(
       [],
     );
     expect(report.writes).toBeGreaterThan(0);
+    expect(report.falselyBack).toBeLessThanOrEqual(Math.max(1, 0.01 * report.compared));
   },
   30 * 60_000,
 );

@@ -22,6 +22,8 @@ import { openSweep } from '../../src/app/sweep.ts';
 import { tick } from '../../src/app/tick.ts';
 import type { SessionAffinity } from '../../src/domain/affinity.ts';
 import type { Command } from '../../src/domain/command.ts';
+import type { EvidenceSetup } from '../../src/domain/evidence/ledger.ts';
+import { pacesFor, settingsOf } from '../../src/domain/evidence/setup.ts';
 import type { Reading, Workload } from '../../src/domain/observation.ts';
 import type { GateWebhook, Plan, Step } from '../../src/domain/plan.ts';
 import type { ScaleTo } from '../../src/domain/preparation.ts';
@@ -29,9 +31,12 @@ import type { GateDecision } from '../../src/domain/rollout.ts';
 import { isLive } from '../../src/domain/rollout.ts';
 import { anAct, unheard } from '../support/audit.ts';
 import { aCheck, aPlan } from '../support/builders.ts';
+import { anEvidencePlan } from '../support/evidence.ts';
 import { memoryKube } from '../support/memory-kube.ts';
 import { type MemoryStore, memoryStore } from '../support/memory-store.ts';
-import { type Scheduler, scheduler } from './scheduler.ts';
+import { weightsOf } from './invariants.ts';
+import { chance, type Scheduler, scheduler } from './scheduler.ts';
+import { SCRAPE, type Users, users } from './users.ts';
 
 const ANA = { id: 'ana', name: 'ana' };
 
@@ -86,6 +91,7 @@ export type Sabotage =
   | 'no_resource_version'
   | 'no_fresh_reads'
   | 'no_token_beside'
+  | 'evidence_apart'
   | 'any_answer_approves';
 
 export interface World {
@@ -95,6 +101,7 @@ export interface World {
   readonly time: Scheduler;
   /** Every question that reached its gate, in order. */
   readonly asked: readonly Asked[];
+  readonly users: Users;
 }
 
 export interface Asked {
@@ -198,11 +205,16 @@ export function scriptOf(seed: number): Script {
     command: verbs[span(verbs.length)] ?? { name: 'resume' as const },
   }));
   const gated = gatesOf(seed);
+  const judged = judgedOf(seed);
   const outageAt = span(240_000);
   const blindAt = span(200_000);
   return {
     seed,
-    plan: { ...plan, ...(gated.webhooks.length === 0 ? {} : { webhooks: gated.webhooks }) },
+    plan: {
+      ...plan,
+      analysis: { ...plan.analysis, ...judged },
+      ...(gated.webhooks.length === 0 ? {} : { webhooks: gated.webhooks }),
+    },
     gates: gated.says,
     badFrom: maybe(0.4, () => span(250_000)),
     crashAt: maybe(0.1, () => span(250_000)),
@@ -232,6 +244,26 @@ function revertsOf(seed: number): Script['reverts'] {
     at: Math.floor(random() * FAULTS_UNTIL),
     force: random() < 0.3,
   }));
+}
+
+/** Who judges, from a chance of its own: one in four compares, half of those without any limit beside it. */
+function judgedOf(seed: number): Pick<Plan['analysis'], 'evidence'> & Partial<Pick<Plan['analysis'], 'checks'>> {
+  const random = chance(seed ^ 0xe71d);
+  if (random() >= 0.25) return { evidence: null };
+  const then = (['pause', 'rollback', 'promote'] as const)[Math.floor(random() * 3)] ?? 'pause';
+  const unproven = { after: 60_000 + Math.floor(random() * 600_000), then };
+  const evidence = anEvidencePlan({ mode: 'robust', latency: null, unproven, bake: random() < 0.3 ? 20_000 : 0 });
+  return { evidence, ...(random() < 0.5 ? { checks: [] } : {}) };
+}
+
+/** As a preflight would have set it up. The bound of a ratio is words only, and takes most of the time. */
+function setupOf({ analysis }: Plan): EvidenceSetup | null {
+  const { evidence } = analysis;
+  if (evidence === null) return null;
+  const [pace] = pacesFor(evidence, SCRAPE);
+  if (pace === undefined) throw new Error('the plan has no pace');
+  const settings = { ...settingsOf(evidence, pace, []), keepBound: false };
+  return { provider: 'prometheus', view: 'callers', pace, settings, words: 'simulated', calibration: null };
 }
 
 /** From a chance of their own, too. */
@@ -265,6 +297,13 @@ const window = (from: number, length: number) => [from, from + length] as const;
 /** A copy is at most this old. */
 const STALE = 5_000;
 
+const AWAY_FROM_PROMETHEUS = {
+  ok: false as const,
+  code: 'unavailable' as const,
+  message: 'Prometheus is away',
+  query: 'q',
+};
+
 const AWAY = { ok: false as const, code: 'unavailable' as const, status: 503, message: 'the API server is away' };
 
 /** Runs the whole life of one rollout (and, in some seeds, its stalled twins) to `END` of virtual time. */
@@ -279,7 +318,9 @@ export async function simulate(
   const store: MemoryStore =
     sabotage === 'no_row_version'
       ? { ...honest, commit: (change) => honest.commit(asIfCurrent(change, honest)) }
-      : honest;
+      : sabotage === 'evidence_apart'
+        ? { ...honest, commit: (change) => keepingEvidence(change, honest) }
+        : honest;
   const kube = remembering(memoryKube(), () => time.now());
   kube.put(object, 'kubectl-apply');
   for (const one of beside(script)) kube.put(one, 'kubectl-apply');
@@ -345,21 +386,33 @@ export async function simulate(
       call(async () => workload(target[role].deployment, time.now() - (options?.fresh === true ? fresh() : behind()))),
   };
 
+  const isBlind = (): boolean => script.blind !== null && time.now() >= script.blind[0] && time.now() < script.blind[1];
   const measure = (role: 'stable' | 'canary', kind: string): Reading => {
     const now = time.now();
-    if (script.blind !== null && now >= script.blind[0] && now < script.blind[1])
-      return { ok: false, code: 'unavailable', message: 'Prometheus is away', query: 'q' };
+    if (isBlind()) return AWAY_FROM_PROMETHEUS;
     const bad = role === 'canary' && script.badFrom !== null && now >= script.badFrom && kind === 'error-rate';
     return { ok: true, value: kind === 'latency' ? 40 : bad ? 0.2 : 0.001, samples: 500, query: 'q' };
   };
+  const seenBy = users({
+    seed: script.seed,
+    now: () => time.now(),
+    weight: () => weightsOf(kube.object('myapp') as KubeObject).canary,
+    bad: () => script.badFrom !== null && time.now() >= script.badFrom,
+  });
+  const scrapeOnce = (): void => {
+    seenBy.scrape();
+    if (time.now() < END) time.after(SCRAPE, scrapeOnce);
+  };
+  if (script.plan.analysis.evidence !== null) time.after(0, scrapeOnce);
   const hanging = (): Promise<never> | null =>
     script.hang !== null && time.now() >= script.hang[0] && time.now() < script.hang[1]
       ? new Promise<never>(() => {})
       : null;
   const provider: MetricsProvider = {
     name: 'prometheus',
-    scrapeInterval: 5_000,
+    scrapeInterval: SCRAPE,
     measure: (question) => hanging() ?? call(async () => measure(question.role, question.kind)),
+    count: (question) => hanging() ?? call(async () => (isBlind() ? AWAY_FROM_PROMETHEUS : seenBy.count(question))),
     share: () => hanging() ?? Promise.resolve(null),
     ping: async () => null,
   };
@@ -446,7 +499,7 @@ export async function simulate(
       observedWeight: 0,
       idempotency: null,
       warnings: [],
-      evidence: null,
+      evidence: setupOf(script.plan),
     },
     'nobody',
   );
@@ -469,7 +522,7 @@ export async function simulate(
   // A second worker that ticks the same rollout now and then, whatever the queue says.
   for (let i = 0; i < 10; i += 1) time.after(time.random() * 300_000, () => void run(id));
   await time.run(END);
-  return { script, store, kube, time, asked };
+  return { script, store, kube, time, asked, users: seenBy };
 }
 
 const withoutPrecondition = (
@@ -482,6 +535,16 @@ const withoutPrecondition = (
       ? { ...op, value: kube.object(name, plural)?.metadata.resourceVersion }
       : op,
   );
+
+/** A commit that comes too late keeps its evidence all the same, as if that were stored apart from the decision. */
+async function keepingEvidence(change: Commit, store: MemoryStore): Promise<boolean> {
+  const landed = await store.commit(change);
+  const row = store.row(change.previous.id);
+  if (landed || change.evidence === null || row === undefined) return landed;
+  row.ledger = change.evidence.ledger;
+  if (change.evidence.closed !== null) row.blocks.push(change.evidence.closed);
+  return false;
+}
 
 const asIfCurrent = (change: Commit, store: MemoryStore): Commit => ({
   ...change,

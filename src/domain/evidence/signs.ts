@@ -60,7 +60,10 @@ const within = (times: readonly Instant[] | undefined, after: Instant, until: In
 
 type Times = ReadonlyMap<string, readonly Instant[]>;
 
-/** When counters fell, which means that their process began anew. */
+/**
+ * When counters fell, which means that their process began anew. Also before what is consumed: an answer that reaches further
+ * back than the one before it may bring a series of the earlier process, which must not be taken for the present one's.
+ */
 function fallsIn(
   before: ReadonlyMap<string, Sample>,
   answer: readonly CounterSeries[],
@@ -73,9 +76,13 @@ function fallsIn(
     else times.push(at);
   };
   for (const { id, exporter, histogram, samples } of answer) {
-    let last = before.get(id);
+    const consumed = before.get(id);
+    let last: Sample | undefined;
     for (const sample of samples) {
       if (!isNumber(sample) || (last !== undefined && sample[0] <= last[0])) continue;
+      // The store may have lost it since.
+      if (consumed !== undefined && sample[0] > consumed[0] && (last === undefined || last[0] < consumed[0]))
+        last = consumed;
       if (last !== undefined && sample[1] < last[1]) {
         note(exporters, exporter, sample[0]);
         if (histogram !== undefined) note(histograms, histogram, sample[0]);
