@@ -1,71 +1,37 @@
 /** The composition root: settings -> adapters -> use cases -> an API, a worker, or both. The only file that knows everybody. */
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
-import {
-  type Cluster,
-  type Clusters,
-  leftoverGateway,
-  meshGateway,
-  metricsGateway,
-  servedVersion,
-} from './adapters/clusters.ts';
+import type { Clusters } from './adapters/clusters.ts';
+import { leftoverGateway, meshGateway, metricsGateway, servedVersion } from './adapters/clusters.ts';
 import { faultWitness } from './adapters/fault-witness.ts';
 import { gateKeeper } from './adapters/gates.ts';
-import { type GrafanaPages, grafanaLinks } from './adapters/grafana/links.ts';
 import { openGuards } from './adapters/guard-post.ts';
-import type { Listing } from './adapters/inspect/check.ts';
-import { type Inspected, loadChecks, openInspector } from './adapters/inspect/inspect.ts';
-import type { Policy } from './adapters/inspect/policy.ts';
-import { openQuery } from './adapters/inspect/query.ts';
-import { type JaegerOptions, jaegerSource } from './adapters/jaeger/client.ts';
-import { jaegerLinks } from './adapters/jaeger/links.ts';
-import { type KialiOptions, kialiValidator } from './adapters/kiali/client.ts';
-import { kialiHealth } from './adapters/kiali/health.ts';
-import { kialiLinks } from './adapters/kiali/links.ts';
-import { isShown } from './adapters/kiali/object.ts';
-import { type KubeOptions, type OpenedKube, openKube } from './adapters/kubernetes/client.ts';
-import type { KubeClient } from './adapters/kubernetes/kube.ts';
-import { kubeconfigIn, type RemoteSecret } from './adapters/kubernetes/remote-secret.ts';
+import { loadChecks, openInspector } from './adapters/inspect/inspect.ts';
 import { readWorkload } from './adapters/kubernetes/workloads.ts';
-import type { MeshModule, View } from './adapters/mesh.ts';
-import type directModule from './adapters/metrics/direct.ts';
-import type prometheusModule from './adapters/metrics/prometheus.ts';
-import { afterNotifier, channelNotifier } from './adapters/notify/alerts.ts';
-import { type ChannelSettings, type OpenChannel, openChannels } from './adapters/notify/open-channels.ts';
-import { slackNotifier } from './adapters/notify/slack.ts';
-import { slackApi } from './adapters/notify/slack-api.ts';
-import { fleetNews, migrationNews, type NewsSubject, tellNews } from './adapters/notify/slack-news.ts';
-import { slackResponder } from './adapters/notify/slack-respond.ts';
+import { openChannels } from './adapters/notify/open-channels.ts';
 import { openFederation } from './adapters/oidc/federation.ts';
 import { openIssuer } from './adapters/oidc/issuer.ts';
 import { openSignOn } from './adapters/oidc/sign-on.ts';
-import type { Allowed } from './adapters/outbound/addresses.ts';
-import { type Outbound, openOutbound } from './adapters/outbound/post.ts';
-import { type MigratedCluster, policyGateway } from './adapters/policies/gateway.ts';
+import { openOutbound } from './adapters/outbound/post.ts';
+import { policyGateway } from './adapters/policies/gateway.ts';
 import { ownsAudit, postgresAudit } from './adapters/postgres/audit.ts';
-import { type Database, openDatabase } from './adapters/postgres/db.ts';
-import {
-  giveUpLost,
-  postgresAfterOutbox,
-  postgresAlertOutbox,
-  postgresDeliveryLog,
-} from './adapters/postgres/deliveries.ts';
+import type { Database } from './adapters/postgres/db.ts';
+import { openDatabase } from './adapters/postgres/db.ts';
+import { postgresDeliveryLog } from './adapters/postgres/deliveries.ts';
 import { postgresFleetStore } from './adapters/postgres/fleet-store.ts';
 import { postgresInboundCommands } from './adapters/postgres/inbound-commands.ts';
 import { postgresLoginCodes } from './adapters/postgres/login-codes.ts';
 import { postgresHealthStore } from './adapters/postgres/mesh-health.ts';
 import { postgresMigrationStore } from './adapters/postgres/migration-store.ts';
-import { postgresNewsOutbox, postgresOutbox } from './adapters/postgres/outbox.ts';
+import { postgresOutbox } from './adapters/postgres/outbox.ts';
 import { postgresRolloutStore } from './adapters/postgres/rollout-store.ts';
-import { postgresSlackMessages as slackMessages } from './adapters/postgres/slack-messages.ts';
-import { postgresSlackPrincipals } from './adapters/postgres/slack-principals.ts';
 import { postgresStepStarts } from './adapters/postgres/step-starts.ts';
 import { postgresTokenStore } from './adapters/postgres/tokens.ts';
 import { postgresTraceStore } from './adapters/postgres/traces.ts';
 import { openPreparations } from './adapters/preparation-post.ts';
 import { prober } from './adapters/prober.ts';
 import { inspectCheck } from './adapters/prometheus/inspect.ts';
-import { openQueue, type QueueOptions } from './adapters/queue.ts';
+import { openQueue } from './adapters/queue.ts';
 import {
   capabilityMatrix,
   guardSpecs,
@@ -76,161 +42,64 @@ import {
   loadProviders,
   meshFor,
 } from './adapters/registry.ts';
-import type { CountView } from './adapters/series/counting.ts';
 import type { AuditLog } from './app/audit/log.ts';
 import { backTest } from './app/backtest.ts';
 import { command, retry } from './app/commands.ts';
-import { deliveryLoop, handOver, startAlerts, startDelivery } from './app/deliver.ts';
-import { type About, AFTER, type SubjectKind } from './app/deliveries.ts';
+import { AFTER } from './app/deliveries.ts';
 import { parseFleet } from './app/fleet/document.ts';
 import { commandFleet, fleetStep } from './app/fleet/look.ts';
-import type { FleetStore, FleetUseCases } from './app/fleet/ports.ts';
+import type { FleetUseCases } from './app/fleet/ports.ts';
 import { dryRunFleet, startFleet } from './app/fleet/start.ts';
-import { inboundStep } from './app/inbound.ts';
 import { LEFTOVERS, startLeftovers } from './app/leftovers.ts';
 import { meshStatus } from './app/mesh.ts';
 import { refusalsOf } from './app/mesh-findings.ts';
-import { type HealthPorts, MESH_HEALTH, startHealth } from './app/mesh-health.ts';
+import { MESH_HEALTH } from './app/mesh-health.ts';
 import { migrationLoops } from './app/migration/loop.ts';
-import type { MigrationStore } from './app/migration/ports.ts';
-import { type MigrationPorts, tickMigration } from './app/migration/tick.ts';
-import { type MigrationUseCases, migrationUseCases } from './app/migration/usecases.ts';
-import { type Listeners, NEWS_CHANNELS, type NewsKind } from './app/news.ts';
+import type { MigrationPorts } from './app/migration/tick.ts';
+import { tickMigration } from './app/migration/tick.ts';
+import type { MigrationUseCases } from './app/migration/usecases.ts';
+import { migrationUseCases } from './app/migration/usecases.ts';
+import type { Listeners } from './app/news.ts';
+import { NEWS_CHANNELS } from './app/news.ts';
 import { parse } from './app/parse.ts';
 import { planParser } from './app/plan-schema.ts';
-import {
-  type CrashPoint,
-  type DeliveryLog,
-  type InboundCommands,
-  type Logger,
-  type MeshValidator,
-  type MetricsProvider,
-  type Notifier,
-  type Prober,
-  type Recorder,
-  type TickQueue,
-  type TokenStore,
-  UnknownName,
-} from './app/ports.ts';
-import type { Remotes } from './app/remote-cluster.ts';
-import { type Repeating, repeat } from './app/repeat.ts';
+import type { DeliveryLog, InboundCommands, Recorder, TickQueue, TokenStore } from './app/ports.ts';
+import { repeat } from './app/repeat.ts';
 import { revert } from './app/revert.ts';
-import type { Intake } from './app/slack-intake.ts';
-import { dryRun, type StartPorts, start } from './app/start.ts';
+import type { StartPorts } from './app/start.ts';
+import { dryRun, start } from './app/start.ts';
 import { withStepSpans } from './app/step-spans.ts';
-import { fleetSubject, migrationSubject, rolloutSubject, type Subjects } from './app/subject.ts';
 import { tick } from './app/tick.ts';
-import { type Tracer, UNTRACED } from './app/tracer.ts';
-import { lookNow, startTraces, TRACES, type TracePorts } from './app/traces.ts';
-import { type People, principalOfPerson } from './app/trust/login.ts';
-import { CALLBACK_PATH, type Federation, type LoginCodes, type SignOn } from './app/trust/ports.ts';
-import { type Places, scopedFleets, scopedMigrations, scopedUseCases } from './app/trust/scope.ts';
-import type { Trust } from './app/trust/trust.ts';
-import type { OutsideLinks, UseCases } from './app/usecases.ts';
-import { startWorker, type Worker } from './app/worker.ts';
-import { meshesWith, missingCapability } from './domain/capabilities.ts';
+import type { Tracer } from './app/tracer.ts';
+import { UNTRACED } from './app/tracer.ts';
+import { lookNow, TRACES } from './app/traces.ts';
+import type { People } from './app/trust/login.ts';
+import { principalOfPerson } from './app/trust/login.ts';
+import type { Federation, LoginCodes, SignOn } from './app/trust/ports.ts';
+import { CALLBACK_PATH } from './app/trust/ports.ts';
+import type { Places } from './app/trust/scope.ts';
+import { scopedFleets, scopedMigrations, scopedUseCases } from './app/trust/scope.ts';
+import type { UseCases } from './app/usecases.ts';
+import type { Worker } from './app/worker.ts';
+import { startWorker } from './app/worker.ts';
+import { evaluateWithin, inspectedClusters, migratedClusters, openClusters, remotesOf } from './compose/clusters.ts';
+import { healthLoops, outsideLinks, traceLoops, traceSources, validatorOf } from './compose/consoles.ts';
+import { alertLoops, linkTo, lostStep, newsLoops, slackLoops, socketOf } from './compose/loops.ts';
+import { knownChecks, stepObjection } from './compose/plans.ts';
+import type { MetricsModule, Settings, Telemetry } from './compose/settings.ts';
+import { meshesWith } from './domain/capabilities.ts';
 import { childDocument } from './domain/fleet/fleet.ts';
 import { NOTHING_JOINED } from './domain/person.ts';
-import type { Millis, Plan, Severities, Target } from './domain/plan.ts';
-import type { Preparation } from './domain/preparation.ts';
-import { PREPARATIONS } from './domain/preparation.ts';
-import type { Rollout } from './domain/rollout.ts';
-import type { Temporary } from './domain/temporary.ts';
-import type { Tracing } from './telemetry/tracing.ts';
+import type { Plan } from './domain/plan.ts';
 
-/** What every provider is opened with, beside its own settings. */
-interface MetricsPorts {
-  readonly tracer: Tracer;
-  readonly kube: KubeClient;
-  viewsOf(target: Target, route?: string): readonly View[];
-  countingOf(target: Target): readonly CountView[];
-  readonly recorder: Recorder;
-  readonly log: Logger;
-}
-
-interface MetricsModule {
-  readonly name: string;
-  open(options: object & MetricsPorts): MetricsProvider;
-}
-
-type Own<Module extends { open(options: never): unknown }> = Omit<Parameters<Module['open']>[0], keyof MetricsPorts>;
-
-export interface ClusterSettings {
-  readonly name: string;
-  readonly kube: Omit<KubeOptions, 'cluster' | 'log' | 'kubeconfigFrom'>;
-  /** In place of a kubeconfig: the Secret in another one of the clusters that has it. */
-  readonly remoteSecret?: RemoteSecret;
-  /** null: the cluster has none. */
-  readonly prometheus: Own<typeof prometheusModule> | null;
-  /** Absent: as the provider has it. */
-  readonly direct?: Own<typeof directModule>;
-  /** Name of the provider that answers built-in checks that name none. Absent: prometheus, or direct where there is none. */
-  readonly defaultProvider?: string;
-  /** Namespaces of the control planes. Absent: where the meshes' installers put them. */
-  readonly meshNamespaces?: Inspected['controlPlanes'];
-  /** Its part in a mesh of several clusters. Absent: every cluster reads its own objects. */
-  readonly topology?: Omit<Listing, 'peers'>;
-  /** Absent: there is none. */
-  readonly kiali?: KialiSettings;
-  readonly jaeger?: JaegerOptions;
-  readonly grafana?: GrafanaPages;
-}
-
-export interface KialiSettings extends KialiOptions {
-  /** As browsers reach it. Default: url. */
-  readonly publicUrl?: string;
-  /** Are its validations findings of the preflight? */
-  readonly validations: boolean;
-}
-
-export interface PreflightSettings extends Omit<Policy, 'writesHere'> {
-  /** By the check's name. */
-  readonly severity: Severities;
-}
-
-export interface SlackSettings {
-  readonly token: string;
-  readonly channel: string;
-  readonly apiUrl?: string | undefined;
-  /** Slack's requests come over a socket that the workers open. Absent: by HTTP, to the API. */
-  readonly appToken?: string | undefined;
-}
-
-export interface Settings {
-  readonly databaseUrl: string;
-  readonly queue: QueueOptions['backend'];
-  readonly clusters: readonly ClusterSettings[];
-  readonly concurrency: number;
-  readonly retention: Millis | null;
-  readonly slack: SlackSettings | null;
-  /** Where people reach the service; null: messages carry no links. */
-  readonly publicUrl: string | null;
-  /** Whose id tokens are accepted. Signing in wants publicUrl. Absent: nobody's. */
-  readonly trust?: Trust & { readonly clientSecret: string | null };
-  /** Hosts that fault rehearsals may ask beyond those of the target's namespace. Absent: none. */
-  readonly probeHosts?: readonly string[];
-  /** Channels that are told what nobody may miss. Absent: none. */
-  readonly channels?: readonly ChannelSettings[];
-  /** Absent: plans have no gates, and only public addresses are told. */
-  readonly webhooks?: { readonly secrets: readonly string[]; readonly allowed: Allowed };
-  /** Absent: nothing is demanded. */
-  readonly preflight?: PreflightSettings;
-  /** false: this process only looks, and workers with an account of their own write. Absent: true. */
-  readonly writesHere?: boolean;
-}
-
-export interface Telemetry {
-  readonly log: Logger;
-  readonly recorder: (
-    sources: Pick<TickQueue, 'depth'> & { gauges: ReturnType<typeof postgresRolloutStore>['gauges'] },
-  ) => Recorder;
-  /** Absent: nothing is traced. */
-  readonly tracing?: (ports: { readonly recorder: Pick<Recorder, 'spans'>; readonly log: Logger }) => Tracing;
-  /** Tests only: named places at which a process may be made to die. */
-  readonly crashPoint?: CrashPoint;
-  /** The same within the ticks of migrations. */
-  readonly migrationCrashPoint?: CrashPoint;
-}
+export type {
+  ClusterSettings,
+  KialiSettings,
+  PreflightSettings,
+  Settings,
+  SlackSettings,
+  Telemetry,
+} from './compose/settings.ts';
 
 export interface Service {
   readonly useCases: UseCases;
@@ -542,131 +411,8 @@ function trustParts({ trust, publicUrl }: Settings, db: Database): Pick<Service,
   };
 }
 
-/** Each remote with the clusters of its mesh whose objects are read. */
-const remotesOf = (clusters: readonly ClusterSettings[]): Remotes =>
-  new Map(
-    clusters.flatMap(({ name, topology }) => {
-      if (topology?.role !== 'remote') return [];
-      const read = clusters.filter((one) => one.topology?.meshID === topology.meshID && one.topology.role !== 'remote');
-      return [[name, read.map((one) => one.name)] as const];
-    }),
-  );
-
 const newId = (kind: 'ro' | 'fr'): string =>
   `${kind}_${randomBytes(12).toString('base64url').replaceAll(/[-_]/g, '0')}`;
-/** What the mesh cannot carry, what this service does not write to its object, what a plan may not ask of the worker. */
-function stepObjection(
-  meshes: ReadonlyMap<string, MeshModule>,
-  { objection }: Prober,
-  asked: Temporary | Preparation,
-  target: Target,
-): string | null {
-  const { kind } = asked;
-  const missing = missingCapability(capabilityMatrix(meshes), { mesh: target.mesh, proxy: target['proxy'] }, asked);
-  if (missing !== null) return missing.message;
-  const mesh = meshFor(meshes, target.mesh);
-  if (isPreparation(asked)) return null;
-  if (!(mesh.adds ?? []).includes(asked.kind)) {
-    const able = [...meshes.values()].filter((one) => one.adds?.includes(asked.kind)).map((one) => one.kind);
-    return `a ${kind} step is not written to the object of mesh ${target.mesh} by this version of Sluice; it is for ${able.join(', ')}. Take the step out of the plan`;
-  }
-  return asked.kind === 'faultRehearsal' ? objection(asked.probe.url, target) : null;
-}
-
-const viewsOf = (mesh: MeshModule, target: Target, route?: string): readonly View[] =>
-  route === undefined ? mesh.views(target) : (mesh.routeViews?.(target, route) ?? []);
-
-const isPreparation = (asked: Temporary | Preparation): asked is Preparation =>
-  PREPARATIONS.some((kind) => kind === asked.kind);
-
-/** A misspelt name in the policy would leave the check that is meant without one. */
-function knownChecks(named: readonly string[], known: readonly string[]): void {
-  const unknown = named.find((name) => !known.includes(name));
-  if (unknown !== undefined) throw new UnknownName('mesh check in SLUICE_PREFLIGHT_SEVERITY', unknown, known);
-}
-
-const MESH_NAMESPACES: Inspected['controlPlanes'] = { istio: 'istio-system', linkerd: 'linkerd' };
-
-const inspectedClusters = (
-  settings: readonly ClusterSettings[],
-  clusters: Clusters,
-  telemetry: { readonly recorder: Recorder; readonly tracer: Tracer },
-): ReadonlyMap<string, Inspected> =>
-  new Map(
-    settings.flatMap(({ name, prometheus, meshNamespaces = MESH_NAMESPACES }) => {
-      const kube = clusters.get(name)?.kube;
-      if (kube === undefined) return [];
-      const query = prometheus === null ? null : openQuery({ ...prometheus, ...telemetry });
-      return [[name, { kube, query, controlPlanes: meshNamespaces, listing: listingOf(name, settings) }] as const];
-    }),
-  );
-
-function listingOf(name: string, settings: readonly ClusterSettings[]): Listing | null {
-  const topology = settings.find((one) => one.name === name)?.topology;
-  if (topology === undefined) return null;
-  const { meshID } = topology;
-  const peers = settings.filter((one) => one.name !== name && meshID !== null && one.topology?.meshID === meshID);
-  return { ...topology, peers: peers.map((one) => one.name) };
-}
-
-const SCRAPE_INTERVAL: Millis = 15_000;
-
-const migratedClusters = (
-  { clusters, writesHere = true }: Settings,
-  inspected: ReadonlyMap<string, Inspected>,
-): ReadonlyMap<string, MigratedCluster> =>
-  new Map(
-    [...inspected].map(([name, { kube, query, controlPlanes }]) => {
-      const prometheus = clusters.find((cluster) => cluster.name === name)?.prometheus;
-      const scrapeInterval = prometheus?.scrapeIntervalMs ?? SCRAPE_INTERVAL;
-      return [name, { kube, query, root: controlPlanes.istio, writesHere, scrapeInterval }];
-    }),
-  );
-
-/** One query's deadline and something to spare, for a configured one that is longer than usual. */
-const evaluateWithin = ({ clusters }: Settings): Millis =>
-  Math.max(6_000, ...clusters.map(({ prometheus }) => (prometheus?.timeoutMs ?? 0) + 1_000));
-
-async function openClusters(
-  settings: readonly ClusterSettings[],
-  meshes: ReadonlyMap<string, MeshModule>,
-  providers: ReadonlyMap<string, MetricsModule>,
-  telemetry: Pick<MetricsPorts, 'recorder' | 'tracer' | 'log'>,
-): Promise<Clusters> {
-  const clients = new Map<string, Promise<OpenedKube>>();
-  const clientOf = ({ name, kube, remoteSecret }: ClusterSettings): Promise<OpenedKube> => {
-    const open = async (): Promise<OpenedKube> => {
-      const holder = settings.find((one) => one.name === remoteSecret?.in);
-      const from =
-        remoteSecret === undefined || holder === undefined
-          ? {}
-          : { kubeconfigFrom: async () => kubeconfigIn(await clientOf(holder), remoteSecret) };
-      return openKube({ cluster: name, log: telemetry.log, tracer: telemetry.tracer, ...kube, ...from });
-    };
-    const client = clients.get(name) ?? open();
-    clients.set(name, client);
-    return client;
-  };
-  const opened = settings.map(async (cluster): Promise<[string, Cluster]> => {
-    const { name, prometheus, direct, defaultProvider } = cluster;
-    const client = await clientOf(cluster);
-    const ports: MetricsPorts = {
-      kube: client,
-      viewsOf: (target, route) => viewsOf(meshFor(meshes, target.mesh), target, route),
-      countingOf: (target) => meshFor(meshes, target.mesh).counting(target),
-      ...telemetry,
-    };
-    // By the module's name. A provider without settings here is not opened: this cluster has none.
-    const own: Readonly<Record<string, object | null | undefined>> = { prometheus, direct: direct ?? {} };
-    const open = [...providers].flatMap(([kind, module]) => {
-      const given = own[kind] ?? null;
-      return given === null ? [] : [[kind, module.open({ ...given, ...ports })] as const];
-    });
-    const usual = defaultProvider ?? (prometheus === null ? 'direct' : 'prometheus');
-    return [name, { name, kube: client, providers: new Map(open), defaultProvider: usual }];
-  });
-  return new Map(await Promise.all(opened));
-}
 
 const OWNER =
   'the user of DATABASE_URL owns the tables, and could take away what keeps history and audit unchanged: give migrate the owner in DATABASE_OWNER_URL, and the service a role of its own (docs/operations.md, "The roles of the database")';
@@ -687,180 +433,4 @@ async function missing(
   ];
   const asked = await Promise.all(parts.map(async ([part, answer]) => ({ part, message: await answer })));
   return asked.flatMap(({ part, message }) => (message === null ? [] : [{ part, message }]));
-}
-
-type ClusterOf = (name: string) => ClusterSettings | undefined;
-
-const clusterOf =
-  (clusters: readonly ClusterSettings[]): ClusterOf =>
-  (name) =>
-    clusters.find((cluster) => cluster.name === name);
-
-/** null: no cluster has a Kiali whose word counts. */
-function validatorOf(clusters: readonly ClusterSettings[], tracer: Tracer): MeshValidator | null {
-  const validators = new Map(
-    clusters.flatMap(({ name, kiali }): [string, MeshValidator][] =>
-      kiali?.validations === true ? [[name, kialiValidator({ ...kiali, tracer })]] : [],
-    ),
-  );
-  if (validators.size === 0) return null;
-  return { findings: async (target) => (await validators.get(target.cluster)?.findings(target)) ?? [] };
-}
-
-function outsideLinks(clusters: readonly ClusterSettings[]): (rollout: Rollout) => OutsideLinks {
-  const of = clusterOf(clusters);
-  return ({ id, plan: { target }, createdAt, phase }) => {
-    const { kiali, jaeger, grafana } = of(target.cluster) ?? {};
-    const until = phase.name === 'ended' ? phase.at : null;
-    return {
-      kiali: kiali === undefined ? null : kialiLinks({ ...kiali, url: kiali.publicUrl ?? kiali.url }, target),
-      jaeger: jaeger === undefined ? null : jaegerLinks(jaeger.publicUrl ?? jaeger.url, target, createdAt, until),
-      grafana: grafana === undefined ? null : grafanaLinks(grafana, { id, target }, createdAt, until),
-    };
-  };
-}
-
-type HealthLoopPorts = Omit<HealthPorts, 'sourceOf'> & { readonly tracer: Tracer };
-
-function healthLoops({ clusters }: Settings, ports: HealthLoopPorts) {
-  const sources = new Map(
-    clusters.flatMap(({ name, kiali }) =>
-      kiali === undefined ? [] : [[name, kialiHealth({ ...kiali, tracer: ports.tracer })] as const],
-    ),
-  );
-  if (sources.size === 0) return [];
-  const sourceOf = (target: Target) => (isShown(target) ? (sources.get(target.cluster) ?? null) : null);
-  return [() => startHealth({ ...ports, sourceOf })];
-}
-
-/** null: the cluster has no tracing. */
-function traceSources(clusters: readonly ClusterSettings[], tracer: Tracer): TracePorts['sourceOf'] {
-  const sources = new Map(
-    clusters.flatMap(({ name, jaeger }) =>
-      jaeger === undefined ? [] : [[name, jaegerSource({ ...jaeger, tracer })] as const],
-    ),
-  );
-  return (target) => sources.get(target.cluster) ?? null;
-}
-
-const traceLoops = ({ clusters }: Settings, ports: TracePorts) =>
-  clusters.some(({ jaeger }) => jaeger !== undefined) ? [() => startTraces(ports)] : [];
-
-const LOST_EVERY: Millis = 3_600_000;
-
-async function lostStep(db: Database, configured: readonly string[], log: Logger): Promise<Millis> {
-  const lost = await giveUpLost(db, configured);
-  if (lost > 0) log.warn({ lost }, 'messages of channels that are configured no more were given up');
-  return LOST_EVERY;
-}
-
-interface AlertLoopPorts extends Pick<LoopPorts, 'store'>, NewsPorts {
-  readonly settings: Settings;
-  readonly deliveries: DeliveryLog;
-  readonly outbound: Outbound;
-  readonly secrets: readonly string[];
-}
-
-const VIEWS: Readonly<Record<SubjectKind, string>> = { rollout: 'rollouts', fleet: 'fleets', migration: 'migrations' };
-const linkTo =
-  ({ publicUrl }: Settings) =>
-  ({ kind, id }: About): string | null =>
-    publicUrl === null ? null : `${publicUrl}/ui/${VIEWS[kind]}/${id}`;
-
-function alertLoops(db: Database, told: readonly OpenChannel[], ports: AlertLoopPorts) {
-  const { settings, deliveries, outbound, secrets, store, fleets, migrations, recorder, tracer, log } = ports;
-  const options = { outbound, log: deliveries, link: linkTo(settings), now: Date.now };
-  const subjects: Subjects = {
-    rollout: async (id) => mapped(await store.load(id), ({ rollout }) => rolloutSubject(rollout)),
-    fleet: async (id) => mapped(await fleets.load(id), ({ fleet }) => fleetSubject(fleet)),
-    migration: async (id) => mapped(await migrations.load(id), ({ migration }) => migrationSubject(migration)),
-  };
-  return [
-    () =>
-      startAlerts(
-        { outbox: postgresAlertOutbox(db), subjects, recorder, tracer, log },
-        told.map(({ name, request }) => channelNotifier(name, request, options)),
-      ),
-    // Without secrets no plan has webhooks.
-    ...(secrets.length === 0
-      ? []
-      : [
-          () =>
-            startDelivery({ outbox: postgresAfterOutbox(db), store, recorder, tracer, log }, [
-              afterNotifier(secrets, options),
-            ]),
-        ]),
-  ];
-}
-
-const mapped = <T, R>(found: T | null, into: (found: T) => R): R | null => (found === null ? null : into(found));
-
-interface LoopPorts {
-  readonly useCases: UseCases;
-  readonly inbound: InboundCommands;
-  readonly store: ReturnType<typeof postgresRolloutStore>;
-  readonly recorder: Recorder;
-  readonly tracer: Tracer;
-  readonly audit: AuditLog;
-  readonly log: Logger;
-  readonly slackSocket: SlackSocket | null;
-}
-
-type SlackSocket = (intake: Intake) => Repeating;
-
-/** Loaded only where it is wanted: it brings a WebSocket client of its own. */
-async function socketOf(slack: SlackSettings | null): Promise<SlackSocket | null> {
-  if (slack?.appToken === undefined) return null;
-  const { appToken, apiUrl } = slack;
-  const { slackSocket } = await import('./adapters/notify/slack-socket.ts');
-  return (intake) => slackSocket({ ...intake, appToken, apiUrl });
-}
-
-function slackLoops(settings: Settings, db: Database, ports: LoopPorts) {
-  const { slack } = settings;
-  if (slack === null) return [];
-  const { useCases, inbound, store, recorder, audit, tracer, log, slackSocket } = ports;
-  const notifier: Notifier = slackNotifier({
-    api: slackApi({ token: slack.token, apiUrl: slack.apiUrl, tracer, log }),
-    channel: slack.channel,
-    messages: slackMessages(db),
-    store,
-    link: (id) => linkTo(settings)({ kind: 'rollout', id }),
-    log,
-  });
-  const principals = postgresSlackPrincipals(db);
-  const respond = slackResponder({ apiUrl: slack.apiUrl });
-  return [
-    () => startDelivery({ outbox: postgresOutbox(db), store, recorder, tracer, log }, [notifier]),
-    () => repeat('commands from Slack', () => inboundStep({ useCases, principals, audit, respond, inbound, log }), log),
-    ...(slackSocket === null ? [] : [() => slackSocket({ accept: inbound.accept, log })]),
-  ];
-}
-
-interface NewsPorts extends Pick<LoopPorts, 'recorder' | 'tracer' | 'log'> {
-  readonly fleets: Pick<FleetStore, 'load'>;
-  readonly migrations: Pick<MigrationStore, 'load'>;
-}
-
-/** What Slack is told of fleet rollouts and of migrations. */
-function newsLoops(settings: Settings, db: Database, { fleets, migrations, recorder, tracer, log }: NewsPorts) {
-  const { slack } = settings;
-  if (slack === null) return [];
-  const options = {
-    api: slackApi({ token: slack.token, apiUrl: slack.apiUrl, tracer, log }),
-    channel: slack.channel,
-    messages: slackMessages(db, 'news'),
-  };
-  const link = linkTo(settings);
-  const subjects: Readonly<Record<NewsKind, (id: string) => Promise<NewsSubject | null>>> = {
-    fleet: async (id) => mapped(await fleets.load(id), ({ fleet }) => fleetNews(fleet, link({ kind: 'fleet', id }))),
-    migration: async (id) =>
-      mapped(await migrations.load(id), ({ migration }) => migrationNews(migration, link({ kind: 'migration', id }))),
-  };
-  return (['fleet', 'migration'] as const).map((kind) => () => {
-    const ports = { outbox: postgresNewsOutbox(db, kind), recorder, log };
-    const channel = NEWS_CHANNELS[kind];
-    const deliver = () => handOver(ports, channel, (news) => tellNews(options, news, subjects[kind]));
-    return deliveryLoop(channel, deliver, log);
-  });
 }
