@@ -118,6 +118,29 @@ describe('one series', () => {
       [[there(0), counter('x', values([0, 3]))], [counter('x', values([410, 5]))]],
       2,
     ],
+    [
+      'what another reader stamped later and had read before',
+      [
+        [counter('x', values([0, 100], [10, 200]))],
+        [counter('x', values([8.3, 180], [9.3, 190], [10.3, 199], [11.3, 215]))],
+      ],
+      115,
+    ],
+    [
+      'a series that it had not found then',
+      [[there(0, 10), counter('x', values([10, 4]))], [counter('x', values([9.3, 0], [10.3, 0], [11.3, 6]))]],
+      6,
+    ],
+    [
+      'a restart that another reader found',
+      [[counter('x', values([0, 100], [10, 200]))], [counter('x', values([9.3, 190], [10.3, 3], [11.3, 5]))]],
+      105,
+    ],
+    [
+      'a restart that another reader tells only by its value',
+      [[counter('x', values([0, 100], [10, 200]))], [counter('x', values([9.3, 2], [16, 5]))]],
+      105,
+    ],
   ])('%s', (_what, answers, counted) => {
     expect(requests(answers)).toBe(counted);
   });
@@ -152,6 +175,20 @@ test('a restart that no counter of a histogram shows by itself, shows in another
   const before = [of('all', { timed: 1 }, values([0, 0], [10, 8])), of('slow', { slow: [1] }, values([0, 0], [10, 8]))];
   const afterwards = [of('all', { timed: 1 }, values([20, 9])), of('slow', { slow: [1] }, values([20, 1]))];
   expect(looks([before, afterwards]).sum).toEqual({ 'stable null': [0, 0, 8 + 9, 8 + 1] });
+});
+
+test('what another reader had read before is no restart of a histogram either', () => {
+  const of = (id: string, adds: CounterSeries['adds'], samples: Samples) =>
+    counter(id, samples, { adds, histogram: 'h' });
+  const before = [
+    of('all', { timed: 1 }, values([0, 5000], [10, 5080])),
+    of('slow', { slow: [1] }, values([0, 300], [10, 303])),
+  ];
+  const other = [
+    of('all', { timed: 1 }, values([9.5, 5070], [10.5, 5079], [11.5, 5090])),
+    of('slow', { slow: [1] }, values([9.5, 303], [10.5, 303], [11.5, 304])),
+  ];
+  expect(looks([before, other]).sum).toEqual({ 'stable null': [0, 0, 90, 4] });
 });
 
 describe('a generated truth', () => {

@@ -56,10 +56,11 @@ export function increments(
   each: (one: CounterSeries, at: Instant, grown: number) => void,
 ): Cursor {
   const series = new Map(Object.entries(cursor.series));
-  const signs = signsOf(cursor, series, answer);
+  const current = answer.map((one) => withoutStale(series.get(one.id), one));
+  const signs = signsOf(cursor, series, current);
   // Whoever was never seen may also have been forgotten: that it is new is then no longer known.
   const remembered = signs.now - FORGOTTEN_AFTER;
-  for (const one of answer) {
+  for (const one of current) {
     const isNew =
       // Where the process's start is known, that decides: pods of an earlier attempt, or tried before, have counted already.
       (canaryIsNew && one.own === true && one.role === 'canary' && one.startedAt === null && from >= remembered) ||
@@ -76,6 +77,29 @@ export function increments(
     if (last !== undefined) series.set(one.id, last);
   }
   return kept(series, signs);
+}
+
+/** As far as the clocks of two readers may differ, with what it takes to read. */
+const CLOCKS_DIFFER = 5_000;
+
+/**
+ * Another reader (a worker of direct telemetry, a replica of a Prometheus) has its own times, and its own clock. What it
+ * stamped after the last consumed sample may have been read before it, and is lower: taken for a restart, the process's
+ * whole life would be counted once more. Whose answer it is shows in the last consumed sample, which it has or has not;
+ * and a restart shows as a fall among its own samples.
+ */
+function withoutStale(last: Sample | undefined, one: CounterSeries): CounterSeries {
+  if (last === undefined) return one;
+  const { samples } = one;
+  const [lastAt, lastValue] = last;
+  const first = samples.findIndex(([at]) => at > lastAt);
+  const before = samples[first - 1];
+  if (before === undefined || before[0] === lastAt) return one;
+  const isStale = ([at, value]: Sample, i: number): boolean =>
+    at <= lastAt + CLOCKS_DIFFER && value < lastValue && value >= (samples[i - 1]?.[1] ?? 0);
+  let fresh = first;
+  for (let sample = samples[fresh]; sample !== undefined && isStale(sample, fresh); sample = samples[fresh]) fresh += 1;
+  return fresh === first ? one : { ...one, samples: samples.toSpliced(first, fresh - first) };
 }
 
 /** `isNew`: the process is known to have begun since counting began. */
