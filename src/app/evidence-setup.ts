@@ -59,6 +59,9 @@ export interface PrepareOptions {
 export const PREPARE: PrepareOptions = { past: 4 * 3_600_000, budget: 9_000 };
 /** Trials per pace: 1 % of them is two. More would cost time and say little more. */
 const MOST_TRIALS = 200;
+/** Whoever insists on independent mode with a smaller alpha waits for as many as that takes. */
+const trialsFor = (wanted: EvidencePlan, pace: Pace): number =>
+  wanted.mode === 'independent' ? Math.max(MOST_TRIALS, enough(pace, wanted)) : MOST_TRIALS;
 
 const CHECK = 'evidence';
 const finding = (check: string, level: Finding['level'], message: string): Finding => ({ check, level, message });
@@ -86,9 +89,10 @@ export async function prepareEvidence(
   const together = slotsTogether(past.history.slot, paces);
   const history = await unhurried(recounted(past.history, survey.bounds, bounds.bounds, together), left());
   // For half an hour, as long as a trial takes: all is bet in that time, however long the rollout is.
-  const settings = settingsOf(wanted, fallbackOf(paces), bounds.bounds);
-  const calibration =
-    history === null ? null : await unhurried(calibrating(settings, history, paces, MOST_TRIALS), left());
+  const pace = fallbackOf(paces);
+  const settings = settingsOf(wanted, pace, bounds.bounds);
+  const most = trialsFor(wanted, pace);
+  const calibration = history === null ? null : await unhurried(calibrating(settings, history, paces, most), left());
   if (history !== null && calibration !== null)
     return { ...tried(about, calibration, history), history, noHistory: null };
   const message = `the A/A check over ${duration(lengthOf(past.history))} of the past took longer than ${duration(options.budget)}`;

@@ -132,6 +132,13 @@ describe('independent mode', () => {
     expect(said).toContain('at least 100 trials');
   });
 
+  it('is allowed for a smaller alpha where the past has trials enough for it', async () => {
+    const history = aPast({ pods: 38 });
+    const { evidence, levels } = await prepared(aSurvey({ history }), { mode: 'independent', alpha: 0.0033 }, 60_000);
+    expect(levels['evidence']).toBe('pass');
+    expect(evidence?.calibration?.trials).toBe(304);
+  });
+
   it('is refused where the A/A replay exceeds alpha', async () => {
     const { levels, said } = await prepared(aSurvey({ history: bursty }), { mode: 'independent' });
     expect(levels['evidence']).toBe('fail');
