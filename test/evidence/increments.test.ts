@@ -137,6 +137,23 @@ describe('one series', () => {
       105,
     ],
     [
+      'what another reader had read before a restart that is known already',
+      [
+        [counter('x', values([0, 100], [10, 200], [12, 4]))],
+        [counter('x', values([11.5, 210], [12.5, 214], [13.5, 3], [14.5, 9]))],
+      ],
+      109,
+    ],
+    [
+      'what it stamped between two looks, seen again at the next one',
+      [
+        [counter('x', values([0, 100], [10, 200])), there(0, 10)],
+        [counter('x', values([9.3, 180], [10.3, 199])), there(9.3, 10.3)],
+        [counter('x', values([9.3, 180], [10.3, 199], [11.3, 215])), there(9.3, 10.3, 11.3)],
+      ],
+      115,
+    ],
+    [
       'a restart that another reader tells only by its value',
       [[counter('x', values([0, 100], [10, 200]))], [counter('x', values([9.3, 2], [16, 5]))]],
       105,

@@ -84,9 +84,9 @@ const CLOCKS_DIFFER = 5_000;
 
 /**
  * Another reader (a worker of direct telemetry, a replica of a Prometheus) has its own times, and its own clock. What it
- * stamped after the last consumed sample may have been read before it, and is lower: taken for a restart, the process's
- * whole life would be counted once more. Whose answer it is shows in the last consumed sample, which it has or has not;
- * and a restart shows as a fall among its own samples.
+ * stamped after the last consumed sample may have been read before it: it is lower, or from before a restart that the other
+ * one has seen already. Taken for growth, the process's whole life would be counted once more. Whose answer it is shows in
+ * the last consumed sample, which it has or has not; and a restart shows as a fall among its own samples.
  */
 function withoutStale(last: Sample | undefined, one: CounterSeries): CounterSeries {
   if (last === undefined) return one;
@@ -95,10 +95,18 @@ function withoutStale(last: Sample | undefined, one: CounterSeries): CounterSeri
   const first = samples.findIndex(([at]) => at > lastAt);
   const before = samples[first - 1];
   if (before === undefined || before[0] === lastAt) return one;
-  const isStale = ([at, value]: Sample, i: number): boolean =>
-    at <= lastAt + CLOCKS_DIFFER && value < lastValue && value >= (samples[i - 1]?.[1] ?? 0);
+  let [, previous] = before;
+  let isBehind = previous > lastValue;
   let fresh = first;
-  for (let sample = samples[fresh]; sample !== undefined && isStale(sample, fresh); sample = samples[fresh]) fresh += 1;
+  for (const [at, value] of samples.slice(first)) {
+    const fell = value < previous;
+    if (at > lastAt + CLOCKS_DIFFER || (fell && !isBehind)) break;
+    if (fell) isBehind = false;
+    // Also what has not grown: else the next answer would begin there, without the sample before.
+    if (!isBehind && value > lastValue) break;
+    previous = value;
+    fresh += 1;
+  }
   return fresh === first ? one : { ...one, samples: samples.toSpliced(first, fresh - first) };
 }
 
