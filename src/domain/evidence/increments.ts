@@ -9,6 +9,7 @@ import type { Instant, Role } from '../plan.ts';
 import type { CounterSeries, Cursor, Sample } from './counters.ts';
 import { isNumber } from './counters.ts';
 import type { Side } from './counts.ts';
+import { current } from './readers.ts';
 import type { Signs } from './signs.ts';
 import { signsOf } from './signs.ts';
 
@@ -56,11 +57,11 @@ export function increments(
   each: (one: CounterSeries, at: Instant, grown: number) => void,
 ): Cursor {
   const series = new Map(Object.entries(cursor.series));
-  const current = answer.map((one) => withoutStale(series.get(one.id), one));
-  const signs = signsOf(cursor, series, current);
+  const heard = current(cursor, answer);
+  const signs = signsOf(cursor, series, heard);
   // Whoever was never seen may also have been forgotten: that it is new is then no longer known.
   const remembered = signs.now - FORGOTTEN_AFTER;
-  for (const one of current) {
+  for (const one of heard) {
     const isNew =
       // Where the process's start is known, that decides: pods of an earlier attempt, or tried before, have counted already.
       (canaryIsNew && one.own === true && one.role === 'canary' && one.startedAt === null && from >= remembered) ||
@@ -77,37 +78,6 @@ export function increments(
     if (last !== undefined) series.set(one.id, last);
   }
   return kept(series, signs);
-}
-
-/** As far as the clocks of two readers may differ, with what it takes to read. */
-const CLOCKS_DIFFER = 5_000;
-
-/**
- * Another reader (a worker of direct telemetry, a replica of a Prometheus) has its own times, and its own clock. What it
- * stamped after the last consumed sample may have been read before it: it is lower, or from before a restart that the other
- * one has seen already. Taken for growth, the process's whole life would be counted once more. Whose answer it is shows in
- * the last consumed sample, which it has or has not; and a restart shows as a fall among its own samples.
- */
-function withoutStale(last: Sample | undefined, one: CounterSeries): CounterSeries {
-  if (last === undefined) return one;
-  const { samples } = one;
-  const [lastAt, lastValue] = last;
-  const first = samples.findIndex(([at]) => at > lastAt);
-  const before = samples[first - 1];
-  if (before === undefined || before[0] === lastAt) return one;
-  let [, previous] = before;
-  let isBehind = previous > lastValue;
-  let fresh = first;
-  for (const [at, value] of samples.slice(first)) {
-    const fell = value < previous;
-    if (at > lastAt + CLOCKS_DIFFER || (fell && !isBehind)) break;
-    if (fell) isBehind = false;
-    // Also what has not grown: else the next answer would begin there, without the sample before.
-    if (!isBehind && value > lastValue) break;
-    previous = value;
-    fresh += 1;
-  }
-  return fresh === first ? one : { ...one, samples: samples.toSpliced(first, fresh - first) };
 }
 
 /** `isNew`: the process is known to have begun since counting began. */
