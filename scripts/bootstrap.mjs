@@ -2,7 +2,7 @@
  * First step of `npm test`, `npm run demo` and `npm run bench`: brings a fresh clone to where the next command can run, and says what it
  * does. Plain JavaScript without dependencies, for any Node from 20 on: nothing is installed yet when it starts.
  *
- *   node scripts/bootstrap.mjs --for test|demo|bench -- <script> [arguments]
+ *   node scripts/bootstrap.mjs --for test|demo|bench|judge -- <script> [arguments]
  *
  * What follows `--` is then run by the project's own Node. It cannot be the next command of the npm script: a shell that
  * has found `node` once does not look again, and would go on with the old one.
@@ -34,7 +34,9 @@ const modules = join(root, 'node_modules');
 const marker = join(modules, '.sluice-install');
 const ownNode = join(modules, '.bin', 'node');
 
-const say = (line) => process.stdout.write(`[setup] ${line}\n`);
+/** Where a program is to read what is printed, it is not ours to print there. */
+const forPrograms = process.argv.includes('--json');
+const say = (line) => (forPrograms ? process.stderr : process.stdout).write(`[setup] ${line}\n`);
 
 /** Trouble that the reader can do something about: printed without a stack. */
 class Trouble extends Error {}
@@ -342,8 +344,8 @@ async function main(argv) {
   const own = split === -1 ? argv : argv.slice(0, split);
   const rest = split === -1 ? [] : argv.slice(split + 1);
   const purpose = own[0] === '--for' ? own[1] : undefined;
-  if (own.length !== 2 || !['test', 'demo', 'bench'].includes(purpose))
-    throw new Trouble('usage: node scripts/bootstrap.mjs --for test|demo|bench -- <script> [arguments]');
+  if (own.length !== 2 || !['test', 'demo', 'bench', 'judge'].includes(purpose))
+    throw new Trouble('usage: node scripts/bootstrap.mjs --for test|demo|bench|judge -- <script> [arguments]');
   if (process.platform === 'win32')
     throw new Trouble(
       'Sluice runs on Linux and macOS. On Windows use WSL: https://learn.microsoft.com/windows/wsl/install',
@@ -356,15 +358,14 @@ async function main(argv) {
   if (why !== null) await installPackages(why);
   await provideNode();
   // What is asked for beyond the script itself is a part of the tests, or the demo's options.
-  const wanted =
-    purpose === 'bench'
-      ? ['redis']
-      : purpose === 'test'
-        ? ['redis', 'prometheus', 'chromium']
-        : rest.includes('--redis')
-          ? ['redis', 'prometheus']
-          : ['prometheus'];
-  await provideServers(wanted, purpose === 'test' && rest.length > 1);
+  const wanted = {
+    bench: ['redis'],
+    // Simulated, all of it.
+    judge: [],
+    test: ['redis', 'prometheus', 'chromium'],
+    demo: rest.includes('--redis') ? ['redis', 'prometheus'] : ['prometheus'],
+  };
+  await provideServers(wanted[purpose], purpose === 'test' && rest.length > 1);
   if (rest.length > 0) handOver(rest);
 }
 

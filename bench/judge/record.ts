@@ -16,14 +16,32 @@ export function tidied(cells: readonly Cell[]): readonly Cell[] {
   return [...best.values()].sort((a, b) => order.indexOf(a.scenario) - order.indexOf(b.scenario));
 }
 
-export function readRecord(file: string): readonly Cell[] {
-  const lines = readFileSync(file, 'utf8').split('\n');
-  return tidied(
-    lines.flatMap((line, i) => {
-      if (line.trim() === '') return [];
-      const cell = JSON.parse(line) as Cell;
-      if (order.includes(cell.scenario) && typeof cell.runs === 'number') return [cell];
-      throw new Error(`${file}:${i + 1}: wanted a line of bench:judge --json, found ${line.slice(0, 80)}`);
-    }),
-  );
+/** What `npm run` prints before the first line of the program. */
+const OF_NPM = /^(> .*)?$/;
+
+/** A string: why the record cannot be read. */
+export function readRecord(file: string): readonly Cell[] | string {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    return `${file}: wanted lines of bench:judge --json, cannot be read: ${(error as Error).message}`;
+  }
+  const cells: Cell[] = [];
+  for (const [i, line] of text.split('\n').entries()) {
+    if (OF_NPM.test(line.trim())) continue;
+    const cell = cellIn(line);
+    if (cell === null) return `${file}:${i + 1}: wanted a line of bench:judge --json, found ${line.slice(0, 80)}`;
+    cells.push(cell);
+  }
+  return tidied(cells);
+}
+
+function cellIn(line: string): Cell | null {
+  try {
+    const cell = JSON.parse(line) as Cell | null;
+    return cell !== null && order.includes(cell.scenario) && typeof cell.runs === 'number' ? cell : null;
+  } catch {
+    return null; // no JSON at all
+  }
 }

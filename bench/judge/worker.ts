@@ -1,6 +1,7 @@
 /** A thread that simulates one scenario after another, at low priority. */
 import { constants, setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
+import { STREAMS } from './arguments.ts';
 import { cellOf } from './cell.ts';
 import { JUDGES } from './judges.ts';
 import { SCENARIOS } from './scenarios.ts';
@@ -14,9 +15,6 @@ export interface Task {
   readonly runs: number;
   readonly judges: readonly string[] | null;
 }
-
-/** Runs that one seed has room for. */
-const STREAMS = 1_000_003;
 
 setPriority(constants.priority.PRIORITY_LOW);
 const port = parentPort;

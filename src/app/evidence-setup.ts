@@ -2,6 +2,7 @@
  * How one rollout's canary will be compared with the stable: asked of the metrics provider and tried on the service's own
  * past before anything starts. Fixed from then on, so that every verdict can be computed again.
  */
+import { minimumOf } from '../domain/evidence/backtest.ts';
 import type { Calibration, History, Pace } from '../domain/evidence/calibrate.ts';
 import { calibrating, enough } from '../domain/evidence/calibrate.ts';
 import type { EvidenceSetup } from '../domain/evidence/ledger.ts';
@@ -58,6 +59,9 @@ export interface PrepareOptions {
 export const PREPARE: PrepareOptions = { past: 4 * 3_600_000, budget: 9_000 };
 /** Trials per pace: 1 % of them is two. More would cost time and say little more. */
 const MOST_TRIALS = 200;
+/** Whoever insists on independent mode with a smaller alpha waits for as many as that takes. */
+const trialsFor = (wanted: EvidencePlan, pace: Pace): number =>
+  wanted.mode === 'independent' ? Math.max(MOST_TRIALS, enough(pace, wanted)) : MOST_TRIALS;
 
 const CHECK = 'evidence';
 const finding = (check: string, level: Finding['level'], message: string): Finding => ({ check, level, message });
@@ -74,18 +78,21 @@ export async function prepareEvidence(
   const begun = performance.now();
   const left = (): Millis => Math.max(0, options.budget - (performance.now() - begun));
   const told = await surveyed(provider, plan, options);
-  if (!told.ok) return unknown(wanted, provider, told);
+  if (!told.ok) return unknown(plan, wanted, provider, told);
   const survey = await withPast(metrics, plan, told, { ...options, budget: left() });
   const bounds = boundsFor(wanted, survey);
-  const about = { wanted, provider: wanted.provider, view: survey.view, bounds, histogram: survey };
+  const lasts = minimumOf({ steps: plan.steps, evidence: wanted });
+  const about = { wanted, lasts, provider: wanted.provider, view: survey.view, bounds, histogram: survey };
   const past = pastOf(survey);
   const paces = pacesFor(wanted, gridOf(survey.resolution, past.history));
   if (past.history === null) return { ...untried(about, paces, past.noHistory), ...past };
   const together = slotsTogether(past.history.slot, paces);
   const history = await unhurried(recounted(past.history, survey.bounds, bounds.bounds, together), left());
-  const settings = settingsOf(wanted, fallbackOf(paces), bounds.bounds);
-  const calibration =
-    history === null ? null : await unhurried(calibrating(settings, history, paces, MOST_TRIALS), left());
+  // For half an hour, as long as a trial takes: all is bet in that time, however long the rollout is.
+  const pace = fallbackOf(paces);
+  const settings = settingsOf(wanted, pace, bounds.bounds);
+  const most = trialsFor(wanted, pace);
+  const calibration = history === null ? null : await unhurried(calibrating(settings, history, paces, most), left());
   if (history !== null && calibration !== null)
     return { ...tried(about, calibration, history), history, noHistory: null };
   const message = `the A/A check over ${duration(lengthOf(past.history))} of the past took longer than ${duration(options.budget)}`;
@@ -159,6 +166,8 @@ export function pastOf(
 
 interface About {
   readonly wanted: EvidencePlan;
+  /** How long the rollout takes at least. */
+  readonly lasts: Millis;
   readonly provider: string;
   readonly view: string | null;
   readonly bounds: ChosenBounds;
@@ -174,8 +183,16 @@ function fallbackOf(paces: readonly Pace[]): Pace {
 }
 
 /** The provider said nothing: the rollout may still be counted later, by robust blocks of whole samples. */
-function unknown(wanted: EvidencePlan, provider: MetricsProvider, { code, message }: Told): Prepared {
-  const about = { wanted, provider: wanted.provider, view: null, bounds: boundsFor(wanted, null), histogram: null };
+function unknown({ steps }: Plan, wanted: EvidencePlan, provider: MetricsProvider, { code, message }: Told): Prepared {
+  const lasts = minimumOf({ steps, evidence: wanted });
+  const about = {
+    wanted,
+    lasts,
+    provider: wanted.provider,
+    view: null,
+    bounds: boundsFor(wanted, null),
+    histogram: null,
+  };
   const paces = pacesFor(wanted, gridOf(provider.scrapeInterval, null));
   const asked = code === 'timeout' || code === 'unavailable';
   const noHistory: NoHistory = { code, message };
@@ -225,11 +242,18 @@ function tried(about: About, { pace, trials, rolledBack, passed }: Calibration, 
 const modeWords = ({ mode, block }: Pace): string => `judged in ${mode} mode by blocks of ${duration(block)}`;
 
 const setupOf = (
-  { wanted, provider, view, bounds }: About,
+  { wanted, lasts, provider, view, bounds }: About,
   pace: Pace,
   words: string,
   calibration: EvidenceSetup['calibration'],
-): EvidenceSetup => ({ provider, view, pace, settings: settingsOf(wanted, pace, bounds.bounds), words, calibration });
+): EvidenceSetup => ({
+  provider,
+  view,
+  pace,
+  settings: settingsOf(wanted, pace, bounds.bounds, lasts),
+  words,
+  calibration,
+});
 
 function latencyFindings({ wanted, bounds, histogram }: About): readonly Finding[] {
   if (wanted.latency === null || histogram === null) return [];

@@ -127,6 +127,8 @@ const margin = (least: string) => ({
     .describe("Times the stable's odds up to which the canary counts as no worse."),
   tolerance: percentSchema(50)
     .prefault(least)
+    // Against nothing at all nothing can be tested.
+    .refine((part) => part > 0, 'wanted more than 0%, like "0.001%"')
     .describe('Frequency up to which the canary is harmless, whatever the stable does.'),
 });
 

@@ -73,6 +73,16 @@ describe('the evidence of a rollout', () => {
     expect(without).toMatchObject({ noHistory: { code: 'none' }, evidence: { calibration: null } });
   });
 
+  it('has something left to bet for as long as the plan bakes, whatever is known of the service', async () => {
+    for (const survey of [aSurvey({ history: calm }), aSurvey({ history: null, message: 'none' }), null]) {
+      const { evidence } = await prepared(survey, { bake: 6 * 3_600_000 });
+      expect(evidence?.settings.errors.deposits.horizon).toBeGreaterThanOrEqual(6 * 3_600_000);
+    }
+    // Tried for as long as ever: a past of four hours has no trial of six.
+    const { evidence } = await prepared(aSurvey({ history: calm }), { bake: 6 * 3_600_000 });
+    expect(evidence?.calibration).toMatchObject({ trials: 104, passed: true });
+  });
+
   it('is robust where the pods have bursts', async () => {
     const { evidence, levels } = await prepared(aSurvey({ history: bursty, bounds: [] }));
     expect(evidence?.pace.mode).toBe('robust');
@@ -120,6 +130,13 @@ describe('independent mode', () => {
     expect(levels['evidence']).toBe('fail');
     expect(said).toMatch(/0 of (the first )?48 healthy trials/);
     expect(said).toContain('at least 100 trials');
+  });
+
+  it('is allowed for a smaller alpha where the past has trials enough for it', async () => {
+    const history = aPast({ pods: 38 });
+    const { evidence, levels } = await prepared(aSurvey({ history }), { mode: 'independent', alpha: 0.0033 }, 60_000);
+    expect(levels['evidence']).toBe('pass');
+    expect(evidence?.calibration?.trials).toBe(304);
   });
 
   it('is refused where the A/A replay exceeds alpha', async () => {

@@ -266,6 +266,8 @@ it.each<[string, unknown, string]>([
   ['/analysis/evidence/alpha', { alpha: 0.01 }, 'with its sign'],
   ['/analysis/evidence/beta', { beta: '0%' }, 'more than 0%'],
   ['/analysis/evidence/errors/margin', { errors: { margin: 0.9 } }, ''],
+  ['/analysis/evidence/errors/tolerance', { errors: { tolerance: '0%' } }, 'more than 0%'],
+  ['/analysis/evidence/latency/tolerance', { latency: { tolerance: '0%' } }, 'more than 0%'],
   ['/analysis/evidence/safety/failing', { safety: { failing: '0%' } }, 'more than 0%'],
   ['/analysis/evidence/provider', { provider: 'datadog' }, 'known: prometheus'],
   ['/analysis/evidence/latency/bounds', { latency: { bounds: ['1s', '250ms'] } }, 'rising'],

@@ -69,15 +69,18 @@ afterEach(async () => {
   for (const stop of stops.splice(0).reverse()) await stop();
 });
 
-function start(kind: ProxyKind = 'istio'): { world: ProxyWorld; open: () => DirectProvider } {
+function start(kind: ProxyKind = 'istio'): {
+  world: ProxyWorld;
+  open: (more?: Partial<DirectOptions>) => DirectProvider;
+} {
   const world = proxyWorld();
   stops.push(() => world.close());
   const own: Partial<DirectOptions> =
     kind === 'istio' ? {} : { viewsOf: () => linkerdViews, countingOf: () => linkerdCounting };
   return {
     world,
-    open() {
-      const provider = openDirect(world, own);
+    open(more = {}) {
+      const provider = openDirect(world, { ...own, ...more });
       stops.push(() => provider.close());
       return provider;
     },
@@ -193,6 +196,33 @@ describe.each(['istio', 'linkerd'] as const)('the pods of %s', (kind) => {
     expect(new Set(answer.series.map(({ role }) => role))).toEqual(new Set(['stable', 'canary']));
     expect(answer.query).toContain('canary 1 of 1 pods, stable 1 of 1 pods');
   });
+});
+
+it.each([50, 80, -60])('are counted once by two workers in turn whose clocks differ by %i ms', async (skew) => {
+  const { world, open } = start();
+  const [one, other] = [open(), open({ now: () => Date.now() + skew })];
+  const begun = Date.now();
+  const asked = {
+    get ok() {
+      return 1_000_000 + Date.now() - begun;
+    },
+    failed: 0,
+    slow: 0,
+  };
+  for (const deployment of ['shop-v1', 'shop-v2']) await pod(world, 'istio', deployment, asked);
+  await Promise.all([ask(one, 0), ask(other, 0)]);
+  await readings(2);
+  const tally = counter();
+  const from = Date.now();
+  tally.begin(from);
+  for (let look = 0; look < 20; look += 1) {
+    await tally.ask(look % 2 === 0 ? one : other);
+    await readings(1.37);
+  }
+  const { canary, stable } = tally.sum;
+  // Not a lifetime of a million, and no more than came in that time, or was read as it began.
+  expect(stable.requests).toBeGreaterThan(0);
+  expect(stable.requests + canary.requests).toBeLessThan(2 * (Date.now() - from + 1_000));
 });
 
 it('a series has the same name whoever reads it, and in every answer', async () => {

@@ -1,8 +1,9 @@
 /** The benchmark's arithmetic, and a few runs of it: what the results page promises must not rot. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { parseArguments } from '../../bench/judge/arguments.ts';
 import { barsOf, harmRatio } from '../../bench/judge/bars.ts';
 import { type Cell, cellOf } from '../../bench/judge/cell.ts';
 import { flagger } from '../../bench/judge/flagger.ts';
@@ -10,7 +11,7 @@ import { failsOutright, Guardrail } from '../../bench/judge/guardrail.ts';
 import { markdown } from '../../bench/judge/markdown.ts';
 import { independent, robust, robustUngrouped } from '../../bench/judge/ours.ts';
 import { writePlots } from '../../bench/judge/plots.ts';
-import { tidied } from '../../bench/judge/record.ts';
+import { readRecord, tidied } from '../../bench/judge/record.ts';
 import { SCENARIOS } from '../../bench/judge/scenarios.ts';
 import { onCommonSchedule, onOwnRamp } from '../../bench/judge/simulate.ts';
 
@@ -60,6 +61,47 @@ describe('a cell of the table', () => {
   });
 });
 
+describe('the command line', () => {
+  const parse = (...args: readonly string[]) =>
+    parseArguments(args, { scenarios: ['N5', 'B1'], judges: ['sluice', 'flagger'] });
+
+  it('takes what it offers', () => {
+    const asked = parse('--runs', '20', '--only', 'B1,N5', '--judges', 'sluice', '--json', '--seed=7', '--plots', 'p');
+    expect(asked).toEqual({
+      kind: 'run',
+      arguments: {
+        runs: 20,
+        only: ['B1', 'N5'],
+        judges: ['sluice'],
+        seed: 7,
+        threads: 2,
+        json: true,
+        report: null,
+        plots: 'p',
+      },
+    });
+    expect(parse()).toMatchObject({ arguments: { runs: null, only: null, judges: null, seed: 1 } });
+    expect(parse('--help')).toEqual({ kind: 'help' });
+  });
+
+  it.each<[string[], string]>([
+    [['--runs', 'abc'], '--runs: wanted a whole number from 1 to 1000003, found "abc"'],
+    [['--runs', '0'], '--runs: wanted'],
+    [['--runs=-3'], '--runs: wanted'],
+    [['--runs', '1.5'], '--runs: wanted'],
+    [['--runs'], "'--runs <value>' argument missing"],
+    [['--seed', 'x'], '--seed: wanted a whole number'],
+    [['--threads', '0'], '--threads: wanted a whole number from 1'],
+    [['--only', 'B1,XX'], 'unknown scenario "XX"; known: N5, B1'],
+    [['--only', ''], 'unknown scenario ""'],
+    [['--judges', 'bayes'], 'unknown judge "bayes"; known: sluice, flagger'],
+    [['--quick'], "Unknown option '--quick'"],
+    [['B1'], "Unexpected argument 'B1'"],
+  ])('refuses %j with words', (args, words) => {
+    expect(parse(...args)).toEqual({ kind: 'wrong', message: expect.stringContaining(words) });
+  });
+});
+
 describe('the guardrail', () => {
   const failing = (canary: [number, number], stable: [number, number]) =>
     failsOutright({ requests: canary[0], errors: canary[1] }, { requests: stable[0], errors: stable[1] });
@@ -102,6 +144,26 @@ describe('the record', () => {
   it('of two lines about the same keeps the one with more runs', () => {
     const more = { ...cells[0], runs: 9 } as Cell;
     expect(tidied([...cells, more])).toEqual([cells[1], more]);
+  });
+
+  it('is read as npm run printed it, and anything else in it is told by its line', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'sluice-record-'));
+    const file = join(folder, 'judge.jsonl');
+    const lines = cells.map((cell) => JSON.stringify(cell));
+    try {
+      writeFileSync(
+        file,
+        ['', '> sluice@0.1.0 bench:judge', '> node bench/judge.ts --json', '', ...lines, ''].join('\n'),
+      );
+      expect(readRecord(file)).toEqual(tidied(cells));
+      for (const wrong of ['no JSON', 'null', '{"scenario":"B1"}', '{"scenario":"XX","runs":1}']) {
+        writeFileSync(file, [lines[0], wrong].join('\n'));
+        expect(readRecord(file)).toBe(`${file}:2: wanted a line of bench:judge --json, found ${wrong}`);
+      }
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+    expect(readRecord(file)).toContain('cannot be read: ENOENT');
   });
 
   it('becomes tables that name what was not run, and intervals', () => {

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { CounterSeries, Cursor, Sides } from '../../src/domain/evidence/increments.ts';
 import { consume, NO_CURSOR } from '../../src/domain/evidence/increments.ts';
 import { type CountingProxy, generated, seriesAt, truthOf } from '../support/counted-truth.ts';
+import { generator } from './special.ts';
 
 type Samples = CounterSeries['samples'];
 
@@ -129,6 +130,46 @@ describe('one series', () => {
       [[there(0), counter('x', values([0, 3]))], [counter('x', values([410, 5]))]],
       2,
     ],
+    [
+      'what another reader stamped later and had read before',
+      [
+        [counter('x', values([0, 100], [10, 200]))],
+        [counter('x', values([8.3, 180], [9.3, 190], [10.3, 199], [11.3, 215]))],
+      ],
+      115,
+    ],
+    [
+      'a series that it had not found then',
+      [[there(0, 10), counter('x', values([10, 4]))], [counter('x', values([9.3, 0], [10.3, 0], [11.3, 6]))]],
+      6,
+    ],
+    [
+      'a restart that another reader found',
+      [[counter('x', values([0, 100], [10, 200]))], [counter('x', values([9.3, 190], [10.3, 3], [11.3, 5]))]],
+      105,
+    ],
+    [
+      'what another reader had read before a restart that is known already',
+      [
+        [counter('x', values([0, 100], [10, 200], [12, 4]))],
+        [counter('x', values([11.5, 210], [12.5, 214], [13.5, 3], [14.5, 9]))],
+      ],
+      109,
+    ],
+    [
+      'what it stamped between two looks, seen again at the next one',
+      [
+        [counter('x', values([0, 100], [10, 200])), there(0, 10)],
+        [counter('x', values([9.3, 180], [10.3, 199])), there(9.3, 10.3)],
+        [counter('x', values([9.3, 180], [10.3, 199], [11.3, 215])), there(9.3, 10.3, 11.3)],
+      ],
+      115,
+    ],
+    [
+      'a restart that another reader tells only by its value',
+      [[counter('x', values([0, 100], [10, 200]))], [counter('x', values([9.3, 2], [16, 3], [71, 5]))]],
+      105,
+    ],
   ])('%s', (_what, answers, counted) => {
     expect(requests(answers)).toBe(counted);
   });
@@ -163,6 +204,22 @@ test('a restart that no counter of a histogram shows by itself, shows in another
   const before = [of('all', { timed: 1 }, values([0, 0], [10, 8])), of('slow', { slow: [1] }, values([0, 0], [10, 8]))];
   const afterwards = [of('all', { timed: 1 }, values([20, 9])), of('slow', { slow: [1] }, values([20, 1]))];
   expect(looks([before, afterwards]).sum).toEqual({ 'stable null': [0, 0, 8 + 9, 8 + 1] });
+});
+
+test('what another reader had read before is no restart of a histogram either', () => {
+  const of = (id: string, adds: CounterSeries['adds'], samples: Samples) =>
+    counter(id, samples, { adds, histogram: 'h' });
+  const before = [
+    of('all', { timed: 1 }, values([0, 5000], [10, 5080])),
+    of('slow', { slow: [1] }, values([0, 300], [10, 303])),
+  ];
+  const other = [
+    // Of a pod that may be called anything.
+    counter('new', values([9.5, 1]), { exporter: 'constructor' }),
+    of('all', { timed: 1 }, values([9.5, 5070], [10.5, 5079], [11.5, 5090])),
+    of('slow', { slow: [1] }, values([9.5, 303], [10.5, 303], [11.5, 304])),
+  ];
+  expect(looks([before, other]).sum).toEqual({ 'stable null': [0, 0, 90, 4] });
 });
 
 describe('a generated truth', () => {
@@ -202,5 +259,56 @@ describe('a generated truth', () => {
       }),
       { numRuns: 150 },
     );
+  });
+});
+
+describe('two readers of one process, in turn', () => {
+  const TICK = 500;
+  const TICKS = 400;
+  const BEGUN = 60;
+
+  /** Every half second requests and now and then an error; rarely the process begins anew. */
+  function process(uniform: () => number) {
+    let [all, errors] = [1_000_000, 20];
+    let truth = 0;
+    const states = Array.from({ length: TICKS }, (_, k) => {
+      if (k > BEGUN && uniform() < 0.004) [all, errors] = [0, 0];
+      const more = Math.floor(uniform() * 10);
+      all += more;
+      if (uniform() < 0.1) errors += 1;
+      if (k > BEGUN) truth += more;
+      return [all, errors] as const;
+    });
+    return { states, truth };
+  }
+
+  test.each([0, 300, 2000])('whose clocks differ by up to %i ms count nothing twice, restarts or not', (skew) => {
+    for (let seed = 1; seed <= 300; seed += 1) {
+      const uniform = generator(seed);
+      const { states, truth } = process(uniform);
+      const every = Math.floor(2 + uniform() * 18);
+      const readers = [1, -1].map((sign) => ({ first: Math.floor(uniform() * every), ahead: (sign * skew) / 2 }));
+      const asked = ({ first, ahead }: (typeof readers)[number], until: number, since: number) =>
+        (['requests', 'errors'] as const).map((what, i) => {
+          const samples = states.flatMap((state, k): Samples => {
+            const at = FROM + (k - BEGUN) * TICK + ahead;
+            // And the last one before, as direct readings are told.
+            const isRead = k <= until && k >= first && (k - first) % every === 0 && at + every * TICK > since;
+            return isRead ? [[at, state[i] ?? 0]] : [];
+          });
+          return counter(what, samples, { adds: { [what]: 1 } });
+        });
+      let cursor: Cursor = NO_CURSOR;
+      let counted = 0;
+      for (let k = BEGUN + 1; k < TICKS; k += 1 + Math.floor(uniform() * 20)) {
+        const reader = readers[uniform() < 0.5 ? 0 : 1] as (typeof readers)[number];
+        const taken = consume(cursor, asked(reader, k, cursor.exporters['a'] ?? FROM), FROM);
+        cursor = taken.cursor;
+        for (const { stable } of taken.counted.values()) counted += stable.requests;
+      }
+      // What was read as counting began may be of a reading before.
+      expect(counted).toBeLessThanOrEqual(truth + 10 * (every + skew / TICK));
+      expect(counted).toBeGreaterThan(0);
+    }
   });
 });

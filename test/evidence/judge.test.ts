@@ -1,13 +1,17 @@
 /** The judge as a whole: what it decides, what it never does, and what it says. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { NO_BOUND } from '../../src/domain/evidence/bound.ts';
+import { UNPROVEN } from '../../src/domain/evidence/claim.ts';
 import type { Block, Group } from '../../src/domain/evidence/counts.ts';
 import { NO_PERSISTENCE, overstated } from '../../src/domain/evidence/persistence.ts';
 import type { EvidenceSettings } from '../../src/domain/evidence/settings.ts';
 import { DEFAULTS, usefulBounds } from '../../src/domain/evidence/settings.ts';
+import type { Metric } from '../../src/domain/evidence/state.ts';
 import { begin, logTotal, replay, step } from '../../src/domain/evidence/state.ts';
 import { strataAfter } from '../../src/domain/evidence/strata.ts';
 import { atTheEnd, finding } from '../../src/domain/evidence/verdict.ts';
+import { worse as worseInWords } from '../../src/domain/evidence/words.ts';
 import { generator } from './special.ts';
 import { block, blocks, side, traffic } from './traffic.ts';
 
@@ -68,6 +72,18 @@ describe('a regression', () => {
     expect(found.atLeast).toBeLessThan(20);
     expect(found.sentence).toMatch(
       /^canary errors are at least \d+\.\d times the stable's \(99 %, valid at any look\): \d+ of [\d,]+ against \d+ of [\d,]+$/,
+    );
+  });
+
+  it('is not said to be at least once the stable: a bound that is rounded down to 1.0 is not told', () => {
+    const frequent: Metric = {
+      claim: UNPROVEN,
+      bound: { ...NO_BOUND, atLeast: 1.15 },
+      persistence: NO_PERSISTENCE,
+      totals: { canary: { n: 1000, x: 600 }, stable: { n: 9000, x: 4500 } },
+    };
+    expect(worseInWords('errors', frequent, 0.01)).toBe(
+      'the canary has more errors than the stable (99 %, valid at any look): 600 of 1,000 against 4,500 of 9,000',
     );
   });
 
@@ -212,6 +228,13 @@ describe('an outage that both versions share', () => {
       DEFAULTS,
     );
     expect(found.code).not.toBe('both_failing');
+  });
+
+  it.each([0.2, 0.3, 0.5])('is none where nothing fails, however high the tolerance is (%d)', (tolerance) => {
+    const settings = { ...DEFAULTS, outage: { ...DEFAULTS.outage, tolerance } };
+    expect(finding(replay(settings, blocks(60, calm)), settings).verdict).toBe('safe');
+    const failing = (i: number): Block => block(i, side(50, 45), side(950, 855));
+    expect(finding(replay(settings, blocks(60, failing)), settings).code).toBe('both_failing');
   });
 });
 

@@ -5,9 +5,10 @@ import { PACES } from '../../src/domain/evidence/calibrate.ts';
 import type { Side } from '../../src/domain/evidence/counts.ts';
 import { DEFAULTS } from '../../src/domain/evidence/settings.ts';
 import { boundsFor, pacesFor, recounted, settingsOf, slotsTogether } from '../../src/domain/evidence/setup.ts';
-import { begin, logTotal } from '../../src/domain/evidence/state.ts';
+import { begin, logTotal, replay } from '../../src/domain/evidence/state.ts';
 import type { EvidencePlan } from '../../src/domain/plan.ts';
 import { anEvidencePlan, aPast } from '../support/evidence.ts';
+import { traffic } from './traffic.ts';
 
 const ROBUST = { mode: 'robust', block: 10_000, warmUp: 30_000 } as const;
 
@@ -35,6 +36,26 @@ describe('settings', () => {
       outage: { margin: 1.5, tolerance: 0.05, deposits: { after: 0 } },
       safety: { frequency: 0.02, ratio: 5 },
     });
+  });
+
+  it('leave something to bet for as long as the plan lasts, and for half an hour at least', () => {
+    const horizons = (lasts: number) => {
+      const { outage, errors, latency } = settingsOf(anEvidencePlan(), ROBUST, [], lasts);
+      return [outage, errors, latency].map(({ deposits }) => deposits.horizon);
+    };
+    expect(horizons(60_000)).toEqual([1_800_000, 1_800_000, 1_800_000]);
+    expect(horizons(21_600_000)).toEqual([21_600_000, 21_600_000, 21_600_000]);
+  });
+
+  it.each([45, 120, 350])('of a bake of six hours find what begins after %i minutes', (minutes) => {
+    const settings = { ...settingsOf(anEvidencePlan(), ROBUST, [], 6 * 3_600_000), keepBound: false };
+    const begins = 6 * minutes;
+    const world = (i: number) => ({ requests: 1000, share: 0.5, stable: 0.001, canary: i < begins ? 0.001 : 0.02 });
+    for (const seed of [1, 2, 3]) {
+      const { crossed } = replay(settings, traffic(seed, begins + 30, world));
+      expect((crossed?.block ?? Number.POSITIVE_INFINITY) - begins).toBeLessThan(30);
+      expect(crossed?.block).toBeGreaterThanOrEqual(begins);
+    }
   });
 
   it('call nothing an outage that the plan calls harmless', () => {

@@ -85,6 +85,15 @@ describe('bootstrap', () => {
     expect(npm?.names).toContain('npm_config_cache');
   });
 
+  it('prints nothing of its own where a program is to read what is printed', async () => {
+    await sut.write('rest.mjs', 'console.log(JSON.stringify(process.argv.slice(2)));');
+    const ran = await sut.run(['--for', 'judge', '--', 'rest.mjs', '--json'], {
+      env: { PATH: [join(sut.root, 'fake'), process.env['PATH']].join(':') },
+    });
+    expect(ran.output).toContain('[setup] Installing packages');
+    expect(ran.printed).toBe('["--json"]\n');
+  });
+
   it('installs once', async () => {
     await start();
     const second = await start();

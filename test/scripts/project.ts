@@ -12,6 +12,8 @@ export interface Ran {
   readonly signal: NodeJS.Signals | null;
   /** Both streams. */
   readonly output: string;
+  /** Standard output alone. */
+  readonly printed: string;
   /** Without colours and empty lines. */
   readonly lines: readonly string[];
 }
@@ -57,6 +59,10 @@ export async function project(script: 'bootstrap.mjs' | 'test.mjs'): Promise<Pro
           stdio: ['ignore', 'pipe', 'pipe'],
         });
         let output = '';
+        let printed = '';
+        child.stdout.on('data', (part: Buffer) => {
+          printed += part.toString();
+        });
         let sent = false;
         for (const stream of [child.stdout, child.stderr]) {
           stream.on('data', (part: Buffer) => {
@@ -75,7 +81,7 @@ export async function project(script: 'bootstrap.mjs' | 'test.mjs'): Promise<Pro
             .split('\n')
             .map((line) => line.trimEnd())
             .filter((line) => line !== '');
-          fulfil({ code, signal: by, output, lines });
+          fulfil({ code, signal: by, output, printed, lines });
         });
       }),
     remove: () => rm(root, { recursive: true, force: true, maxRetries: 3 }),

@@ -7,7 +7,7 @@
  * later than the canary. Its trials share pods and hours, so they are fewer than they seem: the interval is too narrow
  * where trouble hits all pods at once.
  */
-import type { Millis } from '../plan.ts';
+import type { Millis, Step } from '../plan.ts';
 import type { History } from './calibrate.ts';
 import { spread } from './calibrate.ts';
 import type { Window } from './casting.ts';
@@ -81,8 +81,13 @@ const CAUGHT = 0.9;
 const SLACK: Millis = 300_000;
 
 /** Time that the plan takes at least. */
-export const minimumOf = ({ steps, evidence }: TrialPlan): Millis =>
-  steps.reduce((sum, { hold }) => sum + hold, evidence?.bake ?? 0);
+export const minimumOf = ({
+  steps,
+  evidence,
+}: {
+  readonly steps: readonly Pick<Step, 'hold'>[];
+  readonly evidence: { readonly bake: Millis } | null;
+}): Millis => steps.reduce((sum, { hold }) => sum + hold, evidence?.bake ?? 0);
 
 /** Yields after each trial; told `true` then, it ends with the trials that were made. */
 export function* backTesting(input: BackTestInput): Generator<void, BackTest, boolean | undefined> {

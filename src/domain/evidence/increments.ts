@@ -9,6 +9,7 @@ import type { Instant, Role } from '../plan.ts';
 import type { CounterSeries, Cursor, Sample } from './counters.ts';
 import { isNumber } from './counters.ts';
 import type { Side } from './counts.ts';
+import { current } from './readers.ts';
 import type { Signs } from './signs.ts';
 import { signsOf } from './signs.ts';
 
@@ -56,10 +57,11 @@ export function increments(
   each: (one: CounterSeries, at: Instant, grown: number) => void,
 ): Cursor {
   const series = new Map(Object.entries(cursor.series));
-  const signs = signsOf(cursor, series, answer);
+  const heard = current(cursor, answer);
+  const signs = signsOf(cursor, series, heard);
   // Whoever was never seen may also have been forgotten: that it is new is then no longer known.
   const remembered = signs.now - FORGOTTEN_AFTER;
-  for (const one of answer) {
+  for (const one of heard) {
     const isNew =
       // Where the process's start is known, that decides: pods of an earlier attempt, or tried before, have counted already.
       (canaryIsNew && one.own === true && one.role === 'canary' && one.startedAt === null && from >= remembered) ||

@@ -1,5 +1,5 @@
 /** From what a plan says of the comparison, and what is known of the service, to the settings that the judge runs with. */
-import type { EvidencePlan } from '../plan.ts';
+import type { EvidencePlan, Millis } from '../plan.ts';
 import type { History, Pace } from './calibrate.ts';
 import { PACES, paced } from './calibrate.ts';
 import type { ClaimSettings } from './claim.ts';
@@ -9,9 +9,15 @@ import { DEFAULTS, RAREST, usefulBounds } from './settings.ts';
 
 /**
  * The plan's numbers in place of the defaults. `bounds`: as `boundsFor` chose them, in milliseconds; without any, latency is
- * not judged and its part of the budget stays unbet.
+ * not judged and its part of the budget stays unbet. `lasts`: how long the rollout takes at least; so long there is something
+ * left to bet. (Without, a regression of twenty times that began in the sixth hour of a bake was found after one more hour.)
  */
-export function settingsOf(plan: EvidencePlan, pace: Pace, bounds: readonly number[]): EvidenceSettings {
+export function settingsOf(
+  plan: EvidencePlan,
+  pace: Pace,
+  bounds: readonly number[],
+  lasts: Millis = 0,
+): EvidenceSettings {
   const { alpha, beta, errors, latency, safety } = plan;
   const settings: EvidenceSettings = {
     ...DEFAULTS,
@@ -23,7 +29,16 @@ export function settingsOf(plan: EvidencePlan, pace: Pace, bounds: readonly numb
     bounds: latency === null ? [] : bounds,
     safety,
   };
-  return paced(settings, pace);
+  return lasting(paced(settings, pace), lasts);
+}
+
+function lasting(settings: EvidenceSettings, lasts: Millis): EvidenceSettings {
+  const upTo = (claim: ClaimSettings): ClaimSettings => {
+    const { deposits } = claim;
+    return { ...claim, deposits: { ...deposits, horizon: Math.max(deposits.horizon, lasts) } };
+  };
+  const { outage, errors, latency } = settings;
+  return { ...settings, outage: upTo(outage), errors: upTo(errors), latency: upTo(latency) };
 }
 
 const marginOf = ({ margin, tolerance }: Pick<ClaimSettings, 'margin' | 'tolerance'>) => ({ margin, tolerance });

@@ -18,6 +18,9 @@ export interface SharedOutage {
 
 /** Bets on the frequency of failures. */
 const FREQUENCIES = [0.25, 0.5, 0.9] as const;
+/** Of a higher tolerance, for which a bet below it would call a version failing that never fails. */
+const MULTIPLE = 1.8;
+const betAbove = (tolerance: number, bet: number): number => Math.max(bet, Math.min(MULTIPLE * tolerance, 0.9));
 
 export const NO_OUTAGE: SharedOutage = { canary: [], stable: [] };
 
@@ -25,7 +28,7 @@ export function stepSharedOutage(known: SharedOutage, outage: ClaimSettings, see
   const most = -2 * Math.log(alpha);
   const grown = (logs: readonly number[], counts: Counts): readonly number[] =>
     FREQUENCIES.map((bet, j) => {
-      const l = (logs[j] ?? 0) + absoluteFactor(counts, outage.tolerance, bet);
+      const l = (logs[j] ?? 0) + absoluteFactor(counts, outage.tolerance, betAbove(outage.tolerance, bet));
       return Math.min(most, Math.max(0, l));
     });
   return { canary: grown(known.canary, seen.canary), stable: grown(known.stable, seen.stable) };

@@ -18,8 +18,8 @@ const frequency = ({ n, x }: Counts): number => (n > 0 ? x / n : 0);
 export function worse(subject: string, metric: Metric, alpha: number): string {
   const atLeast = timesWorse(metric);
   const sure = `${share(1 - alpha)}, valid at any look`;
-  // Below 1.05 the rounding would say "1.0 times", which says nothing.
-  if (atLeast === null || atLeast < 1.05)
+  // Rounded down, anything below would be "1.0 times", which says nothing.
+  if (atLeast === null || atLeast < 1.1)
     return `the canary has more ${subject} than the stable (${sure}): ${against(metric)}`;
   return `canary ${subject} are at least ${times(atLeast)} times the stable's (${sure}): ${against(metric)}`;
 }
