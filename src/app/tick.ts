@@ -236,14 +236,32 @@ async function look(
       ? null
       : ledger === null || !canGoOn(ledger)
         ? withoutLedger(rollout, at)
-        : count(ports, rollout, ledger, route, at, deadline.orElse),
+        : hurrying(deadline, count(ports, rollout, ledger, route, at, deadline.orElse)),
     seen.preparations ?? deadline.orElse(lookBeside(beside, rollout, seen, ports.log), () => []),
     askGates(ports, rollout, at, deadline.orElse),
   ]);
   deadline.clear();
-  const measurements = route === null ? [] : [...judged(doubt(route)), ...rehearsed];
+  const looked = route === null ? [] : [...judged(doubt(route)), ...rehearsed];
+  // Who was not waited for has nothing to answer for.
+  const measurements = isProvenBad(evidence) ? looked.filter(({ code }) => code !== 'timeout') : looked;
   return decide(lookout, rollout, { ...seen, measurements, share, evidence, preparations, gates });
 }
+
+/** The canary is proven bad: whoever has not answered in a moment is not waited for. */
+async function hurrying(
+  deadline: Deadline,
+  counting: Promise<Observation['evidence']>,
+): Promise<Observation['evidence']> {
+  const evidence = await counting;
+  if (isProvenBad(evidence)) deadline.within(A_MOMENT);
+  return evidence;
+}
+
+const isProvenBad = (evidence: Observation['evidence']): boolean =>
+  evidence?.ok === true && evidence.closed?.finding.verdict === 'bad';
+
+/** A Prometheus that is well has answered by then, and its last numbers are in the history. */
+const A_MOMENT: Millis = 250;
 
 interface Evaluated {
   readonly share: ShareReading | null;
@@ -485,17 +503,22 @@ const wordsOf = (error: unknown): string => (error instanceof Error ? error.mess
 interface Deadline {
   /** What `answer` gives, or after the deadline what `late` says instead. */
   orElse<T>(answer: Promise<T>, late: (within: Millis) => T): Promise<T>;
+  /** It passes after `time` at the latest. */
+  within(time: Millis): void;
   clear(): void;
 }
 
 function startDeadline({ after = afterTimer, evaluateWithin = EVALUATE_WITHIN }: TickPorts): Deadline {
-  let clear = (): void => undefined;
-  const passed = new Promise<void>((resolve) => {
-    clear = after(evaluateWithin, resolve);
-  });
+  const { promise: passed, resolve: pass } = Promise.withResolvers<void>();
+  const timers = [after(evaluateWithin, pass)];
   return {
     orElse: (answer, late) => Promise.race([answer, passed.then(() => late(evaluateWithin))]),
-    clear: () => clear(),
+    within(time) {
+      timers.push(after(time, pass));
+    },
+    clear() {
+      for (const clear of timers) clear();
+    },
   };
 }
 

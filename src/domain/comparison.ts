@@ -25,10 +25,12 @@ function heard(before: Judgement | null, look: Extract<EvidenceLook, { ok: true 
   const next = { ...base, began, dueAt, provider: ledger.source.provider };
   // An answer without a complete block ends no blindness and begins none.
   if (closed === null) return next;
-  const { block, finding, weight } = closed;
+  const { block, finding, weight, began: mixedWith } = closed;
   const both =
     block.groups.some(({ canary }) => canary.requests > 0) && block.groups.some(({ stable }) => stable.requests > 0);
-  if (both) return { ...next, finding, heard: { at, weight }, blindSince: null, blindReason: '' };
+  // A block with requests of two weights is no look at the canary at the new one.
+  const heard = { at, weight: mixedWith ?? weight };
+  if (both) return { ...next, finding, heard, blindSince: null, blindReason: '' };
   const silent = block.groups.some(({ canary }) => canary.requests > 0) ? 'stable version' : 'canary';
   const blindSince = base.blindSince ?? base.heard?.at ?? began;
   return { ...next, finding, blindSince, blindReason: `the ${silent} had no requests` };

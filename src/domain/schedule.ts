@@ -60,8 +60,23 @@ export function checksDue(rollout: Rollout, now: Instant): boolean {
   // now, one look serves both: out of step, each rollout was looked at twice per interval (500 rollouts: 124 ticks per
   // second in place of 50).
   const early = comparisonDue(rollout, now) ? Math.max(EARLY, interval * IN_STEP) : EARLY;
-  return evaluatedAt === null || now - evaluatedAt >= interval - early;
+  if (evaluatedAt === null || now - evaluatedAt >= interval - early) return true;
+  return isLastLook(rollout, evaluatedAt, now) && now - evaluatedAt >= Math.min(interval / 2, STALE);
 }
+
+/**
+ * The hold is over, and nothing was evaluated since: the step must not be left on what was seen long before. (With a hold as
+ * long as the interval, a canary that broke three seconds into it was given five times the traffic on a pass from before.)
+ */
+function isLastLook(rollout: Rollout, evaluatedAt: Instant, now: Instant): boolean {
+  const { phase } = rollout;
+  if (phase.name !== 'progressing' || phase.reachedAt === null) return false;
+  const holdEnds = phase.reachedAt + holdOf(rollout, phase.step);
+  return now >= holdEnds && evaluatedAt < holdEnds;
+}
+
+/** An evaluation that is older is not what a step is left on, however long the interval is. */
+const STALE: Millis = 30_000;
 
 const EARLY: Millis = 50;
 /** Part of the interval that an evaluation may come earlier to be one look with the comparison's. */

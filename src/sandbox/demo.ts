@@ -14,6 +14,7 @@ import { bar, createScreen, seconds } from './demo/screen.ts';
 import type { RolloutView } from './demo/service.ts';
 import type { Stack } from './demo/stack.ts';
 import { startStack } from './demo/stack.ts';
+import { SLOW_AFTER_MS } from './sandbox.ts';
 import { showPlan } from './show/plan.ts';
 import { startShow } from './show/show.ts';
 import type { Users } from './traffic.ts';
@@ -128,7 +129,15 @@ function statusLine(rollout: RolloutView, users: Users): string {
 function report(screen: Screen, { mesh }: Arguments, results: readonly Result[]): void {
   screen.line();
   screen.table([
-    ['release', 'judged by', 'outcome', 'requests served', 'failed (users saw)', 'slow', 'fault to weight 0'],
+    [
+      'release',
+      'judged by',
+      'outcome',
+      'requests served',
+      'failed (users saw)',
+      `slow (over ${SLOW_AFTER_MS} ms)`,
+      'fault to weight 0',
+    ],
     ...results.map(({ release, rollout, users, faultToZeroMs }) => [
       release.name,
       release.judgedBy === 'both' ? 'evidence and thresholds' : `${release.judgedBy} alone`,
@@ -154,15 +163,17 @@ async function explore(
 ): Promise<void> {
   const planFile = join(dir, 'plan.yaml');
   await writeFile(planFile, stringify(demoPlan(sandbox.target, 'myapp:next')));
-  const id = results.at(-1)?.rollout.id ?? '';
+  // One that went back by limits has measurements; the newest was judged by the comparison alone.
+  const last = results.at(-1)?.rollout.id ?? '';
+  const limited = results.findLast(({ release }) => release.judgedBy === 'thresholds')?.rollout.id ?? last;
   screen.line(
     `The sandbox: ${control}/   watch the requests; break the canary, Sluice, Prometheus and the route`,
     'strong',
   );
   screen.line(`The page: ${service.url}/ui/   sign in with the token ${service.token}`, 'strong');
   screen.line('Everything stays up for exploring. Copy and paste:', 'strong');
-  for (const [words, command] of recipes(service.url, control, planFile, id)) {
-    screen.line(`# ${words}`, 'quiet');
+  for (const [words, command] of recipes(service.url, control, planFile, { limited, last })) {
+    if (words !== '') screen.line(`# ${words}`, 'quiet');
     screen.line(command.replaceAll('$TOKEN', service.token));
   }
   screen.line();
@@ -178,7 +189,12 @@ async function explore(
 /** With the Node that runs this one: the reader's own may be too old for it. */
 const CLI = fileURLToPath(new URL('../cli/main.ts', import.meta.url));
 
-function recipes(api: string, control: string, planFile: string, id: string): readonly (readonly [string, string])[] {
+function recipes(
+  api: string,
+  control: string,
+  planFile: string,
+  { limited, last }: { readonly limited: string; readonly last: string },
+): readonly (readonly [string, string])[] {
   const auth = `-H 'Authorization: Bearer $TOKEN'`;
   const json = `-H 'Content-Type: application/json'`;
   const cli = `'${process.execPath}' '${CLI}'`;
@@ -188,10 +204,13 @@ function recipes(api: string, control: string, planFile: string, id: string): re
       `SLUICE_TOKEN=$TOKEN ${cli} login ${api} --context demo && ${cli} list`,
     ],
     ['all rollouts', `curl -s ${auth} ${api}/rollouts`],
-    ['one rollout', `curl -s ${auth} ${api}/rollouts/${id}`],
-    ['its events, live', `curl -sN ${auth} -H 'Accept: text/event-stream' ${api}/rollouts/${id}/events`],
-    ['its measurements, with their queries', `curl -s ${auth} ${api}/rollouts/${id}/measurements`],
-    ['its evidence, block by block', `curl -s ${auth} ${api}/rollouts/${id}/evidence`],
+    ['one rollout', `curl -s ${auth} ${api}/rollouts/${last}`],
+    ['its events, live', `curl -sN ${auth} -H 'Accept: text/event-stream' ${api}/rollouts/${last}/events`],
+    ['its evidence, block by block', `curl -s ${auth} ${api}/rollouts/${last}/evidence`],
+    [
+      'the measurements of one that limits sent back, with their queries',
+      `curl -s ${auth} ${api}/rollouts/${limited}/measurements`,
+    ],
     [
       'a bad release: first the pipeline puts it next to the stable version, then it calls for the rollout',
       `curl -s -X POST ${json} ${control}/release -d '{"image":"myapp:bad","errorRate":0.3}'`,

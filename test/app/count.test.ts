@@ -9,8 +9,8 @@ import type { CounterSeries, Sample } from '../../src/domain/evidence/counters.t
 import type { EvidenceSetup, JudgedBlock, Ledger } from '../../src/domain/evidence/ledger.ts';
 import { settingsOf } from '../../src/domain/evidence/setup.ts';
 import { replay } from '../../src/domain/evidence/state.ts';
-import type { EvidencePlan, Role } from '../../src/domain/plan.ts';
-import { aPlan } from '../support/builders.ts';
+import type { Check, EvidencePlan, Role } from '../../src/domain/plan.ts';
+import { aCheck, aPlan } from '../support/builders.ts';
 import { anEvidencePlan } from '../support/evidence.ts';
 import { good, never, tickWorld, unready } from './tick-world.ts';
 
@@ -39,6 +39,7 @@ interface Options {
   readonly steps?: readonly number[];
   readonly noData?: 'pause' | 'rollback';
   readonly evaluateWithin?: number;
+  readonly checks?: readonly Check[];
 }
 
 async function counted(options: Options = {}) {
@@ -63,7 +64,12 @@ async function counted(options: Options = {}) {
   const base = aPlan();
   const plan = aPlan({
     steps: steps.map((weight) => ({ weight, hold, approval: 'none' })),
-    analysis: { ...base.analysis, checks: [], noData: { patience: 60_000, then: noData }, evidence: wanted },
+    analysis: {
+      ...base.analysis,
+      checks: options.checks ?? [],
+      noData: { patience: 60_000, then: noData },
+      evidence: wanted,
+    },
   });
   const scrapes = proxies(traffic, () => world.weight());
   const asked: string[] = [];
@@ -187,7 +193,8 @@ function counting(
     const at = Math.max(since, ...found.flatMap(({ samples }) => samples.map(([time]) => time)));
     return { ok: true, at, view: 'callers', series: found, query: 'q' };
   };
-  return { name, scrapeInterval: SCRAPE, measure: good, share: async () => null, ping: async () => null, count };
+  const measure = () => (traffic.hangs.has(name) ? never() : good());
+  return { name, scrapeInterval: SCRAPE, measure, share: async () => null, ping: async () => null, count };
 }
 
 // ── counted once ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -346,6 +353,27 @@ describe('a canary that is worse', () => {
     expect(begun?.at).toBe(blocks.at(-1)?.at);
     expect(begun?.at).toBe(found?.at);
     expect(begun?.message).toMatch(/^Rolled back at 5 % after .*(fails outright|canary errors are)/);
+  });
+
+  it('waits for nobody else then: a Prometheus that hangs does not keep it from going back', async () => {
+    const world = await counted({ provider: 'primary', hold: 600_000, checks: [aCheck()] });
+    const waits: number[] = [];
+    const after = (time: number, what: () => void) => {
+      waits.push(time);
+      const timer = setTimeout(what, 20);
+      return () => clearTimeout(timer);
+    };
+    Object.assign(world.ports, { after });
+    await world.until(41_000);
+    world.traffic.failing.canary = 0.4;
+    world.traffic.hangs.add('prometheus');
+    expect((await world.until(300_000)).phase).toMatchObject({ status: 'rolled_back', outcome: { check: 'evidence' } });
+    const begun = world.store.row('r1')?.facts.find(({ type }) => type === 'rollback_started');
+    const { items } = await world.store.measurements('r1', 1_000, null);
+    // Those of the looks before were waited for, to the end.
+    expect(items.filter(({ code }) => code === 'timeout').length).toBeGreaterThan(0);
+    expect(items.filter(({ at }) => at === begun?.at)).toEqual([]);
+    expect(waits.filter((time) => time < 6_000)).toEqual([250]);
   });
 
   it('and has no stable version to go back to, waits for it, and nothing more is counted', async () => {

@@ -66,6 +66,29 @@ describe('metrics that do not answer', () => {
   });
 });
 
+describe('a canary that breaks right after it was looked at', () => {
+  it.each([
+    ['with a pass from before', good],
+    ['with no answer', never],
+  ])('gets no more traffic %s, though its hold is over', async (_, then) => {
+    const base = aPlan();
+    const steps = [10, 50].map((weight) => ({ weight, hold: 20_000, approval: 'none' as const }));
+    let isBroken = false;
+    const broken = async (): Promise<Reading> => ({ ok: true, value: 0.3, samples: 400, query: 'q' });
+    const world = await tickWorld({
+      plan: { ...base, steps, analysis: { ...base.analysis, checks: [aCheck({ window: 10_000 })] } },
+      provider: { measure: () => (!isBroken ? good() : then === never ? never() : broken()) },
+      evaluateWithin: 30,
+    });
+    await world.atFirstStep();
+    expect((await world.tickAt(12_000)).tallies['errors']).toMatchObject({ last: 'pass' });
+    isBroken = true;
+    await world.tickAt(20_300);
+    expect(world.weight()).toBe(10);
+    expect(world.rollout().tallies['errors']?.last).toBe(then === never ? 'error' : 'fail');
+  });
+});
+
 describe('a metrics provider that throws', () => {
   const bug = (): never => {
     throw new Error('a bug');

@@ -48,6 +48,23 @@ it('evaluates once per interval, though a job may come a little early', () => {
   expect(checksDue(rollout, 109_960)).toBe(true);
 });
 
+it.each([
+  ['not before the hold ends', 52_000, 59_900, false],
+  ['at its end, where the last evaluation is half an interval old', 55_000, 60_000, true],
+  ['not on one that is younger', 55_001, 60_000, false],
+  ['once: then per interval again', 60_000, 66_000, false],
+  ['also where it comes late', 58_000, 63_000, true],
+])('no step is left on what was seen long before: evaluated again %s', (_, evaluatedAt, now, due) => {
+  expect(checksDue(atStep(0, 0, { evaluatedAt }), now)).toBe(due);
+});
+
+it('an hour between evaluations does not make a step rest on one of half an hour before', () => {
+  const base = aPlan();
+  const plan = aPlan({ analysis: { ...base.analysis, interval: 3_600_000 } });
+  expect(checksDue(atStep(0, 0, { plan, evaluatedAt: 30_000 }), 60_000)).toBe(true);
+  expect(checksDue(atStep(0, 0, { plan, evaluatedAt: 30_001 }), 60_000)).toBe(false);
+});
+
 it('looks again when the hold ends, not an interval later', () => {
   const rollout = atStep(0, 0, { evaluatedAt: 55_000 });
   expect(nextTickAt(rollout, 55_000)).toBe(60_000);

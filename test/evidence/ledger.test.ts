@@ -150,6 +150,22 @@ describe('a block is judged', () => {
     ]);
   });
 
+  test('and says the weight in which most of it was counted, and that two are in it', () => {
+    const raised = { weight: 25, reachedAt: BEGAN + 10_300 };
+    const { closed } = run([
+      { at: 10_000, pods: both },
+      { at: 20_000, pods: both, moment: raised },
+      { at: 30_000, pods: both, moment: raised },
+      { at: 40_000, pods: both, moment: { weight: 50, reachedAt: BEGAN + 36_000 } },
+    ]);
+    expect(closed.map(({ weight, began }) => [weight, began])).toEqual([
+      [10, undefined],
+      [25, 10],
+      [25, undefined],
+      [25, 25],
+    ]);
+  });
+
   test('no more after a verdict against the canary: that one stands, and its block is the last', () => {
     const bad = [canary(50, { errors: 50 }), stable(450)];
     const { closed, ledger } = run(Array.from({ length: 12 }, (_, i) => ({ at: 10_000 * (i + 1), pods: bad })));

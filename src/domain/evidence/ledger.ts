@@ -110,7 +110,10 @@ export interface Moment {
 /** One block that was judged, and what the evidence then said. */
 export interface JudgedBlock {
   readonly at: Instant;
+  /** In which most of it was counted. */
   readonly weight: Weight;
+  /** The weight in which it began, where requests of two are in it. Absent: of one. */
+  readonly began?: Weight;
   readonly block: Block;
   readonly finding: Finding;
 }
@@ -186,7 +189,14 @@ function judged(ledger: Ledger, open: OpenBlock, began: Instant, moment: Moment)
     groups: groupsOf(open.pods, seats, settings.bounds.length),
   };
   const state = step(ledger.state, settings, block);
-  const closed = { at, weight: open.weight, block, finding: finding(state, settings) };
+  const before = reachedAt - open.since;
+  const closed: JudgedBlock = {
+    at,
+    weight: changed && before < (at - open.since) / 2 ? weight : open.weight,
+    ...(weight === open.weight ? {} : { began: open.weight }),
+    block,
+    finding: finding(state, settings),
+  };
   return { ledger: { ...ledger, seats, state, open: { since: at, weight, settled: !changed, pods: {} } }, closed };
 }
 
