@@ -2,87 +2,41 @@
  * `npm run bench`: what the service can take on this machine, as tables or as JSON lines. Not a test: nothing here fails
  * because a machine is slow.
  */
-import { parseArgs } from 'node:util';
 import { api } from './api.ts';
+import type { Arguments } from './arguments.ts';
+import { HELP, parseArguments } from './arguments.ts';
 import { capacity } from './capacity.ts';
 import { reaction } from './reaction.ts';
 import { machine } from './support/machine.ts';
 import { openReport } from './support/report.ts';
-import type { QueueKind } from './support/stage.ts';
 
-const HELP = `npm run bench -- [options]
-  --only capacity,reaction,api   which benchmarks (all)
-  --quick                        a look, in at most three minutes
-  --queue redis,postgres         back ends of the queue (both)
-  --rollouts 500,1000            numbers of active rollouts that capacity tries, rising
-  --seconds 30                   how long each is measured
-  --concurrency 300              ticks at once in the worker
-  --query-delay 5                milliseconds that a Prometheus query takes
-  --node=OPTIONS                 options of Node for the worker, as --node=--max-old-space-size=256
-  --evidence                     capacity: the versions are compared too, request by request
-  --profile DIR                  CPU profile of the worker (capacity)
-  --json                         JSON lines instead of tables
-`;
+async function run({ only, quick, queues, rollouts, seconds, concurrency, queryDelay, node, ...more }: Arguments) {
+  const report = openReport(more.json, machine());
+  const [queue = 'redis'] = queues;
 
-const { values } = parseArgs({
-  options: {
-    only: { type: 'string', default: 'capacity,reaction,api' },
-    quick: { type: 'boolean', default: false },
-    queue: { type: 'string' },
-    rollouts: { type: 'string' },
-    seconds: { type: 'string' },
-    concurrency: { type: 'string', default: '300' },
-    'query-delay': { type: 'string', default: '5' },
-    node: { type: 'string' },
-    evidence: { type: 'boolean', default: false },
-    profile: { type: 'string' },
-    json: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
-});
+  if (only.includes('capacity'))
+    for (const one of queues)
+      await capacity({ queue: one, rollouts, seconds, concurrency, queryDelay, evidence: more.evidence, node }, report);
 
-if (values.help) {
-  process.stdout.write(HELP);
-  process.exit(0);
+  if (only.includes('reaction')) {
+    const runs = quick
+      ? [{ background: 0, failureLimit: 1, rollbacks: 60 }]
+      : [
+          { background: 0, failureLimit: 1, rollbacks: 200 },
+          { background: 1_000, failureLimit: 1, rollbacks: 200 },
+          { background: 1_000, failureLimit: 2, rollbacks: 200 },
+        ];
+    for (const one of runs) await reaction({ ...one, queue, concurrency, queryDelay }, report);
+    report.table('reaction', 'interval 1 s');
+  }
+
+  if (only.includes('api')) await api({ queue, seconds: quick ? 5 : 15, posts: quick ? 50 : 200 }, report);
 }
 
-const { quick } = values;
-const numbers = (text: string): number[] => text.split(',').map(Number);
-const report = openReport(values.json, machine());
-const wanted = values.only.split(',');
-const concurrency = Number(values.concurrency);
-const queryDelay = Number(values['query-delay']);
-const queues = (values.queue ?? (quick ? 'redis' : 'redis,postgres')).split(',') as QueueKind[];
-
-if (wanted.includes('capacity'))
-  for (const queue of queues)
-    await capacity(
-      {
-        queue,
-        rollouts: numbers(values.rollouts ?? (quick ? '500' : '500,1000,2000,3500,5000')),
-        seconds: Number(values.seconds ?? (quick ? 15 : 30)),
-        concurrency,
-        queryDelay,
-        evidence: values.evidence,
-        node: [
-          ...(values.node?.split(' ') ?? []),
-          ...(values.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${values.profile}`]),
-        ],
-      },
-      report,
-    );
-
-if (wanted.includes('reaction')) {
-  const runs = quick
-    ? [{ background: 0, failureLimit: 1, rollbacks: 60 }]
-    : [
-        { background: 0, failureLimit: 1, rollbacks: 200 },
-        { background: 1_000, failureLimit: 1, rollbacks: 200 },
-        { background: 1_000, failureLimit: 2, rollbacks: 200 },
-      ];
-  for (const run of runs) await reaction({ ...run, queue: queues[0] ?? 'redis', concurrency, queryDelay }, report);
-  report.table('reaction', 'interval 1 s');
+const parsed = parseArguments(process.argv.slice(2));
+if (parsed.kind === 'run') await run(parsed.arguments);
+else if (parsed.kind === 'help') process.stdout.write(HELP);
+else {
+  process.stderr.write(`${parsed.message}\n\n${HELP}`);
+  process.exitCode = 2;
 }
-
-if (wanted.includes('api'))
-  await api({ queue: queues[0] ?? 'redis', seconds: quick ? 5 : 15, posts: quick ? 50 : 200 }, report);

@@ -1,5 +1,6 @@
-/** The benchmark's command line. Unknown flags and values are refused, and the known ones named: a wrong run looks like a right one. */
+/** The command line of `npm run bench:judge`. */
 import { parseArgs } from 'node:util';
+import { isWrong, namesOf, whole } from '../support/values.ts';
 
 export const HELP = `npm run bench:judge -- [options]
   --runs 10000          runs per scenario (500 of the healthy ones, 100 of the bad ones)
@@ -42,8 +43,6 @@ export interface Known {
 export const STREAMS = 1_000_003;
 const MOST_THREADS = 256;
 
-class Wrong extends Error {}
-
 export function parseArguments(args: readonly string[], known: Known): Parsed {
   try {
     const { values } = parseArgs({
@@ -65,8 +64,8 @@ export function parseArguments(args: readonly string[], known: Known): Parsed {
       kind: 'run',
       arguments: {
         runs: values.runs === undefined ? null : whole('--runs', values.runs, 1, STREAMS),
-        only: namesOf('scenario', values.only, known.scenarios),
-        judges: namesOf('judge', values.judges, known.judges),
+        only: values.only === undefined ? null : namesOf('scenario', values.only, known.scenarios),
+        judges: values.judges === undefined ? null : namesOf('judge', values.judges, known.judges),
         seed: whole('--seed', values.seed, 0, 1_000_000),
         threads: whole('--threads', values.threads, 1, MOST_THREADS),
         json: values.json,
@@ -75,24 +74,7 @@ export function parseArguments(args: readonly string[], known: Known): Parsed {
       },
     };
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (error instanceof Wrong || code?.startsWith('ERR_PARSE_ARGS')) return { kind: 'wrong', message };
+    if (isWrong(error)) return { kind: 'wrong', message: error.message };
     throw error;
   }
-}
-
-function whole(flag: string, text: string, least: number, most: number): number {
-  const n = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  if (n >= least && n <= most) return n;
-  throw new Wrong(`${flag}: wanted a whole number from ${least} to ${most}, found ${JSON.stringify(text)}`);
-}
-
-function namesOf(what: string, asked: string | undefined, known: readonly string[]): readonly string[] | null {
-  if (asked === undefined) return null;
-  const names = asked.split(',').map((name) => name.trim());
-  const unknown = names.filter((name) => !known.includes(name));
-  if (unknown.length === 0) return names;
-  throw new Wrong(
-    `unknown ${what} ${unknown.map((name) => JSON.stringify(name)).join(', ')}; known: ${known.join(', ')}`,
-  );
 }
