@@ -1,4 +1,5 @@
 /** The comparison alone decides: real traffic, a real Prometheus, no limits in the plan. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Block } from '../../src/domain/evidence/counts.ts';
 import type { EvidenceSettings } from '../../src/domain/evidence/settings.ts';
@@ -8,6 +9,7 @@ import type { RolloutView, Service } from '../../src/sandbox/demo/service.ts';
 import { TERMINAL } from '../../src/sandbox/demo/service.ts';
 import type { Behaviour } from '../../src/sandbox/pod-server.ts';
 import type { Mesh } from '../../src/sandbox/seeds.ts';
+import { since } from '../../src/sandbox/traffic.ts';
 import type { Loop } from './closed-loop.ts';
 import { startLoop } from './closed-loop.ts';
 
@@ -106,6 +108,53 @@ describe.each(MESHES)('the comparison alone, on %s', (mesh) => {
         evidence: items.at(-1)?.evidence,
       });
       expect(rollout.outcome?.message).toContain(again.sentence);
+    },
+  );
+});
+
+describe('a process that is killed while it counts', () => {
+  const KILLS = 3;
+  let loop: Loop;
+  beforeAll(async () => {
+    loop = await startLoop('istio');
+  }, 120_000);
+  afterAll(() => loop?.stop());
+
+  it.each(['prometheus', 'direct'])(
+    'counts no request twice and leaves no time out, and goes on to its proof (%s)',
+    { timeout: 120_000 },
+    async (provider) => {
+      const { sandbox } = loop;
+      const service = await loop.service('postgres');
+      await sandbox.release(`myapp:killed-${provider}`);
+      const before = sandbox.users();
+      const steps = [20, 50].map((weight) => ({ weight, hold: '6s' }));
+      let rollout = await service.start({ ...planFor(sandbox.target, provider), steps });
+      for (let kills = 0; kills < KILLS; ) {
+        rollout = await service.next(rollout.id, rollout.version, 5);
+        expect(TERMINAL.has(rollout.status), rollout.outcome?.message).toBe(false);
+        if ((rollout.weight.observed ?? 0) === 0) continue;
+        await sleep(1_000);
+        await service.kill();
+        await sleep(500);
+        await service.restart();
+        kills += 1;
+      }
+      let atPromotion: number | null = null;
+      const canarys = () => since(sandbox.users(), before).by['myapp-v2']?.requests ?? 0;
+      while (!TERMINAL.has(rollout.status)) {
+        if (rollout.step === steps.length) atPromotion ??= canarys();
+        rollout = await service.next(rollout.id, rollout.version, 20);
+      }
+      expect(rollout.status, rollout.outcome?.message).toBe('succeeded');
+      const { items } = await evidenceOf(service, rollout.id);
+      expect(items.map(({ index }) => index)).toEqual(items.map((_, i) => i));
+      expect(items.slice(1).map(({ fromMs }) => fromMs)).toEqual(items.slice(0, -1).map(({ toMs }) => toMs));
+      const counted = items.flatMap(({ groups }) => groups).reduce((sum, { canary }) => sum + canary.requests, 0);
+      expect(counted).toBeLessThanOrEqual(canarys());
+      // Requests of the last scrapes, at half of 150 a second, are in no block any more.
+      expect(counted).toBeGreaterThan((atPromotion ?? canarys()) - 3 * 75);
+      await service.stop();
     },
   );
 });
