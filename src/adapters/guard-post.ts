@@ -85,6 +85,7 @@ export function openGuards({ clusters, meshes, guards }: PostOptions): GuardGate
 
   return {
     look,
+    asks: (guard) => (guards.get(guard)?.metrics === false ? 'the Kubernetes API' : `metrics provider ${GUARD_SOURCE}`),
     scrapeInterval(name): Millis {
       return clusterOf(clusters, name).providers.get(GUARD_SOURCE)?.scrapeInterval ?? 0;
     },
