@@ -66,7 +66,7 @@ export function openGuards({ clusters, meshes, guards }: PostOptions): GuardGate
       limit: guard.limit,
       proxy: mesh.proxy(target),
       views: mesh.views(target),
-      share: async (over) => source?.share(target, over) ?? null,
+      share: async (over) => source?.whereTo(target, over) ?? null,
       figures: async (view, over) => source?.figures(view, target, over) ?? null,
       ofPods: async (query, namespace, pods) => source?.ofPods(query, namespace, pods) ?? NO_SOURCE,
       rows: async (promql) => source?.rows(promql) ?? NO_SOURCE,
