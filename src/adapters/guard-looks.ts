@@ -1,9 +1,13 @@
 /** What several guards do alike: look further back where the window has too little, and ask how it was before the rollout. */
 import type { GuardFinding } from '../app/ports.ts';
+import type { ShareReading } from '../domain/observation.ts';
 import type { Millis } from '../domain/plan.ts';
-import type { Around } from './guard.ts';
+import { thinFor } from '../domain/share.ts';
+import { type Around, unasked } from './guard.ts';
 import type { View } from './mesh.ts';
+import type { Trouble } from './prometheus/answer.ts';
 import { errorsBefore, requestsBefore, unreachedBefore } from './prometheus/before.ts';
+import { shareQuery } from './prometheus/share-query.ts';
 
 /**
  * Judges the window; where that has too little to judge by and no failure, all the time that the weight has been in force:
@@ -20,6 +24,29 @@ export async function further<T>(
   if (found.verdict === 'fail' || longest <= window || !isThin(seen)) return found;
   return { ...(await judge(await ask(longest), longest)), window: longest };
 }
+
+/**
+ * Judges where the service's requests went. Of times that do not belong together nothing is judged, and the guard is
+ * waited for; a Prometheus that does not answer is for the checks to say.
+ */
+export function bySharing(
+  around: Around,
+  judge: (seen: ShareReading | null, window: Millis) => Promise<GuardFinding> | GuardFinding,
+): Promise<GuardFinding> {
+  const query = (window: Millis) => shareQuery(around.views, around.target, window);
+  const thin = thinFor(around.wanted);
+  return further(
+    around,
+    around.share,
+    (seen) => !isTrouble(seen) && thin(seen),
+    (seen, window) => {
+      if (!isTrouble(seen)) return judge(seen, window);
+      return seen.code === 'partial' ? unasked(seen, query(window)) : judge(null, window);
+    },
+  );
+}
+
+const isTrouble = (seen: ShareReading | Trouble | null): seen is Trouble => seen !== null && 'ok' in seen;
 
 type Past = Pick<Around, 'target' | 'since' | 'now' | 'once' | 'rows' | 'spelled'>;
 

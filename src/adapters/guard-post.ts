@@ -66,7 +66,7 @@ export function openGuards({ clusters, meshes, guards }: PostOptions): GuardGate
       limit: guard.limit,
       proxy: mesh.proxy(target),
       views: mesh.views(target),
-      share: async (over) => source?.share(target, over) ?? null,
+      share: async (over) => source?.whereTo(target, over) ?? null,
       figures: async (view, over) => source?.figures(view, target, over) ?? null,
       ofPods: async (query, namespace, pods) => source?.ofPods(query, namespace, pods) ?? NO_SOURCE,
       rows: async (promql) => source?.rows(promql) ?? NO_SOURCE,
@@ -85,6 +85,7 @@ export function openGuards({ clusters, meshes, guards }: PostOptions): GuardGate
 
   return {
     look,
+    asks: (guard) => (guards.get(guard)?.metrics === false ? 'the Kubernetes API' : `metrics provider ${GUARD_SOURCE}`),
     scrapeInterval(name): Millis {
       return clusterOf(clusters, name).providers.get(GUARD_SOURCE)?.scrapeInterval ?? 0;
     },

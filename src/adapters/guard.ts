@@ -26,6 +26,8 @@ export interface PodQuery {
 export interface GuardSource {
   /** null: the view cannot tell the two versions apart. */
   figures(view: View, target: Target, window: Millis): Promise<BothFigures | Trouble | null>;
+  /** Where the service's requests went; null: no view tells. */
+  whereTo(target: Target, window: Millis): Promise<ShareReading | Trouble | null>;
   /** Rows `{namespace, pod, ...}` of these pods. */
   ofPods(query: PodQuery, namespace: string, pods: readonly string[]): Promise<Answer>;
   /** Any query, for what is asked once. */
@@ -35,7 +37,7 @@ export interface GuardSource {
 }
 
 export const isGuardSource = (provider: MetricsProvider | undefined): provider is MetricsProvider & GuardSource =>
-  provider !== undefined && ['figures', 'ofPods', 'rows', 'spelled'].every((part) => part in provider);
+  provider !== undefined && ['figures', 'whereTo', 'ofPods', 'rows', 'spelled'].every((part) => part in provider);
 
 /** What a guard may ask at one look. */
 export interface Around extends Omit<GuardQuestion, 'guard'> {
@@ -44,7 +46,7 @@ export interface Around extends Omit<GuardQuestion, 'guard'> {
   /** How the mesh's proxies count. */
   readonly views: readonly View[];
   /** Where the requests of that time went; null: nothing can tell. */
-  share(window: Millis): Promise<ShareReading | null>;
+  share(window: Millis): ReturnType<GuardSource['whereTo']>;
   figures(view: View, window: Millis): ReturnType<GuardSource['figures']>;
   ofPods: GuardSource['ofPods'];
   rows: GuardSource['rows'];
@@ -102,10 +104,11 @@ export const unclear = (code: string, reason: string, parts: Parts): GuardFindin
   finding('inconclusive', code, reason, parts);
 
 /** It could not be asked. As of a check: waited for, if it is strict. */
-export const unasked = ({ code, message }: Trouble, query = ''): GuardFinding =>
-  code === 'no_data'
-    ? unknown(code, message, query)
-    : finding('error', code, message, { canary: { ok: false, code, message, query } });
+export const unasked = ({ code, message }: Trouble, query = ''): GuardFinding => {
+  if (code === 'no_data') return unknown(code, message, query);
+  const verdict = code === 'partial' ? 'inconclusive' : 'error';
+  return finding(verdict, code, message, { canary: { ok: false, code, message, query } });
+};
 
 /** Nothing here can tell. Recorded, and nothing waits for it. */
 export const unknown = (code: NoValueCode | 'too_few_samples', reason: string, query = ''): GuardFinding =>

@@ -389,6 +389,8 @@ export type GuardFinding = Omit<Measurement, 'check' | 'step' | 'window'> & {
 export interface GuardGateway {
   /** null: it looked a moment ago and has nothing new to say. Never throws for expected trouble. */
   look(question: GuardQuestion): Promise<GuardFinding | null>;
+  /** Whom it asks, for people: `metrics provider prometheus`. */
+  asks(guard: string): string;
   /** As of a metrics provider: the shortest look-back is twice this. */
   scrapeInterval(cluster: string): Millis;
 }

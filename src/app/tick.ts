@@ -347,7 +347,7 @@ async function lookOut(
       return none('unavailable', `the guard failed by a bug of its own, which the log has: ${wordsOf(error)}`);
     });
     const found = await deadline.orElse(looking, (within) =>
-      none('timeout', `the guard had no answer within ${duration(within)}; what it asks is slow or hangs`),
+      none('timeout', `${guards.asks(guard.name)} gave it no answer within ${duration(within)}; it is slow or hangs`),
     );
     return found === null ? [] : [{ window, ...found, check: guardKey(guard.name), step }];
   });

@@ -465,10 +465,12 @@ function tooLongBlind(change: Change, seen: Observation): Change | null {
   if (blind === null) return null;
   const words = `${blind.check === EVIDENCE ? 'the evidence' : watchWords(blind.check)} could not be judged for ${duration(patience)}: ${blind.reason}`;
   if (then === 'pause')
-    return pauseAt(change, seen.at, 'no_data', `Paused ${positionWords(rollout, seen.at)}: ${words}`);
+    return pauseAt(change, seen.at, 'no_data', `Paused ${positionWords(rollout, seen.at)}: ${words}. ${HEALS}`);
   const message = `Rolled back ${positionWords(rollout, seen.at)}: ${words}`;
   return rollBack(change, seen.workloads, seen.at, 'no_data', { code: 'no_data', message, check: blind.check });
 }
+
+const HEALS = 'It goes on by itself once that can be judged again';
 
 /** Name of the comparison where checks are named. */
 const EVIDENCE = 'evidence';

@@ -114,11 +114,17 @@ export function judge(check: Check, canary: Reading, stable: Reading | null): Ju
     const reason = `${found} was above ${show(check, limit)} (${compared})${stableWords(check, stable)}`;
     return { verdict: 'fail', code: 'above_stable', reason, threshold: limit };
   }
+  // No rate is above 100 %: to be within 113 % would be no news.
+  const most = check.kind === 'error-rate' ? 1 : Number.POSITIVE_INFINITY;
+  const within =
+    limit > most
+      ? `has no limit below ${show(check, most)}: ${compared} would be ${show(check, limit)}`
+      : `is within ${show(check, limit)} (${compared})`;
   return {
     verdict: 'pass',
     code: 'within',
-    reason: `${found} is within ${show(check, limit)} (${compared})`,
-    threshold: Math.min(limit, max ?? limit),
+    reason: `${found} ${within}`,
+    threshold: Math.min(limit, max ?? limit, most),
   };
 }
 

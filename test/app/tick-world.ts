@@ -3,7 +3,14 @@
 import type { KubeClient, KubeObject } from '../../src/adapters/kubernetes/kube.ts';
 import istio from '../../src/adapters/meshes/istio.ts';
 import { DECISION_ANNOTATION, encodeDecision } from '../../src/adapters/routes/decision.ts';
-import type { Logger, MeshGateway, MetricsGateway, MetricsProvider, Recorder } from '../../src/app/ports.ts';
+import type {
+  GuardGateway,
+  Logger,
+  MeshGateway,
+  MetricsGateway,
+  MetricsProvider,
+  Recorder,
+} from '../../src/app/ports.ts';
 import { type TickPorts, tick } from '../../src/app/tick.ts';
 import type { EvidenceSetup } from '../../src/domain/evidence/ledger.ts';
 import type { Reading, RouteTrouble, Workload } from '../../src/domain/observation.ts';
@@ -42,6 +49,7 @@ export interface Tuning {
   readonly provider?: Partial<MetricsProvider>;
   readonly metrics?: MetricsGateway;
   readonly evaluateWithin?: number;
+  readonly guards?: GuardGateway;
   /** How the canary is compared with the stable; the plan must want it. */
   readonly evidence?: EvidenceSetup;
 }
@@ -111,6 +119,7 @@ export async function tickWorld(tuning: Tuning = {}) {
     recorder,
     log,
     monotonic: () => now,
+    ...(tuning.guards === undefined ? {} : { guards: tuning.guards }),
     ...(tuning.evaluateWithin === undefined ? {} : { evaluateWithin: tuning.evaluateWithin }),
   };
   const started = await store.start(

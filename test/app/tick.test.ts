@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { UnknownName } from '../../src/app/ports.ts';
 import type { Reading } from '../../src/domain/observation.ts';
-import type { Check } from '../../src/domain/plan.ts';
+import type { Check, Guard } from '../../src/domain/plan.ts';
 import { aCheck, aPlan } from '../support/builders.ts';
 import { crashing, good, never, tickWorld, unready } from './tick-world.ts';
 
@@ -40,6 +40,33 @@ describe('metrics that do not answer', () => {
       ['slow', 'error', 'timeout'],
     ]);
     expect(items[1]?.reason).toContain('gave no answer within');
+  });
+
+  it('a guard whose answer does not come names whom it asked, and the pause says that it goes on by itself', async () => {
+    const base = aPlan();
+    const guard: Guard = {
+      name: 'denials',
+      then: 'rollback',
+      limit: 0.05,
+      strict: true,
+      window: 60_000,
+      failureLimit: 2,
+    };
+    const world = await tickWorld({
+      plan: {
+        ...base,
+        analysis: { ...base.analysis, noData: { patience: 15_000, then: 'pause' }, guards: [guard] },
+      },
+      guards: { look: never, asks: (name) => `what ${name} asks`, scrapeInterval: () => 5_000 },
+      evaluateWithin: 30,
+    });
+    await world.atFirstStep();
+    for (const at of [20_000, 30_000]) await world.tickAt(at);
+    const paused = await world.tickAt(40_000);
+    expect(paused.phase).toMatchObject({ name: 'paused', cause: 'no_data' });
+    expect(world.told().at(-1)?.message).toMatch(
+      /guard "denials" could not be judged for 15 s: what denials asks gave it no answer within 30 ms; it is slow or hangs\. It goes on by itself once that can be judged again$/,
+    );
   });
 
   it('the share is asked while the checks are, not after them', async () => {

@@ -57,6 +57,21 @@ describe('judging one evaluation', () => {
     );
   });
 
+  it('says of a rate that a limit above 100 % is none, and keeps 100 %', () => {
+    const loose = aCheck({ threshold: { relative: { maxRatio: 3, tolerance: 0.25 } } });
+    expect(judge(loose, aReading(0.3, 1000), aReading(0.2944, 1000))).toMatchObject({
+      verdict: 'pass',
+      threshold: 1,
+      reason: expect.stringMatching(/ has no limit below 100 %: 3 x stable \+ 25 % would be 113\.32 %$/),
+    });
+    expect(judge(loose, aReading(0.3, 1000), aReading(0.25, 1000)).reason).toMatch(
+      / is within 100 % \(3 x stable \+ 25 %\)$/,
+    );
+    // Milliseconds have no such end.
+    const slow = aCheck({ kind: 'latency', quantile: 0.5, threshold: { relative: { maxRatio: 3, tolerance: 0 } } });
+    expect(judge(slow, aReading(300), aReading(200)).reason).toMatch(/ is within 600 ms \(3 x stable\)$/);
+  });
+
   it('passes only a finite value within every limit (property)', () => {
     const reading = fc.oneof(
       fc.record({

@@ -103,4 +103,34 @@ describe('a canary that fails two of three attempts, behind a rule that retries'
     const { requests, failed } = since(sandbox.users(), before);
     expect(failed / requests).toBeLessThan(0.03);
   });
+
+  it('a canary that is well is not, where Prometheus hung while its pods came', { timeout: 120_000 }, async () => {
+    const { sandbox } = loop;
+    // Callers' proxies have counted requests to the canary before; its new pods count from 0.
+    sandbox.setPrometheus(false);
+    try {
+      await sandbox.release('myapp:well');
+      const { id } = await steps.started([{ weight: 50, hold: '20s' }], {
+        analysis: {
+          interval: '1s',
+          window: '5s',
+          failureLimit: 1,
+          noData: { patience: '5s', then: 'pause' },
+          evidence: { mode: 'off' },
+          guards: { retries: { failureLimit: 1 } },
+          checks: [{ name: 'errors', kind: 'error-rate', max: '90%' }],
+        },
+      });
+      await steps.until(id, ({ status }) => status === 'paused');
+      sandbox.setPrometheus(true);
+      const rollout = await steps.ended(id);
+      expect(rollout.status, rollout.outcome?.message).toBe('succeeded');
+      const told = (await service.events(id)).map(({ message }) => message);
+      expect(told).toContainEqual(
+        expect.stringMatching(/^guard "denials": inconclusive: .* has a gap of \d+ s in its scrapes/),
+      );
+    } finally {
+      sandbox.setPrometheus(true);
+    }
+  });
 });

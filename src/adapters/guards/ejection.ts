@@ -6,9 +6,9 @@
 import type { GuardFinding } from '../../app/ports.ts';
 import { count, percent, plain } from '../../domain/format.ts';
 import type { ShareReading } from '../../domain/observation.ts';
-import { lostPart, MIN_SAMPLES, shareObjection, thinFor, unreachedOf, unreachedWords } from '../../domain/share.ts';
+import { lostPart, MIN_SAMPLES, shareObjection, unreachedOf, unreachedWords } from '../../domain/share.ts';
 import { type Around, defineGuard, failed, passed, unclear, unknown, value } from '../guard.ts';
-import { further, lostBefore } from '../guard-looks.ts';
+import { bySharing, lostBefore } from '../guard-looks.ts';
 import { shareQuery } from '../prometheus/share-query.ts';
 
 export type Masked = Pick<Around, 'target' | 'wanted' | 'route' | 'trafficShare' | 'limit' | 'proxy'>;
@@ -66,7 +66,7 @@ export default defineGuard({
   defaults: { unit: 'percent', then: 'rollback', limit: 0.05, window: null, failureLimit: null },
   every: 0,
   look: (around) =>
-    further(around, around.share, thinFor(around.wanted), async (seen, window) => {
+    bySharing(around, async (seen, window) => {
       const before = around.wanted === 100 && seen !== null && seen.unreached > 0 ? await lostBefore(around) : null;
       return judgeEjection(around, seen, before, shareQuery(around.views, around.target, window));
     }),

@@ -6,11 +6,12 @@
  * canary is compared with it.
  */
 import type { GuardFinding } from '../../app/ports.ts';
-import { count, plain } from '../../domain/format.ts';
+import { count, percent, plain } from '../../domain/format.ts';
 import type { Millis, Target } from '../../domain/plan.ts';
-import { defineGuard, failed, passed, unknown, value } from '../guard.ts';
+import { type Around, defineGuard, failed, passed, unknown, value } from '../guard.ts';
 import { attemptsBefore, further } from '../guard-looks.ts';
 import type { View } from '../mesh.ts';
+import { sampledAsBefore } from '../prometheus/before.ts';
 import type { Figures } from '../prometheus/figures.ts';
 import { requestsQuery } from '../prometheus/templates.ts';
 
@@ -62,6 +63,29 @@ function factorOf({
   return requests >= LEAST && attempts > 0 ? { factor: attempts / requests, requests, attempts } : null;
 }
 
+/** Callers' proxies that could not be scraped for a while have not told of requests, which the pods' proxies did. */
+const HEARD = 0.75;
+
+/** Asked only of a failure. With fewer callers than before it cannot be told for one window either. */
+async function unlessUnheard(
+  { rows, spelled, target }: Around,
+  callers: View,
+  window: Millis,
+  found: GuardFinding,
+): Promise<GuardFinding> {
+  const query = sampledAsBefore(spelled(callers), target, window);
+  const answer = await rows(query);
+  if (!answer.ok) return unknown(answer.code, answer.message, query);
+  const heard = answer.rows[0]?.value ?? 1;
+  return heard >= HEARD
+    ? found
+    : unknown(
+        'partial',
+        `callers' proxies were scraped only ${percent(heard)} as often as before, so that requests are missing of which the pods' proxies have counted the attempts`,
+        query,
+      );
+}
+
 export const amplificationQuery = (
   callers: View,
   pods: View,
@@ -103,7 +127,8 @@ export default defineGuard({
         const [own, theirs] = [factorOf(sides('canary')), factorOf(sides('stable'))];
         const matters = theirs === null && own !== null && own.factor > limit;
         const before = matters ? await attemptsBefore(around, pods, callers, LEAST) : null;
-        return judgeRetries(limit, sides('canary'), sides('stable'), before, queries);
+        const found = judgeRetries(limit, sides('canary'), sides('stable'), before, queries);
+        return found.verdict === 'fail' ? unlessUnheard(around, callers, window, found) : found;
       },
     );
   },

@@ -6,9 +6,9 @@
 import type { GuardFinding } from '../../app/ports.ts';
 import { count, percent } from '../../domain/format.ts';
 import type { ShareReading } from '../../domain/observation.ts';
-import { lift, MIN_SAMPLES, thinFor, unreachedOf, unreachedWords } from '../../domain/share.ts';
+import { lift, MIN_SAMPLES, unreachedOf, unreachedWords } from '../../domain/share.ts';
 import { type Around, defineGuard, failed, passed, unclear, unknown, value } from '../guard.ts';
-import { further, lostBefore } from '../guard-looks.ts';
+import { bySharing, lostBefore } from '../guard-looks.ts';
 import { shareQuery } from '../prometheus/share-query.ts';
 
 export type Lost = Pick<Around, 'target' | 'wanted' | 'route' | 'limit'>;
@@ -59,7 +59,7 @@ export default defineGuard({
   defaults: { unit: 'percent', then: 'rollback', limit: 0.01, window: null, failureLimit: null },
   every: 0,
   look: (around) =>
-    further(around, around.share, thinFor(around.wanted), async (seen, window) => {
+    bySharing(around, async (seen, window) => {
       const total = seen === null ? 0 : seen.samples + seen.unreached;
       const matters = seen !== null && seen.unreached / total > around.limit;
       const before = matters ? await lostBefore(around) : null;

@@ -110,11 +110,13 @@ function open(options: PrometheusOptions): MetricsProvider & GuardSource {
       .countingOf(target)
       .map((view) => kept(oursToCount, view, () => renamedCounts(view, options.metricNames ?? {})));
 
+  const asking = (window: Millis) => ({ window, scrapeInterval: scrapeIntervalMs, timeout: timeoutMs });
+
   const counts = (view: View, pair: Pair, window: Millis): Promise<FigureTable | Trouble> =>
-    ask('counts', view, pair, window, () => countsLane(client, view, window, timeoutMs));
+    ask('counts', view, pair, window, () => countsLane(client, view, asking(window)));
 
   const buckets = (view: View, latency: Latency, pair: Pair, window: Millis): Promise<FigureTable | Trouble> =>
-    ask('buckets', view, pair, window, () => bucketsLane(client, view, latency, window, timeoutMs));
+    ask('buckets', view, pair, window, () => bucketsLane(client, view, latency, asking(window)));
 
   const ask = (what: string, view: View, pair: Pair, window: Millis, lane: () => TableLane) =>
     tables.ask(`${what} ${window} ${kept(texts, view, () => JSON.stringify(view))}`, lane, pairKey(pair), pair);
@@ -183,6 +185,15 @@ function open(options: PrometheusOptions): MetricsProvider & GuardSource {
   const chosenFor = (target: Target, views: readonly CountView[]): ReturnType<typeof viewToCount> =>
     viewToCount({ client, target, views }, timeoutMs);
 
+  /** By the view that saw most of the traffic; where none answered, the trouble of one. null: no view tells. */
+  async function whereTo(target: Target, window: Millis): Promise<ShareReading | Trouble | null> {
+    const views = told(viewsOf(target), target).filter(({ view }) => view.share);
+    const asked = views.map(async ({ view, pair }) => shareIn(await counts(view, pair, window), pair));
+    const seen = (await Promise.all(asked)).filter((share) => share !== null);
+    const shares = seen.flatMap((share) => ('ok' in share ? [] : [share])).sort((a, b) => b.samples - a.samples);
+    return shares[0] ?? seen[0] ?? null;
+  }
+
   return {
     name: NAME,
     scrapeInterval: scrapeIntervalMs,
@@ -209,13 +220,11 @@ function open(options: PrometheusOptions): MetricsProvider & GuardSource {
     },
 
     async share(target, window) {
-      const views = told(viewsOf(target), target).filter(({ view }) => view.share);
-      const shares = await Promise.all(
-        views.map(async ({ view, pair }) => shareIn(await counts(view, pair, window), pair)),
-      );
-      const answered = shares.filter((share) => share !== null).sort((a, b) => b.samples - a.samples);
-      return answered[0] ?? null;
+      const seen = await whereTo(target, window);
+      return seen === null || 'ok' in seen ? null : seen;
     },
+
+    whereTo,
 
     async count({ target, view: wanted, bounds, since }): Promise<Counted> {
       const views = countingOf(target);
@@ -296,8 +305,11 @@ const cannotTell = (target: Target, what: 'requests' | 'latencies', route?: stri
 
 const who = (target: Target, name: string): string => `${target.namespace}/${name}`;
 
-function shareIn(table: FigureTable | Trouble, { namespace, stable, canary, called }: Pair): ShareReading | null {
-  if (!table.ok) return null;
+function shareIn(
+  table: FigureTable | Trouble,
+  { namespace, stable, canary, called }: Pair,
+): ShareReading | Trouble | null {
+  if (!table.ok) return table;
   const toCanary = table.of(namespace, canary)?.requests ?? 0;
   const samples = toCanary + (table.of(namespace, stable)?.requests ?? 0);
   const unreached = table.unreached(called);

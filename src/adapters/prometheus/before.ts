@@ -57,3 +57,21 @@ export function servicesBefore(
   const series = `${metric}{${[...matchers, hostOf(labels.host, services)].join(',')}}`;
   return `sum by (${labels.host}, ${labels.caller}) (increase(${series}[${promDuration(window)}] offset ${promDuration(ago)}))`;
 }
+
+/**
+ * How often the stable version's requests were sampled in this window, for each time in the fuller of the two windows
+ * before; empty: nothing was sampled then. Well below 1: scrapes of those who count them have failed, so that requests are
+ * missing which others have counted.
+ */
+export function sampledAsBefore(view: View, target: Target, window: Millis): string {
+  const own = versionsOf(view, target, ['stable']);
+  const samples = (ago: string) =>
+    view.requests
+      .map(({ metric, matchers }) => {
+        const series = `${metric}{${[...matchers, ...own].join(',')}}`;
+        return `(sum(count_over_time(${series}[${promDuration(window)}]${ago})) or vector(0))`;
+      })
+      .join(' + ');
+  const [last, other] = [1, 2].map((n) => samples(` offset ${promDuration(n * window)}`));
+  return `(${samples('')}) / (((${last}) > (${other}) or (${other})) > 0)`;
+}

@@ -1,11 +1,13 @@
 /** What can be asked in groups: the counts or latency buckets of one view over one window, and custom queries. */
+import type { Millis } from '../../domain/plan.ts';
 import type { View } from '../mesh.ts';
-import { type Answer, type Trouble, trouble } from './answer.ts';
+import { type Answer, type Row, type Trouble, trouble } from './answer.ts';
 import type { Called } from './called.ts';
 import type { PrometheusClient } from './client.ts';
 import { type FigureTable, figureTable } from './figures.ts';
 import type { Lane } from './group-commit.ts';
-import { bucketsQuery, countsQuery, type Latency, type Versions } from './templates.ts';
+import { silentFor } from './silence.ts';
+import { bucketsQuery, countsQuery, type Latency, type Versions, withSilence } from './templates.ts';
 
 /** Both versions of one target: they are compared, so they come from the same evaluation. */
 export interface Pair {
@@ -29,25 +31,34 @@ const HALVINGS = 12;
 
 export type TableLane = Lane<Pair, FigureTable | Trouble>;
 
-export const countsLane = (client: PrometheusClient, view: View, window: number, timeout: number): TableLane =>
-  tableLane(client, view, COUNTS_PER_QUERY, timeout, (versions) => countsQuery(view, versions, window));
+/** How a table is asked for. */
+interface Asking {
+  readonly window: Millis;
+  readonly scrapeInterval: Millis;
+  readonly timeout: Millis;
+}
 
-export const bucketsLane = (
-  client: PrometheusClient,
-  view: View,
-  latency: Latency,
-  window: number,
-  timeout: number,
-): TableLane =>
-  tableLane(client, view, BUCKETS_PER_QUERY, timeout, (versions) => bucketsQuery(view, latency, versions, window));
+export const countsLane = (client: PrometheusClient, view: View, asking: Asking): TableLane =>
+  tableLane(client, view, COUNTS_PER_QUERY, asking, (versions) => countsQuery(view, versions, asking.window));
+
+export const bucketsLane = (client: PrometheusClient, view: View, latency: Latency, asking: Asking): TableLane =>
+  tableLane(client, view, BUCKETS_PER_QUERY, asking, (versions) =>
+    bucketsQuery(view, latency, versions, asking.window),
+  );
 
 function tableLane(
   client: PrometheusClient,
   view: View,
   perQuery: number,
-  timeout: number,
+  { window, scrapeInterval, timeout }: Asking,
   text: (versions: Versions) => string,
 ): TableLane {
+  const ask = (pairs: readonly Pair[], left: Millis) =>
+    client.query(withSilence(text(versionsOf(pairs)), window, scrapeInterval), left);
+  const tableOf = (rows: readonly Row[]): FigureTable | Trouble => {
+    const table = figureTable(view, rows);
+    return silentFor(client.server, table.silence, window, scrapeInterval) ?? table;
+  };
   return {
     cut: (pairs) => cut(pairs, perQuery),
     async send(pairs) {
@@ -57,13 +68,13 @@ function tableLane(
       let halvings = HALVINGS;
       for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
         const left = until - performance.now();
-        const answer = left > 0 ? await client.query(text(versionsOf(part)), left) : noTimeLeft(client);
+        const answer = left > 0 ? await ask(part, left) : noTimeLeft(client);
         if (!answer.ok && answer.tooMuch && part.length > 1 && halvings > 0) {
           halvings -= 1;
           parts.push(part.slice(0, part.length >> 1), part.slice(part.length >> 1));
           continue;
         }
-        const result = answer.ok ? figureTable(view, answer.rows) : answer;
+        const result = answer.ok ? tableOf(answer.rows) : answer;
         for (const pair of part) results.set(pair, result);
       }
       return pairs.map((pair) => results.get(pair) as FigureTable | Trouble);
