@@ -3,6 +3,7 @@ import type { Block } from '../../domain/evidence/counts.ts';
 import type { Recorded } from '../../domain/evidence/replayed.ts';
 import type { EvidenceSettings } from '../../domain/evidence/settings.ts';
 import type { EvidenceBlockBody, EvidenceSetupBody } from '../../http/schemas.ts';
+import { Failure } from '../failure.ts';
 import type { Api } from './api.ts';
 
 export type { EvidenceBlockBody, EvidenceSetupBody };
@@ -29,6 +30,17 @@ export async function wholeEvidence(api: Api, id: string): Promise<Omit<Page, 'n
     ({ setup, nextCursor: cursor } = page);
   } while (cursor !== null);
   return { setup, items };
+}
+
+/** How the comparison is made; null: it is not, or the server is older than the call. */
+export async function setupOf(api: Api, id: string): Promise<EvidenceSetupBody | null> {
+  try {
+    return (await api.read<Page>(`/rollouts/${encodeURIComponent(id)}/evidence?limit=1`, `the evidence of ${id}`))
+      .setup;
+  } catch (error) {
+    if (error instanceof Failure && error.ending === 'not_offered') return null;
+    throw error;
+  }
 }
 
 /** The judge's settings are sent as they are. */
