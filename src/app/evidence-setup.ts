@@ -214,7 +214,10 @@ function untried(
   if (wanted.mode !== 'independent')
     return { evidence, findings: [finding(CHECK, level, words), ...latencyFindings(about)] };
   const refusal = `independent mode is only for a service whose past allows it, and that could not be tried: ${message}. Set analysis.evidence.mode to auto or robust`;
-  return { evidence, findings: [finding(CHECK, 'fail', refusal), ...latencyFindings(about)] };
+  return {
+    evidence: { ...evidence, words: refused(refusal) },
+    findings: [finding(CHECK, 'fail', refusal), ...latencyFindings(about)],
+  };
 }
 
 function tried(about: About, { pace, trials, rolledBack, passed }: Calibration, history: History): Judged {
@@ -233,11 +236,14 @@ function tried(about: About, { pace, trials, rolledBack, passed }: Calibration, 
       ? `at least ${enough(pace, wanted)} trials are needed to trust single requests: more pods, or a longer past`
       : `${allowed}: its requests do not fail independently of each other`;
     const refusal = `independent mode: ${found}, and ${why}. Set analysis.evidence.mode to auto or robust`;
-    return { evidence, findings: [finding(CHECK, 'fail', refusal), ...more] };
+    return { evidence: { ...evidence, words: refused(refusal) }, findings: [finding(CHECK, 'fail', refusal), ...more] };
   }
   const warning = `${words}, and ${allowed}: its pods differ too much to be compared so fast. A longer analysis.evidence.block, or checks with thresholds and analysis.evidence.mode off, suit it better`;
   return { evidence, findings: [finding(CHECK, 'warn', warning), ...more] };
 }
+
+/** Of a setup that no rollout gets: it is only shown, and what it would have done to the past. */
+const refused = (why: string): string => `refused: ${why}`;
 
 const modeWords = ({ mode, block }: Pace): string => `judged in ${mode} mode by blocks of ${duration(block)}`;
 

@@ -4,9 +4,11 @@
  */
 import { z } from 'zod';
 import { type MeshCapabilities, noRouteChecks } from '../domain/capabilities.ts';
+import { latency as latencyWords } from '../domain/format.ts';
 import type { Check, EvidencePlan, Guard, Millis, Plan, Severities, Target } from '../domain/plan.ts';
 import { affinityProblems, sessionAffinity } from './affinity-schema.ts';
 import { approvalProblems, approvals, onBehalfOf } from './approval-schema.ts';
+import { ASKED, pointerTo, problemsOf, unknownKind } from './document-problems.ts';
 import { SEVERITIES } from './severity.ts';
 import type { InspectStep } from './step-schema.ts';
 import { canonicalSteps, MOST_STEPS, stepProblems, steps, stepsAsPublished } from './step-schema.ts';
@@ -19,8 +21,7 @@ export const LIMITS = { steps: MOST_STEPS, checks: 20, labels: 32, queryLength: 
 const NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const name = z.string().regex(NAME, 'wanted 1 to 63 of a-z, 0-9 and "-", not starting or ending with "-"');
 const finite = z.number({
-  error: (issue) =>
-    issue.code === 'invalid_type' ? `wanted a finite number; found ${String(issue.input)}` : undefined,
+  error: (issue) => (issue.code === 'invalid_type' ? 'wanted a finite number' : undefined),
 });
 const common = {
   name: name.describe('Unique within the plan; appears in outcomes.'),
@@ -96,8 +97,7 @@ const custom = z.strictObject({
 });
 const CHECK_KINDS = ['error-rate', 'latency', 'prometheus'] as const;
 const check = z.discriminatedUnion('kind', [errorRate, latency, custom], {
-  error: (issue) =>
-    `unknown check kind ${JSON.stringify((issue.input as { kind?: unknown } | undefined)?.kind)}; known: ${CHECK_KINDS.join(', ')}`,
+  error: unknownKind('check kind', 'kind', CHECK_KINDS),
 });
 
 /** Judged against the stable version, so that they suit any service: half as many errors again plus one point, half as slow again plus 50 ms. */
@@ -143,11 +143,11 @@ const evidence = z
     provider: z.string().optional().describe("Metrics provider that counts; the cluster's first if absent."),
     alpha: percentSchema(10)
       .prefault('1%')
-      .refine((alpha) => alpha > 0, 'wanted more than 0%: then nothing could ever be rolled back')
+      .refine((alpha) => alpha > 0, 'wanted more than 0%, with which nothing could ever be rolled back')
       .describe('The most that a healthy canary is rolled back with, over the whole rollout.'),
     beta: percentSchema(50)
       .prefault('5%')
-      .refine((beta) => beta > 0, 'wanted more than 0%: then nothing could ever be promoted')
+      .refine((beta) => beta > 0, 'wanted more than 0%, with which nothing could ever be promoted')
       .describe('The most that a constantly bad canary is promoted with.'),
     block: durationSchema('100ms', '5m').optional().describe('Length of a block of counts; by mode if absent.'),
     warmUp: durationSchema('0s', '30m')
@@ -209,9 +209,11 @@ function guardsSchema(specs: readonly GuardSpec[]) {
     const value = z.union([action, settings]).optional().describe(`${about} Default: ${then}.`);
     return [name, value] as const;
   });
-  const named = z.strictObject(Object.fromEntries(each));
+  const named = z.strictObject(Object.fromEntries(each), {
+    error: ({ code }) => (code === 'invalid_type' ? 'wanted guards by name with what each is to do' : undefined),
+  });
   return z
-    .union([z.literal('off', { error: 'wanted "off", or guards by name with what each is to do' }), named])
+    .union([z.literal('off'), named])
     .optional()
     .describe(
       'Watches beside the checks, all of them on unless said otherwise: rollback, pause, warn or off, or settings of its own (docs/guards.md). A plan without checks and without the comparison has only those that it names.',
@@ -374,8 +376,8 @@ export function planParser(
     },
     parse(document) {
       const problems: Problem[] = [];
-      const parsed = outer.safeParse(document, { reportInput: true });
-      if (!parsed.success) problems.push(...problemsOf(parsed.error));
+      const parsed = outer.safeParse(document, ASKED);
+      if (!parsed.success) problems.push(...problemsOf(parsed.error, document));
       const target = parseTarget(document, byKind, known, problems);
       if (parsed.success) {
         const own = target === null ? null : providersOf(target.cluster);
@@ -418,9 +420,9 @@ function parseTarget(
     });
     return null;
   }
-  const parsed = schema.safeParse(target, { reportInput: true });
+  const parsed = schema.safeParse(target, ASKED);
   if (parsed.success) return parsed.data;
-  problems.push(...problemsOf(parsed.error).map((p) => ({ ...p, pointer: `/target${p.pointer}` })));
+  problems.push(...problemsOf(parsed.error, target).map((p) => ({ ...p, pointer: `/target${p.pointer}` })));
   return null;
 }
 
@@ -726,56 +728,16 @@ function evidenceProblems({ analysis, steps }: Plan, providers: readonly string[
     });
   const bounds = evidence.latency?.bounds ?? [];
   if (bounds.some((bound, i) => i > 0 && bound <= (bounds[i - 1] ?? 0)))
-    problems.push({ pointer: `${at}/latency/bounds`, code: 'not_rising', message: 'wanted rising bounds' });
+    problems.push({
+      pointer: `${at}/latency/bounds`,
+      code: 'not_rising',
+      message: `wanted rising bounds; found ${bounds.map(latencyWords).join(', ')}`,
+    });
   return problems;
 }
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
-
-/** RFC 6901. */
-export const pointerTo = (path: readonly PropertyKey[]): string =>
-  path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
-
-type Issue = z.ZodError['issues'][number];
-
-/** Of the forms that a value may have, the one that was meant: that which fits furthest, or by its type at least. */
-function meant(forms: readonly (readonly Issue[])[]): readonly Issue[] {
-  const depth = (form: readonly Issue[]): number => Math.max(0, ...form.map(({ path }) => path.length));
-  const otherType = (form: readonly Issue[]): boolean =>
-    form.some(({ code, path }) => code === 'invalid_type' && path.length === 0);
-  return forms.toSorted((a, b) => depth(b) - depth(a) || Number(otherType(a)) - Number(otherType(b)))[0] ?? [];
-}
-
-const problemsOf = (error: z.ZodError): Problem[] => problemsIn(error.issues, []);
-
-function problemsIn(issues: readonly Issue[], at: readonly PropertyKey[]): Problem[] {
-  return issues.flatMap((issue): Problem[] => {
-    const path = [...at, ...issue.path];
-    const pointer = pointerTo(path);
-    if (issue.code === 'invalid_union' && issue.errors.length > 0 && issue.message === NO_WORDS)
-      return problemsIn(meant(issue.errors), path);
-    if (issue.code === 'unrecognized_keys')
-      return issue.keys.map((key) => ({
-        pointer: `${pointer}${pointerTo([key])}`,
-        code: 'unknown_field',
-        message: `unknown field ${JSON.stringify(key)}: remove it or correct its spelling`,
-      }));
-    if (issue.code === 'invalid_type' && issue.input === undefined)
-      return [{ pointer, code: 'required', message: `wanted ${issue.expected}; the field is missing` }];
-    return [{ pointer, code: issue.code, message: withFound(issue.message, issue.input) }];
-  });
-}
-
-/** The schema library's message where a union has none of its own. */
-const NO_WORDS = 'Invalid input';
-
-/** Says what was found, where the message does not and where it is short enough to show. */
-function withFound(message: string, input: unknown): string {
-  const scalar = typeof input === 'string' || typeof input === 'number' || typeof input === 'boolean' || input === null;
-  if (!scalar || message.includes('found')) return message;
-  return `${message}; found ${typeof input === 'number' ? input : JSON.stringify(input).slice(0, 80)}`;
-}
 
 const unique = (problems: readonly Problem[]): Problem[] => [
   ...new Map(problems.map((p) => [`${p.pointer}\n${p.message}`, p])).values(),

@@ -2,7 +2,6 @@
 
 import { affinityAt } from '../domain/affinity.ts';
 import { canaryShortage } from '../domain/capacity.ts';
-import { neverCompares } from '../domain/comparison.ts';
 import { plain } from '../domain/format.ts';
 import type { Route, RouteReading } from '../domain/observation.ts';
 import type { Plan } from '../domain/plan.ts';
@@ -13,6 +12,7 @@ import type { Prepared } from './evidence-setup.ts';
 import { prepareEvidence } from './evidence-setup.ts';
 import type { MeshFindingsPorts } from './mesh-findings.ts';
 import { meshFindings } from './mesh-findings.ts';
+import { planFindings } from './plan-findings.ts';
 import type { MeshGateway, MeshInspector, MetricsGateway, PreparationGateway } from './ports.ts';
 import { heldAgainstServed, type ServedPorts } from './served.ts';
 import type { CheckPreview, Finding, Problem } from './usecases.ts';
@@ -213,26 +213,6 @@ async function queryFindings({ metrics }: PreflightPorts, plan: Plan): Promise<r
       );
     }),
   );
-}
-
-function planFindings(plan: Plan): readonly Finding[] {
-  const findings: Finding[] = [];
-  if (plan.analysis.checks.length === 0 && plan.analysis.evidence === null)
-    findings.push(
-      finding('analysis', 'warn', 'the plan has no checks and no comparison: only time and pod health decide'),
-    );
-  if (plan.analysis.evidence !== null && plan.steps.some(({ weight }) => weight === 100))
-    findings.push(
-      finding(
-        'comparison',
-        'warn',
-        `at 100 % the stable version has no requests to compare with: there only the checks' own limits and the guards judge${neverCompares(plan) ? ', and no step before gives both versions requests' : ''}`,
-      ),
-    );
-  const last = plan.steps.at(-1);
-  if (last !== undefined && last.weight < 50)
-    findings.push(finding('steps', 'warn', `the last step has ${last.weight} % and promotion goes straight to 100 %`));
-  return findings;
 }
 
 /** Asks every check of the stable version now: a wrong query shows before it matters. */

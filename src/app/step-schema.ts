@@ -4,6 +4,7 @@ import type { Step, Target } from '../domain/plan.ts';
 import type { Preparation } from '../domain/preparation.ts';
 import type { FaultRehearsal, Match, Mirror, Temporary } from '../domain/temporary.ts';
 import { type Approvals, approvalOfStep, canonicalApproval } from './approval-schema.ts';
+import { ASKED, unknownKind } from './document-problems.ts';
 import { ensureSubset, preparationOf, preparationProblems, scale } from './preparation-schema.ts';
 import { durationSchema, percentSchema } from './units.ts';
 import type { Problem } from './usecases.ts';
@@ -121,7 +122,7 @@ const blueGreen = z.strictObject({
 const TEMPLATES = { safe, blueGreen } as const;
 
 const template = z.discriminatedUnion('template', [safe, blueGreen], {
-  error: `unknown template; known: ${Object.keys(TEMPLATES).join(', ')}`,
+  error: unknownKind('template', 'template', Object.keys(TEMPLATES)),
 });
 
 const list = z.array(step).min(1, 'wanted at least one step').max(MOST_STEPS, `wanted at most ${MOST_STEPS} steps`);
@@ -137,7 +138,7 @@ type Written = z.output<typeof list> | z.output<typeof named>;
 /** Of the two forms the one that was meant: a union would only say that neither fits, and not which field is wrong. */
 export const steps = z.unknown().transform((input, context): Written => {
   const form: z.ZodType<Written> = typeof input === 'object' && input !== null && !Array.isArray(input) ? named : list;
-  const parsed = form.safeParse(input, { reportInput: true });
+  const parsed = form.safeParse(input, ASKED);
   if (parsed.success) return parsed.data;
   for (const issue of parsed.error.issues)
     context.issues.push({ ...issue, input: issue.input } as (typeof context.issues)[number]);

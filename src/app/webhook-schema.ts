@@ -1,6 +1,7 @@
 /** Who outside is asked and told, as a plan says it: gates, and channels of the installation. */
 import { z } from 'zod';
 import { GATES, type Plan, type Webhook } from '../domain/plan.ts';
+import { unknownKind } from './document-problems.ts';
 import { durationSchema } from './units.ts';
 import type { Problem } from './usecases.ts';
 
@@ -31,12 +32,7 @@ const asked = z.strictObject({
 const told = z.strictObject({ name, url, gate: z.literal('after').describe('Told of the end, however it was.') });
 
 export const webhooks = z
-  .array(
-    z.discriminatedUnion('gate', [asked, told], {
-      error: (issue) =>
-        `unknown gate ${JSON.stringify((issue.input as { gate?: unknown } | undefined)?.gate)}; known: ${[...GATES, 'after'].join(', ')}`,
-    }),
-  )
+  .array(z.discriminatedUnion('gate', [asked, told], { error: unknownKind('gate', 'gate', [...GATES, 'after']) }))
   .max(MOST, `wanted at most ${MOST} webhooks`)
   .optional()
   .describe('Who outside is asked before steps, and told of the end (docs/webhooks.md).');

@@ -211,6 +211,18 @@ export const COMMANDS: readonly CommandSpec[] = [
     outputs: DOCUMENT,
   },
   {
+    name: 'replay',
+    args: [ANY_ID],
+    summary: 'compute the verdicts of the comparison again, from the blocks that were counted',
+    details: [
+      'Reads every block and the settings, puts them through the judge that this command has, and holds verdict, evidence and sentence after each block',
+      'against what the server recorded. Ends with 14 and the first block that gives something else; with 0 where there is no comparison, and says so.',
+    ],
+    examples: ['sluice replay ro_9mTfVbBgCtw8jQ0y', 'sluice replay ro_9mTfVbBgCtw8jQ0y -o json | jq .finding'],
+    options: [],
+    outputs: DOCUMENT,
+  },
+  {
     name: 'summary',
     args: [ANY_ID],
     summary: 'one rollout as Markdown, for the page of a pipeline: why, then a table of steps and verdicts',

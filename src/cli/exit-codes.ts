@@ -30,9 +30,15 @@ export const EXIT_CODES = {
     code: 11,
     when: 'The plan is not valid, or the preflight refuses it: nothing was started. A check of the mesh fails (mesh).',
   },
-  not_found: { code: 12, when: 'There is no such rollout, or cluster.' },
+  not_found: {
+    code: 12,
+    when: 'There is no such rollout, fleet rollout, migration or delivery; no such cluster (mesh). A plan that names an unknown cluster is not valid: 11.',
+  },
   not_offered: { code: 13, when: 'The server has no such call: it is older than this command.' },
-  tampered: { code: 14, when: 'The audit is not as it was written: the message names the first row (audit verify).' },
+  tampered: {
+    code: 14,
+    when: 'The audit is not as it was written: the message names the first row (audit verify). A verdict is not what its blocks give: the message names the first block (replay).',
+  },
   interrupted: { code: 130, when: 'Interrupted by Ctrl-C (SIGINT); 143 by SIGTERM. The rollout goes on.' },
   terminated: { code: 143, when: 'Ended by SIGTERM. The rollout goes on.' },
 } as const satisfies Readonly<Record<string, { readonly code: number; readonly when: string }>>;

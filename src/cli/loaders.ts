@@ -7,6 +7,7 @@ export const LOADERS: Readonly<Record<string, () => Promise<CommandModule>>> = {
   wait: () => import('./commands/wait.ts'),
   list: () => import('./commands/list.ts'),
   explain: () => import('./commands/explain.ts'),
+  replay: () => import('./commands/replay.ts'),
   summary: () => import('./commands/summary.ts'),
   history: () => import('./commands/history.ts'),
   promote: () => import('./commands/promote.ts'),

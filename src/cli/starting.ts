@@ -11,6 +11,7 @@ import { readPlan } from './plan-file.ts';
 import { refusedPlan } from './refused-plan.ts';
 import { printDocument } from './show/data.ts';
 import { abortFor, untilOf, waitFor } from './waiting.ts';
+import { tellWarnings } from './warnings.ts';
 import type { Api } from './wire/api.ts';
 import { bodyOf } from './wire/api.ts';
 
@@ -47,6 +48,7 @@ export async function run<B extends Body>(call: Call, kind: Kind<B>): Promise<En
     stop.release();
   }
   const { id } = started.body;
+  await tellWarnings(call, kind, api, started.body, stop.signal);
   if (abortOnInterrupt && stop.signal.aborted) await abortFor(call, kind, api, id, stop.ending);
   if (call.flag('no-wait')) {
     await accepted(call, kind, started);

@@ -217,7 +217,10 @@ export const rolloutSchema = named(
       'The comparison of canary and stable; null: the plan wants none.',
       z
         .object({
-          mode: z.enum(['auto', 'robust', 'independent']),
+          mode: described(
+            'As the plan has it; what auto chose is in GET /rollouts/{id}/evidence (setup.mode).',
+            z.enum(['auto', 'robust', 'independent']),
+          ),
           provider: described('Metrics provider that counts.', z.string()),
           since: described('When the canary first had a weight in force.', time.nullable()),
           finding: described('After the last block; null: none was judged yet.', findingSchema.nullable()),

@@ -87,7 +87,10 @@ describe('the template blueGreen', () => {
 
   it('is refused with words where it is misspelt, and where the mesh has no routes by header', () => {
     expect(problemsOf({ template: 'bluegreen' })).toMatchObject([
-      { pointer: '/steps/template', message: expect.stringContaining('unknown template; known: safe, blueGreen') },
+      {
+        pointer: '/steps/template',
+        message: expect.stringContaining('unknown template "bluegreen"; known: safe, blueGreen'),
+      },
     ]);
     expect(problemsOf({ template: 'blueGreen', approvals: 'required' })).toMatchObject([
       { pointer: '/steps/approvals', code: 'unknown_field' },

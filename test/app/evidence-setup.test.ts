@@ -140,8 +140,9 @@ describe('independent mode', () => {
   });
 
   it('is refused where the A/A replay exceeds alpha', async () => {
-    const { levels, said } = await prepared(aSurvey({ history: bursty }), { mode: 'independent' });
+    const { evidence, levels, said } = await prepared(aSurvey({ history: bursty }), { mode: 'independent' });
     expect(levels['evidence']).toBe('fail');
+    expect(evidence?.words).toMatch(/^refused: independent mode: in 4 h of/);
     expect(said).toMatch(
       /\d of the first \d+ healthy trials would have been rolled back, and 1 % \(alpha\) is allowed/,
     );

@@ -78,7 +78,7 @@ describe('whose word an approval waits for', () => {
     ['/steps/0/approval/required', { required: true }, 'number'],
     ['/steps/0/approval/required', { required: 0 }, ''],
     ['/steps/0/approval/notBy', { notBy: 'ana' }, 'starter'],
-    ['/steps/0/approval/approvers', { approvers: 'sre' }, 'array'],
+    ['/steps/0/approval/approvers', { approvers: 'sre' }, 'a list'],
     ['/steps/0/approval/approvers/0', { approvers: ['a, b'] }, 'name of a group'],
     ['/steps/0/approval/by', { by: 'sre' }, 'unknown field "by"'],
   ])('points at the field that is wrong: %s of %j', (pointer, approval, words) => {
@@ -262,8 +262,8 @@ it('takes the settings of the comparison with units', () => {
 it.each<[string, unknown, string]>([
   ['/analysis/evidence/mode', { mode: 'bayes' }, ''],
   ['/analysis/evidence/alpha', { alpha: '0%' }, 'more than 0%'],
-  ['/analysis/evidence/alpha', { alpha: '50%' }, 'at most 10%'],
-  ['/analysis/evidence/alpha', { alpha: 0.01 }, 'with its sign'],
+  ['/analysis/evidence/alpha', { alpha: '50%' }, 'from 0% to 10%'],
+  ['/analysis/evidence/alpha', { alpha: 0.01 }, 'written like'],
   ['/analysis/evidence/beta', { beta: '0%' }, 'more than 0%'],
   ['/analysis/evidence/errors/margin', { errors: { margin: 0.9 } }, ''],
   ['/analysis/evidence/errors/tolerance', { errors: { tolerance: '0%' } }, 'more than 0%'],
@@ -308,7 +308,7 @@ describe('points at the field that is wrong', () => {
     ['/analysis/interval', '1ms', '1s'],
     ['/analysis/noData/then', 'ignore', ''],
     ['/analysis/checks/0/kind', 'errors', 'known: error-rate, latency, prometheus'],
-    ['/analysis/checks/0/max', 0.01, 'with its sign'],
+    ['/analysis/checks/0/max', 0.01, 'written like "1%"'],
     ['/analysis/checks/0/max', '101%', '100%'],
     ['/analysis/checks/0/provider', 'datadog', 'known: prometheus'],
     ['/analysis/checks/0/minSamples', 0, ''],
@@ -329,6 +329,83 @@ describe('points at the field that is wrong', () => {
     const problems = problemsOf(document);
     expect(problems.map((p) => p.pointer)).toContain(pointer);
     expect(problems.map((p) => p.message).join('\n')).toContain(words);
+  });
+
+  it.each<[string, unknown, string]>([
+    ['/analysis/evidence', { block: '1ms' }, 'block: wanted a duration from 100ms to 5m; found "1ms"'],
+    ['/analysis/evidence', { block: '1h' }, 'block: wanted a duration from 100ms to 5m; found "1h"'],
+    ['/analysis/evidence', { alpha: '200%' }, 'alpha: wanted a percentage from 0% to 10%; found "200%"'],
+    [
+      '/analysis/evidence',
+      { alpha: '-1%' },
+      'alpha: wanted a percentage from 0% to 10%, written like "1%" or "0.5%"; found "-1%"',
+    ],
+    [
+      '/analysis/evidence',
+      { alpha: '0%' },
+      'alpha: wanted more than 0%, with which nothing could ever be rolled back; found "0%"',
+    ],
+    [
+      '/analysis/evidence',
+      { errors: { tolerance: '0%' } },
+      'errors/tolerance: wanted more than 0%, like "0.001%"; found "0%"',
+    ],
+    [
+      '/analysis/evidence',
+      { safety: { failing: '100%' } },
+      'safety/failing: wanted more than 0% and less than 100%; found "100%"',
+    ],
+    ['/analysis/evidence', { safety: { ratio: 1 } }, 'safety/ratio: wanted more than 1; found 1'],
+    ['/analysis/evidence', { mode: 'fast' }, 'mode: wanted one of auto, robust, independent, off; found "fast"'],
+    ['/analysis/evidence', { latency: 5 }, 'latency: wanted "off", or an object; found 5'],
+    [
+      '/analysis/evidence',
+      { latency: { bounds: ['1s', '250ms'] } },
+      'latency/bounds: wanted rising bounds; found 1 s, 250 ms',
+    ],
+    ['/analysis/evidence', [], ': wanted an object; found a list'],
+    ['/analysis/failureLimit', 0, ': wanted at least 1; found 0'],
+    ['/analysis/failureLimit', 1.5, ': wanted a whole number; found 1.5'],
+    ['/analysis/failureLimit', 101, ': wanted at most 100; found 101'],
+    ['/analysis/guards', 'on', ': wanted "off", or guards by name with what each is to do; found "on"'],
+    ['/analysis/checks/0', 1, ': wanted an object; found 1'],
+    ['/analysis/checks/2/query', '', ': wanted at least 1 character; found ""'],
+    ['/steps/0/hold', '400d', ': wanted a duration from 0s to 30d; found "400d"'],
+    ['/steps/0/approval', 'yes', ': wanted one of none, required, or an object; found "yes"'],
+    ['/steps', 'all', ': wanted a list; found "all"'],
+    ['/labels', { '': 'x' }, '/: that key cannot be used: wanted at least 1 character; found ""'],
+    ['/webhooks', [5], '/0: wanted an object; found 5'],
+    ['/target/namespace', undefined, ': wanted a string; the field is missing'],
+  ])('says what was wanted and what was found, as it was written: %s = %j', (pointer, value, told) => {
+    const [problem, ...others] = problemsOf(withField(pointer, value));
+    expect(others).toEqual([]);
+    const at = told.startsWith(':') || told.startsWith('/') ? pointer : `${pointer}/`;
+    expect(`${problem?.pointer}: ${problem?.message}`).toBe(`${at}${told}`);
+  });
+
+  it('never speaks in the words of the schema library', () => {
+    const values = ['x', -1, 1e9, 0.5, true, null, [], {}, [[]], '1%', '1s', undefined];
+    const pointers = [
+      '/target',
+      '/steps',
+      '/steps/0',
+      '/steps/0/weight',
+      '/analysis',
+      '/analysis/evidence',
+      '/analysis/noData',
+    ];
+    const more = [
+      '/analysis/checks',
+      '/analysis/checks/0',
+      '/analysis/checks/1/quantile',
+      '/labels',
+      '/drift',
+      '/webhooks',
+    ];
+    for (const pointer of [...pointers, ...more])
+      for (const value of values)
+        for (const { message } of problemsOf(withField(pointer, value)))
+          expect(message).not.toMatch(/Invalid|Too (small|big)|expected|received|undefined|NaN/);
   });
 
   it('names a check without any limit, and one that no value can pass', () => {
@@ -469,7 +546,7 @@ describe('steps that make something ready', () => {
       'wanted one of replicas, percent and match',
     ],
     ['no size', [{ scale: {} }], '/steps/0/scale', 'wanted one of replicas, percent and match'],
-    ['no pods', [{ scale: { replicas: 0 } }], '/steps/0/scale/replicas', '>=1'],
+    ['no pods', [{ scale: { replicas: 0 } }], '/steps/0/scale/replicas', 'at least 1'],
     ['a part of nothing', [{ scale: { percent: '0%' } }], '/steps/0/scale/percent', 'like 50 or "50%"'],
     [
       'a label that is none',

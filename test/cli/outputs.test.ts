@@ -84,6 +84,38 @@ describe('explain', () => {
   });
 });
 
+describe('explain of a comparison', () => {
+  it('says what auto chose, and why', async () => {
+    const w = await world();
+    const id = await started(w.fake, { ...SHORT, analysis: {} });
+    const [text, json] = await Promise.all([
+      sluice(w.url, ['explain', id]),
+      sluice(w.url, ['explain', id, '-o', 'json']),
+    ]);
+    expect(text.stdout).toMatch(/judged in robust mode by blocks of \d+ s, untried on the service's own past/);
+    expect(text.stdout).toMatch(/mode +robust, chosen by auto\n/);
+    expect(text.stdout).toMatch(/block +\d+ s\n/);
+    const { evidence, setup } = JSON.parse(json.stdout) as Record<string, Record<string, unknown>>;
+    expect([evidence?.['mode'], setup?.['mode'], setup?.['settings']]).toEqual(['auto', 'robust', undefined]);
+  });
+});
+
+describe('the promotion', () => {
+  it('is called so where it was measured, and is no step more than the plan has', async () => {
+    const { w, id } = await rolledBack();
+    const row = w.fake.store.row(id);
+    const [last, fact] = [row?.measurements.at(-1), row?.facts.at(-1)];
+    if (row === undefined || last === undefined || fact === undefined) throw new Error('nothing was measured');
+    row.measurements.push({ ...last, step: 2 });
+    row.facts.push({ ...fact, seq: fact.seq + 1, step: 2 });
+    const [explained, told] = await Promise.all([sluice(w.url, ['explain', id]), sluice(w.url, ['history', id])]);
+    expect(explained.stdout).toMatch(/✖ [\d:]+ {2}step 1 {2}errors: /);
+    expect(explained.stdout).toMatch(/✖ [\d:]+ {2}promotion {2}errors: /);
+    expect(told.stdout).toMatch(/ promotion +ended /);
+    expect(`${explained.stdout}${told.stdout}`).not.toMatch(/step 3| 3 +ended/);
+  });
+});
+
 describe('history', () => {
   it('says who did what, and leaves out what was before --since', async () => {
     const w = await world();
@@ -126,6 +158,30 @@ describe('what others wrote', () => {
     const id = await started(w.fake, { ...SHORT, labels: { image: 'a\u001b[2Jb\u202ec' } });
     const { stdout } = await sluice(w.url, ['get', id]);
     expect(stdout).toContain('image=a\\u001b[2Jb\\u202ec');
+  });
+});
+
+describe('warnings of the preflight', () => {
+  const WARNED = { ...SHORT, steps: [{ weight: 5, hold: '0s' }] };
+  const WARNING = '▲ steps: the last step has 5 % and promotion goes straight to 100 %\n';
+
+  it.each<[string, readonly string[]]>([
+    ['as soon as it is accepted', ['--no-wait']],
+    ['beside the id alone', ['--no-wait', '-o', 'name']],
+    ['beside a document', ['--no-wait', '-o', 'json']],
+    ['before what happens is told', ['--timeout', '0s']],
+  ])('are said once by run, on stderr: %s', async (_, options) => {
+    const w = await world();
+    const { stdout, stderr } = await sluice(w.url, ['run', '-', ...options], { input: JSON.stringify(WARNED) });
+    expect(stderr.split(WARNING)).toHaveLength(2);
+    expect(stderr.startsWith(WARNING) || stderr.startsWith('ro_1')).toBe(true);
+    expect(stdout).not.toContain('▲');
+  });
+
+  it('are not made up where there are none', async () => {
+    const w = await world();
+    const { code, stderr } = await sluice(w.url, ['run', '-', '--no-wait'], { input: JSON.stringify(SHORT) });
+    expect([code, stderr]).toEqual([0, '']);
   });
 });
 

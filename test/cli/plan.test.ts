@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
+import { aPast, aSurvey } from '../support/evidence.ts';
 import { planDocument } from '../support/usecases-fake.ts';
 import { inHome, sluice, world } from './support.ts';
 
@@ -63,9 +64,38 @@ describe('plan lint', () => {
     ]);
     expect([istio.code, istio.stdout]).toEqual([
       0,
-      expect.stringContaining('myapp by istio, 5 %, 50 %; at least 7 m; 1 approval; checks: errors'),
+      expect.stringContaining('myapp by istio, 5 %, 50 %; at least 7 m; 1 approval; no comparison; checks: errors'),
     ]);
     expect([smi.code, smi.stdout]).toEqual([0, expect.stringMatching(/^stdin: valid .*linkerd-smi/)]);
+  });
+
+  it('warns in words of a plan that nothing judges, and lets it pass', async () => {
+    const bare = stringify(planDocument({ analysis: { evidence: { mode: 'off' }, checks: [] } }));
+    const [text, json] = await Promise.all([
+      sluice(null, ['plan', 'lint', '-'], { as: null, input: bare }),
+      sluice(null, ['plan', 'lint', '-', '-o', 'json'], { as: null, input: bare }),
+    ]);
+    expect(text.code).toBe(0);
+    expect(text.stdout.split('\n').slice(1)).toEqual([
+      '▲ analysis: the plan has no checks and no comparison: only time and pod health decide',
+      '',
+    ]);
+    expect(json.code).toBe(0);
+    expect(JSON.parse(json.stdout)).toMatchObject({ valid: true, warnings: [{ check: 'analysis' }], problems: [] });
+  });
+
+  it('warns of a proof that proves little, and says what would be promoted', async () => {
+    const evidence = { safety: { failing: '50%', ratio: 1.01 }, beta: '50%', errors: { tolerance: '50%' } };
+    const weak = stringify(planDocument({ analysis: { evidence } }));
+    const { code, stdout } = await sluice(null, ['plan', 'lint', '-'], { as: null, input: weak });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/comparison: auto; checks: outage\n/);
+    expect(stdout).toContain(
+      '▲ weak-proof: the proof of safety would let a canary through to 100 % that fails up to 50 %',
+    );
+    expect(stdout).toContain(
+      '▲ weak-comparison: the comparison does not roll back a canary of whose requests up to 50 %',
+    );
   });
 
   it.each([
@@ -136,5 +166,34 @@ describe('plan dry-run', () => {
       '            asked first: load',
       '  +5 m      promotion: 100 %',
     ]);
+  });
+
+  it('keeps times apart from what happens then, however long they are', async () => {
+    const w = await world();
+    const steps = [{ weight: 50, hold: '10h20s' }];
+    const { stdout } = await sluice(w.url, ['plan', 'dry-run', '-'], { input: stringify(planDocument({ steps })) });
+    expect(stdout.split('\n').filter((line) => /^ {2}(now|at once|\+)/.test(line))).toEqual([
+      '  now        canary weight 0 %',
+      '  at once    step 1: 50 %, hold 10 h 20 s',
+      '  +10 h 20 s promotion: 100 %',
+    ]);
+  });
+
+  it('gives every figure of the comparison its unit', async () => {
+    const w = await world();
+    w.fake.surveyWith(aSurvey({ history: aPast({ slow: [0.3, 0.1, 0.02] }) }));
+    const plan = planDocument({ steps: [{ weight: 50, hold: '1m' }], analysis: {} });
+    const { stdout } = await sluice(w.url, ['plan', 'dry-run', '-'], { input: stringify(plan) });
+    expect(stdout).toMatch(/bounds +(\d+ m?s, )*\d+ m?s\n/);
+    expect(stdout).toMatch(/errors +.* requests?\n/);
+  });
+
+  it('does not say below a refusal that it is judged so', async () => {
+    const w = await world();
+    const plan = planDocument({ analysis: { evidence: { mode: 'independent' } } });
+    const { code, stdout } = await sluice(w.url, ['plan', 'dry-run', '-'], { input: stringify(plan) });
+    expect(code).toBe(11);
+    expect(stdout).toContain('refused: independent mode is only for a service whose past allows it');
+    expect(stdout).not.toContain('judged in independent mode');
   });
 });

@@ -44,6 +44,7 @@ describe('the start', () => {
     [['get', 'ro_1'], []],
     [['promote', 'ro_1'], []],
     [['history', 'ro_1', '-o', 'json'], []],
+    [['replay', 'ro_1'], []],
     [['get', 'ro_1', '-o', 'yaml'], ['yaml']],
     [['plan', 'dry-run', plan], ['yaml']],
     [

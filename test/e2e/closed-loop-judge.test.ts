@@ -1,8 +1,8 @@
 /** The comparison alone decides: real traffic, a real Prometheus, no limits in the plan. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Block } from '../../src/domain/evidence/counts.ts';
-import type { EvidenceSettings } from '../../src/domain/evidence/settings.ts';
+import { type EvidenceBlockBody, type EvidenceSetupBody, recordedOf, settingsOf } from '../../src/cli/wire/evidence.ts';
+import { heldAgainst } from '../../src/domain/evidence/replayed.ts';
 import { replay } from '../../src/domain/evidence/state.ts';
 import { finding } from '../../src/domain/evidence/verdict.ts';
 import type { RolloutView, Service } from '../../src/sandbox/demo/service.ts';
@@ -27,14 +27,8 @@ const planFor = (target: object, provider: string, evidence: object = {}) => ({
 });
 
 interface EvidenceView {
-  readonly setup: { readonly settings: EvidenceSettings; readonly countedBy: string };
-  readonly items: readonly (Omit<Block, 'share' | 'from' | 'to'> & {
-    readonly share: number | null;
-    readonly fromMs: number;
-    readonly toMs: number;
-    readonly sentence: string;
-    readonly evidence: number;
-  })[];
+  readonly setup: EvidenceSetupBody;
+  readonly items: readonly EvidenceBlockBody[];
 }
 
 async function evidenceOf({ url, token }: Service, id: string): Promise<EvidenceView> {
@@ -92,16 +86,16 @@ describe.each(MESHES)('the comparison alone, on %s', (mesh) => {
       expect(rollout.status, rollout.outcome?.message).toBe('rolled_back');
       expect(rollout.outcome).toMatchObject({ check: 'evidence', message: expect.stringMatching(words) });
       const { setup, items } = await evidenceOf(service, rollout.id);
-      const blocks = items.map(
-        ({ index, fromMs, toMs, share, groups }): Block => ({
-          index,
-          from: fromMs,
-          to: toMs,
-          share: share ?? 0,
-          groups,
-        }),
+      const settings = settingsOf(setup);
+      const recorded = items.map(recordedOf);
+      expect(heldAgainst(settings, recorded)).toMatchObject({ blocks: items.length, difference: null });
+      const again = finding(
+        replay(
+          settings,
+          recorded.map(({ block }) => block),
+        ),
+        settings,
       );
-      const again = finding(replay(setup.settings, blocks), setup.settings);
       expect(again).toMatchObject({
         verdict: 'bad',
         sentence: items.at(-1)?.sentence,

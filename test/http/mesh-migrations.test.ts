@@ -128,7 +128,7 @@ describe('POST /mesh-migrations', () => {
   });
 
   it.each<[string, object, string, RegExp]>([
-    ['no scope', {}, '/scope', /expected object/],
+    ['no scope', {}, '/scope', /wanted an object/],
     ['an empty scope', { scope: {} }, '/scope', /wanted workload with its namespace/],
     ['a workload without its namespace', { scope: { workload: 'a', mesh: true } }, '/scope/namespace', /found nothing/],
     ['both namespace and mesh', { scope: { namespace: 'a', mesh: true } }, '/scope', /wanted workload/],

@@ -105,7 +105,7 @@ describe('what is moved and what stays', () => {
     const said = expectOne(results, 'warn', {
       object: 'VirtualService production/myapp',
       field: 'spec.http',
-      says: /move rule 1 \(uri prefix \/api\); rule 2 \(every request\).*25 % of the requests of rule 1, not of all/,
+      says: /move rule 1 \(uri prefix \/api\); rule 2 \(every request\).*A step's weight is a share of the requests of rule 1, not of all/,
       remedy: /add the canary to spec\.http\[2\].*subset: v2.*target\.virtualService\.routes/,
     });
     expect(said.evidence).toMatchObject({ moved: [1], stays: [0, 2], staysOnStable: [2] });

@@ -97,7 +97,12 @@ describe('the guards of a plan', () => {
 
   it.each([
     ['an unknown guard', { ejektion: 'off' }, '/analysis/guards/ejektion', /unknown field "ejektion"/],
-    ['an unknown word', { ejection: 'of' }, '/analysis/guards/ejection', /rollback, pause, warn, off; found "of"/],
+    [
+      'an unknown word',
+      { ejection: 'of' },
+      '/analysis/guards/ejection',
+      /rollback, pause, warn, off, or an object; found "of"/,
+    ],
     ['a word for all but off', 'on', '/analysis/guards', /wanted "off", or guards by name/],
     ['a limit of another kind', { retries: { limit: '5%' } }, '/analysis/guards/retries/limit', /finite number/],
     ['an unknown setting', { ejection: { lim: 3 } }, '/analysis/guards/ejection/lim', /unknown field "lim"/],

@@ -3,9 +3,9 @@ import { z } from 'zod';
 import type { FleetSpec } from '../../domain/fleet/fleet.ts';
 import { childDocument } from '../../domain/fleet/fleet.ts';
 import type { Plan } from '../../domain/plan.ts';
+import { ASKED, problemsOf } from '../document-problems.ts';
 import type { ParsePorts } from '../parse.ts';
 import { parse } from '../parse.ts';
-import { pointerTo } from '../plan-schema.ts';
 import { durationSchema } from '../units.ts';
 import type { Problem } from '../usecases.ts';
 
@@ -47,12 +47,8 @@ export type ParsedFleet =
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
 export function parseFleet(ports: ParsePorts, document: unknown): ParsedFleet {
-  const parsed = fleetDocument.safeParse(document, { reportInput: true });
-  if (!parsed.success)
-    return {
-      ok: false,
-      problems: parsed.error.issues.map(({ path, code, message }) => ({ pointer: pointerTo(path), code, message })),
-    };
+  const parsed = fleetDocument.safeParse(document, ASKED);
+  if (!parsed.success) return { ok: false, problems: problemsOf(parsed.error, document) };
   const { plan, waves, onFailure } = parsed.data;
   const spec: FleetSpec = {
     plan,

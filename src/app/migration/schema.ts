@@ -1,6 +1,7 @@
 /** The body of a migration: from what was sent to what is meant, or problems with JSON pointers. */
 import { z } from 'zod';
 import type { Millis } from '../../domain/plan.ts';
+import { ASKED, problemsOf } from '../document-problems.ts';
 import { type Remotes, remoteProblem } from '../remote-cluster.ts';
 import { durationSchema, percentSchema } from '../units.ts';
 import type { Problem } from '../usecases.ts';
@@ -59,12 +60,8 @@ export type Parsed =
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
 export function parseMigration(sent: unknown, known: Known): Parsed {
-  const parsed = migrationSchema.safeParse(sent, { reportInput: true });
-  if (!parsed.success)
-    return {
-      ok: false,
-      problems: parsed.error.issues.map(({ path, code, message }) => ({ pointer: pointerOf(path), code, message })),
-    };
+  const parsed = migrationSchema.safeParse(sent, ASKED);
+  if (!parsed.success) return { ok: false, problems: problemsOf(parsed.error, sent) };
   const document = parsed.data;
   const { cluster, mesh } = document;
   const unknown = (pointer: string, what: string, found: string, names: readonly string[]): Parsed => ({
@@ -109,6 +106,3 @@ export function parseMigration(sent: unknown, known: Known): Parsed {
     };
   return { ok: true, document, shortest };
 }
-
-const pointerOf = (path: readonly PropertyKey[]): string =>
-  path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');

@@ -1,7 +1,7 @@
 /** The trust policy as people write it (docs/ci.md, docs/page.md) -> Trust. Every problem at once, each with its JSON pointer. */
 import { z } from 'zod';
 import { type Identities, NOTHING_JOINED } from '../../domain/person.ts';
-import { pointerTo } from '../plan-schema.ts';
+import { pointerTo } from '../document-problems.ts';
 import { PRINCIPAL_ROLES, type Scope } from '../ports.ts';
 import { durationSchema } from '../units.ts';
 import { CLAIM } from './login.ts';

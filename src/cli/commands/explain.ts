@@ -11,8 +11,10 @@ import { documentLines } from '../show/generic.ts';
 import type { Line } from '../show/line.ts';
 import { table, toned } from '../show/line.ts';
 import { statusTone, verdictMark } from '../show/marks.ts';
-import { percentOf, placeWords, sentenceOf, targetWords } from '../show/words.ts';
-import type { MeasurementBody, RolloutBody, WriteBody } from '../wire/api.ts';
+import { percentOf, placeWords, sentenceOf, stepWords, targetWords } from '../show/words.ts';
+import type { Api, MeasurementBody, RolloutBody, WriteBody } from '../wire/api.ts';
+import type { EvidenceSetupBody } from '../wire/evidence.ts';
+import { setupOf } from '../wire/evidence.ts';
 
 /** They come oldest first, and only from the first page on: a bound on what is read for the last ones. */
 const MOST_READ = 10_000;
@@ -26,22 +28,33 @@ interface Explanation {
   readonly measurements: readonly MeasurementBody[];
   readonly writes: readonly WriteBody[];
   readonly evidence: unknown;
+  /** How the comparison is made: of what the plan says, what was chosen. null: there is none. */
+  readonly setup: ChosenSetup | null;
   readonly next: readonly string[];
   /** There were more measurements or writes than are read for this. */
   readonly incomplete: boolean;
 }
 
+/** Without what only a replay needs. */
+type ChosenSetup = Omit<EvidenceSetupBody, 'settings'>;
+
 export async function run(call: Call): Promise<Ending> {
   const id = idOf(call, ROLLOUTS);
   const api = await call.api(PATIENCE.look);
   const rollout = await api.rolloutNow(id);
-  const [measured, written] = await Promise.all([api.measurements(id, MOST_READ), api.writes(id, MOST_READ)]);
+  const evidence = (rollout as unknown as { readonly evidence?: unknown }).evidence ?? null;
+  const [measured, written, setup] = await Promise.all([
+    api.measurements(id, MOST_READ),
+    api.writes(id, MOST_READ),
+    evidence === null ? null : chosen(api, id),
+  ]);
   const explanation: Explanation = {
     rollout,
     sentence: sentenceOf(rollout),
     measurements: deciding(rollout, measured.items),
     writes: written.items.slice(-WRITES_SHOWN),
-    evidence: (rollout as unknown as { readonly evidence?: unknown }).evidence ?? null,
+    evidence,
+    setup,
     next: nextSteps(rollout),
     incomplete: measured.more || written.more,
   };
@@ -49,6 +62,13 @@ export async function run(call: Call): Promise<Ending> {
   if (output !== null) await printDocument(terminal, output, explanation, []);
   else for (const line of linesOf(explanation, terminal.unicode)) terminal.line(line);
   return 'done';
+}
+
+async function chosen(api: Api, id: string): Promise<ChosenSetup | null> {
+  const setup = await setupOf(api, id);
+  if (setup === null) return null;
+  const { settings: _, ...rest } = setup;
+  return rest;
 }
 
 /** A check that decided: its last evaluations. Otherwise the last one of each check. */
@@ -62,7 +82,7 @@ export function deciding(
 }
 
 function linesOf(explanation: Explanation, unicode: boolean): readonly Line[] {
-  const { rollout, sentence, measurements, writes, evidence, next, incomplete } = explanation;
+  const { rollout, sentence, measurements, writes, next, incomplete } = explanation;
   return [
     [
       toned('strong', targetWords(rollout)),
@@ -75,8 +95,8 @@ function linesOf(explanation: Explanation, unicode: boolean): readonly Line[] {
       'What to do next',
       next.map((text): Line => [`  ${text}`]),
     ),
-    ...section('What was measured', measurementLines(measurements, unicode)),
-    ...(evidence === null ? [] : section('Comparison with the stable version', documentLines(evidence, 2))),
+    ...section('What was measured', measurementLines(measurements, rollout.steps, unicode)),
+    ...section('Comparison with the stable version', comparisonLines(explanation)),
     ...section('What was written to the mesh', writeLines(writes)),
     // Long, and for whoever doubts a number: after everything that is read in a hurry.
     ...section('How it was asked', queryLines(measurements)),
@@ -89,12 +109,25 @@ function linesOf(explanation: Explanation, unicode: boolean): readonly Line[] {
 const section = (title: string, lines: readonly Line[]): readonly Line[] =>
   lines.length === 0 ? [] : [[], [toned('strong', title)], ...lines];
 
-const measurementLines = (measurements: readonly MeasurementBody[], unicode: boolean): readonly Line[] =>
+/** Of what auto chose, not that it was to choose. */
+function comparisonLines({ evidence, setup }: Explanation): readonly Line[] {
+  if (evidence === null) return [];
+  if (setup === null) return documentLines(evidence, 2);
+  const { mode, blockMs, warmUpMs, words } = setup;
+  return documentLines({ words, ...(evidence as object), mode: modeWords(evidence, mode), blockMs, warmUpMs }, 2);
+}
+
+function modeWords(evidence: unknown, mode: string): string {
+  const wanted = (evidence as { readonly mode?: unknown }).mode;
+  return wanted === mode || typeof wanted !== 'string' ? mode : `${mode}, chosen by ${wanted}`;
+}
+
+const measurementLines = (measurements: readonly MeasurementBody[], steps: number, unicode: boolean): readonly Line[] =>
   measurements.map(
     (m): Line => [
       '  ',
       verdictMark(m.verdict, unicode),
-      toned('quiet', ` ${m.at.slice(11, 19)}  step ${m.step + 1}  `),
+      toned('quiet', ` ${m.at.slice(11, 19)}  ${stepWords(m.step, steps)}  `),
       `${m.check}: ${m.reason}`,
       toned('quiet', `  [${figures(m)}]`),
     ],

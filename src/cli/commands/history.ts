@@ -13,7 +13,8 @@ export async function run(call: Call): Promise<Ending> {
   const since = call.text('since');
   const from = since === undefined ? null : timeOf('since', since, Date.now());
   const api = await call.api(PATIENCE.look);
-  const facts = (await api.facts(id, 0)) ?? [];
+  const [{ steps }, told] = await Promise.all([api.rolloutNow(id), api.facts(id, 0)]);
+  const facts = told ?? [];
   const items = from === null ? facts : facts.filter(({ at }) => at >= from);
   const { output, terminal } = call;
   if (output !== null) {
@@ -27,7 +28,7 @@ export async function run(call: Call): Promise<Ending> {
       ...items.map(({ at, actor, step, type, message }) => [
         `${at.slice(0, 10)} ${at.slice(11, 19)}`,
         actor,
-        step === null ? '-' : String(step + 1),
+        step === null ? '-' : step >= steps ? 'promotion' : String(step + 1),
         [toned('accent', type)],
         message,
       ]),

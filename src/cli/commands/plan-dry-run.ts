@@ -36,6 +36,7 @@ function linesOf(body: DryRunBody, unicode: boolean): readonly Line[] {
   const more = Object.fromEntries(
     Object.entries(body).filter(([key, value]) => !KNOWN.includes(key) && value !== null),
   );
+  const width = Math.max(LEAST_WIDTH, ...timeline.map((entry) => whenOf(entry).length + 1));
   return [
     accepted ? [toned('good', 'This plan would be accepted now')] : [toned('bad', 'This plan would be refused now')],
     ...findingLines(findings, unicode),
@@ -47,8 +48,8 @@ function linesOf(body: DryRunBody, unicode: boolean): readonly Line[] {
         `  at least ${minimumMs === 0 ? '0 s' : duration(minimumMs)}, without what approvals and gates take`,
       ),
     ],
-    [toned('quiet', '  now       '), `canary weight ${percentOf(canaryWeightNow)}`],
-    ...timeline.flatMap(entryLines),
+    [toned('quiet', '  now'.padEnd(width)), `canary weight ${percentOf(canaryWeightNow)}`],
+    ...timeline.flatMap((entry) => entryLines(entry, width)),
     ...(checks.length === 0
       ? []
       : [[] as Line, [toned('strong', 'What each check measures of the stable version now')] as Line]),
@@ -59,23 +60,26 @@ function linesOf(body: DryRunBody, unicode: boolean): readonly Line[] {
 
 type Entry = DryRunBody['timeline'][number];
 
-const WHEN = 12;
+/** Of the column of times. */
+const LEAST_WIDTH = 12;
+
+const whenOf = ({ earliestMs }: Entry): string => (earliestMs === 0 ? '  at once' : `  +${duration(earliestMs)}`);
 
 /** What is asked before it is a line of its own: it happens first. */
-function entryLines({ step, kind, words, weight, earliestMs, holdMs, approvedBy, gates }: Entry): readonly Line[] {
-  const when = earliestMs === 0 ? 'at once' : `+${duration(earliestMs)}`;
+function entryLines(entry: Entry, width: number): readonly Line[] {
+  const { step, kind, words, weight, holdMs, approvedBy, gates } = entry;
   const what = kind === 'weight' || kind === 'promotion' ? percentOf(weight) : `${kind}: ${words}`;
   const hold = holdMs === 0 ? '' : `, hold ${duration(holdMs)}`;
   const after = approvedBy === null ? '' : `, then approval by ${approvedBy}`;
   return [
     ...gates.map(
       ({ name, gate }): Line => [
-        ' '.repeat(WHEN),
+        ' '.repeat(width),
         toned('quiet', gate === 'beforeStart' ? `asked before anything is written: ${name}` : `asked first: ${name}`),
       ],
     ),
     [
-      toned('quiet', `  ${when}`.padEnd(WHEN)),
+      toned('quiet', whenOf(entry).padEnd(width)),
       `${kind === 'promotion' ? 'promotion' : `step ${step + 1}`}: ${what}`,
       toned('quiet', `${hold}${after}`),
     ],

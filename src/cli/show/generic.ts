@@ -7,6 +7,9 @@ type Json = Readonly<Record<string, unknown>>;
 const isRecord = (value: unknown): value is Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 const isScalar = (value: unknown): boolean => typeof value !== 'object' || value === null;
+/** Figures of one kind stand in one line, each with its unit. */
+const isFigures = (value: unknown): value is readonly number[] =>
+  Array.isArray(value) && value.length > 0 && value.every((one) => typeof one === 'number');
 
 /** "canaryWeightNow" -> "canary weight now"; the unit is in the value. */
 export const title = (key: string): string =>
@@ -16,37 +19,51 @@ export const title = (key: string): string =>
     .replaceAll('_', ' ')
     .toLowerCase();
 
+/** Of figures whose name does not end in theirs. */
+const UNITS: Readonly<Record<string, readonly [one: string, many: string]>> = { harm: ['request', 'requests'] };
+
 export function scalar(key: string, value: unknown): string {
   if (value === null || value === undefined) return '-';
   if (typeof value === 'boolean') return value ? 'yes' : 'no';
   if (typeof value !== 'number') return String(value);
   if (/Ms$/.test(key)) return value === 0 ? '0 ms' : duration(value);
+  const unit = Object.hasOwn(UNITS, key) ? UNITS[key] : undefined;
+  if (unit !== undefined) return `${plain(value)} ${unit[value === 1 ? 0 : 1]}`;
   return /percent$/i.test(key) ? `${plain(value)} %` : plain(value);
 }
 
 const SENTENCES = ['words', 'sentence', 'sentences'];
 
-/** Sentences come first: they say what the figures mean. Then single figures, then the rest. */
-export function documentLines(document: unknown, indent = 0): readonly Line[] {
+/**
+ * Sentences come first: they say what the figures mean. Then single figures, then the rest. `within`: the key that holds the
+ * document, which has the unit of its figures where they have none of their own ("intervalPercent": low and high).
+ */
+export function documentLines(document: unknown, indent = 0, within = ''): readonly Line[] {
   const space = ' '.repeat(indent);
   if (Array.isArray(document)) return listLines(document, indent);
   if (!isRecord(document)) return [[`${space}${scalar('', document)}`]];
   const entries = Object.entries(document);
   const sentences = entries.filter(([key]) => SENTENCES.includes(key));
   const others = entries.filter(([key]) => !SENTENCES.includes(key));
-  const rest = [...others.filter(([, value]) => isScalar(value)), ...others.filter(([, value]) => !isScalar(value))];
-  const width = Math.max(0, ...rest.filter(([, value]) => isScalar(value)).map(([key]) => title(key).length));
+  const isShort = (value: unknown): boolean => isScalar(value) || isFigures(value);
+  const rest = [...others.filter(([, value]) => isShort(value)), ...others.filter(([, value]) => !isShort(value))];
+  const width = Math.max(0, ...rest.filter(([, value]) => isShort(value)).map(([key]) => title(key).length));
   return [
     ...sentences.flatMap(([, value]) => listLines([value].flat(), indent)),
     ...rest.flatMap(([key, value]): Line[] =>
-      isScalar(value)
-        ? [[toned('quiet', `${space}${title(key).padEnd(width)}  `), scalar(key, value)]]
+      isShort(value)
+        ? [[toned('quiet', `${space}${title(key).padEnd(width)}  `), figures(hasUnit(within) ? within : key, value)]]
         : isEmpty(value)
           ? []
-          : [[toned('strong', `${space}${title(key)}`)], ...documentLines(value, indent + 2)],
+          : [[toned('strong', `${space}${title(key)}`)], ...documentLines(value, indent + 2, key)],
     ),
   ];
 }
+
+const hasUnit = (key: string): boolean => /Ms$|percent$/i.test(key);
+
+const figures = (key: string, value: unknown): string =>
+  isFigures(value) ? value.map((one) => scalar(key, one)).join(', ') : scalar(key, value);
 
 const isEmpty = (value: unknown): boolean => Object.keys(value as object).length === 0;
 

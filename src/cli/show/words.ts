@@ -17,6 +17,9 @@ export function placeWords({ step, steps }: Pick<RolloutBody, 'step' | 'steps'>)
   return step >= steps ? 'promotion' : `step ${step + 1} of ${steps}`;
 }
 
+/** "step 2", "promotion". */
+export const stepWords = (step: number, steps: number): string => (step >= steps ? 'promotion' : `step ${step + 1}`);
+
 export const percentOf = (value: number | null): string => (value === null ? '-' : `${plain(value)} %`);
 
 /** Is there more to say than where it stands? */

@@ -37,3 +37,18 @@ export const stepSafety = (safety: Safety, settings: SafetySettings, pair: Pair)
 /** ln of the evidence that the canary is not bad. */
 export const logSafety = (safety: Safety): number =>
   logAdd(logMean(safety.absolute), logMean(safety.relative)) - Math.LN2;
+
+/** The fewest requests of the canary that, none of them failed, prove it safe: 1/beta of evidence while the stable has no failure either. */
+export function requestsUntilSafe(settings: SafetySettings, beta: number): number {
+  const proven = (n: number): boolean =>
+    logSafety(stepSafety(UNPROVEN_SAFETY, settings, { canary: { n, x: 0 }, stable: { n, x: 0 } })) >= -Math.log(beta);
+  let most = 1;
+  while (!proven(most)) most *= 2;
+  let least = Math.floor(most / 2);
+  while (most - least > 1) {
+    const middle = Math.floor((least + most) / 2);
+    if (proven(middle)) most = middle;
+    else least = middle;
+  }
+  return most;
+}

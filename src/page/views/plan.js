@@ -255,7 +255,7 @@ function backTest({ words, past, windows, healthy, ladder, notReplayed }) {
     h(
       'p',
       { class: 'note' },
-      `${count(healthy.trials)} healthy trials over ${duration(past.lengthMs)} of ${past.pods} pods, in ${windows} windows: ${healthy.rolledBack} rolled back (${plain(healthy.sharePercent)} %, between ${plain(healthy.intervalPercent.low)} % and ${plain(healthy.intervalPercent.high)} %), ${healthy.promoted} promoted, ${healthy.unproven} not proven.`,
+      `${count(healthy.trials)} healthy trials over ${duration(past.lengthMs)} of ${past.pods} pods, in ${windows} ${windows === 1 ? 'window' : 'windows'}: ${healthy.rolledBack} rolled back (${plain(healthy.sharePercent)} %, between ${plain(healthy.intervalPercent.low)} % and ${plain(healthy.intervalPercent.high)} %), ${healthy.promoted} promoted, ${healthy.unproven} not proven.`,
     ),
     ladder.length === 0 ? null : rungs(ladder),
     notReplayed.map(({ check, reason }) => h('p', { class: 'note' }, `${check} could not be tried: ${reason}`)),

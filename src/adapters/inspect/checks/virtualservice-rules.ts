@@ -91,7 +91,7 @@ function whatMoves({ object, rules, moved, target, protocol }: Route): readonly 
     ];
   return [
     warn(
-      `${moving}; ${toStable.map(say).join(' and ')} in spec.${protocol} ${toStable.length === 1 ? 'stays' : 'stay'} with the stable version. 25 % means 25 % of the requests of ${movedAt.map((index) => ruleWords(rules, index)).join(' and ')}, not of all, and the stable version is still called after the promotion`,
+      `${moving}; ${toStable.map(say).join(' and ')} in spec.${protocol} ${toStable.length === 1 ? 'stays' : 'stay'} with the stable version. A step's weight is a share of the requests of ${movedAt.map((index) => ruleWords(rules, index)).join(' and ')}, not of all, and the stable version is still called after the promotion`,
       evidence,
       `If these requests are to move too, add the canary to spec.${protocol}[${toStable.join('], [')}] as { destination: { host: ${target.canary.host}${target.canary.subset === undefined ? '' : `, subset: ${target.canary.subset}`} }, weight: 0 } and name all rules in target.virtualService.routes`,
     ),
