@@ -200,6 +200,23 @@ describe('pods that were replaced', () => {
     expect({ brief, lived, trials: healthy.trials }).toEqual({ brief: false, lived: 8, trials: 16 });
   });
 
+  it('a while ago leave those that have lived long enough since, wherever the past begins', () => {
+    const before = replaced(aPast({ hours: 0.4, pods: 4 }), 8);
+    const since = aPast({ hours: 0.5, pods: 4, seed: 2 });
+    const nobody = (n: number): Side[] =>
+      Array.from({ length: n }, () => ({ requests: 0, errors: 0, timed: 0, slow: [] }));
+    const slots = [
+      ...before.slots.map((pods) => [...pods, ...nobody(4)]),
+      ...since.slots.map((pods) => [...nobody(32), ...pods]),
+    ];
+    const history = { slot: since.slot, slots };
+    expect(run(planOf(), history)).toMatchObject({ lived: 4, healthy: { trials: 4 } });
+    expect(calibrate(settingsOf(anEvidencePlan(), ROBUST, []), history, [ROBUST])).toMatchObject({
+      trials: 4,
+      passed: true,
+    });
+  });
+
   it('are not mistaken for those that have few requests', () => {
     const { lived } = run(planOf(), aPast({ hours: 2, pods: 6, rps: 0.005 }));
     expect(lived).toBe(6);

@@ -14,7 +14,7 @@ import type { Window } from './casting.ts';
 import { windowOf } from './casting.ts';
 import type { Interval } from './interval.ts';
 import { shareInterval } from './interval.ts';
-import { livesOf } from './lives.ts';
+import { firstsOf, livesOf } from './lives.ts';
 import type { Regression } from './regression.ts';
 import type { Trial } from './trial.ts';
 import { trial } from './trial.ts';
@@ -161,8 +161,7 @@ function windowsOf(plan: TrialPlan, history: History) {
   const lives = livesOf(history);
   const laidOut = (wanted: Millis) => {
     const length = Math.min(Math.max(Math.ceil(wanted / slot), 1), slots.length);
-    const count = length === 0 ? 0 : Math.floor(slots.length / length);
-    const windows = Array.from({ length: count }, (_, i) => windowOf(history, i * length, length, lives));
+    const windows = firstsOf(slots.length, length).map((first) => windowOf(history, first, length, lives));
     return { slots: length, windows, lived: new Set(windows.flatMap(({ pods }) => pods)).size };
   };
   const { whole, least } = trialTime(plan);

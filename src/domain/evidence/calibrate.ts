@@ -5,7 +5,7 @@
  */
 import type { Block, Side } from './counts.ts';
 import type { Mode } from './factor.ts';
-import { livesOf, wasThere } from './lives.ts';
+import { firstsOf, livesOf, wasThere } from './lives.ts';
 import type { EvidenceSettings } from './settings.ts';
 import { begin, step } from './state.ts';
 
@@ -111,7 +111,7 @@ function* replayPods(
   const perTrial = Math.max(1, Math.floor(settings.errors.deposits.horizon / block));
   const lives = livesOf({ slot, slots });
   const windows: { readonly trial: Rows; readonly totals: readonly Side[]; readonly first: number }[] = [];
-  for (let first = 0; first + perTrial * perBlock <= slots.length; first += perTrial * perBlock) {
+  for (const first of firstsOf(slots.length, perTrial * perBlock)) {
     const trial: (readonly Side[])[] = [];
     const totals: Side[] = [];
     for (let k = 0; k < perTrial; k++) {

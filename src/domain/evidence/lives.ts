@@ -44,8 +44,15 @@ export function livesOf({ slots }: History): readonly (Life | null)[] {
 export const wasThere = (life: Life | null | undefined, first: number, slots: number): boolean =>
   life !== null && life !== undefined && Math.min(life.to, first + slots) - Math.max(life.from, first) >= THERE * slots;
 
-/** Pods that were there for nearly all of one trial at least, where trials of `slots` follow each other from the first slot on. */
+/**
+ * First slots of trials of `slots` that follow each other in a past of `all`. The last one ends where the past does: what is
+ * left over is its oldest part, and pods that have lived long enough until now are in one.
+ */
+export const firstsOf = (all: number, slots: number): readonly number[] =>
+  slots < 1 ? [] : Array.from({ length: Math.floor(all / slots) }, (_, i) => (all % slots) + i * slots);
+
+/** Pods that were there for nearly all of one trial of `slots` at least, in a past of `all`. */
 export function livedLong(lives: readonly (Life | null)[], slots: number, all: number): number {
-  const firsts = slots < 1 ? [] : Array.from({ length: Math.floor(all / slots) }, (_, i) => i * slots);
+  const firsts = firstsOf(all, slots);
   return lives.filter((life) => firsts.some((first) => wasThere(life, first, slots))).length;
 }
