@@ -54,6 +54,7 @@ import { LEFTOVERS, startLeftovers } from './app/leftovers.ts';
 import { meshStatus } from './app/mesh.ts';
 import { refusalsOf } from './app/mesh-findings.ts';
 import { MESH_HEALTH } from './app/mesh-health.ts';
+import { metricsStatus } from './app/metrics-status.ts';
 import { migrationLoops } from './app/migration/loop.ts';
 import type { MigrationPorts } from './app/migration/tick.ts';
 import { tickMigration } from './app/migration/tick.ts';
@@ -229,6 +230,12 @@ export async function compose(settings: Settings, telemetry: Telemetry): Promise
     dryRun: (document, principal) => dryRun(startPorts, document, principal),
     backTest: (document, past) => backTest(startPorts, document, past),
     mesh: (question) => meshStatus({ inspector }, question),
+    metricsProviders: () =>
+      metricsStatus(
+        [...clusters].flatMap(([cluster, { providers: opened }]) =>
+          [...opened.values()].map((provider) => ({ cluster, provider })),
+        ),
+      ),
     async command(id, wanted, principal, { step, version }) {
       const request = { id, command: wanted, by: principal, expectedStep: step, expectedVersion: version };
       return wanted.name === 'retry'

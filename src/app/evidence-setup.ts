@@ -6,6 +6,7 @@ import { minimumOf } from '../domain/evidence/backtest.ts';
 import type { Calibration, History, Pace } from '../domain/evidence/calibrate.ts';
 import { calibrating, enough } from '../domain/evidence/calibrate.ts';
 import type { EvidenceSetup } from '../domain/evidence/ledger.ts';
+import { livedLong, livesOf } from '../domain/evidence/lives.ts';
 import { DEFAULTS } from '../domain/evidence/settings.ts';
 import type { ChosenBounds, Histogram } from '../domain/evidence/setup.ts';
 import {
@@ -20,10 +21,9 @@ import {
   slotsTogether,
 } from '../domain/evidence/setup.ts';
 import { duration, percent } from '../domain/format.ts';
-import type { NoValueCode } from '../domain/observation.ts';
 import type { EvidencePlan, Millis, Plan } from '../domain/plan.ts';
 import { FALLBACK } from './count.ts';
-import type { MetricsGateway, MetricsProvider, Survey } from './ports.ts';
+import type { MetricsGateway, MetricsProvider, NoPast, Survey } from './ports.ts';
 import { inTime, unhurried } from './unhurried.ts';
 import type { Finding } from './usecases.ts';
 
@@ -39,8 +39,12 @@ export interface Prepared {
 }
 
 export interface NoHistory {
-  /** `cannot_count`: by the provider's nature. A NoValueCode: what the provider answered. The rest: what it has is too thin. */
-  readonly code: 'cannot_count' | 'none' | 'short' | 'silent' | 'one_pod' | NoValueCode;
+  /**
+   * `cannot_count`, `kept_nowhere`: by the provider's nature. `fine_block`, `other_bounds`: there is a past, and it was not
+   * counted as the rollout would be. `unread`: it could not be worked through in time. A NoValueCode: what the provider
+   * answered. The rest: what it has is too thin.
+   */
+  readonly code: 'cannot_count' | 'none' | 'short' | 'one_pod' | 'fine_block' | 'other_bounds' | 'unread' | NoPast;
   readonly message: string;
 }
 
@@ -79,7 +83,8 @@ export async function prepareEvidence(
   const left = (): Millis => Math.max(0, options.budget - (performance.now() - begun));
   const told = await surveyed(provider, plan, options);
   if (!told.ok) return unknown(plan, wanted, provider, told);
-  const survey = await withPast(metrics, plan, told, { ...options, budget: left() });
+  const counts = { provider: wanted.provider, block: wanted.block };
+  const survey = await withPast(metrics, plan, counts, told, { ...options, budget: left() });
   const bounds = boundsFor(wanted, survey);
   const lasts = minimumOf({ steps: plan.steps, evidence: wanted });
   const about = { wanted, lasts, provider: wanted.provider, view: survey.view, bounds, histogram: survey };
@@ -93,25 +98,30 @@ export async function prepareEvidence(
   const settings = settingsOf(wanted, pace, bounds.bounds);
   const most = trialsFor(wanted, pace);
   const calibration = history === null ? null : await unhurried(calibrating(settings, history, paces, most), left());
-  if (history !== null && calibration !== null)
+  if (history !== null && calibration !== null && calibration.trials > 0)
     return { ...tried(about, calibration, history), history, noHistory: null };
+  if (history !== null && calibration !== null)
+    return { ...untried(about, paces, { message: nobodyLived(history) }), history, noHistory: null };
   const message = `the A/A check over ${duration(lengthOf(past.history))} of the past took longer than ${duration(options.budget)}`;
-  const noHistory: NoHistory | null = history === null ? { code: 'timeout', message } : null;
+  const noHistory: NoHistory | null = history === null ? { code: 'unread', message } : null;
   return { ...untried(about, paces, { message }), history, noHistory };
 }
 
 /**
  * A provider that keeps no past (the proxies' own counters) leaves the A/A check and the choice of bounds to Prometheus,
- * which has one of the same proxies, by the same histogram.
+ * which has one of the same proxies, by the same histogram. Where it cannot be used the answer says why.
  */
-async function withPast(
+export async function withPast(
   metrics: MetricsGateway,
   plan: Plan,
+  { provider, block }: { readonly provider: string; readonly block: Millis | null },
   told: Extract<Survey, { ok: true }>,
   options: PrepareOptions,
-): Promise<Extract<Survey, { ok: true }>> {
-  if (told.history !== null || plan.analysis.evidence?.provider === FALLBACK || options.budget < LEAST_BUDGET)
-    return told;
+): Promise<Extract<Survey, { ok: true }> & { readonly whyNot?: NoHistory }> {
+  if (told.history !== null || provider === FALLBACK) return told;
+  const not = (code: NoHistory['code'], message: string) => ({ ...told, whyNot: { code, message } });
+  if (options.budget < LEAST_BUDGET)
+    return not('timeout', `${told.message}, and no time was left to ask ${FALLBACK} for its own`);
   let other: MetricsProvider;
   try {
     other = metrics.provider(FALLBACK, plan.target.cluster);
@@ -119,15 +129,24 @@ async function withPast(
     return told; // an installation without Prometheus
   }
   const kept = await surveyed(other, plan, options);
-  if (!kept.ok || kept.history === null) return told;
-  // Trials are made of whole slots of the past: shorter blocks cannot be tried on it.
-  const { block = null } = plan.analysis.evidence ?? {};
-  if (block !== null && block < kept.history.slot) return told;
+  if (!kept.ok) return not(kept.code, `${told.message}; ${FALLBACK}, which keeps one, was asked: ${kept.message}`);
+  const { history } = kept;
+  if (history === null)
+    return not(kept.noHistory ?? 'none', `${told.message}; ${FALLBACK} was asked for its own: ${kept.message}`);
+  if (block !== null && block < history.slot)
+    return not(
+      'fine_block',
+      `blocks of ${duration(block)} (analysis.evidence.block) cannot be tried on the past: ${FALLBACK} has it in slots of ${duration(history.slot)}, and a block is made of whole ones`,
+    );
   const same = told.bounds.length === 0 || kept.bounds.every((bound) => told.bounds.includes(bound));
-  return same ? { ...told, bounds: kept.bounds, history: kept.history } : told;
+  // All but how the rollout itself is counted is what Prometheus says.
+  if (same) return { ...kept, view: told.view, resolution: told.resolution, rps: told.rps };
+  return not('other_bounds', `${FALLBACK} has the past by other latency bounds than ${provider} reads now`);
 }
 
 const LEAST_BUDGET: Millis = 1_000;
+/** A provider that hangs: somebody waits for the answer that says so. */
+const ANSWERS_WITHIN: Millis = 9_000;
 
 /** `ok: false`: why nothing is known of the service. */
 type Told =
@@ -143,25 +162,47 @@ export async function surveyed(
     const message = `metrics provider ${provider.name} cannot count requests`;
     return { ok: false, code: 'cannot_count', message };
   }
-  const message = `metrics provider ${provider.name} did not tell of the service's past within ${duration(budget)}`;
+  const within = Math.min(budget, ANSWERS_WITHIN);
+  const message = `metrics provider ${provider.name} did not tell of the service's past within ${duration(within)}`;
   const late: Survey = { ok: false, code: 'timeout', message };
-  return inTime(provider.survey(plan.target, past), budget, late);
+  return inTime(provider.survey(plan.target, past), within, late);
 }
 
-/** The past, where trials can be made of it. Its sides' `slow` follow the survey's bounds. */
+/**
+ * The past, where trials can be made of it. Its sides' `slow` follow the survey's bounds. `trial`: how long one takes, and
+ * why so long.
+ */
 export function pastOf(
-  survey: Extract<Survey, { ok: true }>,
+  survey: Extract<Survey, { ok: true }> & { readonly whyNot?: NoHistory },
+  trial: { readonly takes: Millis; readonly why: string } = AA_TRIAL,
 ): { readonly history: History; readonly noHistory: null } | { readonly history: null; readonly noHistory: NoHistory } {
-  if (survey.history === null) return { history: null, noHistory: { code: 'none', message: survey.message } };
-  const horizon = DEFAULTS.errors.deposits.horizon;
-  const thin = pastTooThin(survey.history, horizon);
+  if (survey.history === null) {
+    const { whyNot, noHistory: code = 'none', message } = survey;
+    return { history: null, noHistory: whyNot ?? { code, message } };
+  }
+  const thin = pastTooThin(survey.history, trial.takes);
   if (thin === null) return { history: survey.history, noHistory: null };
+  // Not all was read: that there is too little says nothing of what there is.
+  if (survey.noHistory !== undefined)
+    return { history: null, noHistory: { code: survey.noHistory, message: survey.message } };
   const message = {
-    short: `the past has ${duration(lengthOf(survey.history))}, and a trial takes ${duration(horizon)}`,
+    short: `the past has ${duration(lengthOf(survey.history))}, and a trial takes ${duration(trial.takes)}: ${trial.why}`,
     silent: "the stable version's pods had no requests",
     one_pod: 'only one pod of the stable version had requests: there is none to compare it with',
   }[thin];
   return { history: null, noHistory: { code: thin, message } };
+}
+
+/** All that a comparison bets is bet in that time, however long the rollout is. */
+const AA_TRIAL = {
+  takes: DEFAULTS.errors.deposits.horizon,
+  why: 'over so long the comparison spreads what it bets, however short the plan is',
+} as const;
+
+/** No pod was there for a whole trial, and none that was there for a part of one went wrong. */
+function nobodyLived(history: History): string {
+  const { takes } = AA_TRIAL;
+  return `of ${podsOf(history)} pods that had requests in ${duration(lengthOf(history))} none lived through a trial of ${duration(takes)}`;
 }
 
 interface About {
@@ -224,7 +265,9 @@ function tried(about: About, { pace, trials, rolledBack, passed }: Calibration, 
   const pods = podsOf(history);
   const past = lengthOf(history);
   const { wanted } = about;
-  const found = `in ${duration(past)} of ${pods} pods ${rolledBack} of ${passed ? '' : 'the first '}${trials} healthy trials would have been rolled back`;
+  const lived = livedLong(livesOf(history), Math.floor(AA_TRIAL.takes / history.slot), history.slots.length);
+  const alive = lived < pods ? `, of which ${lived} lived through a whole trial,` : '';
+  const found = `in ${duration(past)} of ${pods} pods${alive} ${rolledBack} of ${passed ? '' : 'the first '}${trials} healthy trials would have been rolled back`;
   const words = `${modeWords(pace)}: ${found}`;
   const evidence = setupOf(about, pace, words, { trials, rolledBack, passed, pods, past });
   const more = latencyFindings(about);

@@ -361,8 +361,16 @@ export type Survey =
       readonly rps: number;
       /** For people: what was looked at, or why there is no history. */
       readonly message: string;
+      /** Why there is no history, or no more of it, where that is known. */
+      readonly noHistory?: NoPast;
     }
   | { readonly ok: false; readonly code: NoValueCode; readonly message: string };
+
+/**
+ * `kept_nowhere`: the provider keeps no past. `unnamed`: the metrics do not name the pods. `silent`: it knows of no request.
+ * The rest: what it answered when it was to be read.
+ */
+export type NoPast = 'kept_nowhere' | 'unnamed' | 'silent' | NoValueCode;
 
 /** One look of one guard. */
 export interface GuardQuestion {

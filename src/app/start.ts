@@ -7,7 +7,7 @@ import type { What } from './audit/act.ts';
 import { done } from './audit/act.ts';
 import type { AuditLog } from './audit/log.ts';
 import { noteFulfilled } from './audit/log.ts';
-import { previewEvidence } from './backtest.ts';
+import { previewEvidence, warningsOf } from './backtest.ts';
 import type { ParsePorts } from './parse.ts';
 import { parse } from './parse.ts';
 import type { IdempotencyClaim, Logger, NewRollout, Principal, RolloutStore, Started, TickQueue } from './ports.ts';
@@ -131,7 +131,7 @@ export async function dryRun(ports: StartPorts, document: unknown, principal: Pr
   return {
     kind: 'ok',
     accepted: !checked.findings.some(refuses),
-    findings: checked.findings,
+    findings: [...checked.findings, ...warningsOf(evidence)],
     timeline: entries,
     minimum,
     checks,

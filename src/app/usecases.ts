@@ -5,6 +5,7 @@ import type { BackTest } from '../domain/evidence/backtest.ts';
 import type { EvidenceSetup } from '../domain/evidence/ledger.ts';
 import type { GateWebhook, Millis } from '../domain/plan.ts';
 import type { Rollout } from '../domain/rollout.ts';
+import type { MetricsStatus } from './metrics-status.ts';
 import type {
   Evidence,
   KeptHealth,
@@ -108,7 +109,8 @@ export interface BackTestReport {
   /** null: the plan wants no comparison, and only its checks were replayed. */
   readonly setup: EvidenceSetup | null;
   readonly findings: readonly Finding[];
-  readonly past: { readonly length: Millis; readonly pods: number };
+  /** `pods` had requests; `lived` of them through a whole window of the trials. */
+  readonly past: { readonly length: Millis; readonly pods: number; readonly lived: number };
   /** Checks of the plan that counts cannot answer. */
   readonly notReplayed: readonly { readonly check: string; readonly reason: string }[];
 }
@@ -163,6 +165,8 @@ export interface UseCases {
   ): Promise<RevertResult>;
   /** How a mesh stands in a cluster, by its checks. */
   mesh(question: MeshQuestion): Promise<MeshResult>;
+  /** Which metrics providers answer now. */
+  metricsProviders(): Promise<readonly MetricsStatus[]>;
   get(id: string): Promise<Rollout | null>;
   readonly list: RolloutStore['list'];
   readonly facts: RolloutStore['facts'];

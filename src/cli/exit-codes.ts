@@ -9,7 +9,7 @@ export const EXIT_CODES = {
   done: { code: 0, when: 'Done. While waiting: the rollout has succeeded.' },
   error: {
     code: 1,
-    when: 'Something else: an answer that makes no sense, a bug, a server that is not ready (doctor).',
+    when: 'Something else: an answer that makes no sense, a bug, a server that is not ready (doctor), or whose metrics do not answer (plan backtest).',
   },
   usage: { code: 2, when: 'Wrong command, option or setting. Nothing was sent.' },
   rolled_back: { code: 3, when: 'The rollout was rolled back: all traffic is on the stable version.' },
@@ -102,7 +102,8 @@ export const ENDING_OF_PROBLEM: Readonly<Record<ProblemCode, Ending>> = {
   too_many_streams: 'unreachable',
   no_history: 'refused',
   backtest_busy: 'unreachable',
-  metrics_unavailable: 'unreachable',
+  // The server itself has answered.
+  metrics_unavailable: 'error',
   cluster_unreachable: 'unreachable',
   internal: 'error',
   store_unavailable: 'unreachable',

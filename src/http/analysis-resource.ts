@@ -1,7 +1,7 @@
 /** What can be said of a plan, from the use cases to the wire. Pure. */
 
 import type { BackTestReport, DryRun } from '../app/usecases.ts';
-import type { Rung } from '../domain/evidence/backtest.ts';
+import type { Cause, Rung } from '../domain/evidence/backtest.ts';
 import type { EvidenceSetup } from '../domain/evidence/ledger.ts';
 import type { BackTestBody, DryRunBody, EvidencePlanBody } from './analysis-schemas.ts';
 import { presentFinding } from './resource.ts';
@@ -49,17 +49,19 @@ const presentRung = (rung: Rung): BackTestBody['ladder'][number] => ({
   delayMs: rung.delay,
   harm: rung.harm,
 });
+const presentCauses = (causes: readonly Cause[]) => causes.map(({ cause, times }) => ({ cause, times }));
 const presentCaught = (rung: Rung | null) => (rung === null ? null : presentRung(rung));
 
 export function presentBackTest({ test, words, setup, findings, past, notReplayed }: BackTestReport): BackTestBody {
-  const { healthy, ladder, caught, windows, window, shortened, leftOut, cut } = test;
+  const { healthy, ladder, caught, windows, window, brief, shortened, leftOut, cut } = test;
   return {
     words: [...words],
     evidence: setup === null ? null : presentEvidencePlan(setup),
     findings: findings.map(presentFinding),
-    past: { lengthMs: past.length, pods: past.pods },
+    past: { lengthMs: past.length, pods: past.pods, lived: past.lived },
     windows,
     windowMs: window,
+    brief,
     shortened,
     leftOut,
     cut,
@@ -71,7 +73,11 @@ export function presentBackTest({ test, words, setup, findings, past, notReplaye
       unfinished: healthy.unfinished,
       sharePercent: percentOf(healthy.share),
       intervalPercent: { low: percentOf(healthy.interval.low), high: percentOf(healthy.interval.high) },
-      causes: healthy.causes.map(({ cause, times }) => ({ cause, times })),
+      causes: presentCauses(healthy.causes),
+      waits: {
+        unproven: presentCauses(healthy.waits.unproven),
+        unfinished: presentCauses(healthy.waits.unfinished),
+      },
       timeToPromotionMs: healthy.timeToPromotion,
     },
     ladder: ladder.map(presentRung),

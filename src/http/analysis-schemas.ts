@@ -43,6 +43,8 @@ const outcomes = {
   unfinished: described('The window of the past was over before the rollout was.', z.int()),
 };
 
+const causes = z.array(z.object({ cause: z.string(), times: z.int() }));
+
 const rungSchema = named(
   'BackTestRung',
   'What the plan does to a canary with one regression.',
@@ -68,9 +70,20 @@ export const backTestSchema = named(
     words: described('The result in sentences.', z.array(z.string())),
     evidence: described('null: the plan wants no comparison.', evidencePlanSchema.nullable()),
     findings: z.array(finding),
-    past: z.object({ lengthMs: z.number(), pods: z.int() }),
+    past: z.object({
+      lengthMs: z.number(),
+      pods: described('Pods that had requests in it.', z.int()),
+      lived: described(
+        'Of these, pods that lived through a whole window (80 % of it): only they are trials. Those that were replaced are none.',
+        z.int(),
+      ),
+    }),
     windows: described('Parts of the past, each long enough for a rollout.', z.int()),
     windowMs: z.number(),
+    brief: described(
+      'Pods were replaced too often for windows as long as the plan may wait for its proof: shorter ones were tried.',
+      z.boolean(),
+    ),
     shortened: described('The past is shorter than the plan: only its beginning was tried.', z.boolean()),
     leftOut: described('Healthy trials that the limits or the time left out.', z.int()),
     cut: described('The time was over before every trial was made.', z.boolean()),
@@ -81,9 +94,10 @@ export const backTestSchema = named(
         'Where the true share is with 95 % confidence (Clopper and Pearson), if trials were independent.',
         z.object({ low: percent, high: percent }),
       ),
-      causes: described(
-        'What rolled back, the most frequent first.',
-        z.array(z.object({ cause: z.string(), times: z.int() })),
+      causes: described('What rolled back, the most frequent first.', causes),
+      waits: described(
+        'What the unproven and the unfinished waited for at their end: evidence: proof (too few requests for it), silence, suspicion, shared outage, traffic; check: a name (no pass); holds.',
+        z.object({ unproven: causes, unfinished: causes }),
       ),
       timeToPromotionMs: described('Median; null: none was promoted.', z.number().nullable()),
     }),

@@ -7,7 +7,7 @@ import { refuse } from './problem.ts';
 import { presentFinding } from './resource.ts';
 import type { Route } from './route.ts';
 import { route } from './route.ts';
-import { meshSchema } from './schemas.ts';
+import { meshSchema, metricsProvidersSchema } from './schemas.ts';
 
 export const clusterRoutes = ({ usecases }: { readonly usecases: UseCases }): readonly Route[] => [
   route({
@@ -41,6 +41,21 @@ export const clusterRoutes = ({ usecases }: { readonly usecases: UseCases }): re
         default:
           return result satisfies never;
       }
+    },
+  }),
+  route({
+    method: 'get',
+    path: '/metrics-providers',
+    operationId: 'getMetricsProviders',
+    summary: 'Do the metrics providers answer?',
+    description:
+      'Each provider of each cluster, asked now. One that is away keeps nobody from being ready (/readyz): no step passes without it, and rollbacks go on.',
+    can: 'read',
+    responses: { 200: { description: 'The providers.', body: metricsProvidersSchema } },
+    problems: [],
+    async handle() {
+      const items = await usecases.metricsProviders();
+      return { status: 200, body: { items: items.map((item) => ({ ...item, answers: item.wrong === null })) } };
     },
   }),
 ];

@@ -504,6 +504,22 @@ export const meshSchema = named(
 );
 export type MeshBody = z.input<typeof meshSchema>;
 
+export const metricsProvidersSchema = named(
+  'MetricsProviders',
+  'Where checks and comparisons get their numbers from.',
+  z.object({
+    items: z.array(
+      z.object({
+        cluster: z.string(),
+        provider: z.string(),
+        answers: z.boolean(),
+        wrong: described('What is wrong; null: it answers.', z.string().nullable()),
+      }),
+    ),
+  }),
+);
+export type MetricsProvidersBody = z.input<typeof metricsProvidersSchema>;
+
 const fault = named(
   'Fault',
   'One thing that is wrong with the request. One of pointer, parameter and header says where.',

@@ -9,7 +9,10 @@ const MESHES: Tag = {
   name: 'Meshes',
   description: 'What is installed, what each mesh can carry, and how to install one.',
 };
-const SERVER: Tag = { name: 'Server', description: 'Is it alive and ready, and how does it describe itself?' };
+const SERVER: Tag = {
+  name: 'Server',
+  description: 'Is it alive and ready, do its metrics answer, and how does it describe itself?',
+};
 
 const TAGS: Readonly<Record<string, Tag>> = {
   rollouts: { name: 'Rollouts', description: 'Start, follow, and decide; and the whole history of each.' },
@@ -25,6 +28,7 @@ const TAGS: Readonly<Record<string, Tag>> = {
   healthz: SERVER,
   readyz: SERVER,
   metrics: SERVER,
+  'metrics-providers': SERVER,
   'openapi.json': SERVER,
   schemas: SERVER,
   problems: SERVER,

@@ -1,13 +1,14 @@
 /** Back-tests as they are asked for: what is tried, and what is said where nothing can be tried. */
 import { describe, expect, it } from 'vitest';
-import { type BackTestPorts, backTest, previewEvidence } from '../../src/app/backtest.ts';
+import { type BackTestPorts, backTest, previewEvidence, warningsOf } from '../../src/app/backtest.ts';
 import { prepareEvidence } from '../../src/app/evidence-setup.ts';
 import type { PlanParser } from '../../src/app/plan-schema.ts';
-import type { Survey } from '../../src/app/ports.ts';
+import type { MetricsProvider, Survey } from '../../src/app/ports.ts';
+import { UnknownName } from '../../src/app/ports.ts';
 import type { BackTestReport, BackTestResult } from '../../src/app/usecases.ts';
 import type { EvidencePlan, Plan } from '../../src/domain/plan.ts';
 import { aCheck, aPlan } from '../support/builders.ts';
-import { anEvidencePlan, aPast, aProvider, aSurvey } from '../support/evidence.ts';
+import { anEvidencePlan, aPast, aProvider, aSurvey, replaced } from '../support/evidence.ts';
 
 const HOUR = 3_600_000;
 const past = aPast({ hours: 1, pods: 6, slow: [0.1, 0.03, 0.005] });
@@ -48,7 +49,7 @@ function reportOf(result: BackTestResult): BackTestReport {
 describe('a back-test', () => {
   it('tries the plan on the past that the provider has', async () => {
     const report = reportOf(await backTest(portsOf(aComparedPlan(), aSurvey({ history: past })), {}, null));
-    expect(report.past).toEqual({ length: HOUR, pods: 6 });
+    expect(report.past).toEqual({ length: HOUR, pods: 6, lived: 6 });
     expect(report.test.windows).toBe(2);
     expect(report.test.healthy.trials).toBe(12);
     expect(report.setup?.settings.bounds).toEqual([100, 250, 500]);
@@ -148,6 +149,56 @@ describe('without a past', () => {
     expect(result).toMatchObject({ kind: 'no_history', message: expect.stringContaining('no comparison') });
   });
 
+  it.each<[string, Plan, Survey, string, string | null]>([
+    [
+      'prometheus, which knows of no request, is not told to name prometheus',
+      aComparedPlan(),
+      aSurvey({ message: 'Prometheus knows of no request', noHistory: 'silent' }),
+      'look at the names of namespace, service and Deployments',
+      'name prometheus',
+    ],
+    [
+      'prometheus, whose metrics name no pods, is told what to scrape',
+      aComparedPlan(),
+      aSurvey({ message: 'no pods', noHistory: 'unnamed' }),
+      "the proxies of the stable version's own pods scraped",
+      'name prometheus',
+    ],
+    [
+      'a plan without comparison and checks is told what would be judged by',
+      aComparedPlan(null, []),
+      aSurvey({ history: past }),
+      'add a check of kind error-rate',
+      'name prometheus',
+    ],
+    [
+      'a past that is shorter than a trial is told where the trial has its length from',
+      aComparedPlan(),
+      aSurvey({ history: aPast({ hours: 0.25 }) }),
+      'a trial takes 30 m: over so long the comparison spreads what it bets, however short the plan is',
+      null,
+    ],
+    [
+      'a plan that compares nothing needs no more than its holds and five minutes',
+      aComparedPlan(null),
+      aSurvey({ history: aPast({ hours: 0.05 }) }),
+      'the holds of the plan, and five minutes beyond',
+      null,
+    ],
+  ])('%s', async (_, plan, survey, words, never) => {
+    const result = await backTest(portsOf(plan, survey), {}, null);
+    expect(result).toMatchObject({ kind: 'no_history', message: expect.stringContaining(words) });
+    if (never !== null) expect(JSON.stringify(result)).not.toContain(never);
+  });
+
+  it('that could not be read because Prometheus hung meanwhile is worth asking again', async () => {
+    const hung = aSurvey({ message: 'Prometheus at http://prometheus:9090 did not answer', noHistory: 'timeout' });
+    expect(await backTest(portsOf(aComparedPlan(), hung), {}, null)).toMatchObject({
+      kind: 'unavailable',
+      message: expect.stringContaining('Prometheus at http://prometheus:9090'),
+    });
+  });
+
   it('because the provider is away: says that it is worth asking again', async () => {
     const away: Survey = { ok: false, code: 'unavailable', message: 'connection refused' };
     expect(await backTest(portsOf(aComparedPlan(), away), {}, null)).toMatchObject({ kind: 'unavailable' });
@@ -172,7 +223,136 @@ it('who asks while others wait is told so at once, and all that waited are answe
   expect(kinds).toEqual(new Array(3).fill('no_history'));
 });
 
+describe('by proxies read directly', () => {
+  const direct = aSurvey({ message: 'the provider direct has no past', noHistory: 'kept_nowhere' });
+  /** `kept`: what Prometheus says; null: the cluster has none. */
+  function ported(plan: Plan, kept: Survey | null): BackTestPorts {
+    const provider = (name: string): MetricsProvider => {
+      if (name === 'direct') return { ...aProvider(direct), name };
+      if (kept === null) throw new UnknownName('metrics provider', name, ['direct']);
+      return aProvider(kept);
+    };
+    return { ...portsOf(plan, direct), metrics: { provider } };
+  }
+  const plan = aComparedPlan({ provider: 'direct' });
+
+  it("a plan is tried on Prometheus's past, whether it compares or only checks", async () => {
+    const checks = aComparedPlan(null, [aCheck({ provider: 'direct', minSamples: 5 })]);
+    for (const asked of [plan, checks]) {
+      const report = reportOf(await backTest(ported(asked, aSurvey({ history: past })), {}, null));
+      expect(report.test.healthy.trials).toBeGreaterThan(0);
+    }
+  });
+
+  it.each<[string, Survey, string, string]>([
+    ['short', aSurvey({ history: aPast({ hours: 0.25 }) }), 'no_history', 'the past has 15 m'],
+    [
+      'short, because the rest could not be read,',
+      aSurvey({ history: aPast({ hours: 0.25 }), message: 'what is younger could not be read', noHistory: 'timeout' }),
+      'unavailable',
+      'what is younger could not be read',
+    ],
+  ])("Prometheus's past that is %s is told so", async (_, kept, kind, words) => {
+    expect(await backTest(ported(plan, kept), {}, null)).toMatchObject({
+      kind,
+      message: expect.stringContaining(words),
+    });
+  });
+
+  it.each<[string, Plan, Survey | null, string, string]>([
+    [
+      'shorter blocks than the slots of the past',
+      aComparedPlan({ provider: 'direct', block: 250 }),
+      aSurvey({ history: past }),
+      'no_history',
+      'blocks of 250 ms (analysis.evidence.block) cannot be tried on the past: prometheus has it in slots of 5 s',
+    ],
+    [
+      'a Prometheus that does not answer',
+      plan,
+      { ok: false, code: 'timeout', message: 'Prometheus at http://p did not answer within 6 s' },
+      'unavailable',
+      'Prometheus at http://p did not answer within 6 s',
+    ],
+    [
+      'a Prometheus that knows of no request',
+      plan,
+      aSurvey({ message: 'it knows of none', noHistory: 'silent' }),
+      'no_history',
+      'it knows of none',
+    ],
+    ['a past by other bounds', plan, aSurvey({ history: past, bounds: [7] }), 'no_history', 'other latency bounds'],
+    ['no Prometheus at all', plan, null, 'no_history', 'a Prometheus of the cluster, as metrics provider prometheus'],
+  ])('%s: is said, and not that direct has no past alone', async (_, asked, kept, kind, words) => {
+    expect(await backTest(ported(asked, kept), {}, null)).toMatchObject({
+      kind,
+      message: expect.stringContaining(words),
+    });
+  });
+});
+
+describe('where pods were replaced', () => {
+  const plan = aComparedPlan({ latency: null }, []);
+  const short = { ...plan, steps: [{ weight: 25, hold: 60_000, approval: 'none' as const }] };
+
+  it('every ten minutes, a short plan is tried in short windows by those that lived, and that is said', async () => {
+    const churned = replaced(aPast({ hours: 1, pods: 2 }), 6);
+    const report = reportOf(await backTest(portsOf(short, aSurvey({ history: churned, bounds: [] })), {}, null));
+    expect(report.past.pods).toBe(12);
+    expect(report.test).toMatchObject({ brief: true, window: 6 * 60_000 });
+    expect(report.test.healthy.trials).toBeLessThanOrEqual(2 * report.test.windows);
+    expect(report.findings).toContainEqual(
+      expect.objectContaining({
+        check: 'evidence',
+        level: 'warn',
+        message: expect.stringContaining('of 12 pods that had requests in 1 h none lived through a trial of 30 m'),
+      }),
+    );
+    expect(report.words.join('\n')).toContain('tried in windows of 6 m, a proof that comes later is not seen');
+  });
+
+  it('within minutes, nothing can be tried, and that is said with what to do', async () => {
+    const churned = replaced(aPast({ hours: 1, pods: 2 }), 60);
+    const result = await backTest(portsOf(short, aSurvey({ history: churned, bounds: [] })), {}, null);
+    expect(result).toMatchObject({
+      kind: 'no_history',
+      message: expect.stringContaining('120 pods that had requests none lived'),
+    });
+  });
+
+  it('but for a few, a finding says that the trials say little', async () => {
+    const long = aPast({ hours: 1, pods: 2 });
+    const away = replaced(aPast({ hours: 1, pods: 2, seed: 2 }), 30);
+    const history = { ...long, slots: long.slots.map((pods, k) => [...pods, ...(away.slots[k] ?? [])]) };
+    const report = reportOf(await backTest(portsOf(plan, aSurvey({ history, bounds: [] })), {}, null));
+    expect(report.past).toMatchObject({ pods: 62, lived: 2 });
+    expect(report.findings).toContainEqual(
+      expect.objectContaining({
+        check: 'backtest-pods',
+        level: 'warn',
+        message: expect.stringContaining('only 2 lived'),
+      }),
+    );
+  });
+});
+
 describe('the preview of a dry run', () => {
+  it('warns where its back-test rolls back more of what is healthy than alpha allows, whatever the A/A check says', async () => {
+    const failing = aComparedPlan({ latency: null }, [aCheck({ threshold: { max: 0.0001 }, minSamples: 5 })]);
+    const found = await preview(failing, aSurvey({ history: past, bounds: [] }));
+    expect(found?.setup.calibration?.passed).toBe(true);
+    expect(warningsOf(found)).toEqual([
+      {
+        check: 'backtest',
+        level: 'warn',
+        message: expect.stringMatching(
+          /rolls back \d+ of 12 healthy rollouts .*check: errors; 1 % \(alpha\) is allowed/,
+        ),
+      },
+    ]);
+    expect(warningsOf(await preview(aComparedPlan({}, []), aSurvey({ history: past })))).toEqual([]);
+  });
+
   const preview = async (plan: Plan, survey: Survey | null) =>
     previewEvidence(plan, await prepareEvidence(portsOf(plan, survey), plan));
 

@@ -197,3 +197,36 @@ describe('plan dry-run', () => {
     expect(stdout).not.toContain('judged in independent mode');
   });
 });
+
+describe('plan backtest', () => {
+  const past = aPast({ hours: 1, pods: 6 });
+  const planOf = (max: string) =>
+    stringify(
+      planDocument({
+        analysis: { evidence: { mode: 'auto' }, checks: [{ name: 'errors', kind: 'error-rate', max, minSamples: 5 }] },
+      }),
+    );
+
+  it('tells of metrics that do not answer at once, in the words of the server, and not as a server that is away', async () => {
+    const w = await world();
+    const message = 'Prometheus at http://prometheus:9090 did not answer within 6 s';
+    w.fake.surveyWith({ ok: false, code: 'timeout', message });
+    const { code, stderr } = await sluice(w.url, ['plan', 'backtest', '-'], { input: planOf('30%') });
+    expect(code).toBe(1);
+    expect(stderr).toContain(`the server answered 503: The metrics provider does not answer: ${message}`);
+    expect(stderr).toContain('sluice doctor   says which metrics providers answer');
+    expect(stderr).not.toContain('trying again');
+  });
+
+  it('marks what the back-test warns of, here and in a dry run', async () => {
+    const w = await world();
+    w.fake.surveyWith(aSurvey({ history: past, bounds: [] }));
+    for (const command of ['backtest', 'dry-run']) {
+      const { code, stdout } = await sluice(w.url, ['plan', command, '-'], { input: planOf('0.01%') });
+      expect(code).toBe(0);
+      expect(stdout).toMatch(/▲ backtest +on the past the plan rolls back \d+ of 12 healthy rollouts/);
+    }
+    const { stdout } = await sluice(w.url, ['plan', 'backtest', '-'], { input: planOf('30%') });
+    expect(stdout).not.toContain('▲ backtest');
+  });
+});

@@ -161,6 +161,17 @@ describe('doctor', () => {
     expect(findings).toContainEqual(expect.objectContaining({ part: 'versions', level: 'warn' }));
   });
 
+  it('warns of a metrics provider that does not answer, and fails for nothing else', async () => {
+    const w = await world({ version: '0.1.7' });
+    expect((await sluice(w.url, ['doctor'])).stdout).toContain('answered by prometheus of cluster default');
+    w.fake.metricsAway('Prometheus at http://prometheus:9090 did not answer within 5 s');
+    const { code, stdout } = await sluice(w.url, ['doctor']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/▲ metrics +provider prometheus of cluster default: Prometheus at http:\/\/prometheus:9090/);
+    expect(stdout).toContain('no step passes');
+    expect(stdout).toContain('rollbacks go on');
+  });
+
   it.each([
     ['a port that nobody listens on', 'http://127.0.0.1:9', 10, 'Nothing listens on 127.0.0.1:9'],
     ['a name that nobody has', 'http://sluice.invalid', 10, 'No address is known for sluice.invalid'],

@@ -13,7 +13,7 @@ import { type Trial, trial } from '../../src/domain/evidence/trial.ts';
 import type { TrialPlan } from '../../src/domain/evidence/trial-judges.ts';
 import type { Check } from '../../src/domain/plan.ts';
 import { aCheck } from '../support/builders.ts';
-import { anEvidencePlan, aPast, type PastOptions } from '../support/evidence.ts';
+import { anEvidencePlan, aPast, type PastOptions, replaced } from '../support/evidence.ts';
 
 const MINUTE = 60_000;
 const ROBUST: Pace = { mode: 'robust', block: 10_000, warmUp: 30_000 };
@@ -179,6 +179,86 @@ describe('regressions', () => {
   });
 });
 
+describe('pods that were replaced', () => {
+  const alive = aPast({ hours: 0.5, pods: 4 });
+
+  it('are no trials, and change nothing of those that lived', () => {
+    const gone = replaced(aPast({ hours: 0.5, pods: 2, seed: 3, errors: 0.5 }), 5);
+    const both = { ...alive, slots: alive.slots.map((pods, k) => [...pods, ...(gone.slots[k] ?? [])]) };
+    const { lived, healthy, ladder } = run(planOf(), both);
+    const without = run(planOf(), alive);
+    expect(lived).toBe(4);
+    expect({ healthy, ladder }).toEqual({ healthy: without.healthy, ladder: without.ladder });
+  });
+
+  it('within every window leave nothing to try', () => {
+    expect(run(planOf(), replaced(alive, 15))).toMatchObject({ lived: 0, healthy: { trials: 0 }, ladder: [] });
+  });
+
+  it('once in the past leave the windows in which those before and those after them lived', () => {
+    const { brief, lived, healthy } = run(planOf(), replaced(aPast({ hours: 2, pods: 4 }), 2));
+    expect({ brief, lived, trials: healthy.trials }).toEqual({ brief: false, lived: 8, trials: 16 });
+  });
+
+  it('a while ago leave those that have lived long enough since, wherever the past begins', () => {
+    const before = replaced(aPast({ hours: 0.4, pods: 4 }), 8);
+    const since = aPast({ hours: 0.5, pods: 4, seed: 2 });
+    const nobody = (n: number): Side[] =>
+      Array.from({ length: n }, () => ({ requests: 0, errors: 0, timed: 0, slow: [] }));
+    const slots = [
+      ...before.slots.map((pods) => [...pods, ...nobody(4)]),
+      ...since.slots.map((pods) => [...nobody(32), ...pods]),
+    ];
+    const history = { slot: since.slot, slots };
+    expect(run(planOf(), history)).toMatchObject({ lived: 4, healthy: { trials: 4 } });
+    expect(calibrate(settingsOf(anEvidencePlan(), ROBUST, []), history, [ROBUST])).toMatchObject({
+      trials: 4,
+      passed: true,
+    });
+  });
+
+  it('are not mistaken for those that have few requests', () => {
+    const { lived } = run(planOf(), aPast({ hours: 2, pods: 6, rps: 0.005 }));
+    expect(lived).toBe(6);
+  });
+});
+
+describe('a trial without an end', () => {
+  const check = (part: Partial<Check>) => aCheck({ minSamples: 5, failureLimit: 2, ...part });
+
+  it.each<[string, TrialPlan, PastOptions, Partial<Trial>]>([
+    ['for want of requests for the proof', planOf(), { rps: 0.02 }, { outcome: 'unproven', cause: 'evidence: proof' }],
+    [
+      'because a check has too few requests',
+      planOf({ compared: false, checks: [check({ minSamples: 100_000 })] }),
+      {},
+      { outcome: 'unfinished', cause: 'check: errors' },
+    ],
+    [
+      'because the holds are longer than the past',
+      { ...planOf(), steps: [{ weight: 5, hold: 300 * MINUTE, approval: 'none' }] },
+      {},
+      { outcome: 'unfinished', cause: 'holds' },
+    ],
+  ])('%s says so', (_, plan, options, wanted) => {
+    expect(one(plan, options)).toMatchObject(wanted);
+  });
+
+  it('is told with what it waited for', () => {
+    const unproven = run(planOf({ weights: [50] }), aPast({ hours: 1, pods: 4, rps: 0.02 }));
+    expect(unproven.healthy.waits.unproven[0]?.cause).toBe('evidence: proof');
+    expect(backTestWords(unproven, 6 * MINUTE, 4).join('\n')).toMatch(
+      /would not have been proven safe within analysis.evidence.unproven.after \(\d+: too few requests for the proof of safety/,
+    );
+    const open = run(
+      planOf({ compared: false, checks: [check({ minSamples: 100_000 })] }),
+      aPast({ hours: 1, pods: 4 }),
+    );
+    expect(open.healthy.waits.unfinished).toEqual([{ cause: 'check: errors', times: open.healthy.unfinished }]);
+    expect(backTestWords(open, 6 * MINUTE, 4).join('\n')).toContain('check errors had no pass');
+  });
+});
+
 describe('the answer', () => {
   const past = aPast({ hours: 2, seed: 9 });
 
@@ -213,7 +293,7 @@ describe('the answer', () => {
   it('does not speak of regressions where the healthy service does not pass', () => {
     const plan = planOf({ checks: [aCheck({ threshold: { max: 0.001 }, minSamples: 5 })] });
     const test = run(plan, aPast({ hours: 1, errors: 0.02 }), 1, { healthy: 10, perRegression: 5 });
-    const words = backTestWords(test, 6 * MINUTE).join('\n');
+    const words = backTestWords(test, 6 * MINUTE, 10).join('\n');
     expect(words).toContain('10 by check: errors');
     expect(words).toContain('says nothing of a regression');
     expect(words).not.toContain('more of its responses');
@@ -224,7 +304,7 @@ describe('the answer', () => {
       healthy: 40,
       perRegression: 10,
     });
-    const words = backTestWords(test, 6 * MINUTE).join('\n');
+    const words = backTestWords(test, 6 * MINUTE, 10).join('\n');
     expect(words).toMatch(
       /^0 of 40 healthy rollouts would have been rolled back \(0 %; with 95 % confidence 0 % to 8.81 %\)$/m,
     );

@@ -70,6 +70,38 @@ describe('calibration', () => {
     expect(calibrate(SETTINGS, withGone).trials).toBe(PODS);
   });
 
+  it('counts pods that were replaced where they would have been rolled back, and nowhere else', () => {
+    const past = pastOf(7, 360, null);
+    // One more pod, for five minutes, which fails that part of its requests.
+    const withBrief = (errors: number): History => ({
+      ...past,
+      slots: past.slots.map((pods, k) => {
+        const there = k >= 100 && k < 160;
+        const side: Side = there
+          ? { requests: 25, errors: 25 * errors, timed: 25 * (1 - errors), slow: [] }
+          : { requests: 0, errors: 0, timed: 0, slow: [] };
+        return [...pods, side];
+      }),
+    });
+    expect(calibrate(SETTINGS, withBrief(0))).toEqual(calibrate(SETTINGS, past));
+    const bad = calibrate(SETTINGS, withBrief(0.4));
+    expect([bad.passed, bad.rolledBack]).toEqual([false, 1]);
+  });
+
+  it('is no weaker for pods that died healthy: they do not hide one that was rolled back', () => {
+    const past = pastOf(8, 360, null);
+    const nobody: Side = { requests: 0, errors: 0, timed: 0, slow: [] };
+    const slots = past.slots.map((pods, k) => [
+      ...pods.slice(0, 9),
+      { requests: 25, errors: 10, timed: 15, slow: [] },
+      // 200 that lived for a moment, one after the other.
+      ...Array.from({ length: 200 }, (_, pod) =>
+        pod === k % 200 && k < 200 ? { ...nobody, requests: 25, timed: 25 } : nobody,
+      ),
+    ]);
+    expect(calibrate(SETTINGS, { ...past, slots }).passed).toBe(false);
+  });
+
   it('refuses blocks that the past cannot be cut into', () => {
     const uneven = { ...pastOf(5, 10, null), slot: 3000 };
     expect(() => calibrate(SETTINGS, uneven)).toThrow('whole number');

@@ -28,7 +28,7 @@ describe('POST /analysis/backtest', () => {
     const response = await h.call('post', '/analysis/backtest', { as: 'viewer', body });
     expect(response.status, response.text).toBe(200);
     expect(response.body).toMatchObject({
-      past: { lengthMs: 3_600_000, pods: 6 },
+      past: { lengthMs: 3_600_000, pods: 6, lived: 6 },
       healthy: { trials: expect.any(Number), rolledBack: 0, sharePercent: 0 },
       cut: false,
       notReplayed: [],
@@ -85,6 +85,18 @@ describe('a dry run', () => {
     const response = await h.call('post', '/rollouts?dryRun=true', { body: plan });
     expect(response.status, response.text).toBe(200);
     expect(response.body).toHaveProperty('evidence');
+  });
+
+  it('has the warnings of its back-test among its findings, and refuses nothing for them', async () => {
+    const strict = [{ name: 'errors', kind: 'error-rate', max: '0.01%', minSamples: 5 }];
+    const body = planDocument({ analysis: { checks: strict, evidence: { mode: 'auto' } } });
+    const response = await h.call('post', '/rollouts?dryRun=true', { body });
+    expect(response.status, response.text).toBe(200);
+    expect(response.body.accepted).toBe(true);
+    expect(response.body.findings).toContainEqual(
+      expect.objectContaining({ check: 'backtest', level: 'warn', message: expect.stringContaining('check: errors') }),
+    );
+    expect(response.body.findings).toContainEqual(expect.objectContaining({ check: 'evidence', level: 'pass' }));
   });
 
   it('shows the comparison and its back-test in the declared form', async () => {

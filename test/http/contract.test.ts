@@ -81,6 +81,7 @@ const ACTS: Readonly<Record<string, Act>> = {
   getMetrics: 'read',
   backTestPlan: 'read',
   getMesh: 'read',
+  getMetricsProviders: 'read',
   startFleetRollout: 'start',
   listFleetRollouts: 'read',
   getFleetRollout: 'read',
@@ -288,6 +289,7 @@ const arrange: Readonly<Record<string, (h: Harness) => Promise<Arranged>>> = {
     return { id: rollout };
   },
   getMesh: async () => ({ id: 'default' }),
+  getMetricsProviders: async () => ({ id: '' }),
   startFleetRollout: async () => ({ id: '', body: fleetDocument() }),
   getFleetRollout: async (h) => ({ id: await aFleet(h) }),
   promoteFleetRollout: async (h) => {

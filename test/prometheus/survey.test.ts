@@ -111,6 +111,7 @@ test('a server that runs out of time gives what it had, and the message says wha
   expect(performance.now() - began).toBeLessThan(7_000);
   expect(found.history?.slots).toHaveLength(120);
   expect(found.message).toMatch(/^30 m of 2 pods; what is younger could not be read: .* did not answer within/);
+  expect(found.noHistory).toBe('timeout');
 });
 
 test('bounds that hardly any response exceeds, or most do, are not read, and say so in the past', async () => {

@@ -67,6 +67,20 @@ export function aPast(options: PastOptions = {}): History {
   };
 }
 
+/** The same past with every pod replaced `times` - 1 times, one after the other: as many pods as it had, so many times. */
+export function replaced({ slot, slots }: History, times: number): History {
+  const each = slots.length / times;
+  const nobody = (side: Side): Side => ({ requests: 0, errors: 0, timed: 0, slow: side.slow.map(() => 0) });
+  return {
+    slot,
+    slots: slots.map((pods, k) =>
+      Array.from({ length: times }, (_, life) =>
+        pods.map((side) => (Math.floor(k / each) === life ? side : nobody(side))),
+      ).flat(),
+    ),
+  };
+}
+
 /** What a provider that can count says of a service. */
 export const aSurvey = (part: Partial<Extract<Survey, { ok: true }>> = {}): Survey => ({
   ok: true,

@@ -8,6 +8,7 @@ import { capabilityMatrix, loadMeshes } from '../../src/adapters/registry.ts';
 import { backTest } from '../../src/app/backtest.ts';
 import { command, retry } from '../../src/app/commands.ts';
 import { meshStatus } from '../../src/app/mesh.ts';
+import { metricsStatus } from '../../src/app/metrics-status.ts';
 import { planParser } from '../../src/app/plan-schema.ts';
 import type {
   Logger,
@@ -55,6 +56,8 @@ export interface FakeUseCases extends UseCases {
   cluster(weight: number, ready?: { readonly stable?: number; readonly canary?: number }): void;
   /** What the metrics provider knows of every service; null: it cannot count. */
   surveyWith(survey: Survey | null): void;
+  /** What is wrong with the metrics provider; null: it answers. */
+  metricsAway(message: string | null): void;
   /** What the checks of the mesh find around every target, and in the cluster. */
   findAround(findings: readonly MeshFinding[]): void;
 }
@@ -146,6 +149,7 @@ export function fakeUseCases(targets: readonly Pick<MeshModule, 'kind' | 'target
   let routeWeight = 0;
   const pods = { stable: 2, canary: 2 };
   let known: Survey | null = null;
+  let metricsTrouble: string | null = null;
   let meshFindings: readonly MeshFinding[] = [];
   let made = 0;
   const now = (): number => Date.now() + offset;
@@ -289,6 +293,9 @@ export function fakeUseCases(targets: readonly Pick<MeshModule, 'kind' | 'target
     findAround(findings) {
       meshFindings = findings;
     },
+    metricsAway(message) {
+      metricsTrouble = message;
+    },
     surveyWith(survey) {
       known = survey;
     },
@@ -297,6 +304,10 @@ export function fakeUseCases(targets: readonly Pick<MeshModule, 'kind' | 'target
     start: (document, principal, idempotency) => whole(() => start(startPorts, { document, principal, idempotency })),
     dryRun: (document, principal) => whole(() => dryRun(startPorts, document, principal)),
     backTest: (document, past) => whole(() => backTest(startPorts, document, past)),
+    metricsProviders: () =>
+      whole(() =>
+        metricsStatus([{ cluster: 'default', provider: { name: 'prometheus', ping: async () => metricsTrouble } }]),
+      ),
     mesh: (question) => whole(() => meshStatus({ inspector: anInspector(() => meshFindings) }, question)),
     command: (id, wanted, principal, expected) =>
       whole(() => {

@@ -253,7 +253,16 @@ function open(options: DirectOptions): DirectProvider {
       if ('code' in found) return found;
       const message = `the provider ${NAME} has no past: it reads the pods (${found.words}) from now on`;
       const { bounds, rps } = found;
-      return { ok: true, view: counting.view.name, resolution: intervalMs, bounds, history: null, rps, message };
+      return {
+        ok: true,
+        view: counting.view.name,
+        resolution: intervalMs,
+        bounds,
+        history: null,
+        noHistory: 'kept_nowhere',
+        rps,
+        message,
+      };
     },
 
     ping: () => kube.ping(),

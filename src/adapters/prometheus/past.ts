@@ -1,5 +1,5 @@
 /** The stable version's past by pod, read from Prometheus in pieces. */
-import type { Survey } from '../../app/ports.ts';
+import type { NoPast, Survey } from '../../app/ports.ts';
 import type { Side } from '../../domain/evidence/counts.ts';
 import { duration } from '../../domain/format.ts';
 import type { Millis, Target } from '../../domain/plan.ts';
@@ -7,6 +7,7 @@ import type { CountView, Named } from '../series/counting.ts';
 import { countersOf } from '../series/counting.ts';
 import type { Past } from '../series/history.ts';
 import { openPast } from '../series/history.ts';
+import type { Trouble } from './answer.ts';
 import type { PrometheusClient } from './client.ts';
 import type { Gate } from './gate.ts';
 import { type RawPair, rawQuery } from './raw.ts';
@@ -46,6 +47,8 @@ const SLOT: Millis = 5_000;
 export interface PastFound {
   readonly history: Extract<Survey, { ok: true }>['history'];
   readonly message: string;
+  /** Of one that is not there, or that ends too early because the rest was not read. */
+  readonly noHistory?: NoPast;
 }
 
 export async function pastOf(
@@ -57,10 +60,15 @@ export async function pastOf(
   if (of === undefined)
     return {
       history: null,
+      noHistory: 'unnamed',
       message: 'the metrics do not name the pods of the stable version, so its past cannot be tried',
     };
   if (!(await options.gate.enter(left())))
-    return { history: null, message: 'the past could not be read in time: those of other services were being read' };
+    return {
+      history: null,
+      noHistory: 'timeout',
+      message: 'the past could not be read in time: those of other services were being read',
+    };
   try {
     return await read(options, of, found, left);
   } finally {
@@ -80,7 +88,7 @@ async function read(options: SurveyOptions, of: Seen, found: Bounds, left: () =>
   const alone: RawPair = { ...of.named, canary: of.named.stable, bounds: tellingOf(found) };
   let reached = from;
   let chunk = CHUNK;
-  let missing: string | null = null;
+  let missing: Trouble | null = null;
   while (reached < now && missing === null) {
     const to = Math.min(now, reached + chunk);
     const query = rawQuery(of.view, [alone], to - reached + 2 * scrapeInterval);
@@ -89,12 +97,14 @@ async function read(options: SurveyOptions, of: Seen, found: Bounds, left: () =>
       enter(entered, of, bounds, answer.series);
       reached = to;
     } else if (answer.tooMuch && chunk > SHORTEST) chunk /= 2;
-    else missing = answer.message;
+    else missing = answer;
   }
   const history = heard(entered, Math.floor((reached - from) / slot), (bound) =>
     common.has(bounds[bound] ?? Number.NaN),
   );
-  return { history, message: wordsOf(options, history, missing) };
+  const message = wordsOf(options, history, missing?.message ?? null);
+  if (history !== null && missing === null) return { history, message };
+  return { history, message, noHistory: missing?.code ?? 'silent' };
 }
 
 /** One at least: without any, nobody would ask how many responses were timed. */

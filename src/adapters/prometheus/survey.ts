@@ -24,7 +24,7 @@ export async function survey(options: SurveyOptions): Promise<Survey> {
   const found = await boundsOf(options, chosen, left());
   if (!found.ok) return found;
   const byPod = seen.find(({ view, requests }) => view.labels.pod !== null && requests >= busiest * SEES_ENOUGH);
-  const { history, message } = await pastOf(options, byPod, found, left);
+  const { history, message, noHistory } = await pastOf(options, byPod, found, left);
   return {
     ok: true,
     view: chosen.view.name,
@@ -33,6 +33,7 @@ export async function survey(options: SurveyOptions): Promise<Survey> {
     history,
     rps: chosen.requests / (PRESENT / 1000),
     message,
+    ...(noHistory === undefined ? {} : { noHistory }),
   };
 }
 

@@ -1,4 +1,5 @@
 /** `sluice doctor`: from the settings over the network to the token, each with what to do about it. */
+import type { MetricsProvidersBody } from '../../http/schemas.ts';
 import { PATIENCE, tokenFor } from '../call.ts';
 import type { Call } from '../command.ts';
 import type { Ending } from '../exit-codes.ts';
@@ -74,6 +75,7 @@ async function examined(call: Call): Promise<readonly Finding[]> {
       reached,
       versions(health, call.version),
       ...readiness(ready),
+      ...metrics(await wire.send({ method: 'GET', path: '/metrics-providers', within: 10_000 })),
       clock(wire),
       await token(wire, server),
     ];
@@ -158,6 +160,36 @@ function readiness(ready: Answer | Silence): readonly Finding[] {
   if (missing.length === 0)
     return [{ part: 'ready', level: 'fail', ending: 'error', message: `/readyz answers ${ready.status}` }];
   return missing.map(({ part, message }) => ({ part: `ready: ${part}`, level: 'fail', ending: 'error', message }));
+}
+
+/** Nothing of a server that is older, nor where the token is not valid: that is said elsewhere. */
+function metrics(answer: Answer | Silence): readonly Finding[] {
+  const items = answer.kind === 'answer' && answer.status === 200 ? providersIn(answer.text) : [];
+  const away = items.flatMap(({ cluster, provider, wrong }): Finding[] =>
+    wrong === null
+      ? []
+      : [
+          {
+            part: 'metrics',
+            level: 'warn',
+            message: `provider ${provider} of cluster ${cluster}: ${wrong}`,
+            advice:
+              'Without it no step passes: rollouts wait, or go back where their plan says so (noData); rollbacks go on',
+          },
+        ],
+  );
+  if (items.length === 0 || away.length > 0) return away;
+  const names = items.map(({ cluster, provider }) => `${provider} of cluster ${cluster}`).join(', ');
+  return [{ part: 'metrics', level: 'pass', message: `answered by ${names}` }];
+}
+
+function providersIn(text: string): MetricsProvidersBody['items'] {
+  try {
+    const { items } = JSON.parse(text) as Partial<MetricsProvidersBody>;
+    return Array.isArray(items) ? items : [];
+  } catch {
+    return [];
+  }
 }
 
 /** Date headers have whole seconds, and an answer takes its time. */

@@ -1,4 +1,5 @@
 /** `sluice plan backtest`: would this plan have rolled back the stable version's own past, and what would it have caught? */
+import type { BackTestBody } from '../../http/analysis-schemas.ts';
 import { PATIENCE } from '../call.ts';
 import type { Call } from '../command.ts';
 import type { Ending } from '../exit-codes.ts';
@@ -7,7 +8,9 @@ import { Failure } from '../failure.ts';
 import { readPlan } from '../plan-file.ts';
 import { refusedPlan } from '../refused-plan.ts';
 import { printDocument } from '../show/data.ts';
+import { findingLines } from '../show/findings.ts';
 import { documentLines } from '../show/generic.ts';
+import type { Line } from '../show/line.ts';
 import { bodyOf } from '../wire/api.ts';
 import { problemOf } from '../wire/problem.ts';
 
@@ -28,9 +31,16 @@ export async function run(call: Call): Promise<Ending> {
       ]);
     throw refusedPlan(answer, plan, 'plan backtest', 'plan dry-run');
   }
-  const body = bodyOf<unknown>(answer, 'plan backtest');
+  const body = bodyOf<Partial<BackTestBody>>(answer, 'plan backtest');
   const { output, terminal } = call;
   if (output !== null) await printDocument(terminal, output, body, []);
-  else for (const line of documentLines(body)) terminal.line(line);
+  else for (const line of [...warnings(body, terminal.unicode), ...documentLines(body)]) terminal.line(line);
   return 'done';
 }
+
+/** What is to be known before any figure is read. */
+const warnings = ({ findings = [] }: Partial<BackTestBody>, unicode: boolean): readonly Line[] =>
+  findingLines(
+    findings.filter(({ level }) => level !== 'pass'),
+    unicode,
+  );

@@ -4,7 +4,9 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Millis } from '../../domain/plan.ts';
+import type { ProblemCode } from '../../http/problem.ts';
 import { Failure } from '../failure.ts';
+import { problemOf } from './problem.ts';
 import type { Answer, Asked, Silence, Wire } from './wire.ts';
 
 export interface Patience {
@@ -47,8 +49,12 @@ export function wishOf(header: string | undefined): Millis | null {
 
 const isProblem = ({ headers }: Answer): boolean => (headers['content-type'] ?? '').includes('problem+json');
 
+/** The server has waited for the part that is away itself: who asks is to know, not to wait once more. */
+const WAITED_FOR: ReadonlySet<string> = new Set<ProblemCode>(['metrics_unavailable']);
+
 /** Worth another try: the server, or what stands in front of it, says that it cannot now. */
 export function isPassing(answer: Answer, answeredBefore: boolean): boolean {
+  if (WAITED_FOR.has(problemOf(answer)?.code ?? '')) return false;
   if ([429, 500, 502, 503, 504].includes(answer.status)) return true;
   // An ingress whose back end is just being replaced answers 404 in its own words.
   return answer.status === 404 && answeredBefore && !isProblem(answer);
@@ -101,7 +107,7 @@ const isHopeless = (result: Answer | Silence): boolean => result.kind === 'silen
 /** null: a real answer. */
 function troubleOf(result: Answer | Silence, answeredBefore: boolean): string | null {
   if (result.kind === 'silence') return `no answer (${silenceWords(result)})`;
-  return isPassing(result, answeredBefore) ? `the answer is ${result.status}${detailOf(result)}` : null;
+  return isPassing(result, answeredBefore) ? `the server answered ${result.status}${detailOf(result)}` : null;
 }
 
 /** Most messages name their code already. */
@@ -109,13 +115,8 @@ export const silenceWords = ({ code, message }: Silence): string =>
   message.includes(code) || code === 'TIMEOUT' ? message : `${code}: ${message}`;
 
 function detailOf(answer: Answer): string {
-  if (!isProblem(answer)) return '';
-  try {
-    const { detail } = JSON.parse(answer.text) as { detail?: unknown };
-    return typeof detail === 'string' ? ` (${detail})` : '';
-  } catch {
-    return '';
-  }
+  const detail = problemOf(answer)?.detail ?? '';
+  return detail === '' ? '' : `: ${detail}`;
 }
 
 function unreachable(wire: Wire, trouble: string, result: Answer | Silence): Failure {

@@ -66,9 +66,11 @@ export function refusal(answer: Answer, of: string, problem = problemOf(answer))
     ...(problem.code === 'unauthenticated'
       ? ['sluice login   stores a new token, or signs in by the browser (--oidc); or set SLUICE_TOKEN']
       : []),
+    ...(problem.code === 'metrics_unavailable' ? ['sluice doctor   says which metrics providers answer'] : []),
     ...(status >= 500 && problem.requestId !== null ? [`Request id: ${problem.requestId}`] : []),
   ];
-  const message = `${of}: ${problem.title}: ${problem.detail}`;
+  const answered = status >= 500 ? `the server answered ${status}: ` : '';
+  const message = `${of}: ${answered}${problem.title}: ${problem.detail}`;
   return new Failure(endingOfProblem(problem.code, status), message, advice, safeParse(answer.text));
 }
 

@@ -14,6 +14,7 @@ import type { Window } from './casting.ts';
 import { windowOf } from './casting.ts';
 import type { Interval } from './interval.ts';
 import { shareInterval } from './interval.ts';
+import { firstsOf, livesOf } from './lives.ts';
 import type { Regression } from './regression.ts';
 import type { Trial } from './trial.ts';
 import { trial } from './trial.ts';
@@ -40,6 +41,10 @@ export interface BackTest {
   /** Windows of the past, and how long each is in milliseconds. */
   readonly windows: number;
   readonly window: Millis;
+  /** Pods that were there for nearly all of one window at least. */
+  readonly lived: number;
+  /** The windows are shorter than the plan may wait for its proof, because pods were replaced too often for such. */
+  readonly brief: boolean;
   /** The past is shorter than the plan: trials end before the plan does. */
   readonly shortened: boolean;
   /** Trials that the limits or the time left out. */
@@ -53,9 +58,16 @@ export interface Healthy extends Outcomes {
   readonly share: number;
   readonly interval: Interval;
   /** What rolled back, and how often. */
-  readonly causes: readonly { readonly cause: string; readonly times: number }[];
+  readonly causes: readonly Cause[];
+  /** What those that are `unproven`, and those that are `unfinished`, waited for at their end. */
+  readonly waits: { readonly unproven: readonly Cause[]; readonly unfinished: readonly Cause[] };
   /** Median time from the first traffic to the promotion in milliseconds; null: none was promoted. */
   readonly timeToPromotion: Millis | null;
+}
+
+export interface Cause {
+  readonly cause: string;
+  readonly times: number;
 }
 
 interface Outcomes {
@@ -125,24 +137,40 @@ export function* backTesting(input: BackTestInput): Generator<void, BackTest, bo
     caught: { errors: caughtOf(found, ladder, 'errors'), slow: caughtOf(found, ladder, 'slow') },
     windows: laid.windows.length,
     window: laid.slots * history.slot,
+    lived: laid.lived,
+    brief: laid.brief,
     shortened: laid.shortened,
     leftOut: candidates.length - healthy.length,
     cut,
   };
 }
 
-/** Windows that do not overlap, each as long as a rollout may take; one that is shorter where the past is. */
+/** Time of the past that a trial of the plan wants: all that its rollout may take, and what it takes at least. */
+export function trialTime(plan: TrialPlan): { readonly whole: Millis; readonly least: Millis } {
+  const least = minimumOf(plan) + SLACK;
+  return { whole: Math.max(least, plan.evidence?.unproven.after ?? 0), least };
+}
+
+/**
+ * Windows that do not overlap, each as long as a rollout may take; one that is shorter where the past is. Where most pods
+ * were replaced within such a window, windows of the time that the plan takes at least, if more pods were there for those:
+ * a proof that comes late is then not seen, but what was rolled back was.
+ */
 function windowsOf(plan: TrialPlan, history: History) {
   const { slot, slots } = history;
-  const minimum = minimumOf(plan);
-  const wanted = Math.ceil(Math.max(minimum + SLACK, plan.evidence?.unproven.after ?? 0) / slot);
-  const length = Math.min(Math.max(wanted, 1), slots.length);
-  const count = length === 0 ? 0 : Math.floor(slots.length / length);
-  return {
-    slots: length,
-    windows: Array.from({ length: count }, (_, i) => windowOf(history, i * length, length)),
-    shortened: length * slot < minimum,
+  const lives = livesOf(history);
+  const laidOut = (wanted: Millis) => {
+    const length = Math.min(Math.max(Math.ceil(wanted / slot), 1), slots.length);
+    const windows = firstsOf(slots.length, length).map((first) => windowOf(history, first, length, lives));
+    return { slots: length, windows, lived: new Set(windows.flatMap(({ pods }) => pods)).size };
   };
+  const { whole, least } = trialTime(plan);
+  const wanted = laidOut(whole);
+  const had = lives.filter((life) => life !== null).length;
+  const shorter = 2 * wanted.lived < had ? laidOut(least) : wanted;
+  const brief = shorter.slots < wanted.slots && shorter.lived > wanted.lived;
+  const chosen = brief ? shorter : wanted;
+  return { ...chosen, brief, shortened: chosen.slots * slot < minimumOf(plan) };
 }
 
 /** In an order in which every beginning is spread over the whole: by steps of the golden ratio. */
@@ -175,15 +203,22 @@ function outcomesOf(trials: readonly Trial[]): Outcomes {
 
 function healthyOf(trials: readonly Trial[]): Healthy {
   const outcomes = outcomesOf(trials);
-  const causes = new Map<string, number>();
-  for (const { cause } of trials) if (cause !== null) causes.set(cause, (causes.get(cause) ?? 0) + 1);
   return {
     ...outcomes,
     share: outcomes.trials === 0 ? 0 : outcomes.rolledBack / outcomes.trials,
     interval: shareInterval(outcomes.rolledBack, outcomes.trials),
-    causes: [...causes].map(([cause, times]) => ({ cause, times })).toSorted((a, b) => b.times - a.times),
+    causes: causesOf(trials, 'rolled_back'),
+    waits: { unproven: causesOf(trials, 'unproven'), unfinished: causesOf(trials, 'unfinished') },
     timeToPromotion: median(trials.filter((t) => t.outcome === 'promoted').map((t) => t.at)),
   };
+}
+
+/** The most frequent first. */
+function causesOf(trials: readonly Trial[], of: Trial['outcome']): readonly Cause[] {
+  const causes = new Map<string, number>();
+  for (const { outcome, cause } of trials)
+    if (outcome === of && cause !== null) causes.set(cause, (causes.get(cause) ?? 0) + 1);
+  return [...causes].map(([cause, times]) => ({ cause, times })).toSorted((a, b) => b.times - a.times);
 }
 
 function rungOf(regression: Regression, trials: readonly Trial[]): Rung {

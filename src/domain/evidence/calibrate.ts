@@ -5,6 +5,7 @@
  */
 import type { Block, Side } from './counts.ts';
 import type { Mode } from './factor.ts';
+import { firstsOf, livesOf, wasThere } from './lives.ts';
 import type { EvidenceSettings } from './settings.ts';
 import { begin, step } from './state.ts';
 
@@ -40,7 +41,7 @@ export const PACES: readonly Pace[] = [
 
 export interface Calibration {
   readonly pace: Pace;
-  /** Rollouts that were tried with this pace, and how many of them were rolled back. */
+  /** Rollouts that were tried with this pace, and how many of them were rolled back: see `replayPods` for what is one. */
   readonly trials: number;
   readonly rolledBack: number;
   /** false: even the most patient pace rolled back too often (the service's pods differ too much), or too few trials were made. */
@@ -94,6 +95,10 @@ export function* calibrating(
 export const enough = ({ mode }: Pace, { alpha }: Pick<EvidenceSettings, 'alpha'>): number =>
   mode === 'independent' ? Math.ceil(1 / alpha) : 1;
 
+/**
+ * Pods that were there for nearly all of a trial are tried. Of those that were not (replaced, scaled away) only the ones that
+ * are rolled back count: that one did not go wrong in its few minutes says nothing, and as a trial it would hide one that did.
+ */
 function* replayPods(
   settings: EvidenceSettings,
   { slot, slots }: History,
@@ -104,8 +109,9 @@ function* replayPods(
   if (!Number.isInteger(perBlock) || perBlock < 1)
     throw new Error(`calibrate: blocks of ${block} ms must be a whole number of the history's slots of ${slot} ms`);
   const perTrial = Math.max(1, Math.floor(settings.errors.deposits.horizon / block));
-  const windows: { readonly trial: Rows; readonly totals: readonly Side[] }[] = [];
-  for (let first = 0; first + perTrial * perBlock <= slots.length; first += perTrial * perBlock) {
+  const lives = livesOf({ slot, slots });
+  const windows: { readonly trial: Rows; readonly totals: readonly Side[]; readonly first: number }[] = [];
+  for (const first of firstsOf(slots.length, perTrial * perBlock)) {
     const trial: (readonly Side[])[] = [];
     const totals: Side[] = [];
     for (let k = 0; k < perTrial; k++) {
@@ -114,21 +120,31 @@ function* replayPods(
       totals.push(row.reduce(plus, EMPTY));
       yield;
     }
-    windows.push({ trial, totals });
+    windows.push({ trial, totals, first });
   }
   // A pod that had no request then was not there: it says nothing about how often one would be rolled back.
   const candidates = windows.flatMap((window) =>
     (window.trial[0] ?? []).flatMap((_, pod) =>
-      window.trial.some((pods) => (pods[pod]?.requests ?? 0) > 0) ? [{ ...window, pod }] : [],
+      window.trial.some((pods) => (pods[pod]?.requests ?? 0) > 0)
+        ? [{ ...window, pod, whole: wasThere(lives[pod], window.first, perTrial * perBlock) }]
+        : [],
     ),
   );
-  const chosen = spread(candidates, most);
-  const bearable = settings.alpha * chosen.length;
+  const whole = spread(
+    candidates.filter((one) => one.whole),
+    most,
+  );
+  const parts = spread(
+    candidates.filter((one) => !one.whole),
+    Math.ceil(most / 2),
+  );
+  const bearable = settings.alpha * whole.length;
   let trials = 0;
   let rolledBack = 0;
-  for (const { trial, totals, pod } of chosen) {
-    trials++;
-    if (wouldRollBack(settings, trial, totals, pod, block)) rolledBack++;
+  for (const one of [...whole, ...parts]) {
+    const bad = wouldRollBack(settings, one.trial, one.totals, one.pod, block);
+    if (one.whole || bad) trials++;
+    if (bad) rolledBack++;
     if (rolledBack > bearable) break;
     yield;
   }

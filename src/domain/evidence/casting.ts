@@ -1,14 +1,15 @@
 /** Which pods of the past play the canary, and how much of each, so that it gets a wanted share of the requests. */
 import type { History } from './calibrate.ts';
+import { livesOf, wasThere } from './lives.ts';
 
 /** Part of the past that a trial is made of. */
 export interface Window {
   readonly first: number;
   /** Their number. */
   readonly slots: number;
-  /** Requests of each pod in it. */
+  /** Requests of each pod in it; 0 of one that was not there for nearly all of it: it plays no part. */
   readonly requests: readonly number[];
-  /** Pods that had requests nearly all the time, or at any time where none had: those that can be the canary's first. */
+  /** Pods that have a part: each can be the canary's first. None where fewer than two were there. */
   readonly pods: readonly number[];
 }
 
@@ -48,21 +49,17 @@ export function cast({ requests }: Pick<Window, 'requests'>, pod: number, wanted
   return { canary, stable: order.slice(canary.length), share };
 }
 
-/** Part of the window that a pod must have been there: one that ended in it would look like a canary without traffic. */
-const THERE = 0.8;
-
-export function windowOf({ slots: past }: History, first: number, slots: number): Window {
-  const requests: number[] = [];
-  const began: number[] = [];
-  const ended: number[] = [];
+/**
+ * `lives`: of the same past. A pod that began or ended in the window is left out on both sides: as the canary it would look
+ * like one without traffic, and with the stable it would change everybody's share of the requests.
+ */
+export function windowOf(past: History, first: number, slots: number, lives = livesOf(past)): Window {
+  const requests: number[] = (past.slots[first] ?? []).map(() => 0);
   for (let k = 0; k < slots; k++)
-    past[first + k]?.forEach((side, pod) => {
+    past.slots[first + k]?.forEach((side, pod) => {
       requests[pod] = (requests[pod] ?? 0) + side.requests;
-      if (side.requests <= 0) return;
-      began[pod] ??= k;
-      ended[pod] = k;
     });
-  const served = requests.flatMap((n, pod) => (n > 0 ? [pod] : []));
-  const there = served.filter((pod) => (ended[pod] ?? 0) - (began[pod] ?? 0) + 1 >= THERE * slots);
-  return { first, slots, requests, pods: there.length > 0 ? there : served };
+  const there = requests.map((n, pod) => (wasThere(lives[pod], first, slots) ? n : 0));
+  const pods = there.flatMap((n, pod) => (n > 0 ? [pod] : []));
+  return { first, slots, requests: there, pods: pods.length > 1 ? pods : [] };
 }

@@ -59,6 +59,14 @@ const totals = (groups: readonly Group[], role: 'canary' | 'stable') =>
 
 // ── the comparison ──────────────────────────────────────────────────────────────────────────────────────────────────
 
+/**
+ * What the comparison waits for: requests of both versions at this step, an end of the suspicion, of failures of both, of a
+ * share that is not as wanted, or the proof of safety, for which there were too few requests.
+ */
+export type Held = 'silence' | 'suspicion' | 'shared outage' | 'traffic' | 'proof';
+export type Gate = { readonly kind: 'open' } | { readonly kind: 'wait' | 'unproven'; readonly reason: Held };
+export const OPEN: Gate = { kind: 'open' };
+
 /** A side that is silent is waited for so many blocks: as in a rollout (`ledger.ts`). */
 const PATIENCE = 3;
 
@@ -88,6 +96,15 @@ export function comparing({ evidence, noData }: TrialPlan, slot: Millis) {
     return noData.then === 'rollback' && blindSince !== null && at - blindSince >= noData.patience ? 'no_data' : null;
   }
 
+  /** Why the step is not left; null: it may be. */
+  function held(last: boolean): Held | null {
+    if (!heard) return 'silence';
+    if (logTotal(state, settings) >= Math.log(settings.holdAt)) return 'suspicion';
+    if (bothFail(state.sharedOutage, settings.alpha)) return 'shared outage';
+    if (trafficTrouble(state.traffic, settings.alpha) !== null) return 'traffic';
+    return last && logSafety(state.safety) < -Math.log(settings.beta) ? 'proof' : null;
+  }
+
   return {
     /** Why the canary goes back; null: it does not. */
     take(groups: readonly Group[], share: number, at: Millis): string | null {
@@ -101,16 +118,12 @@ export function comparing({ evidence, noData }: TrialPlan, slot: Millis) {
       heard = false;
       blindSince = null;
     },
-    gate(last: boolean, at: Millis, heldSince: Millis): 'open' | 'wait' | 'unproven' {
-      const quiet =
-        logTotal(state, settings) < Math.log(settings.holdAt) &&
-        !bothFail(state.sharedOutage, settings.alpha) &&
-        trafficTrouble(state.traffic, settings.alpha) === null;
-      const safe = logSafety(state.safety) >= -Math.log(settings.beta);
-      if (heard && quiet && (safe || !last)) return 'open';
-      if (at - (last ? 0 : heldSince) < unproven.after) return 'wait';
+    gate(last: boolean, at: Millis, heldSince: Millis): Gate {
+      const reason = held(last);
+      if (reason === null) return OPEN;
+      if (at - (last ? 0 : heldSince) < unproven.after) return { kind: 'wait', reason };
       // Only what is merely not known may go on all the same.
-      return unproven.then === 'promote' && heard && quiet ? 'open' : 'unproven';
+      return unproven.then === 'promote' && reason === 'proof' ? OPEN : { kind: 'unproven', reason };
     },
   };
 }
@@ -166,7 +179,8 @@ export function checking({ checks, interval, settle, noData }: TrialPlan, slot: 
       }
       return null;
     },
-    pass: (): boolean => checks.every(({ name }) => tallies.get(name)?.last === 'pass'),
+    /** Name of a check that has not passed at this step; null: all have. */
+    waitsFor: (): string | null => checks.find(({ name }) => tallies.get(name)?.last !== 'pass')?.name ?? null,
     enter(): void {
       seen = [];
       evaluated = null;

@@ -11,7 +11,7 @@ import { seeded } from './random.ts';
 import type { Regression } from './regression.ts';
 import { thinned, worsened } from './regression.ts';
 import type { TrialPlan } from './trial-judges.ts';
-import { checking, comparing, enter, nobody } from './trial-judges.ts';
+import { checking, comparing, enter, nobody, OPEN } from './trial-judges.ts';
 
 export interface TrialSetup {
   readonly history: History;
@@ -24,10 +24,13 @@ export interface TrialSetup {
 
 export interface Trial {
   /**
-   * `unproven`: the time for the proof of safety was over, and a person would be asked. `unfinished`: the window was, or a check could not be judged.
+   * `unproven`: the time for the proof of safety was over, and a person would be asked. `unfinished`: the window was.
    */
   readonly outcome: 'rolled_back' | 'promoted' | 'unproven' | 'unfinished';
-  /** Of a rollback: "evidence: errors", "check: outage". */
+  /**
+   * Of a rollback: "evidence: errors", "check: outage". Of one that did not come to an end, what it waited for: "evidence:
+   * proof" (and whatever else `Held` names), "check: outage" (no pass), "holds" (the plan's own). null: promoted.
+   */
   readonly cause: string | null;
   /** Milliseconds from the first traffic to the outcome. */
   readonly at: Millis;
@@ -46,10 +49,11 @@ export function trial(plan: TrialPlan, setup: TrialSetup): Trial {
     const end = run.take(counted, (k + 1) * history.slot);
     if (end !== null) return { ...end, at: (k + 1) * history.slot, harm: run.harm() };
   }
-  return { outcome: 'unfinished', cause: null, at: slots * history.slot, harm: run.harm() };
+  return { outcome: 'unfinished', cause: run.waits(), at: slots * history.slot, harm: run.harm() };
 }
 
 type End = Pick<Trial, 'outcome' | 'cause'>;
+const HOLDS = 'holds';
 const rolledBack = (cause: string): End => ({ outcome: 'rolled_back', cause });
 
 function begun(plan: TrialPlan, setup: TrialSetup) {
@@ -59,6 +63,7 @@ function begun(plan: TrialPlan, setup: TrialSetup) {
   const evidence = comparing(plan, slot);
   let step = 0;
   let reached = 0;
+  let waits = HOLDS;
   const casts = plan.steps.map(({ weight }) => cast(setup.window, setup.pod, weight / 100));
   const last = plan.steps.length - 1;
 
@@ -69,13 +74,21 @@ function begun(plan: TrialPlan, setup: TrialSetup) {
     if (failed !== null) return rolledBack(`check: ${failed}`);
     if (worse !== null) return rolledBack(`evidence: ${worse}`);
     const hold = (plan.steps[step]?.hold ?? 0) + (step === last ? (plan.evidence?.bake ?? 0) : 0);
-    if (at - reached < hold || !checks.pass()) return null;
-    const gate = evidence?.gate(step === last, at, reached + hold) ?? 'open';
-    if (gate === 'wait') return null;
-    if (gate === 'unproven')
+    waits = HOLDS;
+    if (at - reached < hold) return null;
+    const unjudged = checks.waitsFor();
+    if (unjudged !== null) {
+      waits = `check: ${unjudged}`;
+      return null;
+    }
+    const gate = evidence?.gate(step === last, at, reached + hold) ?? OPEN;
+    if (gate.kind !== 'open') {
+      waits = `evidence: ${gate.reason}`;
+      if (gate.kind === 'wait') return null;
       return plan.evidence?.unproven.then === 'rollback'
         ? rolledBack('evidence: unproven')
-        : { outcome: 'unproven', cause: null };
+        : { outcome: 'unproven', cause: waits };
+    }
     if (step === last) return { outcome: 'promoted', cause: null };
     step++;
     reached = at;
@@ -83,7 +96,12 @@ function begun(plan: TrialPlan, setup: TrialSetup) {
     evidence?.enter(share, at);
     return null;
   }
-  return { take, count: (pods: readonly Side[], k: number) => world.count(pods, casts[step], k), harm: world.harm };
+  return {
+    take,
+    count: (pods: readonly Side[], k: number) => world.count(pods, casts[step], k),
+    harm: world.harm,
+    waits: () => waits,
+  };
 }
 
 // ── the canary's and the stable's requests ──────────────────────────────────────────────────────────────────────────

@@ -248,14 +248,15 @@ function comparison({ evidence }) {
 }
 
 /** What the plan would have done to the stable version's own pods. @param {BackTest} test */
-function backTest({ words, past, windows, healthy, ladder, notReplayed }) {
+function backTest({ words, past, windows, healthy, ladder, findings, notReplayed }) {
   return [
     h('h2', {}, 'On the past'),
+    findingList(findings.filter(({ level }) => level !== 'pass')),
     words.map((sentence) => h('p', { class: 'sentence' }, sentence)),
     h(
       'p',
       { class: 'note' },
-      `${count(healthy.trials)} healthy trials over ${duration(past.lengthMs)} of ${past.pods} pods, in ${windows} ${windows === 1 ? 'window' : 'windows'}: ${healthy.rolledBack} rolled back (${plain(healthy.sharePercent)} %, between ${plain(healthy.intervalPercent.low)} % and ${plain(healthy.intervalPercent.high)} %), ${healthy.promoted} promoted, ${healthy.unproven} not proven.`,
+      `${count(healthy.trials)} healthy trials over ${duration(past.lengthMs)} of ${past.pods} pods, ${past.lived} of which lived long enough, in ${windows} ${windows === 1 ? 'window' : 'windows'}: ${healthy.rolledBack} rolled back (${plain(healthy.sharePercent)} %, between ${plain(healthy.intervalPercent.low)} % and ${plain(healthy.intervalPercent.high)} %), ${healthy.promoted} promoted, ${healthy.unproven} not proven, ${healthy.unfinished} without an end.`,
     ),
     ladder.length === 0 ? null : rungs(ladder),
     notReplayed.map(({ check, reason }) => h('p', { class: 'note' }, `${check} could not be tried: ${reason}`)),
