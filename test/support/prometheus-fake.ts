@@ -1,6 +1,7 @@
 /** A server that a test scripts: it says, as Prometheus would or would not, whatever the test wants. */
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { silenceQuery } from '../../src/adapters/prometheus/silence.ts';
 
 export interface SeenRequest {
   readonly method: string;
@@ -36,6 +37,8 @@ export async function fakePrometheus(first: Script = success([])): Promise<FakeP
       open -= 1;
     });
     const seen = await read(request);
+    // Whether it was there all the time is asked beside other questions: a fake always was.
+    if (seen.query.startsWith(silenceQuery(60_000, 1_000).split('[')[0] ?? '')) return success([])(seen, response);
     requests.push(seen);
     await script(seen, response);
   });

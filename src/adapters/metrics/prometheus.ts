@@ -19,6 +19,7 @@ import { checkQuery, renderQuery } from '../prometheus/placeholders.ts';
 import { type PodUnit, podKey, podsLane } from '../prometheus/pods-lane.ts';
 import { lookBack, type RawCount, type RawPair, rawKey, rawLane, rawQuery } from '../prometheus/raw.ts';
 import { combined, errorRatio, latencyQuantile, type Sight, type Words } from '../prometheus/sights.ts';
+import { Silences } from '../prometheus/silence.ts';
 import { survey, viewToCount } from '../prometheus/survey.ts';
 import { errorRatioQuery, type Latency, quantileQuery } from '../prometheus/templates.ts';
 import type { CountView } from '../series/counting.ts';
@@ -110,7 +111,8 @@ function open(options: PrometheusOptions): MetricsProvider & GuardSource {
       .countingOf(target)
       .map((view) => kept(oursToCount, view, () => renamedCounts(view, options.metricNames ?? {})));
 
-  const asking = (window: Millis) => ({ window, scrapeInterval: scrapeIntervalMs, timeout: timeoutMs });
+  const silences = new Silences({ client, scrapeInterval: scrapeIntervalMs });
+  const asking = (window: Millis) => ({ window, silences, timeout: timeoutMs });
 
   const counts = (view: View, pair: Pair, window: Millis): Promise<FigureTable | Trouble> =>
     ask('counts', view, pair, window, () => countsLane(client, view, asking(window)));

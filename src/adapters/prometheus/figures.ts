@@ -1,10 +1,9 @@
 /** Numbers of many workloads from one answer. */
-import type { Millis } from '../../domain/plan.ts';
 import type { View } from '../mesh.ts';
 import type { Row } from './answer.ts';
 import { type Called, calledBy } from './called.ts';
 import type { Bucket } from './quantile.ts';
-import { COUNTED, SILENT, UNREACHED } from './templates.ts';
+import { COUNTED, UNREACHED } from './templates.ts';
 import { number } from './value.ts';
 
 /** What one view counted of one workload. null: no such series. */
@@ -20,8 +19,6 @@ export interface FigureTable {
   of(namespace: string, name: string): Figures | undefined;
   /** Requests to these Services that reached no pod. */
   unreached(called: readonly Called[]): number;
-  /** Longest time without a scrape, in milliseconds. 0: nothing is known of one. */
-  readonly silence: Millis;
 }
 
 const key = (namespace: string, name: string): string => `${namespace}\n${name}`;
@@ -30,12 +27,7 @@ const key = (namespace: string, name: string): string => `${namespace}\n${name}`
 export function figureTable({ labels, unreached }: View, rows: readonly Row[]): FigureTable {
   const table = new Map<string, Figures>();
   const lost = new Map<string, number>();
-  let silence = 0;
   for (const row of rows) {
-    if (row.labels[COUNTED] === SILENT) {
-      silence = row.value * 1000;
-      continue;
-    }
     if (unreached !== undefined && row.labels[COUNTED] === UNREACHED) {
       const called = calledBy(row.labels[unreached.labels.host] ?? '', row.labels[unreached.labels.caller] ?? '');
       if (called === null) continue;
@@ -55,7 +47,6 @@ export function figureTable({ labels, unreached }: View, rows: readonly Row[]): 
   }
   return {
     ok: true,
-    silence,
     of: (namespace, name) => table.get(key(namespace, name)),
     unreached: (called) => called.reduce((sum, { namespace, name }) => sum + (lost.get(key(namespace, name)) ?? 0), 0),
   };

@@ -1,13 +1,13 @@
 /** What can be asked in groups: the counts or latency buckets of one view over one window, and custom queries. */
 import type { Millis } from '../../domain/plan.ts';
 import type { View } from '../mesh.ts';
-import { type Answer, type Row, type Trouble, trouble } from './answer.ts';
+import { type Answer, type Trouble, trouble } from './answer.ts';
 import type { Called } from './called.ts';
 import type { PrometheusClient } from './client.ts';
 import { type FigureTable, figureTable } from './figures.ts';
 import type { Lane } from './group-commit.ts';
-import { silentFor } from './silence.ts';
-import { bucketsQuery, countsQuery, type Latency, type Versions, withSilence } from './templates.ts';
+import type { Silences } from './silence.ts';
+import { bucketsQuery, countsQuery, type Latency, type Versions } from './templates.ts';
 
 /** Both versions of one target: they are compared, so they come from the same evaluation. */
 export interface Pair {
@@ -34,7 +34,7 @@ export type TableLane = Lane<Pair, FigureTable | Trouble>;
 /** How a table is asked for. */
 interface Asking {
   readonly window: Millis;
-  readonly scrapeInterval: Millis;
+  readonly silences: Silences;
   readonly timeout: Millis;
 }
 
@@ -50,31 +50,27 @@ function tableLane(
   client: PrometheusClient,
   view: View,
   perQuery: number,
-  { window, scrapeInterval, timeout }: Asking,
+  { window, silences, timeout }: Asking,
   text: (versions: Versions) => string,
 ): TableLane {
-  const ask = (pairs: readonly Pair[], left: Millis) =>
-    client.query(withSilence(text(versionsOf(pairs)), window, scrapeInterval), left);
-  const tableOf = (rows: readonly Row[]): FigureTable | Trouble => {
-    const table = figureTable(view, rows);
-    return silentFor(client.server, table.silence, window, scrapeInterval) ?? table;
-  };
   return {
     cut: (pairs) => cut(pairs, perQuery),
     async send(pairs) {
       const until = performance.now() + timeout;
       const results = new Map<Pair, FigureTable | Trouble>();
+      // Before the counts: a gap that began after it is not in what they look back over.
+      const gap = silences.in(window, timeout);
       const parts = [pairs];
       let halvings = HALVINGS;
       for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
         const left = until - performance.now();
-        const answer = left > 0 ? await ask(part, left) : noTimeLeft(client);
+        const answer = left > 0 ? await client.query(text(versionsOf(part)), left) : noTimeLeft(client);
         if (!answer.ok && answer.tooMuch && part.length > 1 && halvings > 0) {
           halvings -= 1;
           parts.push(part.slice(0, part.length >> 1), part.slice(part.length >> 1));
           continue;
         }
-        const result = answer.ok ? tableOf(answer.rows) : answer;
+        const result = answer.ok ? ((await gap) ?? figureTable(view, answer.rows)) : answer;
         for (const pair of part) results.set(pair, result);
       }
       return pairs.map((pair) => results.get(pair) as FigureTable | Trouble);

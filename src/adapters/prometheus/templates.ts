@@ -6,7 +6,6 @@
  * answers its first seven requests with 500 has an increase of 0.) So the births are added.
  */
 import type { ByService, Selector, View } from '../mesh.ts';
-import { silenceQuery } from './silence.ts';
 import { hostOf, oneOf, promDuration } from './text.ts';
 
 /** Which workloads: those named, in the namespaces named. */
@@ -22,8 +21,6 @@ export type Latency = NonNullable<View['latency']>;
 /** Label that tells the answers of `countsQuery` apart, and its value for requests that reached no pod. */
 export const COUNTED = 'counted';
 export const UNREACHED = 'unreached';
-/** And for the longest time without a scrape, in seconds. */
-export const SILENT = 'silent';
 
 /** How long a series may have been silent (missed scrapes, a target that was away) without counting as born again. */
 const SILENCE = '5m';
@@ -44,10 +41,6 @@ export function countsQuery(view: View, versions: Versions, window: number): str
     answers.push(told(UNREACHED, servicesQuery(view.unreached, services, window)));
   return answers.join(' or ');
 }
-
-/** These counts, and a row for how long nothing was collected meanwhile: both from one evaluation. */
-export const withSilence = (counts: string, window: number, scrapeInterval: number): string =>
-  `${counts} or ${told(SILENT, silenceQuery(window, scrapeInterval))}`;
 
 const told = (what: string, rows: string): string => `label_replace(${rows}, "${COUNTED}", "${what}", "", "")`;
 
