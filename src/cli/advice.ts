@@ -54,7 +54,7 @@ const ON_PAUSE: Readonly<Record<PauseCause, (rollout: Id) => readonly string[]>>
 
 const ON_OUTCOME: Readonly<Record<string, string>> = {
   check_failed:
-    'Compare the canary with the stable version at the time of the measurements above, mend it, and run again',
+    'Compare the canary with the stable version at the time of the measurements below, mend it, and run again',
   guard_failed:
     'docs/guards.md tells what the guard of this name sees and how its limit is set; mend the canary, and run again',
   gate_refused: 'A gate of the plan (webhooks) refused the next step: its words are in the sentence',

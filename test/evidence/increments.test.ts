@@ -107,6 +107,26 @@ describe('one series', () => {
       5,
     ],
     [
+      'a gap over the beginning: what grew in it may be of before',
+      [[counter('x', values([-20, 70], [-10, 80], [40, 900], [50, 905], [60, 911]))]],
+      11,
+    ],
+    [
+      'a gap over the beginning, looked at before its end',
+      [
+        [counter('x', values([-20, 70], [-10, 80]))],
+        [counter('x', values([-20, 70], [-10, 80], [40, 900], [50, 905]))],
+      ],
+      5,
+    ],
+    [
+      'born in a gap over the beginning: perhaps before it',
+      [[there(-20, -10, 40, 50), counter('x', values([40, 30], [50, 33]))]],
+      3,
+    ],
+    ['one scrape that was missed at the beginning', [[counter('x', values([-15, 70], [-5, 80], [15, 90]))]], 10],
+    ['a gap later on loses nothing', [[counter('x', values([-10, 70], [0, 80], [10, 90], [200, 900]))]], 820],
+    [
       'an answer that reaches further back brings a series of before a restart: it comes back from 0 all the same',
       [
         [counter('y', values([-5, 2], [0, 3], [5, 4]), { adds: {} })],

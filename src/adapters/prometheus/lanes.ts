@@ -56,10 +56,10 @@ function tableLane(
   return {
     cut: (pairs) => cut(pairs, perQuery),
     async send(pairs) {
-      const until = performance.now() + timeout;
-      const results = new Map<Pair, FigureTable | Trouble>();
       // Before the counts: a gap that began after it is not in what they look back over.
       const gap = silences.in(window, timeout);
+      const until = performance.now() + timeout;
+      const results = new Map<Pair, FigureTable | Trouble>();
       const parts = [pairs];
       let halvings = HALVINGS;
       for (let part = parts.shift(); part !== undefined; part = parts.shift()) {

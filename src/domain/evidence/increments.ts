@@ -71,13 +71,37 @@ export function increments(
       const [at] = sample;
       if (!isNumber(sample) || (last !== undefined && at <= last[0])) continue;
       // What was there before counting began is only a baseline.
-      const grown = at > from ? growth(one, last, sample, isNew, signs) : 0;
+      const isTold = at > from && (isNew || !gapOverTheBeginning(one, last, at, from, signs));
+      const grown = isTold ? growth(one, last, sample, isNew, signs) : 0;
       if (grown > 0) each(one, at, grown);
       last = sample;
     }
     if (last !== undefined) series.set(one.id, last);
   }
   return kept(series, signs);
+}
+
+/** So many times the usual pause between two scrapes is a gap, and no scrape that was missed. */
+const GAP = 3;
+
+/**
+ * Was nothing scraped for long, from before counting began until after it? What grew meanwhile is then of both times, and
+ * nobody can tell how much of each: under the canary's name its predecessor may have served. (Seen with a Prometheus that
+ * hung while a rollout began: a third of the first block's requests had come before.) So it is a baseline.
+ */
+function gapOverTheBeginning(
+  { exporter }: CounterSeries,
+  last: Sample | undefined,
+  at: Instant,
+  from: Instant,
+  signs: Signs,
+): boolean {
+  if (last !== undefined && last[0] >= from) return false;
+  // Where the process lacked the series, it was scraped all the same.
+  const seenAt = signs.seenBefore(exporter, at);
+  if (seenAt === null || seenAt >= from) return false;
+  const usual = signs.interval(exporter);
+  return usual !== null && at - seenAt > GAP * usual;
 }
 
 /** `isNew`: the process is known to have begun since counting began. */

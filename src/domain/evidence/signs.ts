@@ -1,5 +1,5 @@
 /** What an answer tells of the processes that count, beside the values: when they were seen, and when they began anew. */
-import type { Instant } from '../plan.ts';
+import type { Instant, Millis } from '../plan.ts';
 import type { CounterSeries, Cursor, Sample } from './counters.ts';
 import { isNumber } from './counters.ts';
 
@@ -12,6 +12,8 @@ export interface Signs {
   readonly now: Instant;
   /** When the exporter was last seen before that time, whatever the series; null: never. */
   seenBefore(exporter: string, at: Instant): Instant | null;
+  /** Shortest time between two scrapes of the exporter in the answer; null: it has no two. */
+  interval(exporter: string): Millis | null;
   /** Did one of the exporter's series fall between the two times? */
   exporterFell(exporter: string, after: Instant, until: Instant): boolean;
   /** Did one of the histogram's counters? */
@@ -47,6 +49,11 @@ export function signsOf(cursor: Cursor, last: ReadonlyMap<string, Sample>, answe
         (latest, time) => (time == null ? latest : Math.max(time, latest ?? time)),
         null,
       );
+    },
+    interval(exporter) {
+      times ??= scrapesIn(answer);
+      const own = times.get(exporter) ?? [];
+      return own.length < 2 ? null : Math.min(...own.slice(1).map((at, i) => at - (own[i] ?? at)));
     },
     exporterFell: (exporter, after, until) =>
       within(falls.exporters.get(exporter), after, until) ||
