@@ -122,7 +122,7 @@ function checkLines(rollout: RolloutBody, unicode: boolean): Line[] {
   const row = (name: string, verdict: string | null, count: string, reason: string): Line => [
     '  ',
     verdictMark(verdict, unicode),
-    ` ${name.padEnd(width)}  ${(verdict ?? 'not yet').padEnd(12)}  `,
+    ` ${name.padEnd(width)}  ${`${verdict ?? 'not yet'}  `.padEnd(12)}`,
     toned('bad', count),
     count === '' ? '' : '  ',
     toned('quiet', reason),
